@@ -1,0 +1,164 @@
+"""What a cube is: dimensions, names, units, required attributes; checked once, at the door.
+
+A *point cube* is an ``xr.Dataset`` over ``(point, time)`` whose variable ``displacement`` is in millimetres, missing
+values being NaN. One cube is one product file: one geometry, one release, one vector of dates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+__all__ = ["COMPONENTS", "DAYS_PER_YEAR", "CubeError", "check_cube", "describe", "sees_future", "years_since"]
+
+DAYS_PER_YEAR = 365.0
+"""EGMS counts a year as 365 days (Product Description v3, Table 14); 365.25 misses its printed columns."""
+
+COMPONENTS = ("los", "up", "east")
+REQUIRED_ATTRIBUTES = ("component", "positive", "reference_date", "reference", "release")
+REQUIRED_FOR_LOS = ("track", "pass")
+
+LONG_NAMES_AND_UNITS: dict[str, tuple[str, str]] = {
+    "displacement": ("ground displacement since the reference date", "mm"),
+    "observed": ("date of a real acquisition", "1"),
+    "point_id": ("identifier of the measurement point", "1"),
+    "easting": ("easting of the point", "m"),
+    "northing": ("northing of the point", "m"),
+    "longitude": ("longitude of the point", "degrees_east"),
+    "latitude": ("latitude of the point", "degrees_north"),
+    "height": ("orthometric height", "m"),
+    "height_ellipse": ("height above the ellipsoid", "m"),
+    "coherence": ("temporal coherence", "1"),
+    "amplitude_dispersion": ("amplitude dispersion index", "1"),
+    "incidence_angle": ("incidence angle", "degree"),
+    "track_angle": ("heading of the satellite", "degree"),
+    "los_east": ("east component of the unit vector to the satellite", "1"),
+    "los_north": ("north component of the unit vector to the satellite", "1"),
+    "los_up": ("up component of the unit vector to the satellite", "1"),
+    "velocity": ("mean velocity", "mm yr-1"),
+    "velocity_std": ("standard error of the mean velocity", "mm yr-1"),
+    "acceleration": ("acceleration", "mm yr-2"),
+    "acceleration_std": ("standard error of the acceleration", "mm yr-2"),
+    "seasonality": ("amplitude of the annual signal", "mm"),
+    "seasonality_std": ("standard error of the annual amplitude", "mm"),
+    "phase": ("day of the year at which the annual signal peaks", "d"),
+    "rmse": ("root mean square residual of the cubic and annual model", "mm"),
+    "n_dates": ("number of valid dates", "1"),
+    "lower": ("lower bound of the prediction interval", "mm"),
+    "upper": ("upper bound of the prediction interval", "mm"),
+}
+
+
+class CubeError(ValueError):
+    """A data set is not the cube that a function needs; the message says what came and the cure."""
+
+
+def describe(name: str) -> dict[str, str]:
+    """CF attributes (``long_name``, ``units``) of a variable of ours.
+
+    >>> describe("velocity")
+    {'long_name': 'mean velocity', 'units': 'mm yr-1'}
+    """
+    long_name, units = LONG_NAMES_AND_UNITS[name]
+    return {"long_name": long_name, "units": units}
+
+
+def years_since(times: npt.ArrayLike, start: np.datetime64 | None = None) -> npt.NDArray[np.float64]:
+    """Years of 365 days from ``start`` (default: the first date) to each date, shape of ``times``.
+
+    >>> years_since(np.array(["2020-01-01", "2020-12-31"], "datetime64[ns]"))
+    array([0., 1.])
+    """
+    dates = np.asarray(times, dtype="datetime64[ns]")
+    origin = dates.flat[0] if start is None else np.datetime64(start, "ns")
+    return np.asarray((dates - origin) / np.timedelta64(1, "D") / DAYS_PER_YEAR, dtype=np.float64)
+
+
+def sees_future(cube: xr.Dataset) -> int:
+    """Days of the future that the values of a cube have seen: 0 none, -1 the whole series."""
+    return int(cube.attrs.get("sees_future", 0))
+
+
+def check_cube(cube: xr.Dataset, *, needs: Iterable[str] = ("displacement",)) -> xr.Dataset:
+    """Return ``cube`` unchanged if it is a point cube, else raise.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        Data set over ``(point, time)``.
+    needs : iterable of str
+        Variables over ``(point, time)`` that the caller reads.
+
+    Raises
+    ------
+    CubeError
+        Naming the fault and its cure. Only metadata and 1-D coordinates are looked at: nothing is computed.
+    """
+    if not isinstance(cube, xr.Dataset):
+        raise CubeError(f"wanted an xarray.Dataset, got {type(cube).__name__}; open a store with insar_dask.open_cube")
+    for name in needs:
+        _check_variable(cube, name)
+    _check_times(cube)
+    _check_place(cube)
+    _check_attributes(cube.attrs)
+    return cube
+
+
+def _check_variable(cube: xr.Dataset, name: str) -> None:
+    if name not in cube:
+        raise CubeError(f"the cube has no variable {name!r}; it has {sorted(map(str, cube.data_vars))}")
+    variable = cube[name]
+    if variable.dims != ("point", "time"):
+        raise CubeError(
+            f"{name!r} has dims {variable.dims}, wanted ('point', 'time'): "
+            f"use cube[{name!r}].transpose('point', 'time'), or flatten a grid's valid pixels first"
+        )
+    if variable.dtype != np.float32:
+        raise CubeError(f"{name!r} is {variable.dtype}, wanted float32 millimetres: use .astype('float32')")
+    units = variable.attrs.get("units")
+    if units != LONG_NAMES_AND_UNITS.get(name, ("", units))[1]:
+        raise CubeError(f"{name!r} is in {units!r}, wanted 'mm': convert the values and set attrs['units'] = 'mm'")
+
+
+def _check_times(cube: xr.Dataset) -> None:
+    if "time" not in cube.coords or cube["time"].dtype.kind != "M":
+        raise CubeError("the cube needs a datetime64 coordinate 'time'")
+    times = cube["time"].values
+    if times.size == 0:
+        raise CubeError("the cube has no dates")
+    steps = np.diff(times)
+    if (steps <= np.timedelta64(0)).any():
+        at = int(np.argmax(steps <= np.timedelta64(0))) + 1
+        raise CubeError(
+            f"dates must increase strictly: date {at} ({_day(times[at])}) follows {_day(times[at - 1])}; "
+            "use cube.sortby('time').drop_duplicates('time')"
+        )
+
+
+def _check_place(cube: xr.Dataset) -> None:
+    for name in ("point_id", "easting", "northing"):
+        if name not in cube.variables or cube[name].dims != ("point",):
+            raise CubeError(f"the cube needs {name!r} over ('point',)")
+    for name in ("easting", "northing"):
+        if cube[name].dtype != np.float64:
+            raise CubeError(f"{name!r} is {cube[name].dtype}; float32 moves points by half a metre, wanted float64")
+    if "crs" not in cube.variables or not cube["crs"].attrs.get("crs_wkt"):
+        raise CubeError("the cube has no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
+
+
+def _check_attributes(attrs: dict[str, Any]) -> None:
+    component = attrs.get("component")
+    required = REQUIRED_ATTRIBUTES + (REQUIRED_FOR_LOS if component == "los" else ())
+    missing = [name for name in required if name not in attrs]
+    if missing:
+        raise CubeError(f"the cube's attributes lack {missing}; set cube.attrs[...] for each of them")
+    if component not in COMPONENTS:
+        raise CubeError(f"attribute component is {component!r}, wanted one of {COMPONENTS}")
+
+
+def _day(date: np.datetime64) -> str:
+    return str(np.datetime64(date, "D"))
