@@ -1,1 +1,1 @@
-"""Other people's files to cubes."""
+"""Other people's files to cubes: one module per format, one file per cube."""

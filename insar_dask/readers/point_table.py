@@ -1,0 +1,129 @@
+"""A product file in memory: values as stored, and the order in which its points leave.
+
+Values stay in file order and in the dtype of the store; only one block of points at a time is gathered into Hilbert
+order and decoded to float32. So the float32 cube, twice the size of the int16 one, never exists whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import LONG_NAMES_AND_UNITS, describe
+
+__all__ = ["FILL", "PointTable"]
+
+FILL = -32768
+"""The int16 that stands for a missing value."""
+
+POINTS_PER_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """Points of one product file.
+
+    Parameters
+    ----------
+    values : ndarray, (rows, time), int16 or float32
+        Displacement in file order: tenths of a millimetre with ``FILL`` for missing, or millimetres with NaN.
+    order : ndarray of int64, (point,)
+        Row of each point, in Hilbert order. Rows that no point refers to were rejected or not asked for.
+    columns : dict of ndarray, (rows,)
+        The other columns in file order, ``point_id`` as bytes.
+    times : ndarray of datetime64[ns], (time,)
+        Dates of the values.
+    attrs : dict
+        Attributes of the cube.
+    crs_wkt : str
+        CRS of easting and northing.
+    encoding : dict
+        How a store must write ``displacement`` so that nothing is lost.
+    n_rejected : int
+        Rows of the file that were not understood.
+    """
+
+    values: npt.NDArray[Any]
+    order: npt.NDArray[np.int64]
+    columns: dict[str, npt.NDArray[Any]]
+    times: npt.NDArray[np.datetime64]
+    attrs: dict[str, Any]
+    crs_wkt: str
+    encoding: dict[str, Any]
+    n_rejected: int
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return int(self.order.size)
+
+    def stored(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Values of points ``start:stop`` as a store keeps them, (point, time) int16 or float32."""
+        return np.take(self.values, self.order[start:stop], axis=0)
+
+    def displacement(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Displacement of points ``start:stop`` in mm, (point, time), NaN where missing."""
+        return decode(self.stored(start, stop))
+
+    def coordinates(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
+        """Columns of points ``start:stop``, each (point,); ``point_id`` as text."""
+        rows = self.order[start:stop]
+        found = {name: column[rows] for name, column in self.columns.items()}
+        return {name: c.astype(str) if c.dtype.kind == "S" else c for name, c in found.items()}
+
+    def block(self, start: int, stop: int) -> xr.Dataset:
+        """Points ``start:stop`` of the cube, held by NumPy."""
+        return self._assemble(self.displacement(start, stop), start, stop)
+
+    def cube(self) -> xr.Dataset:
+        """All points; displacement is decoded block by block when computed."""
+        return self._assemble(self._lazy(), 0, self.n_points)
+
+    def _lazy(self) -> Any:
+        import dask.array as da
+        from dask import delayed
+
+        n, n_times = self.n_points, self.times.size
+        table = delayed(self, pure=False)
+        blocks = [
+            da.from_delayed(
+                delayed(PointTable.displacement)(table, start, min(start + POINTS_PER_CHUNK, n)),
+                shape=(min(start + POINTS_PER_CHUNK, n) - start, n_times),
+                dtype=np.float32,
+            )
+            for start in range(0, n, POINTS_PER_CHUNK)
+        ]
+        return da.concatenate(blocks, axis=0)
+
+    def _assemble(self, displacement: Any, start: int, stop: int) -> xr.Dataset:
+        attrs = {**describe("displacement"), "grid_mapping": "crs"}
+        coords: dict[str, Any] = {
+            name: ("point", column, describe(name) if name in LONG_NAMES_AND_UNITS else {})
+            for name, column in self.coordinates(start, stop).items()
+        }
+        coords["time"] = ("time", self.times)
+        coords["crs"] = ((), np.int32(0), {"crs_wkt": self.crs_wkt, "epsg": 3035})
+        cube = xr.Dataset(
+            {
+                "displacement": (("point", "time"), displacement, attrs),
+                "observed": ("time", np.ones(self.times.size, bool), describe("observed")),
+            },
+            coords=coords,
+            attrs=dict(self.attrs),
+        )
+        cube["displacement"].encoding = dict(self.encoding)
+        return cube
+
+
+def decode(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Millimetres of stored values: ``float32(k) / 10`` of int16 tenths, so that reader and store agree bitwise."""
+    if values.dtype == np.float32:
+        return values
+    decoded = values.astype(np.float32)
+    decoded /= np.float32(10)
+    decoded[values == FILL] = np.nan
+    return decoded
