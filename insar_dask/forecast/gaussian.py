@@ -1,0 +1,176 @@
+"""Pooled Gaussian process: one covariance for all points of a cube, on the real, uneven acquisition dates.
+
+Its parameters maximise the marginal likelihood of a sample of series; every point is then forecast by Kriging in time,
+with a predictive standard deviation scaled to its own noise. No date is gridded or filled, so nothing leaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from insar_kernels.conditioning import invert, pooled_likelihood, posterior
+from scipy.optimize import minimize
+from scipy.special import ndtr
+
+from insar_dask.forecast.covariance import (
+    BOUNDS,
+    PARAMETERS,
+    covariance,
+    covariance_terms,
+    covariance_with_gradient,
+    guesses,
+)
+from insar_dask.forecast.windows import Context
+
+__all__ = ["PooledGaussianProcess"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+COMPONENTS = {
+    "trend": ("level", "slope", "walk"),
+    "season": ("annual", "semiannual"),
+    "noise": ("fast", "smooth"),
+}
+
+
+class PooledGaussianProcess:
+    """Gaussian process whose covariance parameters are shared by all points.
+
+    Parameters
+    ----------
+    sample : int, default 300
+        Series that the covariance is fitted to: the same ones however the points are cut into shards.
+
+    Attributes
+    ----------
+    theta_ : (10,) array
+        Fitted parameters, in the order and units of `insar_dask.forecast.covariance.PARAMETERS`.
+
+    Notes
+    -----
+    k(t,t') = σ_level² + σ_slope² t t' + σ_walk² min(t,t') + σ_an² cos 2πΔ e^(-Δ/l) + σ_se² cos 4πΔ e^(-Δ/l)
+    + σ_1² e^(-Δ/τ1) + σ_2² e^(-(Δ/τ2)²/2), Δ = |t-t'|, plus σ_white² on the diagonal.
+    Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, chapters 2.2 and 5.4.
+    """
+
+    name = "gaussian_process"
+
+    def __init__(self, sample: int = 300) -> None:
+        self.sample = sample
+
+    def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
+        """Sample of a block's series: those with the smallest hashes, so that the union over blocks is one sample."""
+        usable = context.values[np.isfinite(context.values).sum(axis=1) > len(PARAMETERS)]
+        return _smallest(_hashes(usable), usable, self.sample)
+
+    def fit(self, partials: Sequence[Mapping[str, npt.NDArray[Any]]], axes: Context) -> Self:
+        """Maximise the pooled marginal likelihood of the sample.
+
+        Parameters
+        ----------
+        partials : sequence of dict
+            What `partial` returned for each block of points.
+        axes : Context
+            Gives the dates; its values are not read.
+
+        Raises
+        ------
+        ValueError
+            When no series of the sample has more dates than the covariance has parameters.
+        """
+        keys = np.concatenate([part["hash"] for part in partials])
+        values = _smallest(keys, np.concatenate([part["values"] for part in partials]), self.sample)["values"]
+        if len(values) == 0:
+            raise ValueError(
+                f"no series has more than {len(PARAMETERS)} valid dates before the first origin: "
+                "the Gaussian process has nothing to learn from; start the origins later"
+            )
+        self.theta_ = _maximise_likelihood(values, axes.years)
+        return self
+
+    def predict(self, context: Context) -> tuple[Float32, Float32]:
+        """Mean and standard deviation (n, h) [mm] of the displacement observed at the target dates.
+
+        A point without any date before the origin gets NaN.
+        """
+        variance = covariance_diagonal(self.theta_, context.target_years) + self.theta_[-1] ** 2
+        cross = covariance(self.theta_, context.target_years, context.years)
+        mean, std = self._posterior(context, cross, variance)
+        return mean.astype(np.float32), std.astype(np.float32)
+
+    def velocity(self, context: Context) -> tuple[Float64, Float64]:
+        """Velocity (n,) and its standard error (n,) [mm/yr], known at the end of the history.
+
+        It is the posterior of the slope: walk, seasons and short noise count as coloured noise in the error, unlike
+        in the white-noise error of a least-squares fit.
+        """
+        slope = self.theta_[PARAMETERS.index("slope")] ** 2
+        mean, std = self._posterior(context, slope * context.years[None, :], np.array([slope]))
+        return mean[:, 0], std[:, 0]
+
+    def components(self, context: Context) -> dict[str, tuple[Float64, Float64]]:
+        """Posterior mean and standard error (n, T) [mm] of trend, season and noise at the dates of the history."""
+        terms = covariance_terms(self.theta_, context.years, context.years)
+        crosses = {name: sum(terms[term] for term in members) for name, members in COMPONENTS.items()}
+        return {name: self._posterior(context, cross, np.diag(cross)) for name, cross in crosses.items()}
+
+    def exceedance(self, context: Context, threshold_mm: float) -> Float64:
+        """Probability (n, h) that the displacement observed at each target date is above ``threshold_mm``."""
+        mean, std = self.predict(context)
+        return np.asarray(ndtr((mean.astype(np.float64) - threshold_mm) / std))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what was learned, as small arrays."""
+        return {"theta": self.theta_}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Rebuild a fitted forecaster from `state`."""
+        model = cls()
+        model.theta_ = np.asarray(state["theta"], dtype=np.float64)
+        return model
+
+    def _posterior(self, context: Context, cross: Float64, variance: Float64) -> tuple[Float64, Float64]:
+        """Mean and standard deviation (n, q) of functionals with covariance ``cross`` (q, T) with the observations."""
+        observed = covariance_with_gradient(self.theta_, context.years)[0]
+        precision, _ = invert(observed)
+        weights = cross @ precision
+        mean, spread, scale = posterior(context.values, precision, weights, variance - (weights * cross).sum(axis=1))
+        return mean, np.sqrt(spread * scale[:, None])
+
+
+def covariance_diagonal(theta: Float64, years: Float64) -> Float64:
+    """Prior variance of the motion at each date."""
+    return np.array([covariance(theta, year, year)[0, 0] for year in years[:, None]])
+
+
+def _hashes(values: Float32) -> npt.NDArray[np.uint64]:
+    """Multilinear hash of every row's bits: a pseudo-random priority that belongs to the series, not to its place."""
+    bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32).astype(np.uint64)
+    keys = np.random.default_rng(0).integers(0, 2**63, size=values.shape[1], dtype=np.uint64)
+    return (bits * keys).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
+
+
+def _smallest(hashes: npt.NDArray[np.uint64], values: Float32, count: int) -> dict[str, npt.NDArray[Any]]:
+    """Keep the ``count`` rows of smallest hash, in order of hash."""
+    chosen = np.argsort(hashes, kind="stable")[:count]
+    return {"hash": hashes[chosen], "values": values[chosen]}
+
+
+def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
+    """Theta of highest marginal likelihood among the searches from all starting points."""
+
+    def loss(log_theta: Float64) -> tuple[float, Float64]:
+        matrix, derivatives = covariance_with_gradient(np.exp(log_theta), years)
+        precision, log_determinant = invert(matrix)
+        quadratic, extra, gradient = pooled_likelihood(values, precision)
+        value = 0.5 * (quadratic + extra + len(values) * log_determinant)
+        return value / values.size, -0.5 * (gradient * derivatives).sum(axis=(1, 2)) / values.size
+
+    bounds = np.log([BOUNDS[name] for name in PARAMETERS])
+    searches = [minimize(loss, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds) for start in guesses()]
+    return np.exp(min(searches, key=lambda search: float(search.fun)).x)
