@@ -13,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-__all__ = ["COMPONENTS", "DAYS_PER_YEAR", "CubeError", "check_cube", "describe", "sees_future", "years_since"]
+__all__ = [
+    "COMPONENTS",
+    "DAYS_PER_YEAR",
+    "CubeError",
+    "check_cube",
+    "check_series",
+    "describe",
+    "looks_ahead",
+    "sees_future",
+    "years_since",
+]
 
 DAYS_PER_YEAR = 365.0
 """EGMS counts a year as 365 days (Product Description v3, Table 14); 365.25 misses its printed columns."""
@@ -83,6 +93,12 @@ def sees_future(cube: xr.Dataset) -> int:
     return int(cube.attrs.get("sees_future", 0))
 
 
+def looks_ahead(cube: xr.Dataset, days: int) -> int:
+    """Days of the future seen after a step that looks ``days`` ahead (-1: everywhere) in ``cube``."""
+    before = sees_future(cube)
+    return -1 if -1 in (before, days) else before + days
+
+
 def check_cube(cube: xr.Dataset, *, needs: Iterable[str] = ("displacement",)) -> xr.Dataset:
     """Return ``cube`` unchanged if it is a point cube, else raise.
 
@@ -105,6 +121,22 @@ def check_cube(cube: xr.Dataset, *, needs: Iterable[str] = ("displacement",)) ->
     _check_times(cube)
     _check_place(cube)
     _check_attributes(cube.attrs)
+    return cube
+
+
+def check_series(cube: xr.Dataset) -> xr.Dataset:
+    """Return a point cube, or a grid cube whose ``displacement`` has dims ``(y, x, time)``, unchanged; else raise.
+
+    Raises
+    ------
+    CubeError
+        Naming the fault and its cure.
+    """
+    if not isinstance(cube, xr.Dataset) or "point" in cube.dims:
+        return check_cube(cube)
+    if "displacement" not in cube or cube["displacement"].dims[-1:] != ("time",):
+        raise CubeError("wanted 'displacement' with 'time' as its last dimension: use cube.transpose(..., 'time')")
+    _check_times(cube)
     return cube
 
 
@@ -161,4 +193,4 @@ def _check_attributes(attrs: dict[str, Any]) -> None:
 
 
 def _day(date: np.datetime64) -> str:
-    return str(np.datetime64(date, "D"))
+    return str(date.astype("datetime64[D]"))

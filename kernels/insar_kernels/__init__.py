@@ -1,1 +1,29 @@
 """Per-point mathematics of ground-motion time series on plain arrays ``(..., time)``: Numba bodies and their twins."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "error_sums": "scoring",
+    "hilbert_index": "hilbert",
+    "merge_error_sums": "scoring",
+    "motion": "harmonic",
+    "moving_average": "smoothing",
+    "namespace": "dispatch",
+    "regularise": "resampling",
+    "savgol": "smoothing",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

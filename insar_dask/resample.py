@@ -1,0 +1,73 @@
+"""Uneven dates with gaps -> a regular calendar."""
+
+from __future__ import annotations
+
+import re
+
+import insar_kernels
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError, check_series, looks_ahead
+
+__all__ = ["regular_dates", "regularise"]
+
+RECENT = 730
+"""Days at the end of the record whose acquisitions choose the phase of the grid."""
+
+
+def regularise(cube: xr.Dataset, every: str = "12D", max_gap: str | None = "60D") -> xr.Dataset:
+    """Interpolate every series linearly onto regular dates."""
+    check_series(cube)
+    gap = np.inf if max_gap is None else float(_whole_days(max_gap))
+    dates = regular_dates(cube["time"].values, every)
+    old, new = _days(cube["time"].values), _days(dates)
+    displacement = xr.apply_ufunc(
+        insar_kernels.regularise,
+        cube["displacement"],
+        kwargs={"days": old.astype(float), "new_days": new.astype(float), "max_gap": gap},
+        input_core_dims=[["time"]],
+        output_core_dims=[["time"]],
+        exclude_dims={"time"},
+        dask="parallelized",
+        dask_gufunc_kwargs={"output_sizes": {"time": len(new)}},
+        output_dtypes=[np.float32],
+        keep_attrs=True,
+    )
+    real = old[cube["observed"].values] if "observed" in cube else old
+    keep = cube.drop_vars([name for name in cube.variables if "time" in cube[name].dims])
+    regular = keep.assign(displacement=displacement).assign_coords(time=("time", dates, cube["time"].attrs))
+    regular = regular.assign(
+        observed=("time", np.isin(new, real), {"long_name": "date of a real acquisition", "units": "1"})
+    )
+    return regular.assign_attrs(sees_future=looks_ahead(cube, -1 if max_gap is None else int(gap)))
+
+
+def regular_dates(
+    times: npt.ArrayLike, every: str = "12D", until: np.datetime64 | None = None
+) -> npt.NDArray[np.datetime64]:
+    """Dates evenly spaced, on the phase that meets most of the acquisitions of the last two years of ``times``."""
+    step = _whole_days(every)
+    days = _days(np.asarray(times, "datetime64[ns]"))
+    phases = (days - days[0]) % step
+    recent = np.bincount(phases[days > days[-1] - RECENT], minlength=step)
+    whole = np.bincount(phases, minlength=step)
+    start = days[0] + np.lexsort((-whole, -recent))[0]
+    stop = days[-1] if until is None else np.asarray(until, "datetime64[D]").astype(np.int64)
+    return np.arange(start, stop + 1, step).astype("datetime64[D]").astype("datetime64[ns]")
+
+
+def _days(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.int64]:
+    days = times.astype("datetime64[D]").astype(np.int64)
+    if (np.diff(days) == 0).any():
+        at = int(np.argmax(np.diff(days) == 0))
+        raise CubeError(f"two acquisitions on {times[at].astype('datetime64[D]')}: keep one, e.g. cube.isel(time=...)")
+    return days
+
+
+def _whole_days(duration: str) -> int:
+    match = re.fullmatch(r"([1-9]\d*) ?D", duration)
+    if match is None:
+        raise ValueError(f"{duration!r} is not a duration; wanted a whole number of days such as '12D'")
+    return int(match[1])

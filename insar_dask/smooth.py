@@ -1,0 +1,64 @@
+"""Filters along time: Savitzky-Golay and moving average."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import insar_kernels
+import numpy as np
+import xarray as xr
+
+from insar_dask.cube import CubeError, check_series, looks_ahead
+
+__all__ = ["moving_average", "savgol"]
+
+DAY = np.timedelta64(1, "D")
+
+
+def savgol(cube: xr.Dataset, window: int = 11, order: int = 2) -> xr.Dataset:
+    """Savitzky-Golay filter along an evenly spaced time axis."""
+    check_series(cube)
+    n_dates = cube.sizes["time"]
+    if window % 2 == 0 or not 1 <= window <= n_dates:
+        raise ValueError(
+            f"window is {window}; wanted an odd number of samples, at most the {n_dates} dates of the cube"
+        )
+    if not 0 <= order < window:
+        raise ValueError(f"order is {order}; wanted 0 <= order < window = {window}")
+    kernel = partial(insar_kernels.savgol, window=window, order=order)
+    return _filtered(cube, kernel, (window - 1) * _even_step(cube))
+
+
+def moving_average(cube: xr.Dataset, window: int = 3, centred: bool = False) -> xr.Dataset:
+    """Average the last ``window`` samples, or those around each."""
+    check_series(cube)
+    if window < 1 or (centred and window % 2 == 0):
+        raise ValueError(f"window is {window}; wanted a positive number of samples, odd where centred")
+    kernel = partial(insar_kernels.moving_average, window=window, centred=centred)
+    times = cube["time"].values
+    half = min(window // 2, len(times) - 1) if centred else 0
+    ahead = (times[half:] - times[: len(times) - half]).max() / DAY
+    return _filtered(cube, kernel, int(np.ceil(ahead)))
+
+
+def _filtered(cube: xr.Dataset, kernel: partial, ahead: int) -> xr.Dataset:  # type: ignore[type-arg]
+    displacement = xr.apply_ufunc(
+        kernel,
+        cube["displacement"],
+        input_core_dims=[["time"]],
+        output_core_dims=[["time"]],
+        dask="parallelized",
+        output_dtypes=[np.float32],
+        keep_attrs=True,
+    )
+    return cube.assign(displacement=displacement).assign_attrs(sees_future=looks_ahead(cube, ahead))
+
+
+def _even_step(cube: xr.Dataset) -> int:
+    steps = np.diff(cube["time"].values)
+    if steps.size and (steps != steps[0]).any():
+        raise CubeError(
+            f"dates are {steps.min() / DAY:g} to {steps.max() / DAY:g} days apart; this filter needs an even spacing: "
+            "use insar_dask.regularise(cube, every='12D') first"
+        )
+    return int(np.ceil(steps[0] / DAY)) if steps.size else 0

@@ -1,0 +1,32 @@
+"""Which array library a kernel was handed, and the rows it loops over."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["namespace", "rows"]
+
+
+def namespace(array: Any) -> ModuleType:
+    """Array library of ``array``: ``cupy`` for a CuPy array, ``numpy`` for anything else.
+
+    >>> namespace(np.zeros(3)).__name__
+    'numpy'
+    """
+    library = type(array).__module__.partition(".")[0]
+    return importlib.import_module("cupy") if library == "cupy" else np
+
+
+def rows(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """View ``(..., time)`` as contiguous float32 rows ``(n, time)``, copying only where it must.
+
+    >>> rows(np.zeros((2, 3, 5), np.float32)).shape
+    (6, 5)
+    """
+    array = np.ascontiguousarray(values, dtype=np.float32)
+    return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
