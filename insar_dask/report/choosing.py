@@ -1,0 +1,87 @@
+"""Which eight points to show: the extremes worth looking at and the ordinary ones, the same for the same products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError
+
+__all__ = ["Chosen", "representative_points"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A point to show and why it was picked."""
+
+    number: int
+    reason: str
+
+
+def representative_points(products: xr.Dataset) -> list[Chosen]:
+    """Up to eight points, each picked by a rule from the motion parameters; no two are the same.
+
+    In this order: the median point, the most stable, the fastest down and up, the most seasonal, the strongest
+    positive and negative acceleration, and the noisiest that is still ordinary (95th percentile of rmse). Extremes are
+    the 99.5th percentile, not the record, which is often an outlier. Ties go to the lowest point number.
+
+    Parameters
+    ----------
+    products : xr.Dataset
+        ``velocity``, ``seasonality``, ``acceleration``, ``rmse`` over ``point``.
+
+    Raises
+    ------
+    CubeError
+        If no point has all four.
+    """
+    velocity, season, acceleration, rmse = (
+        np.asarray(products[name].values, dtype=np.float64)
+        for name in ("velocity", "seasonality", "acceleration", "rmse")
+    )
+    usable = np.isfinite(velocity) & np.isfinite(season) & np.isfinite(acceleration) & np.isfinite(rmse)
+    if not usable.any():
+        raise CubeError("no point has velocity, seasonality, acceleration and rmse: nothing to show")
+    scores = [np.abs(_standard(x, usable)) for x in (velocity, season, acceleration, rmse)]
+    calm = np.abs(velocity) / _scale(velocity, usable) + season / _scale(season, usable)
+    calm += np.abs(acceleration) / _scale(acceleration, usable) + rmse / _scale(rmse, usable)
+    rules: list[tuple[str, Float64]] = [
+        ("the median point", np.sum(scores, axis=0)),
+        ("stable", calm),
+        ("fast, negative", _distance(velocity, 0.5, usable)),
+        ("fast, positive", _distance(velocity, 99.5, usable)),
+        ("seasonal", _distance(season, 99.5, usable)),
+        ("accelerating", _distance(acceleration, 99.5, usable)),
+        ("decelerating", _distance(acceleration, 0.5, usable)),
+        ("noisy", _distance(rmse, 95, usable)),
+    ]
+    return _first_of_each(rules, usable)
+
+
+def _first_of_each(rules: list[tuple[str, Float64]], usable: npt.NDArray[np.bool_]) -> list[Chosen]:
+    free, chosen = usable.copy(), []
+    for reason, badness in rules:
+        if not free.any():
+            break
+        number = int(np.argmin(np.where(free, badness, np.inf)))
+        free[number] = False
+        chosen.append(Chosen(number, reason))
+    return chosen
+
+
+def _standard(values: Float64, usable: npt.NDArray[np.bool_]) -> Float64:
+    return np.asarray((values - np.median(values[usable])) / _scale(values, usable))
+
+
+def _scale(values: Float64, usable: npt.NDArray[np.bool_]) -> float:
+    low, high = np.percentile(values[usable], (16, 84))
+    return float(high - low) or 1.0
+
+
+def _distance(values: Float64, percentile: float, usable: npt.NDArray[np.bool_]) -> Float64:
+    return np.asarray(np.abs(values - np.percentile(values[usable], percentile)))

@@ -1,0 +1,117 @@
+"""Points to square cells: the one aggregation behind the maps and the rasters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+__all__ = ["Grid", "display_grid", "fit_grid", "native_resolution", "round_length"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """North-up square cells, edges on multiples of ``offset + k * cell``, and the cell of each point."""
+
+    west: float
+    north: float
+    cell: float
+    rows: int
+    columns: int
+    index: npt.NDArray[np.int64]
+    """(n,) flat cell of each point, row-major from the north-west."""
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """West, east, south, north [m]."""
+        return (self.west, self.west + self.columns * self.cell, self.north - self.rows * self.cell, self.north)
+
+    def count(self, values: npt.ArrayLike | None = None) -> npt.NDArray[np.int32]:
+        """(rows, columns) number of points, or of points whose value is finite."""
+        index = self.index if values is None else self.index[np.isfinite(np.asarray(values))]
+        return np.bincount(index, minlength=self.rows * self.columns).reshape(self.rows, self.columns).astype(np.int32)
+
+    def mean(self, values: npt.ArrayLike) -> Float64:
+        """(rows, columns) mean of the finite values of each cell, NaN where there are none."""
+        array = np.asarray(values, dtype=np.float64)
+        good = np.isfinite(array)
+        sums = np.bincount(self.index[good], weights=array[good], minlength=self.rows * self.columns)
+        counts = np.bincount(self.index[good], minlength=self.rows * self.columns)
+        means = np.full(sums.shape, np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return means.reshape(self.rows, self.columns)
+
+
+def round_length(length: float) -> float:
+    """Largest of 1, 2, 5 x 10^k that is at most ``length``.
+
+    >>> [round_length(x) for x in (1.0, 19.9, 730.0)]
+    [1.0, 10.0, 500.0]
+    """
+    power = 10.0 ** np.floor(np.log10(length) + 1e-12)
+    return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-12)) * power)
+
+
+def native_resolution(easting: Float64, northing: Float64) -> float | None:
+    """Spacing of points that all lie on one regular square grid, else None.
+
+    The spacing is the smallest step between distinct coordinates; it must divide every other step to 1e-6, and at
+    least ten points must agree, so that two lone points are not called a grid.
+    """
+    if easting.size < 10:
+        return None
+    steps = np.concatenate([np.diff(np.unique(axis)) for axis in (easting, northing)])
+    if steps.size == 0 or (cell := float(steps.min())) < 1.0:
+        return None
+    off = np.abs(steps / cell - np.round(steps / cell)).max()
+    return cell if off < 1e-6 else None
+
+
+def fit_grid(easting: Float64, northing: Float64, cell: float, *, centred: bool = False) -> Grid:
+    """Grid of ``cell`` metres that holds all points.
+
+    Parameters
+    ----------
+    easting, northing : (n,) float64 [m]
+    cell : float
+        Side of a cell [m].
+    centred : bool
+        Put the points in the middle of their cells (a regular product); else edges are multiples of ``cell``, so that
+        rasters of neighbouring scenes line up.
+    """
+    shift_x, shift_y = (easting.min() - cell / 2, northing.min() - cell / 2) if centred else (0.0, 0.0)
+    column = np.floor((easting - shift_x) / cell + 1e-9).astype(np.int64)
+    row = np.floor((northing - shift_y) / cell + 1e-9).astype(np.int64)
+    columns, rows = int(np.ptp(column)) + 1, int(np.ptp(row)) + 1
+    index = (row.max() - row) * columns + (column - column.min())
+    west, north = shift_x + column.min() * cell, shift_y + (row.max() + 1) * cell
+    return Grid(float(west), float(north), float(cell), rows, columns, index)
+
+
+def display_grid(easting: Float64, northing: Float64, pixels: int = 460) -> Grid:
+    """Grid whose cells are about as wide as the points are apart, and at most ``pixels`` on the longer side."""
+    native = native_resolution(easting, northing)
+    span = max(float(np.ptp(easting)), float(np.ptp(northing)), 1.0)
+    if native is not None and span / native <= pixels:
+        return fit_grid(easting, northing, native, centred=True)
+    wanted = max(span / pixels, _typical_spacing(easting, northing), 1.0)
+    return fit_grid(easting, northing, _round_up(wanted))
+
+
+def _round_up(length: float) -> float:
+    below = round_length(length)
+    return below if below >= length * (1 - 1e-9) else round_length(below * 2.5)
+
+
+def _typical_spacing(easting: Float64, northing: Float64) -> float:
+    """Median distance to the nearest other place; a quarter of a million points say it as well as all."""
+    step = max(1, easting.size // 250_000)
+    places = np.unique(np.column_stack([easting, northing])[::step], axis=0)
+    if len(places) < 2:
+        return 1.0
+    distance, _ = cKDTree(places).query(places, k=2)
+    return float(np.median(distance[:, 1])) / np.sqrt(step)

@@ -1,0 +1,122 @@
+"""Products as a cloud-optimised GeoTIFF: the native grid of a regular product, means per cell of scattered points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
+from insar_dask.report.gridding import Grid, fit_grid, native_resolution
+
+__all__ = ["write_geotiff"]
+
+NODATA = -9999.0
+"""The value that EGMS's own rasters use."""
+DEFAULT_RESOLUTION = 100.0
+DEFAULT_VARIABLES = (
+    "velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std", "rmse",
+)  # fmt: skip
+
+
+def write_geotiff(
+    products: xr.Dataset,
+    path: str | Path,
+    *,
+    variables: Sequence[str] | None = None,
+    resolution: float | None = None,
+) -> Path:
+    """Write products as one cloud-optimised GeoTIFF, a float32 band each, and the number of points as the last band.
+
+    Parameters
+    ----------
+    products : xr.Dataset
+        Variables over ``point`` with ``easting``, ``northing`` and ``crs``.
+    path : str or Path
+    variables : sequence of str, optional
+        Bands; by default the motion parameters that are there.
+    resolution : float, optional
+        Side of a cell [m]. By default the product's own grid if the points form one (EGMS Level 3: 100 m), else 100 m.
+        Cells hold the mean of their points; edges lie on multiples of ``resolution``.
+
+    Returns
+    -------
+    Path
+        ``path``; it appears only when it is whole.
+
+    Raises
+    ------
+    ImportError
+        If rasterio is not installed.
+    CubeError
+        If a variable or the CRS is missing, or there are no points.
+    """
+    try:
+        import rasterio
+        import rasterio.shutil
+    except ImportError as error:
+        raise ImportError("GeoTIFF needs rasterio: pip install insar-dask[geo]") from error
+    path = Path(path)
+    names = _bands(products, variables)
+    grid = _grid(products, resolution)
+    draft, whole = path.with_name(path.name + ".draft"), path.with_name(path.name + ".part")
+    with rasterio.open(draft, "w", **_profile(products, grid, len(names) + 1)) as target:
+        for band, name in enumerate(names, 1):
+            mean = grid.mean(products[name].values)
+            target.write(np.where(np.isfinite(mean), mean, NODATA).astype(np.float32), band)
+            _describe_band(target, band, name, products[name])
+        target.write(grid.count().astype(np.float32), len(names) + 1)
+        target.set_band_description(len(names) + 1, "count")
+    rasterio.shutil.copy(draft, whole, driver="COG", compress="DEFLATE", predictor="YES", blocksize=512)
+    draft.unlink()
+    return whole.replace(path)
+
+
+def _bands(products: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
+    names = [n for n in DEFAULT_VARIABLES if n in products] if variables is None else list(variables)
+    missing = [name for name in names if name not in products or products[name].dims != ("point",)]
+    if missing or not names:
+        raise CubeError(
+            f"no band can be made of {missing or 'nothing'}: the products have {sorted(map(str, products))}"
+        )
+    return names
+
+
+def _grid(products: xr.Dataset, resolution: float | None) -> Grid:
+    easting, northing = products["easting"].values, products["northing"].values
+    if easting.size == 0:
+        raise CubeError("the products have no points: nothing to rasterise")
+    native = native_resolution(easting, northing)
+    if native is not None and resolution in (None, native):
+        return fit_grid(easting, northing, native, centred=True)
+    return fit_grid(easting, northing, DEFAULT_RESOLUTION if resolution is None else float(resolution))
+
+
+def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
+    from rasterio.transform import from_origin
+
+    if "crs" not in products.variables or not products["crs"].attrs.get("crs_wkt"):
+        raise CubeError("the products have no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
+    return {
+        "driver": "GTiff",
+        "width": grid.columns,
+        "height": grid.rows,
+        "count": count,
+        "dtype": "float32",
+        "nodata": NODATA,
+        "crs": products["crs"].attrs["crs_wkt"],
+        "transform": from_origin(grid.west, grid.north, grid.cell, grid.cell),
+        "tiled": True,
+        "compress": "DEFLATE",
+        "BIGTIFF": "IF_SAFER",
+    }
+
+
+def _describe_band(target: Any, band: int, name: str, variable: xr.DataArray) -> None:
+    target.set_band_description(band, name)
+    unit = variable.attrs.get("units") or LONG_NAMES_AND_UNITS.get(name, ("", ""))[1]
+    if unit:
+        target.set_band_unit(band, unit)
