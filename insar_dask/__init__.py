@@ -1,1 +1,57 @@
-"""Satellite-radar ground-motion time series on Dask: from EGMS files to honest forecasts and maps."""
+"""Satellite-radar ground-motion time series on Dask: from EGMS files to honest forecasts and maps.
+
+Everything public is reached from here; a name's module is imported when the name is first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from insar_dask.config import load_config
+    from insar_dask.cube import CubeError, check_cube
+    from insar_dask.jobs.saving import save
+    from insar_dask.kinematics import motion
+    from insar_dask.pipeline import run
+    from insar_dask.readers.egms import find_egms, read_egms
+    from insar_dask.report import plot_point, write_csv, write_report
+    from insar_dask.resample import regularise
+    from insar_dask.selection import select
+    from insar_dask.sessions import session
+    from insar_dask.smooth import moving_average, savgol
+    from insar_dask.store import open_cube
+
+_HOMES = {
+    "CubeError": "cube",
+    "check_cube": "cube",
+    "find_egms": "readers.egms",
+    "load_config": "config",
+    "motion": "kinematics",
+    "moving_average": "smooth",
+    "open_cube": "store",
+    "plot_point": "report",
+    "read_egms": "readers.egms",
+    "regularise": "resample",
+    "run": "pipeline",
+    "save": "jobs.saving",
+    "savgol": "smooth",
+    "select": "selection",
+    "session": "sessions",
+    "write_csv": "report",
+    "write_report": "report",
+}
+
+__all__ = [*sorted(_HOMES)]  # noqa: PLE0604 # the table above is the one list of public names
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

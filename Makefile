@@ -1,0 +1,45 @@
+# make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst or on a product of yours
+# make test                       lint, types, import contracts, tests
+# make bench                      timings against the rivals
+# make clean                      remove what these made
+
+PYTHON ?= python3
+CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("constraints-%d.%d.txt" % sys.version_info[:2])')
+PIN := $(if $(wildcard $(CONSTRAINTS)),-c $(CONSTRAINTS),)
+BIN := .venv/bin
+INPUT ?=
+
+.PHONY: demo test bench clean
+
+demo: .venv/demo
+	$(BIN)/insar-dask demo $(INPUT)
+
+test: .venv/test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: .venv/bench
+	$(BIN)/python tests/benchmarks/run.py
+
+.venv/demo: pyproject.toml $(CONSTRAINTS)
+	$(call install,geo)
+
+.venv/test: pyproject.toml $(CONSTRAINTS)
+	$(call install,geo$(comma)test)
+
+.venv/bench: pyproject.toml $(CONSTRAINTS)
+	$(call install,geo$(comma)bench)
+
+comma := ,
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (log: .venv/install.log)"
+	$(BIN)/python -m pip install $(PIN) -e ".[$(1)]" > .venv/install.log 2>&1 || { tail -20 .venv/install.log; exit 1; }
+	touch $@
+endef
+
+clean:
+	rm -rf .venv demo-output build *.egg-info

@@ -1,0 +1,170 @@
+"""The configuration of a run: TOML to checked models. Every default stands here, once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+__all__ = ["Config", "ConfigError", "load_config", "to_toml"]
+
+
+class ConfigError(ValueError):
+    """A configuration is wrong; the message names the key and the cure."""
+
+
+class Section(BaseModel):
+    """A table of the TOML file: frozen, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """What is read."""
+
+    files: list[str] = Field([], description="EGMS zip or csv files, folders or globs; empty: the synthetic scene below")
+    area: str | list[float] | None = Field(
+        None, description="GeoJSON/GeoPackage file of an area, or [west, south, east, north] in metres of EPSG:3035"
+    )
+    min_coherence: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="leave out points of a smaller temporal coherence (L2 products only)"
+    )
+    max_rejected: float = Field(0.01, ge=0, le=1, description="stop when a larger share of the rows cannot be read")
+
+
+class Synthetic(Section):
+    """The scene that is written and read where no file is given."""
+
+    kind: Literal["l2b", "l3u", "l3e", "chumar"] = Field("l2b", description="like which product")
+    n_points: int = Field(20_000, ge=1, description="points")
+    n_dates: int = Field(210, ge=20, description="dates")
+    seed: int = Field(0, ge=0, description="the same seed gives the same scene")
+
+
+class Store(Section):
+    """Where results go."""
+
+    folder: str = Field("demo-output", description="cube.zarr, the report and the maps are written into this folder")
+    shard_points: int = Field(65_536, ge=128, description="most points of a shard; small cubes get about 16 shards")
+
+
+class Prepare(Section):
+    """Regular dates and smoothing, for pictures and clusters; forecasts never see them."""
+
+    every: str | None = Field(None, description='spacing of the regular dates; unset: "6D" for L3, "12D" else')
+    max_gap: str = Field("60D", description="longer gaps stay missing")
+    window: int = Field(11, ge=3, description="Savitzky-Golay window in dates, odd")
+    order: int = Field(2, ge=0, description="Savitzky-Golay polynomial order")
+
+
+class Forecast(Section):
+    """Forecast and its honest evaluation."""
+
+    horizon: int | None = Field(None, ge=1, description="steps ahead; unset: 10 for L3, 6 else")
+    level: float = Field(0.9, gt=0, lt=1, description="level of the prediction intervals")
+    test_fraction: float = Field(0.2, gt=0, lt=0.5, description="last part of the record that origins roll over")
+    stride: int = Field(3, ge=1, description="every how many dates an origin is scored")
+    as_published: bool = Field(True, description="also score with filters that see the future, named as leaking")
+
+
+class Report(Section):
+    """Page, maps and exports."""
+
+    title: str = Field("Ground motion", description="title of the page")
+    resolution: float = Field(100.0, gt=0, description="cell of the exported maps in metres")
+    exports: bool = Field(True, description="also write GeoTIFF and GeoParquet (needs the geo extra)")
+
+
+class Cluster(Section):
+    """Where the work runs."""
+
+    workers: int | None = Field(None, ge=0, description="worker processes; unset: one a core; 0: none, this process alone")
+    threads_per_worker: int = Field(1, ge=1, description="threads of each worker")
+    memory_limit: str = Field("auto", description='memory of each worker, such as "2GiB"')
+    address: str | None = Field(None, description="join the scheduler at this address instead")
+
+
+class Config(Section):
+    """A whole run."""
+
+    source: Source = Source()
+    synthetic: Synthetic = Synthetic()
+    store: Store = Store()
+    prepare: Prepare = Prepare()
+    forecast: Forecast = Forecast()
+    report: Report = Report()
+    cluster: Cluster = Cluster()
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        Naming every wrong key and value; an unknown key is answered with the nearest known one.
+    FileNotFoundError
+        When there is no such file.
+    """
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    return parse_config(content, str(path))
+
+
+def parse_config(content: dict[str, Any], name: str = "configuration") -> Config:
+    """Check a configuration given as nested dicts.
+
+    >>> parse_config({"forecast": {"horizons": 6}})
+    Traceback (most recent call last):
+    ...
+    insar_dask.config.ConfigError: configuration: unknown key 'forecast.horizons'; did you mean 'forecast.horizon'?
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{name}: {_explain(fault)}" for fault in error.errors())) from None
+
+
+def to_toml(config: Config) -> str:
+    """The configuration as commented TOML that loads to the same configuration; unset keys stand as comments."""
+    lines: list[str] = []
+    for section, _ in _sections():
+        table: Section = getattr(config, section)
+        lines += ["", f"# {(type(table).__doc__ or '').strip()}", f"[{section}]"]
+        for key, info in type(table).model_fields.items():
+            value = getattr(table, key)
+            text = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
+            lines.append(f"{text:<36} # {info.description}")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, type[Section]]]:
+    for name, info in Config.model_fields.items():
+        model = info.annotation
+        if isinstance(model, type) and issubclass(model, Section):
+            yield name, model
+
+
+def _explain(fault: Any) -> str:
+    where = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        known = list(Config.model_fields) + [f"{s}.{key}" for s, model in _sections() for key in model.model_fields]
+        near = difflib.get_close_matches(where, known, 1, cutoff=0.5) or known[:1]
+        return f"unknown key {where!r}; did you mean {near[0]!r}?"
+    return f"{where} = {fault['input']!r}: {fault['msg']}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)

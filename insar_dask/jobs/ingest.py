@@ -1,0 +1,145 @@
+"""One product file to the raw cube of its group: parsed once, written shard by shard, each with a receipt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from zarr.abc.store import Store
+
+from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.watch import Progress
+from insar_dask.readers.egms import read_table
+from insar_dask.readers.point_table import PointTable
+from insar_dask.store import CODEC, SHARD_POINTS, ShardPlan, create_group, open_store, shard_plan, write_block
+
+__all__ = ["ingest", "ingest_file"]
+
+
+def ingest(
+    engine: Engine, source: str | Path, product: str, options: Mapping[str, Any], shard_points: int = SHARD_POINTS
+) -> StageReport:
+    """Bring the group ``PRODUCT/raw`` of a store up to date with a product file.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where tasks run and which store they write.
+    source : str or Path
+        The product file; the worker that reads it must see this path.
+    product : str
+        Name of the product's group.
+    options : mapping
+        Keyword arguments of the reader: ``area``, ``min_coherence``, ``max_rejected``.
+    shard_points : int
+        Most points of a shard.
+
+    Returns
+    -------
+    StageReport
+        How many shards were written now; 0 when all were done.
+
+    Raises
+    ------
+    ValueError, OSError
+        What the reader says of a bad file.
+    """
+    began, target, path = time.perf_counter(), f"{product}/raw", Path(source).absolute()
+    reader = {"version": STEPS["ingest"][1], "options": dict(options)}
+    identity = {"source": file_sha256(path), "reader": reader, "shard_points": shard_points, "codec": CODEC}
+    key = canonical_key(identity)
+    note = engine.ledger.read_note(f"ingest/{product}") or {}
+    if note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
+        return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
+    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, key)
+    with Progress(target, None, quiet=engine.quiet) as progress:
+
+        def tick() -> None:
+            receipts = [r for r in engine.ledger.done(target).values() if r.key == key]
+            progress.show(len(receipts), sum(r.points for r in receipts))
+
+        ((_, outcome),) = engine.map(ingest_file, [arguments], label=f"ingest-{product}", tick=tick)
+        tick()
+    if isinstance(outcome, ValueError | OSError):
+        raise outcome
+    if isinstance(outcome, BaseException):
+        raise JobError(f"{target}: {outcome!r}") from outcome
+    engine.ledger.compact(target)
+    engine.ledger.write_note(f"ingest/{product}", {**outcome["note"], "key": key})
+    return engine.report(StageReport(target, *outcome["counts"], time.perf_counter() - began))
+
+
+def ingest_file(
+    store_path: str | Path | Store,
+    source: str,
+    _index: int,
+    product: str,
+    options: Mapping[str, Any],
+    shard_points: int,
+    key: str,
+) -> dict[str, Any]:
+    """Parse a product file and write the shards that lack a valid receipt; runs as one task on ``os.cpu_count()`` threads."""
+    store, target = open_store(store_path), f"{product}/raw"
+    quarantine = rejected_path(store_path, product)
+    threads = os.cpu_count() or 1
+    table = read_table(source, rejected=quarantine, threads=threads, **options)
+    plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
+    ledger = Ledger(store)
+    if create_group(store, target, table.block(0, 2), plan):
+        ledger.forget(target)
+    engine = Engine(store_path, quiet=True)
+    pending = sorted(engine.stale(target, dict.fromkeys(range(plan.n_shards), key)))
+    with ThreadPoolExecutor(threads) as pool:
+        receipts = list(pool.map(lambda index: _write_shard(store, target, table, plan, index, key), pending))
+    note = {
+        "source": Path(source).name,
+        "source_sha256": table.attrs.get("source_sha256"),
+        "source_size": table.attrs.get("source_size"),
+        "n_points": table.n_points,
+        "n_rejected": table.n_rejected,
+        "rejected": str(quarantine) if table.n_rejected else None,
+        "shards": plan.n_shards,
+        "options": dict(options),
+    }
+    counts = plan.n_shards, len(receipts), sum(r.points for r in receipts), sum(r.bytes for r in receipts)
+    return {"note": note, "counts": counts}
+
+
+def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
+    """Where the rows that were not understood go: beside the store; None where the store is no folder."""
+    if isinstance(store_path, Store):
+        return None
+    path = Path(store_path)
+    return path.with_name(f"{path.stem}-{product}-rejected.csv")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_shard(store: Store, target: str, table: PointTable, plan: ShardPlan, index: int, key: str) -> Receipt:
+    began, where = time.perf_counter(), plan.slice(index)
+    checksum, size = write_block(store, target, plan, index, _stored_block(table, where))
+    seconds = round(time.perf_counter() - began, 4)
+    receipt = Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
+    Ledger(store).write(target, receipt)
+    return receipt
+
+
+def _stored_block(table: PointTable, where: slice) -> xr.Dataset:
+    """A block with displacement as the store keeps it, so that it is not decoded only to be encoded again."""
+    stored = table.stored(where.start, where.stop)
+    columns = {name: ("point", np.asarray(c)) for name, c in table.coordinates(where.start, where.stop).items()}
+    return xr.Dataset({"displacement": (("point", "time"), stored), **columns})

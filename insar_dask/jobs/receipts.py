@@ -1,0 +1,146 @@
+"""What is done: one receipt a shard and target, written after the data, compacted into books of about a thousand."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from zarr.abc.store import Store
+
+from insar_dask.store import delete, get_bytes, list_keys, put_bytes
+
+__all__ = ["Ledger", "Receipt"]
+
+BOOK_RECEIPTS = 1000
+ROOT = "jobs/receipts"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """That shard ``index`` of a target holds the bytes with ``checksum``, made as ``key`` says."""
+
+    index: int
+    key: str
+    checksum: str
+    bytes: int
+    points: int
+    seconds: float = 0.0
+    worker: str = ""
+
+    def to_json(self) -> bytes:
+        """At most 1 KB."""
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+
+class Ledger:
+    """Receipts, partial results and states of one store. Needs no scheduler and no driver."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def done(self, target: str) -> dict[int, Receipt]:
+        """Receipts of a target by shard: the books, overridden by what came after them."""
+        found: dict[int, Receipt] = {}
+        keys = list_keys(self.store, f"{ROOT}/{target}/")
+        for key in sorted(keys, key=lambda key: ("book-" not in key, key)):
+            data = get_bytes(self.store, key)
+            if data is not None:
+                entries = json.loads(data)
+                for entry in entries if isinstance(entries, list) else [entries]:
+                    found[entry["index"]] = Receipt(**entry)
+        return {index: receipt for index, receipt in sorted(found.items()) if receipt.key}
+
+    def write(self, target: str, receipt: Receipt) -> None:
+        """Say that a shard is done; to be called after its data are stored."""
+        put_bytes(self.store, f"{ROOT}/{target}/{receipt.index:06d}.json", receipt.to_json())
+
+    def revoke(self, target: str, indices: Iterable[int]) -> None:
+        """Say that shards are not done: a receipt without a key overrides the book."""
+        for index in indices:
+            self.write(target, Receipt(index, "", "", 0, 0))
+
+    def forget(self, target: str) -> None:
+        """Remove all receipts of a target."""
+        for key in list_keys(self.store, f"{ROOT}/{target}/"):
+            delete(self.store, key)
+
+    def compact(self, target: str) -> None:
+        """Bind loose receipts into books; a receipt is removed only after its book is stored."""
+        loose = [key for key in list_keys(self.store, f"{ROOT}/{target}/") if "book-" not in key]
+        if not loose:
+            return
+        receipts = self.done(target)
+        for number in sorted({int(key[-11:-5]) // BOOK_RECEIPTS for key in loose}):
+            book = [asdict(r) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
+            data = json.dumps(book, sort_keys=True).encode()
+            put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
+        for key in loose:
+            delete(self.store, key)
+
+    # --- partial results of reductions, and the states made of them ---------------------------------------------------
+
+    def write_partial(self, target: str, index: int, arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[str, int]:
+        """Store the small arrays of one shard; returns their checksum and bytes."""
+        data = pack(arrays)
+        put_bytes(self.store, partial_key(target, index), data)
+        return hashlib.sha256(data).hexdigest(), len(data)
+
+    def read_partial(self, target: str, index: int) -> dict[str, npt.NDArray[Any]]:
+        """The arrays that ``write_partial`` stored."""
+        data = get_bytes(self.store, partial_key(target, index))
+        if data is None:
+            raise FileNotFoundError(f"{partial_key(target, index)} is gone; run again to rebuild it")
+        return unpack(data)
+
+    def checksum_partial(self, target: str, index: int) -> str:
+        """Checksum of a stored partial, empty when it is gone."""
+        data = get_bytes(self.store, partial_key(target, index))
+        return "" if data is None else hashlib.sha256(data).hexdigest()
+
+    def write_state(self, arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Store arrays under their own hash, which is returned."""
+        data = pack(arrays)
+        name = hashlib.sha256(data).hexdigest()
+        if get_bytes(self.store, f"jobs/states/{name}.npz") != data:
+            put_bytes(self.store, f"jobs/states/{name}.npz", data)
+        return name
+
+    def read_state(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """The arrays stored under a hash; a state whose bytes do not have that hash is an error."""
+        data = get_bytes(self.store, f"jobs/states/{name}.npz")
+        if data is None or hashlib.sha256(data).hexdigest() != name:
+            raise FileNotFoundError(f"jobs/states/{name}.npz is missing or damaged; run again to rebuild it")
+        return unpack(data)
+
+    def write_note(self, name: str, content: Mapping[str, Any]) -> None:
+        """Keep a JSON document beside the receipts."""
+        put_bytes(self.store, f"jobs/{name}.json", json.dumps(content, indent=1, sort_keys=True).encode())
+
+    def read_note(self, name: str) -> dict[str, Any] | None:
+        """The JSON document of that name, or None."""
+        data = get_bytes(self.store, f"jobs/{name}.json")
+        return None if data is None else dict(json.loads(data))
+
+
+def partial_key(target: str, index: int) -> str:
+    """Where the partial of a shard lies."""
+    return f"{target}/{index:06d}.npz"
+
+
+def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """Arrays as .npz bytes, equal for equal arrays (NumPy dates every member 1980-01-01)."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of .npz bytes; nothing pickled is read."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

@@ -1,0 +1,95 @@
+"""A stage as data: which steps turn a shard of one group into which others, and the key that says when it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from insar_dask.store import CODEC
+
+__all__ = ["STEPS", "Stage", "Step", "canonical_key", "state"]
+
+STEPS: dict[str, tuple[str, int]] = {
+    "ingest": ("insar_dask.readers.egms:read_table", 1),
+    "regularise": ("insar_dask.resample:regularise", 1),
+    "savgol": ("insar_dask.smooth:savgol", 1),
+    "moving_average": ("insar_dask.smooth:moving_average", 1),
+    "motion": ("insar_dask.kinematics:motion", 1),
+    "fit_partial": ("insar_dask.forecast.protocol:fit_partial", 1),
+    "calibrate_partial": ("insar_dask.forecast.protocol:calibrate_partial", 1),
+    "score_partial": ("insar_dask.forecast.protocol:score_partial", 1),
+    "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 1),
+}
+"""Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """``result = function(source, **params)`` on the data sets of one shard."""
+
+    function: str
+    source: str
+    result: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def resolve(self) -> Callable[..., Any]:
+        """The function itself, imported where the task runs."""
+        module, name = STEPS[self.function][0].split(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
+
+    def identity(self) -> dict[str, Any]:
+        """What determines the step's numbers."""
+        return {"function": self.function, "version": STEPS[self.function][1], "params": dict(self.params)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps run in one task per shard of ``source``, and where their results go.
+
+    ``saves`` maps a result's name to its target: a group of the store (``SITE/smooth``) for a data set, or
+    ``jobs/partials/...`` for the small arrays of a reduction.
+    """
+
+    name: str
+    source: str
+    steps: tuple[Step, ...]
+    saves: Mapping[str, str]
+
+    def ancestors(self, result: str) -> list[Step]:
+        """Steps that lead to ``result``, in order."""
+        makers = {step.result: step for step in self.steps}
+        chain: list[Step] = []
+        while result in makers:
+            chain.append(makers[result])
+            result = makers[result].source
+        return chain[::-1]
+
+    def needed(self, results: set[str]) -> list[Step]:
+        """Steps that lead to any of ``results``, each once, in order."""
+        wanted = {step.result for result in results for step in self.ancestors(result)}
+        return [step for step in self.steps if step.result in wanted]
+
+    def key(self, result: str, input_checksum: str) -> str:
+        """Key of one result of the shard whose input has ``input_checksum``."""
+        chain = [step.identity() for step in self.ancestors(result)]
+        return canonical_key({"input": input_checksum, "recipe": chain, "codec": CODEC})
+
+
+def canonical_key(identity: Mapping[str, Any]) -> str:
+    """SHA-256 of canonical JSON: sorted names, no spaces, full-precision numbers.
+
+    >>> canonical_key({"b": 1, "a": 0.1}) == canonical_key({"a": 0.1, "b": 1})
+    True
+    """
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def state(sha256: str) -> dict[str, str]:
+    """A parameter that stands for stored arrays, named by their hash, so that tasks stay small and keys exact."""
+    return {"state": sha256}

@@ -1,0 +1,91 @@
+"""What one chunk job does, start to end: read a shard, run the steps, write the results, sign the receipts."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import xarray as xr
+from threadpoolctl import threadpool_limits
+from zarr.abc.store import Store
+
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import Stage
+from insar_dask.store import open_store, read_block, shard_plan, write_block
+
+__all__ = ["run_shard", "run_steps"]
+
+
+def run_shard(path: str | Path | Store, stage: Stage, index: int, keys: Mapping[str, str]) -> list[Receipt]:
+    """Make the results named in ``keys`` for one shard.
+
+    Parameters
+    ----------
+    path : str, Path or zarr Store
+        The store.
+    stage : Stage
+        Steps, source group and targets.
+    index : int
+        Shard.
+    keys : mapping
+        Result -> the key its receipt shall bear; results that are done already are left out.
+
+    Returns
+    -------
+    list of Receipt
+        One a result, as written to the store.
+    """
+    store = open_store(path)
+    began = time.perf_counter()
+    with threadpool_limits(1):  # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
+        block = read_block(store, stage.source, index)
+        results = run_steps(stage, block, set(keys), Ledger(store))
+    return [_write(store, stage, index, result, results[result], keys[result], began) for result in sorted(keys)]
+
+
+def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger) -> dict[str, Any]:
+    """Results of the steps that lead to ``wanted``; a result is let go when nothing needs it any more."""
+    source = stage.steps[0].source
+    results: dict[str, Any] = {source: block}
+    steps = stage.needed(wanted)
+    for position, step in enumerate(steps):
+        params = {name: _resolve(value, ledger) for name, value in step.params.items()}
+        results[step.result] = step.resolve()(results[step.source], **params)
+        for name in set(results) - wanted - {later.source for later in steps[position + 1 :]}:
+            del results[name]
+    return results
+
+
+def _resolve(value: Any, ledger: Ledger) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"state"}:
+        return _state(ledger, str(value["state"]))
+    return value
+
+
+@lru_cache(maxsize=8)
+def _state_of(store: Store, name: str) -> dict[str, npt.NDArray[Any]]:
+    return Ledger(store).read_state(name)
+
+
+def _state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
+    return dict(_state_of(ledger.store, name))
+
+
+def _write(
+    store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float
+) -> Receipt:
+    target, plan = stage.saves[result], shard_plan(store, stage.source)
+    if isinstance(value, xr.Dataset):
+        checksum, size = write_block(store, target, plan, index, value)
+    else:
+        checksum, size = Ledger(store).write_partial(target, index, value)
+    where = plan.slice(index)
+    seconds = round(time.perf_counter() - began, 4)
+    receipt = Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
+    Ledger(store).write(target, receipt)
+    return receipt

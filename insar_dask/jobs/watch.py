@@ -1,0 +1,60 @@
+"""Progress of a stage in the terminal: a bar with points per second and the time left; silent when nobody looks."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """A bar over the shards of one stage; shards that were done already count from the start.
+
+    Parameters
+    ----------
+    name : str
+        Stage.
+    total, done : int
+        Shards in all (None: not known yet), and done before this run.
+    quiet : bool
+        Show nothing. Nothing is shown either when standard error is no terminal.
+    """
+
+    def __init__(self, name: str, total: int | None, done: int = 0, *, quiet: bool = False) -> None:
+        console = Console(stderr=True)
+        self._points = 0
+        self._bars = Bars(
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TaskProgressColumn(show_speed=False),
+            TextColumn("{task.fields[rate]:>16}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bars.add_task(name, total=total, completed=done, rate="")
+
+    def advance(self, points: int, shards: int = 1) -> None:
+        """One more shard of so many points is done."""
+        self._points += points
+        elapsed = self._bars.tasks[0].elapsed or 0.0
+        rate = f"{self._points / elapsed:,.0f} points/s" if elapsed > 0.5 else ""
+        self._bars.update(self._task, advance=shards, rate=rate)
+
+    def show(self, done: int, points: int) -> None:
+        """Set the bar to what somebody else counted."""
+        self._points = 0
+        self._bars.update(self._task, completed=done)
+        self.advance(points, shards=0)
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()

@@ -1,0 +1,70 @@
+"""Where the work runs: this process, worker processes of this machine, or a scheduler at an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["session"]
+
+
+@contextmanager
+def session(
+    workers: int | None = None,
+    *,
+    address: str | None = None,
+    threads_per_worker: int = 1,
+    memory_limit: str | int = "auto",
+    dashboard: str = "127.0.0.1:0",
+) -> Iterator[Client]:
+    """Start or join a Dask cluster for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Worker processes on this machine; default: one a core.
+    address : str, optional
+        Join the scheduler at this address, such as ``"tcp://10.0.0.1:8786"``, instead.
+    threads_per_worker : int
+        Threads of each worker; kernels release the GIL, so one worker with many threads also scales.
+    memory_limit : str or int
+        Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
+    dashboard : str
+        Where Dask's own dashboard listens; a free port of this machine unless said.
+
+    Yields
+    ------
+    distributed.Client
+        Connected client; workers of this machine end with the block, those behind an address stay.
+
+    Raises
+    ------
+    ValueError
+        When both ``workers`` and ``address`` are given.
+    OSError
+        When no scheduler answers at ``address``.
+    """
+    from dask.system import CPU_COUNT
+    from distributed import Client, LocalCluster
+
+    if address is not None:
+        if workers is not None:
+            raise ValueError("give workers=... for a cluster of this machine, or address=... to join one, not both")
+        with Client(address, timeout="20s") as client:
+            yield client
+        return
+    with (
+        LocalCluster(
+            n_workers=workers or CPU_COUNT,
+            threads_per_worker=threads_per_worker,
+            memory_limit=memory_limit,
+            dashboard_address=dashboard,
+            host="127.0.0.1",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
