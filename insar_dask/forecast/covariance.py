@@ -30,7 +30,7 @@ BOUNDS = {
 
 
 def guesses() -> Float64:
-    """Starting points of the search for theta, (n, 10): quiet ground with slow noise, restless ground with fast noise."""
+    """Return starting points (2, 10) of the search for theta: quiet ground, and restless ground with slow noise."""
     return np.array(
         [
             [3.0, 1.0, 1.5, 0.5, 5.0, 1.5, 0.1, 1.5, 0.05, 2.0],
@@ -40,7 +40,7 @@ def guesses() -> Float64:
 
 
 def covariance_terms(theta: Float64, years: Float64, others: Float64) -> dict[str, Float64]:
-    """Terms of the covariance between two sets of dates, without the white noise.
+    """Return the terms of the covariance between two sets of dates, without the white noise.
 
     Parameters
     ----------

@@ -64,8 +64,10 @@ class PooledGaussianProcess:
 
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
         """Sample of a block's series: those with the smallest hashes, so that the union over blocks is one sample."""
-        usable = context.values[np.isfinite(context.values).sum(axis=1) > len(PARAMETERS)]
-        return _smallest(_hashes(usable), usable, self.sample)
+        usable = np.flatnonzero(np.isfinite(context.values).sum(axis=1) > len(PARAMETERS))
+        hashes = _hashes(context.values)[usable]
+        chosen = np.argsort(hashes, kind="stable")[: self.sample]
+        return {"hash": hashes[chosen], "values": context.values[usable[chosen]]}
 
     def fit(self, partials: Sequence[Mapping[str, npt.NDArray[Any]]], axes: Context) -> Self:
         """Maximise the pooled marginal likelihood of the sample.
@@ -82,8 +84,9 @@ class PooledGaussianProcess:
         ValueError
             When no series of the sample has more dates than the covariance has parameters.
         """
-        keys = np.concatenate([part["hash"] for part in partials])
-        values = _smallest(keys, np.concatenate([part["values"] for part in partials]), self.sample)["values"]
+        hashes = np.concatenate([part["hash"] for part in partials])
+        candidates = np.concatenate([part["values"] for part in partials])
+        values = candidates[np.argsort(hashes, kind="stable")[: self.sample]]
         if len(values) == 0:
             raise ValueError(
                 f"no series has more than {len(PARAMETERS)} valid dates before the first origin: "
@@ -97,9 +100,10 @@ class PooledGaussianProcess:
 
         A point without any date before the origin gets NaN.
         """
-        variance = covariance_diagonal(self.theta_, context.target_years) + self.theta_[-1] ** 2
-        cross = covariance(self.theta_, context.target_years, context.years)
-        mean, std = self._posterior(context, cross, variance)
+        targets = context.target_years
+        observed, _ = covariance_with_gradient(self.theta_, targets)
+        cross = covariance(self.theta_, targets, context.years)
+        mean, std = self._posterior(context, cross, np.diag(observed))
         return mean.astype(np.float32), std.astype(np.float32)
 
     def velocity(self, context: Context) -> tuple[Float64, Float64]:
@@ -115,7 +119,7 @@ class PooledGaussianProcess:
     def components(self, context: Context) -> dict[str, tuple[Float64, Float64]]:
         """Posterior mean and standard error (n, T) [mm] of trend, season and noise at the dates of the history."""
         terms = covariance_terms(self.theta_, context.years, context.years)
-        crosses = {name: sum(terms[term] for term in members) for name, members in COMPONENTS.items()}
+        crosses = {name: np.sum([terms[term] for term in members], axis=0) for name, members in COMPONENTS.items()}
         return {name: self._posterior(context, cross, np.diag(cross)) for name, cross in crosses.items()}
 
     def exceedance(self, context: Context, threshold_mm: float) -> Float64:
@@ -143,22 +147,12 @@ class PooledGaussianProcess:
         return mean, np.sqrt(spread * scale[:, None])
 
 
-def covariance_diagonal(theta: Float64, years: Float64) -> Float64:
-    """Prior variance of the motion at each date."""
-    return np.array([covariance(theta, year, year)[0, 0] for year in years[:, None]])
-
-
 def _hashes(values: Float32) -> npt.NDArray[np.uint64]:
     """Multilinear hash of every row's bits: a pseudo-random priority that belongs to the series, not to its place."""
-    bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32).astype(np.uint64)
     keys = np.random.default_rng(0).integers(0, 2**63, size=values.shape[1], dtype=np.uint64)
-    return (bits * keys).sum(axis=1, dtype=np.uint64) >> np.uint64(32)
-
-
-def _smallest(hashes: npt.NDArray[np.uint64], values: Float32, count: int) -> dict[str, npt.NDArray[Any]]:
-    """Keep the ``count`` rows of smallest hash, in order of hash."""
-    chosen = np.argsort(hashes, kind="stable")[:count]
-    return {"hash": hashes[chosen], "values": values[chosen]}
+    bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32)
+    hashes: npt.NDArray[np.uint64] = np.einsum("nt,t->n", bits, keys)
+    return hashes >> np.uint64(32)
 
 
 def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
@@ -171,6 +165,7 @@ def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
         value = 0.5 * (quadratic + extra + len(values) * log_determinant)
         return value / values.size, -0.5 * (gradient * derivatives).sum(axis=(1, 2)) / values.size
 
-    bounds = np.log([BOUNDS[name] for name in PARAMETERS])
-    searches = [minimize(loss, np.log(start), jac=True, method="L-BFGS-B", bounds=bounds) for start in guesses()]
-    return np.exp(min(searches, key=lambda search: float(search.fun)).x)
+    bounds = [(np.log(BOUNDS[name][0]), np.log(BOUNDS[name][1])) for name in PARAMETERS]
+    searches = [minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds) for start in np.log(guesses())]
+    best: Float64 = min(searches, key=lambda search: float(search.fun)).x
+    return np.exp(best)

@@ -17,7 +17,7 @@ Float64 = npt.NDArray[np.float64]
 
 
 def invert(covariance: Float64) -> tuple[Float64, float]:
-    """Inverse and log-determinant of a symmetric positive definite matrix (T, T), by sweeping every row.
+    """Return the inverse and the log-determinant of a symmetric positive definite matrix (T, T), by sweeping every row.
 
     Source: Goodnight, J. H. (1979), A tutorial on the SWEEP operator, doi:10.1080/00031305.1979.10482685.
     """
@@ -28,7 +28,7 @@ def invert(covariance: Float64) -> tuple[Float64, float]:
 def posterior(
     values: npt.NDArray[np.float32], precision: Float64, weights: Float64, variance: Float64
 ) -> tuple[Float64, Float64, Float64]:
-    """Posterior of q linear functionals of every series, given its dates that are not NaN.
+    """Return the posterior of q linear functionals of every series, given its dates that are not NaN.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def posterior(
 
 
 def pooled_likelihood(values: npt.NDArray[np.float32], precision: Float64) -> tuple[float, float, Float64]:
-    """Sums over series (n, T) that the log-likelihood of a shared covariance K and its gradient are made of.
+    """Sum over series (n, T) what the log-likelihood of a shared covariance K and its gradient are made of.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def _subtract(target, factor, row):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _weigh(series, rows, missing, out):  # type: ignore[no-untyped-def]
-    """out = sum of series[t] rows[t] over valid dates; notes the missing ones and returns their number."""
+    """Write the sum of series[t] rows[t] over valid dates; note the missing ones and return their number."""
     out[:] = 0.0
     n_missing = 0
     for t in range(len(series)):
