@@ -44,7 +44,25 @@ _HOMES = {
     "write_report": "report",
 }
 
-__all__ = [*sorted(_HOMES)]  # noqa: PLE0604 # the table above is the one list of public names
+__all__ = [
+    "CubeError",
+    "check_cube",
+    "find_egms",
+    "load_config",
+    "motion",
+    "moving_average",
+    "open_cube",
+    "plot_point",
+    "read_egms",
+    "regularise",
+    "run",
+    "save",
+    "savgol",
+    "select",
+    "session",
+    "write_csv",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

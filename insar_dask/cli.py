@@ -19,7 +19,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one to start from", metavar="CONFIG")]
+ConfigFile = Annotated[
+    Path, typer.Argument(help="TOML file; `insar-dask config` prints one to start from", metavar="CONFIG")
+]
 StorePath = Annotated[Path, typer.Argument(help="a store, such as out/cube.zarr", metavar="STORE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
 
@@ -56,7 +58,9 @@ def _run(config: Any, quiet: bool) -> None:
     from insar_dask.pipeline import run as run_pipeline
 
     for outcome in run_pipeline(config, quiet=quiet):
-        typer.echo(f"{outcome.product}\n  cube    {outcome.store}\n  report  {outcome.report}\n  maps    {outcome.report.parent}")
+        typer.echo(
+            f"{outcome.product}\n  cube    {outcome.store}\n  report  {outcome.report}\n  maps    {outcome.report.parent}"
+        )
         for line in outcome.summary:
             typer.echo(f"  {line}")
 

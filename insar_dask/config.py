@@ -26,7 +26,9 @@ class Section(BaseModel):
 class Source(Section):
     """What is read."""
 
-    files: list[str] = Field([], description="EGMS zip or csv files, folders or globs; empty: the synthetic scene below")
+    files: list[str] = Field(
+        [], description="EGMS zip or csv files, folders or globs; empty: the synthetic scene below"
+    )
     area: str | list[float] | None = Field(
         None, description="GeoJSON/GeoPackage file of an area, or [west, south, east, north] in metres of EPSG:3035"
     )
@@ -82,7 +84,9 @@ class Report(Section):
 class Cluster(Section):
     """Where the work runs."""
 
-    workers: int | None = Field(None, ge=0, description="worker processes; unset: one a core; 0: none, this process alone")
+    workers: int | None = Field(
+        None, ge=0, description="worker processes; unset: one a core; 0: none, this process alone"
+    )
     threads_per_worker: int = Field(1, ge=1, description="threads of each worker")
     memory_limit: str = Field("auto", description='memory of each worker, such as "2GiB"')
     address: str | None = Field(None, description="join the scheduler at this address instead")

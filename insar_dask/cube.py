@@ -84,7 +84,7 @@ def years_since(times: npt.ArrayLike, start: np.datetime64 | None = None) -> npt
     array([0., 1.])
     """
     dates = np.asarray(times, dtype="datetime64[ns]")
-    origin = dates.flat[0] if start is None else np.datetime64(start, "ns")
+    origin = dates.flat[0] if start is None else start
     return np.asarray((dates - origin) / np.timedelta64(1, "D") / DAYS_PER_YEAR, dtype=np.float64)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
@@ -19,7 +18,8 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import run_shard, run_steps
 from insar_dask.jobs.watch import Progress
-from insar_dask.store import checksum_block, create_group, open_store, read_block, shard_plan
+from insar_dask.objects import open_store
+from insar_dask.store import checksum_block, create_group, read_block, shard_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -107,7 +107,7 @@ class Engine:
         for target in stage.saves.values():
             self.ledger.compact(target)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
-        counts = len(pending), points, sum(receipt.bytes for receipt in receipts)
+        counts = len(pending), points, sum(receipt.size for receipt in receipts)
         return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began))
 
     def partials(self, target: str) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Engine:
     def map(
         self,
         function: Callable[..., Any],
-        tasks: Sequence[tuple[Any, ...]],
+        tasks: Iterable[tuple[Any, ...]],
         *,
         label: str,
         tick: Callable[[], None] = lambda: None,
@@ -254,5 +254,3 @@ def owned(path: str | Path | Store) -> Iterator[None]:
         for leftover in folder.rglob("*.partial"):
             leftover.unlink()
         yield
-
-

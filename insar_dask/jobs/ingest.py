@@ -19,9 +19,11 @@ from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.watch import Progress
+from insar_dask.objects import open_store
 from insar_dask.readers.egms import read_table
 from insar_dask.readers.point_table import PointTable
-from insar_dask.store import CODEC, SHARD_POINTS, ShardPlan, create_group, open_store, shard_plan, write_block
+from insar_dask.shards import SHARD_POINTS, ShardPlan
+from insar_dask.store import CODEC, create_group, write_block
 
 __all__ = ["ingest", "ingest_file"]
 
@@ -76,7 +78,8 @@ def ingest(
         raise JobError(f"{target}: {outcome!r}") from outcome
     engine.ledger.compact(target)
     engine.ledger.write_note(f"ingest/{product}", {**outcome["note"], "key": key})
-    return engine.report(StageReport(target, *outcome["counts"], time.perf_counter() - began))
+    shards, written, points, size = outcome["counts"]
+    return engine.report(StageReport(target, shards, written, points, size, time.perf_counter() - began))
 
 
 def ingest_file(
@@ -111,7 +114,7 @@ def ingest_file(
         "shards": plan.n_shards,
         "options": dict(options),
     }
-    counts = plan.n_shards, len(receipts), sum(r.points for r in receipts), sum(r.bytes for r in receipts)
+    counts = plan.n_shards, len(receipts), sum(r.points for r in receipts), sum(r.size for r in receipts)
     return {"note": note, "counts": counts}
 
 

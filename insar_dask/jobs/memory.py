@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import zarr
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.recipe import Stage
-from insar_dask.store import shard_plan
+from insar_dask.store import point_arrays, shard_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -53,12 +52,9 @@ def check_memory(stage: Stage, store: Store, client: Client | None, threads: int
 
 
 def _bytes_per_point(store: Store, group: str) -> int:
-    root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
     total = 0
-    for _, array in root.arrays():
-        dims = list(array.metadata.dimension_names or ())
-        if "point" in dims:
-            others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != "point"]
-            itemsize = 4 if array.dtype == np.int16 else 16 if array.dtype.kind in "TO" else array.dtype.itemsize
-            total += int(np.prod(others, dtype=np.int64)) * itemsize
+    for array, dims in point_arrays(store, group):
+        others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != "point"]
+        itemsize = 4 if array.dtype == np.int16 else 16 if array.dtype.kind in "TO" else array.dtype.itemsize
+        total += int(np.prod(others, dtype=np.int64)) * itemsize
     return total

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
-from insar_dask.store import delete, get_bytes, list_keys, put_bytes
+from insar_dask.objects import delete, get_bytes, list_keys, put_bytes
 
 __all__ = ["Ledger", "Receipt"]
 
@@ -23,12 +23,12 @@ ROOT = "jobs/receipts"
 
 @dataclass(frozen=True)
 class Receipt:
-    """That shard ``index`` of a target holds the bytes with ``checksum``, made as ``key`` says."""
+    """That shard ``index`` of a target holds ``size`` bytes with ``checksum``, made as ``key`` says."""
 
     index: int
     key: str
     checksum: str
-    bytes: int
+    size: int
     points: int
     seconds: float = 0.0
     worker: str = ""

@@ -16,7 +16,8 @@ from zarr.abc.store import Store
 
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
-from insar_dask.store import open_store, read_block, shard_plan, write_block
+from insar_dask.objects import open_store
+from insar_dask.store import read_block, shard_plan, write_block
 
 __all__ = ["run_shard", "run_steps"]
 
@@ -76,9 +77,7 @@ def _state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
     return dict(_state_of(ledger.store, name))
 
 
-def _write(
-    store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float
-) -> Receipt:
+def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float) -> Receipt:
     target, plan = stage.saves[result], shard_plan(store, stage.source)
     if isinstance(value, xr.Dataset):
         checksum, size = write_block(store, target, plan, index, value)

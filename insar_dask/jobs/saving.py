@@ -1,0 +1,146 @@
+"""Any cube, lazy or in memory, to a store: sorted along the Hilbert curve, a whole shard a task, each with a receipt."""
+
+from __future__ import annotations
+
+import socket
+import time
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from dask.base import is_dask_collection, tokenize
+from dask.tokenize import TokenizationError
+from insar_kernels.hilbert import hilbert_index
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError, check_cube
+from insar_dask.jobs.engine import Engine, JobError, owned
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import canonical_key
+from insar_dask.jobs.watch import Progress
+from insar_dask.objects import open_store
+from insar_dask.shards import SHARD_POINTS, ShardPlan
+from insar_dask.store import CODEC, create_group, write_block
+from insar_dask.tenths import NotTenthsError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["save"]
+
+
+def save(
+    cube: xr.Dataset,
+    path: str | Path,
+    group: str | None = None,
+    *,
+    client: Client | None = None,
+    shard_points: int = SHARD_POINTS,
+    quiet: bool = False,
+) -> str:
+    """Store a cube; shards that an earlier, killed call finished are kept.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        Point cube, lazy or in memory. It is stored in Hilbert order of its points, whatever order they come in.
+    path : str or Path
+        The store, made when absent.
+    group : str, optional
+        Default: ``PRODUCT/raw``, the product named after the cube's source.
+    client : distributed.Client, optional
+        Compute and write the shards there; default: threads of this process. Give one only for cubes whose graph is
+        small, such as those from `open_cube`; arrays in memory stay here.
+    shard_points : int
+        Most points of a shard.
+    quiet : bool
+        No progress bar.
+
+    Returns
+    -------
+    str
+        The group.
+
+    Raises
+    ------
+    CubeError
+        When the data set is no cube.
+
+    Notes
+    -----
+    Displacement of a raw cube is stored as int16 tenths while every value is a multiple of 0.1 mm within +-3276.7, else
+    as float32. A call is resumable when the cube's Dask token is deterministic; a warning says so when it is not.
+    """
+    check_cube(cube)
+    if client is None and is_dask_collection(cube):
+        from dask.system import CPU_COUNT as threads
+    else:
+        threads = 1
+    group = group or f"{product_name(cube)}/raw"
+    points = hilbert_order(cube)
+    plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
+    raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
+    with owned(path):
+        engine = Engine(path, client, threads=threads, quiet=quiet)
+        for dtype in ["int16", "float32"] if raw else ["float32"]:
+            try:
+                _save_as(engine, _with_dtype(cube, dtype), group, points, plan)
+                break
+            except NotTenthsError:
+                continue
+    return group
+
+
+def product_name(cube: xr.Dataset) -> str:
+    """Name of a cube's group: its source file without the ending, else its product."""
+    source = str(cube.attrs.get("source") or cube.attrs.get("product") or "cube").split()[0]
+    return Path(source).stem
+
+
+def hilbert_order(cube: xr.Dataset) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Positions of the points along the Hilbert curve of their 1 m cells, ties by ``point_id``."""
+    index = hilbert_index(np.asarray(cube["easting"].values), np.asarray(cube["northing"].values))
+    return np.lexsort((np.asarray(cube["point_id"].values).astype(str), index))
+
+
+def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
+    cube = cube.copy(deep=False)
+    cube["displacement"] = cube["displacement"].copy(deep=False)
+    cube["displacement"].encoding = {"dtype": dtype}
+    return cube
+
+
+def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan) -> None:
+    try:
+        identity = tokenize(cube, ensure_deterministic=True)
+    except TokenizationError:
+        warnings.warn(
+            f"{group}: the cube's Dask token is not deterministic, so a killed save starts anew", stacklevel=3
+        )
+        identity = uuid.uuid4().hex
+    key = canonical_key({"cube": identity, "shard": plan.shard, "codec": CODEC})
+    if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
+        engine.ledger.forget(group)
+    pending = sorted(engine.stale(group, dict.fromkeys(range(plan.n_shards), key)))
+    tasks = ((engine.path, cube.isel(point=points[plan.slice(i)]), i, group, plan, key) for i in pending)
+    with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
+        for index, outcome in engine.map(save_part, tasks, label=group.replace("/", "-")):
+            if isinstance(outcome, NotTenthsError | CubeError):
+                raise outcome
+            if isinstance(outcome, BaseException):
+                raise JobError(f"{group}, shard {index}: {outcome!r}") from outcome
+            progress.advance(outcome.points)
+    engine.ledger.compact(group)
+
+
+def save_part(path: str | Path | Store, part: xr.Dataset, index: int, group: str, plan: ShardPlan, key: str) -> Receipt:
+    """Compute one shard of a cube on this thread and write it."""
+    began, store = time.perf_counter(), open_store(path)
+    checksum, size = write_block(store, group, plan, index, part.compute(scheduler="synchronous"))
+    seconds = round(time.perf_counter() - began, 4)
+    receipt = Receipt(index, key, checksum, size, part.sizes["point"], seconds, socket.gethostname())
+    Ledger(store).write(group, receipt)
+    return receipt

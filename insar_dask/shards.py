@@ -1,0 +1,56 @@
+"""How the points of a cube are cut into shards, the unit of storage, work, resume and monitoring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SHARD_POINTS", "ShardPlan", "inner_points"]
+
+SHARD_POINTS = 65_536
+SMALL_CUBE_SHARDS = 16
+INNER_BYTES = 640 * 1024  # one point's series is then one range request of about 0.3 MB compressed
+FEWEST_INNER_POINTS = 128
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """How the points of a cube are cut into shards; follows from the data alone, never from the machine.
+
+    >>> ShardPlan.of(n_points=588_600, n_dates=158)
+    ShardPlan(n_points=588600, shard=35840)
+    >>> ShardPlan.of(n_points=20_000, n_dates=210).n_shards
+    20
+    """
+
+    n_points: int
+    shard: int
+
+    @classmethod
+    def of(cls, n_points: int, n_dates: int, shard_points: int = SHARD_POINTS) -> ShardPlan:
+        """Shards of at most ``shard_points``, smaller in multiples of the inner chunk where fewer than 16 would remain."""
+        inner = inner_points(n_dates * 2)
+        small = n_points // SMALL_CUBE_SHARDS // inner * inner
+        return cls(n_points, max(min(small, shard_points // inner * inner), inner))
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+        return -(-self.n_points // self.shard)
+
+    def slice(self, index: int) -> slice:
+        """Points of shard ``index``."""
+        return slice(index * self.shard, min((index + 1) * self.shard, self.n_points))
+
+    def inner(self, bytes_per_point: int) -> int:
+        """Points of an inner chunk: the rule's, but a divisor of the shard."""
+        return min(inner_points(bytes_per_point), self.shard & -self.shard)
+
+
+def inner_points(bytes_per_point: int) -> int:
+    """Largest power of two of points whose series take at most 640 KiB, at least 128.
+
+    >>> inner_points(292 * 2), inner_points(292 * 4)
+    (1024, 512)
+    """
+    points = max(INNER_BYTES // max(bytes_per_point, 1), 1)
+    return int(min(max(1 << (points.bit_length() - 1), FEWEST_INNER_POINTS), SHARD_POINTS))
