@@ -25,7 +25,7 @@ from insar_dask.forecast.covariance import (
 )
 from insar_dask.forecast.windows import Context
 
-__all__ = ["PooledGaussianProcess"]
+__all__ = ["COMPONENTS", "PooledGaussianProcess"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -35,6 +35,7 @@ COMPONENTS = {
     "season": ("annual", "semiannual"),
     "noise": ("fast", "smooth"),
 }
+"""Terms of the covariance that make up each posterior component; white noise is left over."""
 
 
 class PooledGaussianProcess:
