@@ -58,9 +58,10 @@ def _run(config: Any, quiet: bool) -> None:
     from insar_dask.pipeline import run as run_pipeline
 
     for outcome in run_pipeline(config, quiet=quiet):
-        typer.echo(
-            f"{outcome.product}\n  cube    {outcome.store}\n  report  {outcome.report}\n  maps    {outcome.report.parent}"
-        )
+        places = {"cube": outcome.store, "report": outcome.report, "maps": outcome.report.parent}
+        typer.echo(outcome.product)
+        for what, where in places.items():
+            typer.echo(f"  {what:<8}{where}")
         for line in outcome.summary:
             typer.echo(f"  {line}")
 

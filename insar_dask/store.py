@@ -54,8 +54,8 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
     group : str
         Path of the group in the store, such as ``site/raw``.
     template : xr.Dataset
-        Any number of points; names, dtypes, attributes, other axes and the values without a point axis are taken from it.
-        A variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
+        Any number of points; names, dtypes, attributes, other axes and values without a point axis are taken from it. A
+        variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
     plan : ShardPlan
         Number of points and shard length.
 
@@ -147,7 +147,7 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     Parameters
     ----------
     block : xr.Dataset
-        In-memory values of exactly the points ``plan.slice(index)``; float32 displacement is packed where the array is int16.
+        In-memory values of exactly the points ``plan.slice(index)``; float32 is packed where the array is int16.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
 
 
 def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
-    """SHA-256 over the stored bytes of shard ``index`` of every array, and how many bytes; absent objects count as such."""
+    """SHA-256 over the stored bytes of shard ``index`` of every array, and their number; absent objects count."""
     digest, size = hashlib.sha256(), 0
     for array, dims in point_arrays(store, group):
         data = get_bytes(store, _object_key(array.path, dims, index))

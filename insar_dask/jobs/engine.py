@@ -128,8 +128,8 @@ class Engine:
     ) -> Iterator[tuple[int, Any]]:
         """Run ``function(*task)`` for all tasks with a bounded number in flight.
 
-        Yields the task's shard (its third entry) and what came of it, a result or an exception, as they end; ``tick`` is
-        called several times a second in between.
+        Yields the task's shard (its third entry) and what came of it, a result or an exception, as they end;
+        ``tick`` is called several times a second in between.
         """
         submit, workers, close = self._executor(function, label)
         try:
@@ -170,7 +170,7 @@ class Engine:
         return dict(sorted(pending.items()))
 
     def stale(self, target: str, keys: Mapping[int, str]) -> set[int]:
-        """Shards of a target without a receipt of the wanted key, or whose stored bytes are not those it was written for."""
+        """Shards of a target without a receipt of the wanted key, or whose bytes are not those it was written for."""
         current = [r for i, r in self.ledger.done(target).items() if keys.get(i) == r.key]
         with ThreadPoolExecutor(4) as pool:
             intact = list(pool.map(lambda receipt: self._intact(target, receipt), current))

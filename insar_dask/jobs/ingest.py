@@ -91,7 +91,7 @@ def ingest_file(
     shard_points: int,
     key: str,
 ) -> dict[str, Any]:
-    """Parse a product file and write the shards that lack a valid receipt; runs as one task on ``os.cpu_count()`` threads."""
+    """Parse a product file and write the shards that lack a valid receipt: one task, as many threads as cores."""
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
     threads = os.cpu_count() or 1

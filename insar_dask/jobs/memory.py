@@ -20,7 +20,7 @@ BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
 
 COPIES = 2.5
-"""Copies of a shard's arrays alive at the worst instant: decoded input, a step's output, what the codec holds; measured."""
+"""Copies of a shard's arrays alive at the worst instant: input, a step's output, what the codec holds; measured."""
 
 
 def predict_memory(stage: Stage, store: Store) -> int:

@@ -1,4 +1,4 @@
-"""Any cube, lazy or in memory, to a store: sorted along the Hilbert curve, a whole shard a task, each with a receipt."""
+"""Any cube, lazy or in memory, to a store: sorted along the Hilbert curve, a whole shard a task."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from dask.base import is_dask_collection, tokenize
+from dask.system import CPU_COUNT
 from dask.tokenize import TokenizationError
 from insar_kernels.hilbert import hilbert_index
 from zarr.abc.store import Store
@@ -75,10 +76,7 @@ def save(
     as float32. A call is resumable when the cube's Dask token is deterministic; a warning says so when it is not.
     """
     check_cube(cube)
-    if client is None and is_dask_collection(cube):
-        from dask.system import CPU_COUNT as threads
-    else:
-        threads = 1
+    threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
     group = group or f"{product_name(cube)}/raw"
     points = hilbert_order(cube)
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
