@@ -1,1 +1,32 @@
-"""The only folder that may import torch."""
+"""Forecasts and their honest evaluation; the only folder that may import torch, and never on its own account."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Context": "windows",
+    "Drift": "naive",
+    "Harmonic": "naive",
+    "HarmonicAR1": "naive",
+    "HarmonicRidge": "ridge",
+    "Persistence": "naive",
+    "Plan": "schedule",
+    "PooledGaussianProcess": "gaussian",
+    "Scores": "scores",
+    "SeasonalNaive": "naive",
+    "evaluate": "protocol",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

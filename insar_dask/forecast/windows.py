@@ -1,19 +1,26 @@
-"""Rolling origins: what may be known at each of them, cut from a cube as plain arrays.
+"""Rolling origins: what may be known at each of them, cut from a block of a cube as plain arrays.
 
 Rule: at an origin every number that a forecaster sees is a function of observations dated before the origin.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+import insar_kernels
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Context"]
+from insar_dask.forecast.schedule import Origin, Plan
+
+__all__ = ["Context", "HonestWindows", "PublishedWindows"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+
+PUBLISHED_WINDOW = 11
+PUBLISHED_ORDER = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +40,80 @@ class Context:
     """(G,) dates of the grid, evenly spaced, the last one before the origin."""
     target_years: Float64
     """(h,) dates asked for: the grid continued from the origin on, one lead a step."""
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What several forecasters read of one context, computed once: the fit that they share."""
 
     @property
     def step(self) -> float:
         """Spacing of the grid in years."""
         return float(self.grid_years[1] - self.grid_years[0])
+
+
+class HonestWindows:
+    """A block's raw series, cut at origins.
+
+    Parameters
+    ----------
+    values : (n, T) array of float32
+        Displacement [mm] at all dates of the cube; missing is NaN.
+    plan : Plan
+        Gives the dates and the grids.
+    """
+
+    def __init__(self, values: Float32, plan: Plan) -> None:
+        self.plan = plan
+        self.days = plan.real_days
+        self.values = values if plan.all_real else values[:, plan.real_columns]
+        self._grids: dict[int, Float32] = {}
+
+    def context(self, origin: Origin) -> Context:
+        """What is known at an origin."""
+        plan = self.plan
+        before = int(np.searchsorted(self.days, plan.date(origin)))
+        grid_days = plan.grid_days(origin.grid, origin.step + plan.horizon)
+        years = plan.years(grid_days)
+        return Context(
+            values=self.values[:, :before],
+            years=plan.years(self.days[:before]),
+            grid_values=self.grid(origin.grid)[:, : origin.step],
+            grid_years=years[: origin.step],
+            target_years=years[origin.step :],
+        )
+
+    def targets(self, origin: Origin) -> Float32:
+        """Raw values (n, h) at the dates asked for; NaN where no acquisition was made."""
+        grid = self.grid(origin.grid)
+        return grid[:, origin.step : origin.step + self.plan.horizon]
+
+    def grid(self, which: int) -> Float32:
+        """Series on a grid (n, G): gathered, never interpolated."""
+        if which not in self._grids:
+            days = self.plan.grid_days(which)
+            at = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
+            met = self.days[at] == days
+            gathered = self.values[:, at]
+            gathered[:, ~met] = np.nan
+            self._grids[which] = gathered
+        return self._grids[which]
+
+
+class PublishedWindows(HonestWindows):
+    """The same origins on series filled and smoothed as a whole, as often published: they LEAK the future.
+
+    Gaps are filled on the line between past and future, then Savitzky-Golay (11, 2) runs over the whole series; the
+    targets are smoothed values, also at dates without an acquisition.
+    """
+
+    def context(self, origin: Origin) -> Context:
+        """What the leaking protocol takes for known at an origin."""
+        honest = super().context(origin)
+        grid = self.grid(origin.grid)[:, : origin.step]
+        return Context(grid, honest.grid_years, grid, honest.grid_years, honest.target_years)
+
+    def grid(self, which: int) -> Float32:
+        """Series filled and smoothed over their whole length (n, G)."""
+        if which not in self._grids:
+            days = self.plan.grid_days(which).astype(np.float64)
+            filled = insar_kernels.regularise(self.values, self.days.astype(np.float64), days)
+            self._grids[which] = insar_kernels.savgol(filled, PUBLISHED_WINDOW, PUBLISHED_ORDER)
+        return self._grids[which]

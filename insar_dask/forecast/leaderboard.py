@@ -1,0 +1,126 @@
+"""From summed counts of errors to the table of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.forecast.conformal import covered
+from insar_dask.forecast.registry import Arrays, methods_of
+from insar_dask.forecast.schedule import Plan
+from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
+from insar_dask.forecast.strata import STRATA
+
+__all__ = ["leaderboard", "rmse"]
+
+Float64 = npt.NDArray[np.float64]
+
+SENTENCES = {
+    "honest": "honest: every number a forecaster sees was observed before the origin; errors are against raw values "
+    "at really observed dates",
+    "as_published": "LEAKS: gaps filled and series smoothed (Savitzky-Golay 11, 2) as a whole, so that inputs hold "
+    "part of the targets; errors are against smoothed values",
+}
+
+
+def leaderboard(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, Any]) -> Scores:
+    """Make the table from the summed test partials ``total`` and the calibrated ``state``."""
+    first = plan.protocols[0]
+    methods = methods_of(plan, first)
+    return Scores(
+        product=str(attrs.get("product", "")),
+        component=str(attrs.get("component", "")),
+        horizon=plan.horizon,
+        level=plan.level,
+        every_days=plan.every,
+        origins=[str(np.datetime64(plan.date(origin), "D")) for origin in plan.test],
+        leads=plan.leads,
+        default=str(state["ranking"][0]),
+        reason=_reason(plan, state),
+        methods=list(methods),
+        tables={protocol: _table(total, plan, state, protocol) for protocol in plan.protocols},
+        coverage_by_quintile={m: _class_coverage(total, state, f"{first}.{m}.").tolist() for m in methods},
+        protocol={protocol: SENTENCES[protocol] for protocol in plan.protocols},
+        notes=_notes(total, plan, attrs),
+    )
+
+
+def rmse(sums: Float64) -> Float64:
+    """Root mean square error [mm] from (..., k) sums: first the number, last the squares; NaN where there is none."""
+    number = np.asarray(sums[..., 0], np.float64)
+    return np.asarray(np.sqrt(sums[..., -1] / np.where(number > 0, number, np.nan)))
+
+
+def _table(total: Arrays, plan: Plan, state: Arrays, protocol: str) -> dict[str, dict[str, Any]]:
+    methods = methods_of(plan, protocol)
+    groups = np.stack([total[f"{protocol}.{method}.groups"] for method in methods])
+    overlap = -(-plan.horizon // plan.stride)
+    intervals = block_bootstrap(groups, overlap)
+    over_all = [float(rmse(total[f"{protocol}.{method}.leads"].sum(axis=0))) for method in methods]
+    naive = [value for method, value in zip(methods, over_all, strict=True) if method in NAIVE]
+    best = min(naive, default=np.nan)
+    return {
+        method: {
+            **_by_lead(total, state, f"{protocol}.{method}."),
+            "rmse_all": value,
+            "rmse_ci": interval.tolist(),
+            "skill": 1 - value / best,
+            "strata": _by_stratum(total[f"{protocol}.{method}.strata"]),
+        }
+        for method, value, interval in zip(methods, over_all, intervals, strict=True)
+    }
+
+
+def _by_lead(total: Arrays, state: Arrays, prefix: str) -> dict[str, Any]:
+    leads, ratios = total[prefix + "leads"], total[prefix + "ratios"]
+    bounds = state[prefix + "quantiles"]
+    held, judged = covered(ratios, bounds), ratios.sum(axis=-1)
+    width = 2 * np.nansum(bounds * total[prefix + "scales"], axis=0)
+    return {
+        "rmse": rmse(leads).tolist(),
+        "mae": _share(leads[:, 1], leads[:, 0]).tolist(),
+        "n": leads[:, 0].astype(int).tolist(),
+        "coverage": _share(held.sum(axis=0), judged.sum(axis=0)).tolist(),
+        "coverage_all": float(_share(held.sum(), judged.sum())),
+        "interval_width": _share(width, judged.sum(axis=0)).tolist(),
+    }
+
+
+def _by_stratum(sums: Float64) -> dict[str, dict[str, Any]]:
+    return {name: {"rmse": float(rmse(row)), "n": int(row[0])} for name, row in zip(STRATA, sums, strict=True)}
+
+
+def _class_coverage(total: Arrays, state: Arrays, prefix: str) -> Float64:
+    ratios = total[prefix + "ratios"]
+    return _share(covered(ratios, state[prefix + "quantiles"]), ratios.sum(axis=-1))
+
+
+def _share(part: Any, whole: Any) -> Float64:
+    whole = np.asarray(whole, np.float64)
+    return np.asarray(part / np.where(whole > 0, whole, np.nan))
+
+
+def _reason(plan: Plan, state: Arrays) -> str:
+    ranking, errors = state["ranking"], state["validation_rmse"]
+    first, last = (np.datetime64(plan.date(origin), "D") for origin in (plan.validation[0], plan.validation[-1]))
+    text = f"lowest RMSE, {errors[0]:.2f} mm, at {len(plan.validation)} validation origins from {first} to {last}"
+    return text + (f"; next is {ranking[1]} with {errors[1]:.2f} mm" if len(ranking) > 1 else "")
+
+
+def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:
+    notes = [f"skill is 1 - RMSE / that of the best of {', '.join(m for m in plan.methods if m in NAIVE)}"]
+    if "L3" in str(attrs.get("product", "")):
+        notes.append(
+            "L3 itself is resampled by its provider: a 6-day value takes the nearest acquisition of each track, which "
+            "may lie after it, so that leads of 6 to 12 days have partly been seen by the product itself"
+        )
+    first = plan.protocols[0]
+    points, origins = int(total["points"][0]), len(plan.test)
+    for method in methods_of(plan, first):
+        lost = int(total[f"{first}.{method}.lost"][0])
+        if lost:
+            notes.append(f"{method} has no forecast in {lost} of {points * origins} cases (point and origin)")
+    return notes

@@ -1,0 +1,190 @@
+"""Evaluation over rolling origins as pure functions of one block of points, merged in the order of the blocks.
+
+1. ``fit_partial`` on every block, ``fit`` on what they returned: what is pooled over points, learned from dates before
+   the first validation origin, the first test origin, and the end of the record.
+2. ``calibrate_partial`` (validation origins) and ``score_partial`` (test origins) on every block; ``calibrate`` takes
+   the interval widths and the default method from the former, ``score`` makes the table.
+3. ``forecast_block``: the default method's forecast beyond the record.
+
+Every partial is additive, or a bounded sample, and smaller than 1 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import check_series, describe
+from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
+from insar_dask.forecast.leaderboard import leaderboard, rmse
+from insar_dask.forecast.naive import harmonic_fit
+from insar_dask.forecast.registry import Arrays, load, methods_of, new, under
+from insar_dask.forecast.schedule import Origin, Plan, plan
+from insar_dask.forecast.scores import Scores
+from insar_dask.forecast.tallies import block_values, forecast_with_scale, sum_partials, tallies, windows_of
+
+__all__ = [
+    "Plan",
+    "calibrate",
+    "calibrate_partial",
+    "evaluate",
+    "fit",
+    "fit_partial",
+    "forecast_block",
+    "plan",
+    "score",
+    "score_partial",
+]
+
+State = dict[str, npt.NDArray[Any]]
+
+
+def fit_partial(block: xr.Dataset, plan: Plan) -> State:
+    """What a block contributes to everything that is fitted over all points.
+
+    Parameters
+    ----------
+    block : xr.Dataset
+        Raw cube of some points, NumPy-backed.
+    plan : Plan
+
+    Raises
+    ------
+    CubeError
+        When the honest protocol is asked of a cube that has seen the future.
+    """
+    values = block_values(block, plan)
+    out: State = {}
+    for protocol in plan.protocols:
+        windows = windows_of(values, plan, protocol)
+        for stage, origin in _cutoffs(plan, protocol):
+            context = windows.context(origin)
+            out[f"{protocol}.{stage}.rmse"] = log_histogram(harmonic_fit(context)[1].rmse)
+            for method in methods_of(plan, protocol):
+                for name, array in new(method, plan).partial(context).items():
+                    out[f"{protocol}.{stage}.{method}.{name}"] = array
+    return out
+
+
+def fit(partials: Sequence[Arrays], plan: Plan) -> State:
+    """Merge the partials of all blocks, in their order, into the fitted state: small arrays by name."""
+    state: State = {}
+    for protocol in plan.protocols:
+        windows = windows_of(np.empty((0, len(plan.days)), np.float32), plan, protocol)
+        for stage, origin in _cutoffs(plan, protocol):
+            axes = windows.context(origin)
+            counts = np.sum([part[f"{protocol}.{stage}.rmse"] for part in partials], axis=0)
+            state[f"{protocol}.{stage}.edges"] = class_edges(counts)
+            for method in methods_of(plan, protocol):
+                prefix = f"{protocol}.{stage}.{method}."
+                model = new(method, plan).fit([under(prefix, part) for part in partials], axes)
+                state.update({prefix + name: array for name, array in model.state().items()})
+    return state
+
+
+def calibrate_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
+    """Errors of a block's forecasts at the validation origins, counted."""
+    return tallies(block, plan, state, "validation", plan.validation)
+
+
+def score_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
+    """Errors of a block's forecasts at the test origins, counted; ``state`` need not be calibrated yet."""
+    return tallies(block, plan, state, "test", plan.test)
+
+
+def calibrate(partials: Sequence[Arrays], plan: Plan, state: Arrays) -> State:
+    """Add the interval widths and the ranking of the methods at the validation origins to the fitted state."""
+    total = sum_partials(partials)
+    out = dict(state)
+    for protocol in plan.protocols:
+        for method in methods_of(plan, protocol):
+            out[f"{protocol}.{method}.quantiles"] = quantiles(total[f"{protocol}.{method}.ratios"], plan.level)
+    first = plan.protocols[0]
+    methods = methods_of(plan, first)
+    errors = np.array([rmse(total[f"{first}.{method}.leads"].sum(axis=0)) for method in methods])
+    order = np.argsort(errors, kind="stable")
+    return {**out, "ranking": np.array(methods)[order], "validation_rmse": errors[order]}
+
+
+def score(partials: Sequence[Arrays], plan: Plan, state: Arrays, attrs: Mapping[str, Any] | None = None) -> Scores:
+    """Table of scores from the test partials of all blocks and the calibrated state.
+
+    ``attrs``, the cube's, tell its product and component.
+    """
+    return leaderboard(sum_partials(partials), plan, state, attrs or {})
+
+
+def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:
+    """Forecast the dates after the record with the default method.
+
+    Returns
+    -------
+    xr.Dataset
+        Forecast cube ``(origin, point, lead)`` with ``displacement``, ``lower``, ``upper`` [mm]; a point that cannot be
+        forecast is NaN.
+    """
+    method = str(state["ranking"][0])
+    context = windows_of(block_values(block, plan), plan, "honest").context(plan.future)
+    mean, scale = forecast_with_scale(load(method, f"honest.future.{method}.", state), context)
+    classes = classify(harmonic_fit(context)[1].rmse, state["honest.future.edges"])
+    widths = state[f"honest.{method}.quantiles"][classes]
+    half = np.where(classes[:, None] < 0, np.nan, widths * scale)
+    return _forecast_cube(block, plan, {"displacement": mean, "lower": mean - half, "upper": mean + half}, method)
+
+
+def evaluate(cube: xr.Dataset, *, block: int = 65_536, **settings: Any) -> Scores:
+    """Score all methods on a cube, block by block, in this process.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        Raw point cube, in memory or lazy.
+    block : int
+        Points read at a time.
+    **settings
+        Passed on to `plan`.
+    """
+    check_series(cube)
+    observed = cube["observed"].values if "observed" in cube else None
+    schedule = plan(cube["time"].values, observed=observed, **settings)
+    state = fit([fit_partial(part, schedule) for part in _blocks(cube, block)], schedule)
+    validation, test = [], []
+    for part in _blocks(cube, block):
+        validation.append(calibrate_partial(part, schedule, state))
+        test.append(score_partial(part, schedule, state))
+    return score(test, schedule, calibrate(validation, schedule, state), cube.attrs)
+
+
+def _cutoffs(plan: Plan, protocol: str) -> Iterator[tuple[str, Origin]]:
+    """Stages of the evaluation, each with the origin before which everything is fitted."""
+    yield "validation", plan.validation[0]
+    yield "test", plan.test[0]
+    if protocol == "honest":
+        yield "future", plan.future
+
+
+def _blocks(cube: xr.Dataset, size: int) -> Iterator[xr.Dataset]:
+    for start in range(0, cube.sizes["point"], size):
+        yield cube.isel(point=slice(start, start + size)).load()
+
+
+def _forecast_cube(block: xr.Dataset, plan: Plan, values: dict[str, Any], method: str) -> xr.Dataset:
+    days = plan.target_days(plan.future).astype("datetime64[D]").astype("datetime64[ns]")
+    origin = np.array([plan.date(plan.future)]).astype("datetime64[D]").astype("datetime64[ns]")
+    places = [name for name in block.variables if block[name].dims in (("point",), ())]
+    cube = block[places].drop_vars("time", errors="ignore")
+    cube = cube.assign_coords(
+        origin=("origin", origin),
+        lead=("lead", np.arange(1, plan.horizon + 1), {"long_name": "lead", "units": f"{plan.every} d"}),
+        time=(("origin", "lead"), days[None, :]),
+    )
+    data = {
+        name: (("origin", "point", "lead"), np.asarray(array, np.float32)[None], describe(name))
+        for name, array in values.items()
+    }
+    attrs = {name: value for name, value in block.attrs.items() if name != "sees_future"}
+    return cube.assign(data).assign_attrs(attrs | {"level": plan.level, "method": method})

@@ -1,0 +1,84 @@
+"""Forecasters by name, made from a plan or from what they learned."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.forecast.schedule import Plan
+from insar_dask.forecast.windows import Context
+
+__all__ = ["FORECASTERS", "Arrays", "Forecaster", "load", "methods_of", "new", "under"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+FORECASTERS = {
+    "persistence": ("insar_dask.forecast.naive", "Persistence"),
+    "drift": ("insar_dask.forecast.naive", "Drift"),
+    "seasonal_naive": ("insar_dask.forecast.naive", "SeasonalNaive"),
+    "harmonic": ("insar_dask.forecast.naive", "Harmonic"),
+    "harmonic_semiannual": ("insar_dask.forecast.naive", "SemiannualHarmonic"),
+    "harmonic_ar1": ("insar_dask.forecast.naive", "HarmonicAR1"),
+    "harmonic_ridge": ("insar_dask.forecast.ridge", "HarmonicRidge"),
+    "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
+}
+
+RAW_DATES_ONLY = ("gaussian_process",)
+"""Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
+
+
+class Forecaster(Protocol):
+    """What a forecaster offers; the simplest are in `insar_dask.forecast.naive`."""
+
+    name: str
+
+    def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
+        """What a block of points contributes to the pooled fit: additive or a bounded sample, well below 1 MB."""
+
+    def fit(self, partials: Sequence[Arrays], axes: Context) -> Self:
+        """Learn from the partials of all blocks; ``axes`` has the dates, and no points."""
+
+    def predict(self, context: Context) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+        """Mean and standard deviation, if it has one, of the displacement (n, h) [mm]; NaN where it has none."""
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """What was learned."""
+
+
+def new(method: str, plan: Plan) -> Forecaster:
+    """Forecaster called ``method`` with the plan's settings, not fitted."""
+    made: Forecaster
+    if method == "harmonic_ridge":
+        made = _class(method)(context=plan.context, train_start=plan.train_start, train_stride=plan.stride)
+    else:
+        made = _class(method)()
+    return made
+
+
+def load(method: str, prefix: str, state: Arrays) -> Forecaster:
+    """Forecaster called ``method`` as fitted: its arrays are those of ``state`` whose names start with ``prefix``."""
+    made: Forecaster = _class(method).from_state(under(prefix, state))
+    return made
+
+
+def under(prefix: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Arrays whose names start with ``prefix``, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def methods_of(plan: Plan, protocol: str) -> tuple[str, ...]:
+    """Methods that a protocol evaluates."""
+    if protocol == "honest":
+        return plan.methods
+    return tuple(method for method in plan.methods if method not in RAW_DATES_ONLY)
+
+
+def _class(method: str) -> Any:
+    if method not in FORECASTERS:
+        raise ValueError(f"no forecaster is called {method!r}; there are {', '.join(FORECASTERS)}")
+    module, name = FORECASTERS[method]
+    return getattr(importlib.import_module(module), name)

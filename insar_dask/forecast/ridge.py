@@ -1,0 +1,117 @@
+"""Harmonic fit corrected by what its recent residuals say: one set of ridge weights for all points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from insar_kernels.history import least_squares, residuals
+
+from insar_dask.forecast.naive import Unpooled, _extrapolate, harmonic_design, harmonic_fit
+from insar_dask.forecast.windows import Context
+
+__all__ = ["HarmonicRidge"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+
+class HarmonicRidge(Unpooled):
+    """`Harmonic`, plus a linear function of its last residuals, learned from its own errors at earlier origins.
+
+    At each training origin the harmonic is fitted on what lies before it; its residuals there are the inputs x and its
+    errors after it the outputs y. The weights (X'X + penalty * n * variance * I)^-1 X'Y, with the variance of the
+    residuals and n windows, are shared by all points. A missing residual counts as 0. Training on the residuals of one
+    fit through everything instead costs 5 % on a real L3 tile (2.18 against 2.07 mm): those know nothing of how an
+    extrapolated trend goes astray.
+
+    Parameters
+    ----------
+    context : int
+        Number of residuals read.
+    train_start : int
+        First training origin, in steps of the grid.
+    train_stride : int
+        Steps between training origins.
+    penalty : float
+        Strength of the ridge.
+
+    Attributes
+    ----------
+    weights_ : (context, h) array
+
+    Notes
+    -----
+    Hoerl and Kennard (1970), doi:10.1080/00401706.1970.10488634.
+    """
+
+    name = "harmonic_ridge"
+
+    def __init__(self, context: int = 24, train_start: int = 61, train_stride: int = 3, penalty: float = 0.05) -> None:
+        self.context = context
+        self.train_start = train_start
+        self.train_stride = train_stride
+        self.penalty = penalty
+
+    def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
+        """Normal equations of a block: ``gram`` (c, c), ``moment`` (c, h); both additive over blocks."""
+        horizon = len(context.target_years)
+        gram = np.zeros((self.context, self.context + horizon))
+        for step in self.training_steps(context):
+            window = self._window(context, step, horizon)
+            gram += window[:, : self.context].T.astype(np.float64) @ window.astype(np.float64)
+        return {"gram": gram[:, : self.context], "moment": gram[:, self.context :]}
+
+    def training_steps(self, context: Context) -> range:
+        """Training origins: all their outputs lie before the context's origin."""
+        last = len(context.grid_years) - len(context.target_years)
+        return range(last, self.train_start - 1, -self.train_stride)
+
+    def fit(self, partials: Sequence[Mapping[str, npt.NDArray[Any]]], axes: Context) -> Self:
+        """Solve the normal equations summed in the order of the blocks.
+
+        Raises
+        ------
+        ValueError
+            When the history is too short for a single training origin.
+        """
+        if not self.training_steps(axes):
+            raise ValueError(
+                f"the history of {len(axes.grid_years)} steps has no training origin for the ridge: it needs "
+                f"{self.train_start + len(axes.target_years)}; start the origins later or leave out {self.name!r}"
+            )
+        gram = np.sum([part["gram"] for part in partials], axis=0)
+        moment = np.sum([part["moment"] for part in partials], axis=0)
+        ridge = self.penalty * np.trace(gram) / self.context
+        quiet = 1.0 if ridge == 0 else 0.0  # no residual anywhere: the weights are 0
+        self.weights_: Float64 = np.linalg.solve(gram + (ridge + quiet) * np.eye(self.context), moment)
+        return self
+
+    def predict(self, context: Context) -> tuple[Float32, None]:
+        """Mean (n, h) [mm]; NaN where the harmonic has none."""
+        coefficients, _ = harmonic_fit(context)
+        fitted = _extrapolate(coefficients, harmonic_design(context.target_years))
+        recent = context.grid_years[-self.context :]
+        tail = residuals(context.grid_values[:, -self.context :], harmonic_design(recent), coefficients)
+        return fitted + _extrapolate(np.nan_to_num(tail, copy=False), self.weights_.T), None
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Weights, as small arrays."""
+        return {"weights": self.weights_}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Rebuild a fitted forecaster from `state`."""
+        model = cls(context=len(state["weights"]))
+        model.weights_ = np.asarray(state["weights"], np.float64)
+        return model
+
+    def _window(self, context: Context, step: int, horizon: int) -> Float32:
+        """Residuals (n, c + h) around a training origin of the fit on what lies before it; missing is 0."""
+        design = harmonic_design(context.grid_years[: step + horizon])
+        coefficients = least_squares(context.grid_values[:, :step], design[:step])
+        around = slice(step - self.context, step + horizon)
+        window: Float32 = residuals(context.grid_values[:, around], design[around], coefficients)
+        return np.nan_to_num(window, copy=False)

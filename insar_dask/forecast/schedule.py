@@ -1,0 +1,260 @@
+"""When forecasts are made: grids, validation and test origins, resolved from the dates alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.cube import DAYS_PER_YEAR, CubeError
+from insar_dask.resample import regular_dates
+
+__all__ = ["Origin", "Plan", "plan"]
+
+Days = npt.NDArray[np.int64]
+
+METHODS = (
+    "persistence",
+    "drift",
+    "seasonal_naive",
+    "harmonic",
+    "harmonic_ar1",
+    "harmonic_ridge",
+    "gaussian_process",
+)
+YEARS_BEFORE_TRAINING = 2.0
+"""A harmonic fit needs two years before its errors are worth learning from: with one, the ridge's first lead on a real
+L3 tile is 1.17 mm instead of 1.02."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """First date asked for: step ``step`` of grid ``grid``. Whatever happened on it or later is unknown."""
+
+    grid: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Dates, grids and origins of one evaluation; JSON-able, see `to_dict`. Made by `plan`.
+
+    Days are counted from 1970-01-01. ``starts`` has the first day of each grid; grid 0 also serves validation.
+    """
+
+    days: tuple[int, ...]
+    observed: tuple[bool, ...]
+    every: int
+    horizon: int
+    context: int
+    level: float
+    stride: int
+    train_start: int
+    starts: tuple[int, ...]
+    validation: tuple[Origin, ...]
+    test: tuple[Origin, ...]
+    future: Origin
+    methods: tuple[str, ...]
+    protocols: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
+        """Rebuild what `to_dict` gave."""
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list | tuple) else value for key, value in data.items()
+        }
+        for stage in ("validation", "test"):
+            fields[stage] = tuple(Origin(**origin) for origin in data[stage])
+        return cls(**{**fields, "future": Origin(**data["future"])})
+
+    @property
+    def all_real(self) -> bool:
+        """Whether every date of the cube is a real acquisition."""
+        return all(self.observed)
+
+    @cached_property
+    def real_columns(self) -> npt.NDArray[np.intp]:
+        """Columns of the cube that are real acquisitions."""
+        return np.flatnonzero(self.observed)
+
+    @cached_property
+    def real_days(self) -> Days:
+        """Days of the real acquisitions."""
+        return np.asarray(self.days, np.int64)[self.real_columns]
+
+    def grid_days(self, grid: int, steps: int | None = None) -> Days:
+        """Days of a grid's first ``steps`` dates; default: up to the last date of the cube."""
+        start = self.starts[grid]
+        return np.arange(start, self.days[-1] + 1 if steps is None else start + steps * self.every, self.every)
+
+    def date(self, origin: Origin) -> int:
+        """Day of an origin."""
+        return self.starts[origin.grid] + origin.step * self.every
+
+    def target_days(self, origin: Origin) -> Days:
+        """Days asked for at an origin, (h,)."""
+        return self.date(origin) + self.every * np.arange(self.horizon)
+
+    def years(self, days: Days) -> npt.NDArray[np.float64]:
+        """Years of 365 days since the cube's first date."""
+        return (np.asarray(days) - self.days[0]) / DAYS_PER_YEAR
+
+    @property
+    def leads(self) -> list[dict[str, int]]:
+        """Each lead in steps and in days."""
+        return [{"step": step, "days": step * self.every} for step in range(1, self.horizon + 1)]
+
+
+def plan(
+    times: npt.ArrayLike,
+    every: str | None = None,
+    horizon: int | None = None,
+    level: float = 0.9,
+    test_fraction: float = 0.2,
+    stride: int = 3,
+    context: int | None = None,
+    methods: Sequence[str] = METHODS,
+    protocols: Sequence[str] = ("honest",),
+    observed: npt.ArrayLike | None = None,
+) -> Plan:
+    """Lay out rolling origins over the dates of a cube.
+
+    Test origins are every ``stride``-th date of the grid's last ``test_fraction``, as long as all leads fall within the
+    record; as many validation origins come before them, none asking for a date that a test origin forecasts. The phase
+    of the grid is chosen from what lies before the first test origin, and again at every later one.
+
+    Parameters
+    ----------
+    times : (T,) array of datetime64
+        Dates of the cube, strictly increasing.
+    every : str, optional
+        Spacing of the grid, such as ``"12D"``; default: the usual spacing of the last two years before the test.
+    horizon : int, optional
+        Leads, one grid step each; default 60 days' worth, or 72 where the step is 12 days.
+    level : float
+        Share of the observations that an interval should hold.
+    test_fraction : float
+        Share of the grid that origins are tested on.
+    stride : int
+        Grid steps between origins.
+    context : int, optional
+        Residuals that the ridge reads; default 30 for steps up to 6 days, else 24.
+    methods, protocols : sequence of str
+        What is evaluated; protocols are ``"honest"`` and ``"as_published"``, which leaks.
+    observed : (T,) array of bool, optional
+        False where a date is no real acquisition: it is then neither context nor target.
+
+    Raises
+    ------
+    CubeError
+        When dates are out of order or repeated, or when they are too few: the message says how many are needed.
+    """
+    days = _days(times)
+    real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
+    split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
+    step = _usual_step(days[real & (days < split)]) if every is None else int(every.removesuffix("D"))
+    horizon = horizon or (10 if step <= 6 else 6)
+    context = context or (30 if step <= 6 else 24)
+    draft = Plan(
+        days=tuple(days.tolist()),
+        observed=tuple(real.tolist()),
+        every=step,
+        horizon=horizon,
+        context=context,
+        level=level,
+        stride=stride,
+        train_start=max(context, round(YEARS_BEFORE_TRAINING * DAYS_PER_YEAR / step)),
+        starts=(_start(days[real], step, split),),
+        validation=(),
+        test=(),
+        future=Origin(0, 0),
+        methods=tuple(methods),
+        protocols=tuple(protocols),
+    )
+    return _with_future(_with_test(_with_validation(draft, test_fraction), test_fraction))
+
+
+def _days(times: npt.ArrayLike) -> Days:
+    dates = np.asarray(times, "datetime64[D]")
+    days = dates.astype(np.int64)
+    wrong = np.flatnonzero(np.diff(days) <= 0)
+    if wrong.size:
+        raise CubeError(
+            f"dates must increase by whole days: {dates[wrong[0] + 1]} follows {dates[wrong[0]]}; "
+            "use cube.sortby('time').drop_duplicates('time')"
+        )
+    return days
+
+
+def _usual_step(days: Days) -> int:
+    """Median spacing of the last two years, which later dates are expected to keep."""
+    if len(days) < 3:
+        raise CubeError(f"{len(days)} dates before the test period are too few to forecast from")
+    recent = days[days > days[-1] - 2 * DAYS_PER_YEAR]
+    return int(np.median(np.diff(recent if len(recent) > 2 else days)))
+
+
+def _start(days: Days, step: int, before: int) -> int:
+    """First day of the grid whose phase meets most acquisitions in the two years before day ``before``."""
+    history = days[days < before].astype("datetime64[D]")
+    return int(regular_dates(history, f"{step}D")[0].astype("datetime64[D]").astype(np.int64))
+
+
+def _first_test(draft: Plan, test_fraction: float) -> int:
+    return int((1 - test_fraction) * len(draft.grid_days(0)))
+
+
+def _with_validation(draft: Plan, test_fraction: float) -> Plan:
+    """Validation: the last half of what lies between the first trainable origin and the test, or the test's length."""
+    first_test = _first_test(draft, test_fraction)
+    last = first_test - draft.horizon
+    earliest = draft.train_start + draft.horizon
+    spare = last - earliest
+    if spare < draft.stride:
+        needed = int(np.ceil((earliest + draft.horizon + draft.stride) / (1 - test_fraction)))
+        raise CubeError(
+            f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
+            f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
+            "take a longer record, a shorter horizon or a smaller test_fraction"
+        )
+    length = min(round(test_fraction * len(draft.grid_days(0))), max(spare // 2, draft.stride))
+    steps = range(last, last - length, -draft.stride)
+    return replace(draft, validation=tuple(Origin(0, step) for step in sorted(steps)))
+
+
+def _with_test(draft: Plan, test_fraction: float) -> Plan:
+    n_grid = len(draft.grid_days(0))
+    first = _first_test(draft, test_fraction)
+    steps = range(first, n_grid - draft.horizon, draft.stride)
+    if not steps:
+        raise CubeError(
+            f"no test origin has all {draft.horizon} leads within the record: the test period has {n_grid - first} "
+            f"dates of {draft.every} days; take a larger test_fraction or a shorter horizon"
+        )
+    for step in steps:
+        draft = _append_origin(draft, draft.date(Origin(0, step)))
+    return draft
+
+
+def _append_origin(draft: Plan, day: int) -> Plan:
+    """Add the test origin at or next after ``day`` on the grid that the history before ``day`` prefers."""
+    start = _start(draft.real_days, draft.every, day)
+    starts = draft.starts if start in draft.starts else (*draft.starts, start)
+    step = -(-(day - start) // draft.every)
+    return replace(draft, starts=starts, test=(*draft.test, Origin(starts.index(start), step)))
+
+
+def _with_future(draft: Plan) -> Plan:
+    """Origin of the forecast proper: the first date of the grid after the last date of the record."""
+    end = draft.days[-1] + 1
+    start = _start(draft.real_days, draft.every, end)
+    starts = draft.starts if start in draft.starts else (*draft.starts, start)
+    return replace(draft, starts=starts, future=Origin(starts.index(start), -(-(end - start) // draft.every)))

@@ -1,0 +1,145 @@
+"""Forecasts of a block of points at several origins, and their errors as small additive counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from insar_kernels.tally import N_GROUPS, Tally, tally
+
+from insar_dask.cube import CubeError, sees_future
+from insar_dask.forecast.conformal import N_CLASSES, classify
+from insar_dask.forecast.naive import harmonic_fit
+from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
+from insar_dask.forecast.schedule import Origin, Plan
+from insar_dask.forecast.strata import STRATA, strata
+from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
+
+__all__ = ["block_values", "forecast_with_scale", "sum_partials", "tallies", "windows_of"]
+
+Float32 = npt.NDArray[np.float32]
+Small = npt.NDArray[np.int8]
+
+WINDOWS = {"honest": HonestWindows, "as_published": PublishedWindows}
+
+CHUNK = 8192
+"""Points worked on at a time: their windows stay in the cache, and memory does not grow with the shard."""
+
+CELL = 500.0
+"""Edge of a neighbourhood [m]: residuals of real EGMS points do not correlate beyond 400 m."""
+
+LEAST_SCALE = 0.01
+"""Scale [mm] of a point that has not moved at all: a tenth of what the products print."""
+
+
+def block_values(block: xr.Dataset, plan: Plan) -> Float32:
+    """Displacement (n, T) of a block.
+
+    Raises
+    ------
+    CubeError
+        When the honest protocol is asked of values that have seen the future, or the dates are not the plan's.
+    """
+    days = sees_future(block)
+    if days != 0 and "honest" in plan.protocols:
+        seen = "the whole series" if days < 0 else f"{days} days of the future"
+        raise CubeError(
+            f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): an honest evaluation takes "
+            "the raw cube; protocols=('as_published',) takes this one and says that it leaks"
+        )
+    if block.sizes["time"] != len(plan.days):
+        raise CubeError(f"the block has {block.sizes['time']} dates, the plan {len(plan.days)}: make the plan anew")
+    return np.asarray(block["displacement"].values, np.float32)
+
+
+def windows_of(values: Float32, plan: Plan, protocol: str) -> HonestWindows:
+    """Windows of a protocol over the values of some points."""
+    if protocol not in WINDOWS:
+        raise ValueError(f"no protocol is called {protocol!r}; there are {', '.join(WINDOWS)}")
+    return WINDOWS[protocol](values, plan)
+
+
+def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, Float32]:
+    """Mean (n, h), and what its errors are measured by: the model's own deviation, else the point's rmse [mm]."""
+    mean, deviation = model.predict(context)
+    if deviation is None:
+        deviation = np.broadcast_to(harmonic_fit(context)[1].rmse[:, None], mean.shape)
+    return mean, np.maximum(deviation, np.float32(LEAST_SCALE))
+
+
+def tallies(
+    block: xr.Dataset, plan: Plan, state: Arrays, stage: str, origins: Sequence[Origin]
+) -> dict[str, npt.NDArray[Any]]:
+    """Count the errors of all methods at some origins: the fields of `Tally`, and ``groups`` by origin."""
+    values = block_values(block, plan)
+    groups = _groups(block)
+    totals: dict[str, npt.NDArray[Any]] = {}
+    for protocol in plan.protocols:
+        models = {m: load(m, f"{protocol}.{stage}.{m}.", state) for m in methods_of(plan, protocol)}
+        for chunk in _chunks(len(values)):
+            windows = windows_of(values[chunk], plan, protocol)
+            start = windows.context(origins[0])
+            classes = classify(harmonic_fit(start)[1].rmse, state[f"{protocol}.{stage}.edges"])
+            kinds = classes, strata(start), groups[chunk]
+            _count_chunk(totals, f"{protocol}.", windows, origins, models, kinds)
+    totals["points"] = np.array([len(values)])
+    return totals
+
+
+def sum_partials(partials: Sequence[Arrays]) -> dict[str, npt.NDArray[Any]]:
+    """Add partials in their order."""
+    total: dict[str, npt.NDArray[Any]] = {}
+    for part in partials:
+        for name, array in part.items():
+            total[name] = total[name] + array if name in total else np.asarray(array).astype(_wide(array))
+    return total
+
+
+def _count_chunk(
+    totals: dict[str, npt.NDArray[Any]],
+    prefix: str,
+    windows: HonestWindows,
+    origins: Sequence[Origin],
+    models: dict[str, Forecaster],
+    kinds: tuple[Small, Small, Small],
+) -> None:
+    for at, origin in enumerate(origins):
+        context, targets = windows.context(origin), windows.targets(origin)
+        for method, model in models.items():
+            mean, scale = forecast_with_scale(model, context)
+            counts = tally(mean - targets, scale, *kinds, N_CLASSES, len(STRATA))
+            groups = np.zeros((len(origins), N_GROUPS, 2))
+            groups[at] = counts.groups
+            _add(totals, f"{prefix}{method}.", counts._replace(groups=groups))
+            lost = np.isnan(mean).all(axis=1).sum()
+            _add_one(totals, f"{prefix}{method}.lost", np.array([lost]))
+
+
+def _add(totals: dict[str, npt.NDArray[Any]], prefix: str, counts: Tally) -> None:
+    for name, array in counts._asdict().items():
+        _add_one(totals, prefix + name, array)
+
+
+def _add_one(totals: dict[str, npt.NDArray[Any]], name: str, array: npt.NDArray[Any]) -> None:
+    totals[name] = totals[name] + array if name in totals else array
+
+
+def _wide(array: npt.NDArray[Any]) -> type:
+    """Histograms are 4 bytes a bin within a block, 8 in the sum of all."""
+    return np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
+
+
+def _chunks(n_points: int) -> Iterator[slice]:
+    for start in range(0, n_points, CHUNK):
+        yield slice(start, min(start + CHUNK, n_points))
+
+
+def _groups(block: xr.Dataset) -> Small:
+    """Neighbourhood of each point: its 500 m cell, dealt to `N_GROUPS` by a hash that knows no shard."""
+    cells = [np.floor(block[name].values / CELL).astype(np.int64).astype(np.uint64) for name in ("easting", "northing")]
+    mixed = cells[0] * np.uint64(0x9E3779B97F4A7C15) + cells[1] * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return np.asarray(mixed >> np.uint64(58), np.int8)

@@ -1,0 +1,237 @@
+"""What a series' past says about its future: a least-squares fit, and how the residuals around it behave.
+
+Every point is fitted from its own valid dates; nothing depends on the points beside it, to the last bit.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from insar_kernels.dispatch import namespace, rows
+
+__all__ = ["ResidualSummary", "least_squares", "residual_summary", "residuals"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+DEGENERATE = 1e-9
+"""Share of a column's squared length below which the valid dates cannot tell it from the columns before it."""
+
+HIGHEST_AUTOCORRELATION = 0.99
+"""At 1 a residual would never fade."""
+
+
+class ResidualSummary(NamedTuple):
+    """What `residual_summary` returns; arrays of shape (...)."""
+
+    rmse: Any
+    autocorrelation: Any
+    last: Any
+    age: Any
+
+
+def least_squares(values: Any, design: Float64) -> Any:
+    """Ordinary least squares of each series on its valid dates.
+
+    With ``design`` = QR, a missing date takes its row's share out of QᵀQ = I, so that the p x p system of each point
+    costs p² operations per missing date only.
+
+    Parameters
+    ----------
+    values : array of float32, shape (..., T)
+        Series [mm]; missing is NaN.
+    design : array of float64, shape (T, p)
+        Columns of the model at the dates.
+
+    Returns
+    -------
+    array of float64, shape (..., p)
+        Coefficients; NaN where a series has fewer than p + 1 valid dates or where they cannot tell the columns apart.
+    """
+    basis, inverse = _basis(np.asarray(design, np.float64))
+    xp = namespace(values)
+    if xp is not np:
+        return _fit_on_array(xp, values, xp.asarray(basis), xp.asarray(inverse))
+    return _fit_on_cpu(rows(values), basis, inverse).reshape(*np.shape(values)[:-1], basis.shape[1])
+
+
+def residuals(values: Any, design: Float64, coefficients: Any) -> Any:
+    """``values - coefficients @ design.T`` in float32, shape (..., T); missing stays NaN."""
+    xp = namespace(values)
+    if xp is not np:
+        return (values - coefficients @ xp.asarray(design).T).astype(xp.float32)
+    out = _residuals_on_cpu(rows(values), np.asarray(design, np.float64), _table(coefficients))
+    return out.reshape(np.shape(values))
+
+
+def residual_summary(values: Any, design: Float64, coefficients: Any) -> ResidualSummary:
+    """Size, persistence and last value of the residuals of each series, in one pass.
+
+    Parameters
+    ----------
+    values : array of float32, shape (..., T)
+        Evenly spaced series [mm]; missing is NaN.
+    design : array of float64, shape (T, p)
+    coefficients : array of float64, shape (..., p)
+
+    Returns
+    -------
+    ResidualSummary
+        ``rmse`` [mm]; ``autocorrelation`` at lag one, sum r_t r_{t+1} / sum r_t² over the pairs of valid neighbours,
+        within [0, 0.99], 0 where there is no such pair; ``last`` valid residual [mm], and its ``age`` in steps before
+        the end (0 = the last date). NaN, and 0 for the autocorrelation and the age, where there is no fit.
+    """
+    xp = namespace(values)
+    if xp is not np:
+        return _summary_on_array(xp, values, xp.asarray(design), coefficients)
+    summary = _summary_on_cpu(rows(values), np.asarray(design, np.float64), _table(coefficients))
+    return ResidualSummary(*(column.reshape(np.shape(values)[:-1]) for column in summary.T))
+
+
+def _table(coefficients: Any) -> Float64:
+    array = np.ascontiguousarray(coefficients, np.float64)
+    return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
+
+
+def _basis(design: Float64) -> tuple[Float64, Float64]:
+    """Orthonormal columns (T, p) and inverse of their triangle; NaN where the dates cannot tell the columns apart."""
+    n_dates, p = design.shape
+    if n_dates <= p:
+        return np.zeros((n_dates, p)), np.full((p, p), np.nan)
+    q, r = np.linalg.qr(design)
+    degenerate = np.diag(r) ** 2 <= DEGENERATE * (design**2).sum(axis=0)
+    return np.ascontiguousarray(q), np.full((p, p), np.nan) if degenerate.any() else np.linalg.inv(r)
+
+
+@njit(nogil=True, cache=True)
+def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
+    n, n_dates = series.shape
+    p = basis.shape[1]
+    out = np.empty((n, p))
+    gram = np.empty((p, p))
+    moment = np.empty(p)
+    for i in range(n):
+        gram[:] = np.eye(p)
+        moment[:] = 0.0
+        count = 0
+        for t in range(n_dates):
+            value = np.float64(series[i, t])
+            if value == value:
+                count += 1
+                for a in range(p):
+                    moment[a] += basis[t, a] * value
+            else:
+                for a in range(p):
+                    for b in range(a + 1):
+                        gram[a, b] -= basis[t, a] * basis[t, b]
+        if count <= p or (count < n_dates and not _solve(gram, moment)):
+            out[i] = np.nan
+            continue
+        for a in range(p):
+            total = 0.0
+            for b in range(a, p):
+                total += inverse[a, b] * moment[b]
+            out[i, a] = total
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _solve(gram: Float64, moment: Float64) -> bool:
+    """Solve ``gram x = moment`` in place by elimination; only the lower triangle is read. False when singular."""
+    p = moment.size
+    for k in range(p):
+        if not gram[k, k] > DEGENERATE:
+            return False
+        for a in range(k + 1, p):
+            factor = gram[a, k] / gram[k, k]
+            for b in range(k + 1, a + 1):
+                gram[a, b] -= factor * gram[b, k]
+            moment[a] -= factor * moment[k]
+    for step in range(p):
+        a = p - 1 - step
+        for b in range(a + 1, p):
+            moment[a] -= gram[b, a] * moment[b]
+        moment[a] /= gram[a, a]
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _residuals_on_cpu(series: Float32, design: Float64, coefficients: Float64) -> Float32:
+    n, n_dates = series.shape
+    out = np.empty((n, n_dates), np.float32)
+    for i in range(n):
+        for t in range(n_dates):
+            fitted = 0.0
+            for a in range(design.shape[1]):
+                fitted += design[t, a] * coefficients[i, a]
+            out[i, t] = series[i, t] - fitted
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _summary_on_cpu(series: Float32, design: Float64, coefficients: Float64) -> Float32:
+    n, n_dates = series.shape
+    out = np.empty((n, 4), np.float32)
+    for i in range(n):
+        out[i] = (np.nan, 0.0, np.nan, 0.0)
+        if coefficients[i, 0] != coefficients[i, 0]:
+            continue
+        squares = products = first_squares = 0.0
+        before = np.nan
+        last, when, count = np.nan, 0, 0
+        for t in range(n_dates):
+            residual = np.float64(series[i, t])
+            for a in range(design.shape[1]):
+                residual -= design[t, a] * coefficients[i, a]
+            if residual == residual:
+                count += 1
+                last, when = residual, t
+                squares += residual * residual
+                if before == before:
+                    products += before * residual
+                    first_squares += before * before
+            before = residual
+        phi = products / first_squares if first_squares > 0.0 else 0.0
+        out[i, 0] = np.sqrt(squares / count)
+        out[i, 1] = min(max(phi, 0.0), HIGHEST_AUTOCORRELATION)
+        out[i, 2] = last
+        out[i, 3] = n_dates - 1 - when
+    return out
+
+
+def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any) -> Any:
+    p = basis.shape[1]
+    present = ~xp.isnan(values)
+    moment = xp.where(present, values, 0.0).astype(xp.float64) @ basis
+    gram = xp.einsum("ta,tb,...t->...ab", basis, basis, present.astype(xp.float64))
+    known = (present.sum(-1) > p) & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)
+    gram = xp.where(known[..., None, None], gram, xp.eye(p))
+    solved = xp.linalg.solve(gram, moment[..., None])[..., 0] @ inverse.T
+    return xp.where(known[..., None], solved, xp.nan)
+
+
+def _summary_on_array(xp: ModuleType, values: Any, design: Any, coefficients: Any) -> ResidualSummary:
+    n_dates = values.shape[-1]
+    left = values.astype(xp.float64) - coefficients @ design.T
+    valid = ~xp.isnan(left)
+    known = valid.any(-1)
+    zeroed = xp.where(valid, left, 0.0)
+    pairs = valid[..., :-1] & valid[..., 1:]
+    products = (zeroed[..., :-1] * zeroed[..., 1:]).sum(-1)
+    first_squares = xp.where(pairs, zeroed[..., :-1] ** 2, 0.0).sum(-1)
+    phi = xp.where(first_squares > 0, products / xp.where(first_squares > 0, first_squares, 1.0), 0.0)
+    when = xp.max(xp.where(valid, xp.arange(n_dates), 0), axis=-1)
+    last = xp.take_along_axis(left, when[..., None], -1)[..., 0]
+    rmse = xp.sqrt((zeroed**2).sum(-1) / xp.maximum(valid.sum(-1), 1))
+    columns = (
+        xp.where(known, rmse, xp.nan),
+        xp.clip(phi, 0.0, HIGHEST_AUTOCORRELATION),
+        xp.where(known, last, xp.nan),
+        xp.where(known, n_dates - 1 - when, 0),
+    )
+    return ResidualSummary(*(column.astype(xp.float32) for column in columns))
