@@ -1,39 +1,54 @@
-"""Acquisition dates as the satellites left them: a lost satellite, a few lost passes."""
+"""Acquisition dates as the satellites left them: one satellite lost, a few passes lost."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.synthetic.kinds import Kind
+
 __all__ = ["acquisition_dates"]
 
-FIRST = np.datetime64("2020-01-03", "D")
-LOST_SATELLITE = 121
-"""Acquisitions of the 6-day era: Sentinel-1B was lost on 23 December 2021."""
+Int64 = npt.NDArray[np.int64]
+
+SIX_DAY_SHARE = 121 / 210
+"""Share of a burst's acquisitions before Sentinel-1B was lost on 23 December 2021: every 6 days, then every 12."""
+
+LOST_LATE = 1 / 210
+LOST_FROZEN = 8 / 158
+DATES_STREAM = 1
 
 
-def acquisition_dates(
-    product: str, n_dates: int, seed: int, *, regular_holes: bool = False
-) -> npt.NDArray[np.datetime64]:
-    """Return ``n_dates`` dates, datetime64[ns], shape (T,).
+def acquisition_dates(kind: Kind, n_dates: int, seed: int) -> npt.NDArray[np.datetime64]:
+    """Dates of a scene, datetime64[ns], shape (T,).
 
-    Level 3 comes every 6 days. Level 2b every 6 days until December 2021 and every 12 after, less about one pass in
-    70: so steps of 6, 12, 18 and 24 days. With ``regular_holes`` every 12 days, less one pass in 20.
+    Level 3 comes every 6 days. A burst comes every 6 days, then every 12, with one step of 18 days (two passes lost)
+    and, per 210 dates, one of 24: on 210 dates that ends on 31 December 2024 as real bursts do. The frozen plateau is
+    seen every 12 days with 8 of 166 passes lost.
     """
-    if product == "L3":
-        return _to_dates(6 * np.arange(n_dates))
-    step = 12 if regular_holes else 6
-    spare = 8 + n_dates // 10
-    days = step * np.arange(n_dates + spare)
-    if not regular_holes:
-        late = 6 * (LOST_SATELLITE - 1) + 12 * np.arange(1, n_dates + spare)
-        days = np.concatenate([days[:LOST_SATELLITE], late])[: n_dates + spare]
-    rng = np.random.Generator(np.random.Philox(key=[seed, 1]))
-    n_lost = max(1, round(n_dates * (8 / 158 if regular_holes else 4 / 210)))
-    inner = np.arange(2, n_dates + n_lost - 1)
+    rng = np.random.Generator(np.random.Philox(key=[seed, DATES_STREAM]))
+    if kind.gridded:
+        days = 6 * np.arange(n_dates)
+    elif kind.frozen:
+        days = _with_losses(12 * np.arange(2 * n_dates), n_dates, round(LOST_FROZEN * n_dates), rng)
+    else:
+        days = _burst_days(n_dates, rng)
+    return (np.datetime64(kind.first_date, "D") + days.astype("timedelta64[D]")).astype("datetime64[ns]")
+
+
+def _burst_days(n_dates: int, rng: np.random.Generator) -> Int64:
+    n_early = round(SIX_DAY_SHARE * n_dates)
+    early = 6 * np.arange(n_early)
+    if n_early > 5:
+        lost = rng.integers(2, n_early - 3)
+        early = np.delete(early, [lost, lost + 1])
+    late = early[-1] + 12 * np.arange(1, 2 * n_dates)
+    n_late = n_dates - early.size
+    return np.concatenate([early, _with_losses(late, n_late, round(LOST_LATE * n_dates), rng)])
+
+
+def _with_losses(days: Int64, n_dates: int, n_lost: int, rng: np.random.Generator) -> Int64:
+    """Keep the first ``n_dates`` of what is left when ``n_lost`` passes inside that run are lost."""
+    inner = np.arange(1, n_dates + n_lost - 1)
     lost = rng.choice(inner, size=min(n_lost, inner.size), replace=False)
-    return _to_dates(np.delete(days, lost)[:n_dates])
-
-
-def _to_dates(days: npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
-    return (FIRST + days.astype("timedelta64[D]")).astype("datetime64[ns]")
+    return np.delete(days, lost)[:n_dates]

@@ -1,6 +1,8 @@
-"""Where the measurement points of a scene lie: radar targets in clusters, or the cells of a Level 3 tile."""
+"""Where the points of a scene lie and what they are called: radar targets in clusters, or cells of a Level 3 tile."""
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -8,76 +10,112 @@ from insar_kernels.hilbert import hilbert_index
 
 from insar_dask.synthetic.kinds import Kind
 
-__all__ = ["place_points", "point_ids", "scene_side"]
+__all__ = ["CELL", "MAX_TILE", "Targets", "place_targets", "point_names", "scene_side"]
 
 Float64 = npt.NDArray[np.float64]
-CELL = 100.0
-POINTS_PER_CELL = 15.7
-"""Mean of two real bursts, whose median is 10."""
+Int64 = npt.NDArray[np.int64]
 
-OCCUPIED = 0.7
-TILE_CELLS = 1000
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CELL = 100.0
+"""Side of a Level 3 cell [m]."""
+
+TILE_ASIDE = 1000
+MAX_TILE = TILE_ASIDE**2
+TARGETS_PER_CELL = 15.7
+"""Mean of the real bursts, whose median is 10."""
+
+COVERED = 0.7
+TWINS = 0.004
+"""Share of the targets that lie exactly where another does; so in real bursts."""
+
+AZIMUTH_SPACING, GROUND_SPACING = 13.9, 3.8
+HEADING = 191.42
+TARGETS_STREAM, NAMES_STREAM = 3, 4
+ALPHABET = np.array(list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"))
+
+
+class Targets(NamedTuple):
+    """Points of a scene, each field of shape (N,): identity, place in EPSG:3035 [m], place in the radar image."""
+
+    ids: Int64
+    easting: Float64
+    northing: Float64
+    line: Int64
+    pixel: Int64
 
 
 def scene_side(kind: Kind, n_points: int) -> float:
-    """Side of the square that holds ``n_points`` [m]."""
+    """Side of the square that holds a scene [m]."""
     return CELL * _cells_aside(kind, n_points)
 
 
 def _cells_aside(kind: Kind, n_points: int) -> int:
-    cells = n_points / (1.0 if kind.gridded else POINTS_PER_CELL)
-    aside = int(np.ceil(np.sqrt(cells / OCCUPIED)))
-    aside += aside % 2
-    return min(aside, TILE_CELLS) if kind.gridded else max(aside, 6)
+    n_cells = n_points / (1.0 if kind.gridded else TARGETS_PER_CELL)
+    aside = 2 * int(np.ceil(np.sqrt(n_cells / COVERED) / 2))
+    return min(aside, TILE_ASIDE) if kind.gridded else max(aside, 6)
 
 
-def place_points(kind: Kind, n_points: int, seed: int) -> tuple[Float64, Float64]:
-    """Easting and northing of each point in Hilbert order [m], each (N,)."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, 3]))
-    cells = _occupied_cells(kind, n_points, rng)
-    if kind.gridded:
-        easting, northing = (cells + 0.5).T * CELL
-    else:
-        easting, northing = _targets(cells, n_points, rng)
+def place_targets(kind: Kind, n_points: int, seed: int, order: Literal["hilbert", "file"]) -> Targets:
+    """Place the points of a scene.
+
+    Identities count targets by line and pixel, cells by northing and easting. ``order`` is that of the store (the
+    Hilbert curve, ties by identity) or of EGMS's files (targets by northing, cells by identity).
+    """
+    rng = np.random.Generator(np.random.Philox(key=[seed, TARGETS_STREAM]))
+    cells = _covered_cells(kind, n_points, rng)
+    places = (cells + 0.5) * CELL if kind.gridded else _scattered(cells, n_points, rng)
     corner = np.round(np.array(kind.centre) / CELL - _cells_aside(kind, n_points) / 2) * CELL
-    easting, northing = easting + corner[0], northing + corner[1]
-    order = np.argsort(hilbert_index(easting, northing), kind="stable")
-    return np.round(easting[order], 2), np.round(northing[order], 2)
+    easting, northing = np.round(places + corner, 2).T
+    line, pixel = _radar_place(easting - kind.centre[0], northing - kind.centre[1])
+    first, second = (easting, northing) if kind.gridded else (pixel, line)
+    ids = np.empty(n_points, np.int64)
+    ids[np.lexsort((first, second))] = np.arange(n_points)
+    by_file = ids if kind.gridded else northing
+    into = np.lexsort((ids, hilbert_index(easting, northing) if order == "hilbert" else by_file))
+    return Targets(ids[into], easting[into], northing[into], line[into], pixel[into])
 
 
-def _occupied_cells(kind: Kind, n_points: int, rng: np.random.Generator) -> Float64:
+def _covered_cells(kind: Kind, n_points: int, rng: np.random.Generator) -> Float64:
+    """Column and row of the cells that carry points; sea, forest and fields carry none."""
     aside = _cells_aside(kind, n_points)
-    y, x = np.divmod(np.arange(aside * aside), aside)
-    cover = rng.normal(0, 0.7, x.size)  # sea, forest and fields carry no points
+    row, column = np.divmod(np.arange(aside * aside), aside)
+    bareness = rng.normal(0, 0.7, row.size)
     for _ in range(8):
-        wave = rng.uniform(0.05, 0.5) * aside
-        heading, phase = rng.uniform(0, 2 * np.pi, 2)
-        cover += np.sin(2 * np.pi * (x * np.sin(heading) + y * np.cos(heading)) / wave + phase)
-    n_cells = n_points if kind.gridded else int(x.size * OCCUPIED)
-    kept = np.sort(np.argsort(cover, kind="stable")[:n_cells])
-    return np.stack([x[kept], y[kept]], axis=1).astype(np.float64)
+        wave, heading, phase = rng.uniform([0.05 * aside, 0, 0], [0.5 * aside, 2 * np.pi, 2 * np.pi])
+        bareness += np.sin(2 * np.pi * (column * np.sin(heading) + row * np.cos(heading)) / wave + phase)
+    n_cells = n_points if kind.gridded else int(row.size * COVERED)
+    kept = np.sort(np.argsort(bareness, kind="stable")[:n_cells])
+    return np.stack([column[kept], row[kept]], axis=1).astype(np.float64)
 
 
-def _targets(cells: Float64, n_points: int, rng: np.random.Generator) -> tuple[Float64, Float64]:
-    richness = rng.gamma(0.9, size=len(cells))
-    share = np.cumsum(richness) / richness.sum()
-    cell = np.minimum(np.searchsorted(share, rng.uniform(size=n_points)), len(cells) - 1)
-    place = (cells[cell] + rng.uniform(size=(n_points, 2))) * CELL
-    twins = rng.choice(n_points, size=n_points // 250, replace=False)  # real bursts hold 0.4 % of them
-    place[twins] = place[(twins + 1) % n_points]
-    return place[:, 0], place[:, 1]
+def _scattered(cells: Float64, n_points: int, rng: np.random.Generator) -> Float64:
+    """Targets within cells; how many a cell has is as uneven as on real ground (quartiles 4, 10, 22)."""
+    richness = np.cumsum(rng.gamma(0.9, size=len(cells)))
+    cell = np.searchsorted(richness[:-1], rng.uniform(0, richness[-1], n_points))
+    places = (cells[cell] + rng.uniform(size=(n_points, 2))) * CELL
+    twins = rng.choice(n_points, size=int(TWINS * n_points), replace=False)
+    places[twins] = places[twins - 1]
+    return places
 
 
-def point_ids(n_points: int, seed: int) -> npt.NDArray[np.str_]:
-    """Ten characters of base 62, ascending; some consist of digits, or read like 1.6e12. Shape (N,), ``<U10``."""
-    rng = np.random.Generator(np.random.Philox(key=[seed, 4]))
+def _radar_place(east: Float64, north: Float64) -> tuple[Int64, Int64]:
+    """Line (along the track, northwards) and pixel (away from the satellite) of each target."""
+    sine, cosine = np.sin(np.radians(HEADING - 180)), np.cos(np.radians(HEADING - 180))
+    along, across = north * cosine + east * sine, north * sine - east * cosine
+    line, pixel = np.floor(along / AZIMUTH_SPACING), np.floor(across / GROUND_SPACING)
+    middle = 50_000  # lines and pixels count from a corner of the image
+    return line.astype(np.int64) + middle, pixel.astype(np.int64) + middle
+
+
+def point_names(ids: Int64, seed: int) -> npt.NDArray[np.str_]:
+    """EGMS's names of points: 10 characters of base 62, ascending with the identity; shape (N,), ``<U10``.
+
+    Among 20,000 names some are all digits and some read like ``1.2e7``, as in real products.
+    """
+    rng = np.random.Generator(np.random.Philox(key=[seed, NAMES_STREAM]))
     prefix = f"1{rng.integers(10_000):04d}"
-    number = np.arange(n_points, dtype=np.int64) * 3
-    letters = np.empty((n_points, 5), "U1")
-    alphabet = np.array(list(DIGITS))
+    rest = ids * 7 if ids.size < 62**5 // 7 else ids
+    letters = np.empty((ids.size, 5), "U1")
     for place in range(4, -1, -1):
-        number, digit = np.divmod(number, 62)
-        letters[:, place] = alphabet[digit]
-    tails = np.ascontiguousarray(letters).view("U5")[:, 0]
-    return np.char.add(prefix, tails)
+        rest, digit = np.divmod(rest, 62)
+        letters[:, place] = ALPHABET[digit]
+    return np.strings.add(prefix, letters.view("U5")[:, 0])
