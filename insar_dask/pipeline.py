@@ -72,7 +72,7 @@ def _run_product(config: Config, engine: Engine, source: Path, folder: Path) -> 
     product = source.stem
     ingest(engine, source, product, config.source.model_dump(exclude={"files"}), config.store.shard_points)
     engine.run(_prepare(config, product))
-    scores = evaluate_and_forecast(engine, product, _every(config, product), config.forecast.model_dump())
+    scores = evaluate_and_forecast(engine, product, every=_every(config, product), **_forecast(config))
     report = _report(config, engine, product, scores, folder / product)
     return Outcome(product, folder / "cube.zarr", report, _summary(engine, product, scores))
 
@@ -93,6 +93,11 @@ def _every(config: Config, product: str) -> str:
     return config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")
 
 
+def _forecast(config: Config) -> dict[str, Any]:
+    settings = config.forecast.model_dump(exclude={"as_published"})
+    return {**settings, "protocols": ("honest", "as_published") if config.forecast.as_published else ("honest",)}
+
+
 def _sources(config: Config, folder: Path) -> list[Path]:
     from insar_dask.readers.egms import find_egms
 
@@ -103,15 +108,15 @@ def _sources(config: Config, folder: Path) -> list[Path]:
 
 def _synthetic(config: Config, folder: Path) -> Path:
     """The synthetic product, written once: its bytes follow from the configuration."""
-    from insar_dask.synthetic import file_name, scene, write_egms
+    from insar_dask.synthetic import scene, write_egms
 
-    options = config.synthetic.model_dump()
-    path = folder / file_name(config.synthetic.kind)
+    drawn = scene(**config.synthetic.model_dump())
+    path = folder / f"{drawn.attrs['source'].split()[0]}.zip"
     note = folder / f"{path.stem}.json"
     wanted = config.synthetic.model_dump_json()
     if not (path.exists() and note.exists() and note.read_text() == wanted):
         note.unlink(missing_ok=True)
-        write_egms(path, scene(**options))
+        write_egms(path, drawn)
         note.write_text(wanted)
     return path
 

@@ -38,11 +38,11 @@ class Receipt:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
 
+@dataclass(frozen=True)
 class Ledger:
     """Receipts, partial results and states of one store. Needs no scheduler and no driver."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    store: Store
 
     def done(self, target: str) -> dict[int, Receipt]:
         """Receipts of a target by shard: the books, overridden by what came after them."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from insar_dask.store import CODEC
 
-__all__ = ["STEPS", "Stage", "Step", "canonical_key", "state"]
+__all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_reference"]
 
 STEPS: dict[str, tuple[str, int]] = {
     "ingest": ("insar_dask.readers.egms:read_table", 1),
@@ -90,6 +90,11 @@ def canonical_key(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def state(sha256: str) -> dict[str, str]:
-    """A parameter that stands for stored arrays, named by their hash, so that tasks stay small and keys exact."""
+def state_reference(sha256: str) -> dict[str, Any]:
+    """A parameter that stands for stored arrays, named by their hash: tasks stay small and keys exact."""
     return {"state": sha256}
+
+
+def plan_reference(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter that stands for a forecasting plan, given as plain values."""
+    return {"plan": dict(plan)}

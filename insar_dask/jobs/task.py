@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,9 @@ from insar_dask.objects import open_store
 from insar_dask.store import read_block, shard_plan, write_block
 
 __all__ = ["run_shard", "run_steps"]
+
+STATES_KEPT = 4
+_STATES: dict[str, dict[str, npt.NDArray[Any]]] = {}
 
 
 def run_shard(path: str | Path | Store, stage: Stage, index: int, keys: Mapping[str, str]) -> list[Receipt]:
@@ -63,18 +65,24 @@ def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger)
 
 
 def _resolve(value: Any, ledger: Ledger) -> Any:
-    if isinstance(value, Mapping) and set(value) == {"state"}:
-        return _state(ledger, str(value["state"]))
+    """A parameter's value; references to states and plans become the things themselves."""
+    kind = next(iter(value)) if isinstance(value, Mapping) and len(value) == 1 else None
+    if kind == "state":
+        return _read_state(ledger, str(value["state"]))
+    if kind == "plan":
+        from insar_dask.forecast.protocol import Plan
+
+        return Plan.from_dict(value["plan"])
     return value
 
 
-@lru_cache(maxsize=8)
-def _state_of(store: Store, name: str) -> dict[str, npt.NDArray[Any]]:
-    return Ledger(store).read_state(name)
-
-
-def _state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
-    return dict(_state_of(ledger.store, name))
+def _read_state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
+    """Stored arrays; the last few are kept, their name being the hash of what they hold."""
+    if name not in _STATES:
+        while len(_STATES) >= STATES_KEPT:
+            _STATES.pop(next(iter(_STATES)), None)
+        _STATES[name] = ledger.read_state(name)
+    return _STATES[name]
 
 
 def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float) -> Receipt:
