@@ -26,9 +26,9 @@ class Quantity:
 QUANTITIES: dict[str, Quantity] = {
     quantity.name: quantity
     for quantity in (
-        Quantity("velocity", "Velocity", "mm yr⁻¹", "RdYlBu", True, "red moves {away}, blue {towards}"),
+        Quantity("velocity", "Velocity", "mm yr⁻¹", "RdYlBu", True, "red: {away}, blue: {towards}"),
         Quantity("seasonality", "Seasonality", "mm", "viridis", False, "amplitude of the yearly cycle"),
-        Quantity("acceleration", "Acceleration", "mm yr⁻²", "PuOr", True, "change of the velocity, per year"),
+        Quantity("acceleration", "Acceleration", "mm yr⁻²", "PuOr", True, "purple: speeding {towards}, brown: {away}"),
         Quantity("rmse", "RMSE", "mm", "plasma", False, "scatter about the cubic and yearly model"),
     )
 }

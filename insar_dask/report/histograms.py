@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from insar_dask.report.colours import Quantity, colour_limits
-from insar_dask.report.style import PALETTE, new_figure, tidy
+from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
 __all__ = ["plot_histogram"]
 
@@ -31,20 +31,20 @@ def plot_histogram(values: npt.ArrayLike, quantity: Quantity, *, bins: int = 48)
     limits = colour_limits(finite, signed=quantity.signed)
     centres = (edges[:-1] + edges[1:]) / 2
     colours = mpl.colormaps[quantity.colours]((centres - limits[0]) / (limits[1] - limits[0]))
-    figure = new_figure(3.3, 2.0)
+    figure = new_figure(2.7, 1.75)
     axes = figure.add_subplot()
-    axes.bar(
-        edges[:-1], counts, width=np.diff(edges), align="edge", color=colours, edgecolor=PALETTE["line"], linewidth=0.3
-    )
+    axes.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=colours, linewidth=0)
     if finite.size:
         middle = float(np.median(finite))
         axes.axvline(middle, color=PALETTE["ink"], linewidth=1)
         title = f"{quantity.title}  ·  median {middle:.2f}".replace("-", "−")
     else:
         title = f"{quantity.title}  ·  no values"
-    tidy(axes, 8)
-    axes.set_title(title, loc="left", fontsize=9)
+    tidy(axes, 7.5)
+    axes.set_facecolor(PALETTE["panel"])
+    axes.grid(visible=False)
+    words(axes.set_title(title, loc="left", fontsize=8, color=PALETTE["ink"]))
     beyond = int(finite.size - counts.sum())
-    axes.set_xlabel(f"{quantity.unit}   ({beyond:,} points beyond the axis)", fontsize=8)
+    axes.set_xlabel(f"{quantity.unit}  ({beyond:,} points beyond the axis)", fontsize=7.5)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     return figure

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import isotonic_regression
 
 from insar_dask.report.style import PALETTE, new_figure, tidy
 
@@ -20,39 +23,34 @@ def plot_leads(scores: Mapping[str, Any]) -> Figure:
     scores : mapping
         ``leads``, ``methods``, ``default`` and ``tables["honest"][method]["rmse"]``.
     """
-    days = [lead["days"] for lead in scores["leads"]]
-    figure = new_figure(9.6, 3.6)
-    axes = figure.add_subplot()
+    days = [float(lead["days"]) for lead in scores["leads"]]
     table = scores["tables"]["honest"]
+    figure = new_figure(7.6, 3.1)
+    axes = figure.add_subplot()
     ends = []
-    for method in scores["methods"]:
-        if method not in table:
-            continue
+    for method in (name for name in scores["methods"] if name in table):
         chief = method == scores.get("default")
-        colour = PALETTE["forecast"] if chief else PALETTE["data"]
+        colour = PALETTE["forecast" if chief else "data"]
         axes.plot(
-            days,
-            table[method]["rmse"],
-            "o-",
-            color=colour,
-            linewidth=2.2 if chief else 1,
-            markersize=4 if chief else 2.5,
-            alpha=1 if chief else 0.6,
-            zorder=3 if chief else 2,
-        )
+            days, table[method]["rmse"], "o-", color=colour, linewidth=2 if chief else 0.9,
+            markersize=4 if chief else 2.2, zorder=3 if chief else 2,
+        )  # fmt: skip
         ends.append((float(table[method]["rmse"][-1]), method, colour))
-    _label_ends(axes, days[-1], ends)
-    tidy(axes)
+    tidy(axes, 8)
     axes.set_xticks(days)
-    axes.set_xlabel("lead [days]", fontsize=8.5)
-    axes.set_ylabel("RMSE [mm]", fontsize=8.5)
+    axes.set_xlabel("lead [days]", fontsize=8)
+    axes.set_ylabel("RMSE [mm]", fontsize=8)
+    _label_ends(axes, days, ends)
     return figure
 
 
-def _label_ends(axes: Any, x: float, ends: list[tuple[float, str, str]]) -> None:
-    """Names at the line ends, pushed apart so that they never overlap."""
+def _label_ends(axes: Axes, days: list[float], ends: list[tuple[float, str, str]]) -> None:
+    """Names beside the line ends, each as near to its line as leaves room for all."""
+    ends = sorted(end for end in ends if np.isfinite(end[0]))
     low, high = axes.get_ylim()
-    gap, last = (high - low) * 0.065, -float("inf")
-    for value, method, colour in sorted(ends):
-        last = max(value, last + gap)
-        axes.text(x, last, f"   {method}", fontsize=8.5, color=colour, va="center", clip_on=False)
+    gaps = (high - low) * 0.068 * np.arange(len(ends))
+    places = isotonic_regression(np.array([value for value, *_ in ends]) - gaps).x + gaps
+    x = days[-1] + 0.035 * (days[-1] - days[0] or 1.0)
+    for place, (value, method, colour) in zip(places, ends, strict=True):
+        axes.plot([days[-1], x], [value, place], color=PALETTE["line"], linewidth=0.7, zorder=1, clip_on=False)
+        axes.text(x, place, f" {method}", fontsize=8, color=colour, va="center", clip_on=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,9 +15,12 @@ from matplotlib.figure import Figure
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import QUANTITIES, Quantity, colour_limits
 from insar_dask.report.gridding import Grid, display_grid, round_length
-from insar_dask.report.style import PALETTE, new_figure
+from insar_dask.report.style import PALETTE, new_figure, words
 
-__all__ = ["crs_name", "plot_map", "scale_bar_length"]
+__all__ = ["crs_name", "legend_line", "plot_map", "scale_bar_length", "source_line"]
+
+WIDTH = 4.7
+"""Inches; on a page column of 550 px the 7.5 pt labels come out at 12 px, on a telephone at 8 px."""
 
 
 def plot_map(
@@ -42,98 +46,114 @@ def plot_map(
     Raises
     ------
     CubeError
-        If the quantity is unknown or missing, or there are no points.
+        If the quantity is unknown or missing, there is no CRS, or there are no points.
     """
     if name not in QUANTITIES or name not in products:
         raise CubeError(f"cannot map {name!r}: wanted one of {[n for n in QUANTITIES if n in products]}")
     if products.sizes["point"] == 0:
         raise CubeError(f"cannot map {name!r}: the products have no points")
-    quantity = QUANTITIES[name]
+    quantity, values = QUANTITIES[name], products[name].values
     easting, northing = products["easting"].values, products["northing"].values
     grid = display_grid(easting, northing) if grid is None else grid
-    values = products[name].values
-    limits = colour_limits(values, signed=quantity.signed)
-    figure = new_figure(5.6, 4.9)
+    view = _view(grid)
+    figure = new_figure(WIDTH, 0.7 + (WIDTH - 0.62) * (view[3] - view[2]) / (view[1] - view[0]))
     axes = figure.add_subplot()
-    _draw(axes, grid, values, quantity, limits)
-    for label, point in (marks or {}).items():
-        _mark(axes, label, easting[point], northing[point])
-    _title(axes, quantity, limits, values, products.attrs)
-    _foot(axes, grid, crs_name(products))
+    _draw(axes, grid.mean(values), grid, quantity, colour_limits(values, signed=quantity.signed), view)
+    _furniture(axes, view)
+    for number, (label, point) in enumerate((marks or {}).items()):
+        side = (8 if number % 2 else -8, 8 if number // 2 % 2 else -8)
+        _mark(axes, label, (float(easting[point]), float(northing[point])), side)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlim(*view[:2], auto=True)  # the panel fills its place: limits may widen, the aspect may not
+    axes.set_ylim(*view[2:], auto=True)
+    text = f"{legend_line(products, name)}\n{source_line(products, grid)}"
+    words(axes.set_title(quantity.title, loc="left", fontsize=10, color=PALETTE["ink"], fontweight="bold"))
+    words(axes.annotate(text, (0, 0), (0, -6), xycoords="axes fraction", textcoords="offset points", va="top",
+                        fontsize=6.5, linespacing=1.5, color=PALETTE["muted"]))  # fmt: skip
     return figure
 
 
-def _draw(axes: Axes, grid: Grid, values: Any, quantity: Quantity, limits: tuple[float, float]) -> None:
+def legend_line(products: xr.Dataset, name: str) -> str:
+    """How to read the colours of a map: meaning, limits, and how many points lie beyond them."""
+    quantity, values = QUANTITIES[name], products[name].values
+    low, high = colour_limits(values, signed=quantity.signed)
+    finite = values[np.isfinite(values)]
+    beyond = float(np.mean((finite < low) | (finite > high))) if finite.size else 0.0
+    span = f"±{high:.2g}" if quantity.signed else f"{low:.2g} to {high:.2g}"
+    away, towards = {"los": ("away from the satellite", "towards it"), "east": ("west", "east")}.get(
+        str(products.attrs.get("component")), ("down", "up")
+    )
+    reading = quantity.reading.format(away=away, towards=towards)
+    return f"{reading}; limits {span} {quantity.unit} (2–98%), {beyond:.1%} beyond"
+
+
+def source_line(products: xr.Dataset, grid: Grid) -> str:
+    """CRS, size of the cells, number of points."""
+    n_points, shown = len(grid.index), len(np.unique(grid.index))
+    each = "one point each" if n_points == shown else f"mean of {n_points:,} points in {shown:,} cells"
+    return f"{crs_name(products)} · cells of {grid.cell:g} m, {each}"
+
+
+def _view(grid: Grid) -> tuple[float, float, float, float]:
+    """West, east, south, north of the panel: a margin, a strip for the scale bar, and never narrower than 5:2."""
+    west, east, south, north = grid.extent
+    pad = 0.035 * max(east - west, north - south)
+    width, height = east - west + 2 * pad, north - south + 4.5 * pad
+    spare_x, spare_y = max(0.0, height / 1.15 - width) / 2, max(0.0, width / 2.5 - height) / 2
+    return (west - pad - spare_x, east + pad + spare_x, south - 3.5 * pad - spare_y, north + pad + spare_y)
+
+
+def _draw(
+    axes: Axes,
+    cells: npt.NDArray[np.float64],
+    grid: Grid,
+    quantity: Quantity,
+    limits: tuple[float, float],
+    view: tuple[float, float, float, float],
+) -> None:
     image = axes.imshow(
-        np.ma.masked_invalid(grid.mean(values)),
+        np.ma.masked_invalid(cells),
         extent=grid.extent,
         cmap=mpl.colormaps[quantity.colours],
         vmin=limits[0],
         vmax=limits[1],
-        interpolation="nearest",
-        aspect="equal",
+        interpolation="none",
     )
     axes.set_facecolor(PALETTE["panel"])
-    west, east, south, north = grid.extent
-    pad = 0.04 * max(east - west, north - south)
-    axes.set(xlim=(west - pad, east + pad), ylim=(south - 2.2 * pad, north + pad), xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    bar = axes.figure.colorbar(image, ax=axes, shrink=0.72, aspect=28, pad=0.02, extend="both")
-    bar.set_label(quantity.unit, color=PALETTE["ink"], fontsize=9)
-    bar.ax.tick_params(labelsize=8.5, colors=PALETTE["muted"], length=2, width=0.6)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar = axes.figure.colorbar(image, ax=axes, fraction=0.035, pad=0.015, aspect=34, extend="both")
+    bar.set_label(quantity.unit, color=PALETTE["ink"], fontsize=7.5)
+    bar.ax.tick_params(labelsize=7.5, colors=PALETTE["muted"], length=2, width=0.5, pad=2)
+    bar.ax.set_facecolor("none")
+    bar.outline.set_visible(False)
 
 
-def _title(axes: Axes, quantity: Quantity, limits: tuple[float, float], values: Any, attrs: Mapping[Any, Any]) -> None:
-    away, towards = {"los": ("away from the satellite", "towards it"), "east": ("west", "east")}.get(
-        str(attrs.get("component")), ("down", "up")
-    )
-    axes.set_title(quantity.title, loc="left", fontsize=12, color=PALETTE["ink"], fontweight="bold", pad=16)
-    outside = np.mean((values < limits[0]) | (values > limits[1])) if values.size else 0.0
-    note = (
-        f"{quantity.reading.format(away=away, towards=towards)}; "
-        f"limits {'±' if quantity.signed else 'at '}2–98 %, {outside:.1%} of the points beyond"
-    )
-    axes.annotate(
-        note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=PALETTE["muted"]
-    )
-
-
-def _foot(axes: Axes, grid: Grid, crs: str) -> None:
-    west, east, south, north = grid.extent
-    pad = 0.04 * max(east - west, north - south)
-    length = scale_bar_length(east - west)
-    x, y = west, south - 1.35 * pad
-    axes.plot([x, x + length], [y, y], color=PALETTE["ink"], linewidth=2, solid_capstyle="butt")
+def _furniture(axes: Axes, view: tuple[float, float, float, float]) -> None:
+    """Scale bar at the lower left, north arrow at the lower right; true in x, fixed to the panel in y."""
+    width = view[1] - view[0]
+    length = scale_bar_length(width)
+    left, ink, low = view[0] + 0.035 * width, PALETTE["ink"], 0.04
+    axes.plot(
+        [left, left + length], [low, low], color=ink, linewidth=1.8, solid_capstyle="butt",
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    axes.annotate(
-        label, (x + length, y), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=PALETTE["ink"]
-    )
-    axes.annotate(
-        "N", (east, y), (0, 0), textcoords="offset points", ha="center", va="center", fontsize=8.5, color=PALETTE["ink"]
-    )
-    axes.annotate(
-        "▲", (east, y), (0, 9), textcoords="offset points", ha="center", va="center", fontsize=7, color=PALETTE["ink"]
-    )
-    count = len(grid.index)
-    axes.annotate(
-        f"{crs} · cells of {grid.cell:g} m, mean of {count:,} points",
-        (0, 0),
-        (0, -6),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        va="top",
-        fontsize=8,
-        color=PALETTE["muted"],
-    )
+    inside: dict[str, Any] = {"textcoords": "offset points", "color": ink, "va": "center", "fontsize": 7.5}
+    axes.annotate(label, (left + length, low), (4, 0), xycoords=("data", "axes fraction"), **inside)
+    axes.annotate("▲\nN", (0.965, low), (0, 2), xycoords="axes fraction", ha="center", linespacing=0.9, **inside)
 
 
-def _mark(axes: Axes, label: str, x: float, y: float) -> None:
-    axes.plot(x, y, "o", markersize=5, markerfacecolor="none", markeredgecolor=PALETTE["ink"], markeredgewidth=1.1)
-    axes.annotate(
-        label, (x, y), (5, 4), textcoords="offset points", fontsize=9, fontweight="bold", color=PALETTE["ink"]
+def _mark(axes: Axes, label: str, place: tuple[float, float], side: tuple[int, int]) -> None:
+    axes.plot(
+        *place, "o", markersize=4, markerfacecolor=PALETTE["ink"], markeredgecolor=PALETTE["paper"], markeredgewidth=0.8
     )
+    axes.annotate(
+        label, place, side, textcoords="offset points", fontsize=7.5, fontweight="bold", color=PALETTE["ink"],
+        ha="center", va="center",
+        bbox={"boxstyle": "circle,pad=0.18", "fc": PALETTE["paper"], "ec": PALETTE["ink"], "lw": 0.6},
+    )  # fmt: skip
 
 
 def scale_bar_length(width: float) -> float:

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from insar_dask.cube import CubeError, years_since
-from insar_dask.report.style import PALETTE, new_figure, tidy
+from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
-__all__ = ["fitted_curve", "plot_point", "point_number"]
+__all__ = ["COMPONENT_NAMES", "fitted_curve", "headline", "parameters", "plot_point", "point_number"]
 
 Dates = npt.NDArray[np.datetime64]
 Float64 = npt.NDArray[np.float64]
@@ -29,9 +29,12 @@ def plot_point(
     motion: xr.Dataset | None = None,
     *,
     smooth: xr.Dataset | None = None,
-    size: tuple[float, float] = (6.6, 3.1),
+    size: tuple[float, float] = (6.2, 2.7),
 ) -> Figure:
     """Series of one point with its fit, and the forecast with its interval if there is one.
+
+    With a forecast a second panel shows the last eighteen months before the origin and what follows: ten leads of six
+    days would be a speck in five years.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ def plot_point(
         Number of the point in the cube, or its ``point_id``.
     forecast : xr.Dataset, optional
         Forecast cube of the same points: ``displacement``, ``lower``, ``upper`` over (origin, point, lead) and
-        ``time`` over (origin, lead). The last origin is drawn in full, earlier ones as thin lines.
+        ``time`` over (origin, lead). The last origin is drawn.
     motion : xr.Dataset, optional
         Motion parameters of the same points, written above the series.
     smooth : xr.Dataset, optional
@@ -59,24 +62,25 @@ def plot_point(
         If there is no such point.
     """
     number = point_number(cube, point)
-    series = cube[["displacement"]].isel(point=number).compute()
+    series = cube["displacement"].isel(point=number).compute()
+    times, values = series["time"].values, series.values.astype(np.float64)
+    line = None if smooth is None else smooth["displacement"].isel(point=number).compute()
     figure = new_figure(*size)
-    axes = figure.add_subplot()
-    _draw_observed(axes, series["time"].values, series["displacement"].values.astype(np.float64))
-    if smooth is not None:
-        _draw_smooth(axes, smooth, number)
+    panels = [figure.add_subplot()] if forecast is None else list(figure.subplots(1, 2, width_ratios=(1.75, 1)))
+    for axes in panels:
+        _draw_series(axes, times, values, line)
+        tidy(axes, 8)
     if forecast is not None:
-        _draw_forecast(axes, forecast.isel(point=number).compute())
-    tidy(axes)
-    axes.set_ylabel("displacement [mm]", fontsize=8.5)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
-    axes.margins(x=0.015)
-    _headline(axes, cube, number, motion)
-    legend = axes.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.1), ncols=5, frameon=False, fontsize=8, handlelength=1.6, borderpad=0
-    )
-    for text in legend.get_texts():
-        text.set_color(PALETTE["muted"])
+        last = forecast.isel(point=number, origin=-1).compute()
+        for axes in panels:
+            _draw_forecast(axes, last, float(forecast.attrs.get("level", 0.9)))
+        _zoom(panels[1], last)
+    panels[0].set_ylabel("displacement [mm]", fontsize=8)
+    panels[0].margins(x=0.015)
+    for axes in panels:
+        _date_labels(axes)
+    words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=8, color=PALETTE["ink"]))
+    _legend(figure, panels[0])
     return figure
 
 
@@ -113,41 +117,49 @@ def _design(at: Dates, times: Dates) -> Float64:
     return np.column_stack([np.ones_like(u), u, u**2, u**3, np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)])
 
 
-def _draw_observed(axes: Axes, times: Dates, values: Float64) -> None:
-    axes.plot(
-        times, values, "o", color=PALETTE["data"], markersize=2.6, markeredgewidth=0, alpha=0.75, label="observed"
-    )
-    good = times[np.isfinite(values)]
-    if good.size:
-        daily = np.arange(good[0], good[-1], np.timedelta64(6, "D"))
-        axes.plot(
-            daily, fitted_curve(times, values, daily), color=PALETTE["fit"], linewidth=1.5, label="cubic + yearly fit"
+def _draw_series(axes: Axes, times: Dates, values: Float64, smooth: xr.DataArray | None) -> None:
+    axes.plot(times, values, "o", color=PALETTE["data"], markersize=2.4, markeredgewidth=0, label="observed")
+    if smooth is not None:
+        name = "smoothed" + {0: "", -1: " (sees the whole series)"}.get(
+            seen := int(smooth.attrs.get("sees_future", 0)), f" (sees {seen} days ahead)"
         )
+        axes.plot(smooth["time"].values, smooth.values, color=PALETTE["past"], linewidth=0.9, label=name)
+    good = times[np.isfinite(values)]
+    if good.size > 1:
+        dense = np.arange(good[0], good[-1], np.timedelta64(6, "D"))
+        curve = fitted_curve(times, values, dense)
+        axes.plot(dense, curve, color=PALETTE["fit"], linewidth=1.4, label="cubic + yearly fit")
 
 
-def _draw_smooth(axes: Axes, smooth: xr.Dataset, number: int) -> None:
-    seen = int(smooth.attrs.get("sees_future", 0))
-    name = "smoothed" if seen == 0 else "smoothed (sees the future)"
-    series = smooth["displacement"].isel(point=number).values
-    axes.plot(smooth["time"].values, series, color=PALETTE["past"], linewidth=1.0, label=name)
-
-
-def _draw_forecast(axes: Axes, forecast: xr.Dataset) -> None:
-    last = forecast.isel(origin=-1)
+def _draw_forecast(axes: Axes, last: xr.Dataset, level: float) -> None:
     times = last["time"].values
-    level = float(forecast.attrs.get("level", 0.9))
     if "lower" in last and np.isfinite(last["lower"].values).any():
         axes.fill_between(
-            times,
-            last["lower"].values,
-            last["upper"].values,
-            color=PALETTE["band"],
-            alpha=0.6,
-            linewidth=0,
+            times, last["lower"].values, last["upper"].values, color=PALETTE["band"], linewidth=0, zorder=1,
             label=f"{level:.0%} interval",
-        )
+        )  # fmt: skip
     axes.plot(times, last["displacement"].values, color=PALETTE["forecast"], linewidth=1.6, label="forecast")
     axes.axvline(_origin(last), color=PALETTE["muted"], linewidth=0.7, linestyle=(0, (2, 2)))
+
+
+def _zoom(axes: Axes, last: xr.Dataset) -> None:
+    """Eighteen months before the origin to a little after the last lead, the ordinate fitted to what is in sight."""
+    start, end = _origin(last) - np.timedelta64(548, "D"), last["time"].values[-1] + np.timedelta64(12, "D")
+    seen = [np.asarray(last[name].values, dtype=float) for name in ("displacement", "lower", "upper") if name in last]
+    for line in axes.get_lines():
+        x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        if x.dtype.kind == "M":
+            seen.append(y[(x >= start) & (x <= end)].astype(float))
+    values = np.concatenate(seen)
+    low, high = np.nanmin(values), np.nanmax(values)
+    pad = 0.06 * (high - low) or 1.0
+    axes.set(xlim=(start, end), ylim=(low - pad, high + pad))
+    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))  # type: ignore[no-untyped-call]
+
+
+def _date_labels(axes: Axes) -> None:
+    formatter = mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), show_offset=False)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(formatter)
 
 
 def _origin(last: xr.Dataset) -> Any:
@@ -156,23 +168,28 @@ def _origin(last: xr.Dataset) -> Any:
     return origin if origin is not None and np.issubdtype(origin.dtype, np.datetime64) else last["time"].values[0]
 
 
-def _headline(axes: Axes, cube: xr.Dataset, number: int, motion: xr.Dataset | None) -> None:
+def _legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, labels, loc="outside lower left", ncols=len(labels), frameon=False, fontsize=7.5, handlelength=1.4,
+        columnspacing=1.4, borderpad=0,
+    )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_color(PALETTE["muted"])
+
+
+def headline(cube: xr.Dataset, number: int, motion: xr.Dataset | None = None) -> str:
+    """What is drawn, and the motion parameters of the point with their standard errors, in one or two lines."""
     name = COMPONENT_NAMES.get(str(cube.attrs.get("component")), "")
     point_id = cube["point_id"].isel(point=number).values.item()
-    text = f"{point_id}  ·  {name} displacement since {str(cube.attrs.get('reference_date', ''))[:10]}"
-    if motion is not None:
-        row = motion.isel(point=number)
-        parts = [
-            f"{label} {_with_error(row, key)} {unit}"
-            for label, key, unit in (
-                ("velocity", "velocity", "mm yr⁻¹"),
-                ("acceleration", "acceleration", "mm yr⁻²"),
-                ("seasonality", "seasonality", "mm"),
-            )
-            if key in row
-        ]
-        text += "\n" + "  ·  ".join(parts)
-    axes.set_title(text, loc="left", fontsize=8.5, color=PALETTE["ink"], linespacing=1.5)
+    text = f"{point_id} · {name} displacement since {str(cube.attrs.get('reference_date', ''))[:10]}"
+    return text if motion is None else f"{text}\n{parameters(motion.isel(point=number))}"
+
+
+def parameters(row: xr.Dataset) -> str:
+    """Velocity, acceleration and seasonality of one point with their standard errors."""
+    shown = (("velocity", "mm yr⁻¹"), ("acceleration", "mm yr⁻²"), ("seasonality", "mm"))
+    return " · ".join(f"{key} {_with_error(row, key)} {unit}" for key, unit in shown if key in row)
 
 
 def _with_error(row: xr.Dataset, key: str) -> str:

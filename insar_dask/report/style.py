@@ -9,8 +9,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-__all__ = ["PALETTE", "new_figure", "png_bytes", "svg_text", "tidy"]
+__all__ = ["PALETTE", "new_figure", "png_bytes", "svg_text", "tidy", "words"]
 
 PALETTE = {
     "ink": "#1b2126",
@@ -26,12 +27,20 @@ PALETTE = {
 }
 """Colours by meaning. Each hexadecimal is used for nothing else: in SVG it becomes the CSS variable of its name."""
 
+WORDS = "words"
+
 
 def new_figure(width: float, height: float) -> Figure:
     """Figure of ``width`` x ``height`` inches on the Agg canvas, outside pyplot's global state."""
     figure = Figure(figsize=(width, height), dpi=100, facecolor=PALETTE["paper"], layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def words(text: Text) -> Text:
+    """Mark a text that the page says in HTML: it stays in PNG, and is left out of the inline SVG."""
+    text.set_gid(WORDS)
+    return text
 
 
 def tidy(axes: Axes, size: float = 8.5) -> None:
@@ -51,7 +60,9 @@ def tidy(axes: Axes, size: float = 8.5) -> None:
 def png_bytes(figure: Figure, dpi: int = 180) -> bytes:
     """PNG of a figure on light paper."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "insar_dask"})
+    figure.savefig(
+        buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.15, metadata={"Software": "insar_dask"}
+    )
     return buffer.getvalue()
 
 
@@ -66,6 +77,7 @@ def svg_text(figure: Figure, name: str, alt: str) -> str:
     alt : str
         One sentence that says what the figure shows.
     """
+    _leave_out_words(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
@@ -80,3 +92,12 @@ def svg_text(figure: Figure, name: str, alt: str) -> str:
         text = text.replace(value, f"var(--{colour})")
     label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _leave_out_words(figure: Figure) -> None:
+    """Hide what the page says itself, and take its height off the figure so that the rest keeps its size."""
+    height = 0.0
+    for artist in figure.findobj(lambda artist: artist.get_gid() == WORDS and artist.get_visible()):
+        height += artist.get_window_extent().height / figure.dpi
+        artist.set_visible(False)
+    figure.set_figheight(figure.get_figheight() - height)

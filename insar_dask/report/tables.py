@@ -24,9 +24,9 @@ def facts(pairs: Mapping[str, Any]) -> str:
 def summary_table(scores: Scores) -> str:
     """One row a method: honest RMSE with its interval, skill, coverage, and the leaking RMSE beside it."""
     honest, leaks = scores["tables"]["honest"], scores["tables"].get("as_published")
-    head = ["RMSE", "90 % interval of it", "skill", "coverage", "interval width"]
+    head = ["RMSE", "bootstrap interval", "skill", "coverage", "interval width"]
     if leaks:
-        head.append("<abbr title='scored on a filtered series: sees the future'>LEAKS</abbr>: RMSE as published")
+        head.append("LEAKS: RMSE as published")
     rows = []
     for method in scores["methods"]:
         row = honest.get(method, {})
@@ -40,7 +40,10 @@ def summary_table(scores: Scores) -> str:
         if leaks:
             cells.append(_number(leaks.get(method, {}).get("rmse_all")))
         rows.append((method, cells))
-    return _table("All leads together, mm", head, rows, default=scores.get("default"), leaking=5 if leaks else None)
+    best = _best_columns([[honest.get(method, {}).get("rmse_all")] for method in scores["methods"]])
+    return _table(
+        "All leads together, mm", head, rows, default=scores.get("default"), best=best, leaking=5 if leaks else None
+    )
 
 
 def leads_table(scores: Scores, kind: str) -> str:
@@ -49,8 +52,10 @@ def leads_table(scores: Scores, kind: str) -> str:
     head = [f"{lead['step']}<small>{lead['days']:g} d</small>" for lead in scores["leads"]]
     rows = [(method, [_number(x) for x in table[method]["rmse"]]) for method in scores["methods"] if method in table]
     title = "RMSE by lead, mm" if kind == "honest" else "LEAKS: RMSE by lead as published, mm"
+    if kind != "honest":
+        return _table(title, head, rows, leaks=True)
     best = _best_columns([table[m]["rmse"] for m, _ in rows])
-    return _table(title, head, rows, default=scores.get("default"), best=best, leaks=kind != "honest")
+    return _table(title, head, rows, default=scores.get("default"), best=best)
 
 
 def strata_table(scores: Scores) -> str:
@@ -143,6 +148,8 @@ def _best_columns(rows: Sequence[Sequence[float | None]]) -> dict[int, int]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{escape(str(key))}: {_plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return "<br>".join(escape(str(item)) for item in value)
     return escape(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

@@ -1,0 +1,213 @@
+"""The sections of the page: figures with what they say, tables, provenance; each a function from data to HTML."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from insar_dask.report import tables
+from insar_dask.report.choosing import Chosen
+from insar_dask.report.colours import QUANTITIES
+from insar_dask.report.gridding import display_grid
+from insar_dask.report.histograms import plot_histogram
+from insar_dask.report.leads import plot_leads
+from insar_dask.report.maps import crs_name, legend_line, plot_map, source_line
+from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
+from insar_dask.report.style import png_bytes, svg_text
+
+__all__ = [
+    "data_section",
+    "histograms_section",
+    "key_numbers",
+    "lede",
+    "link",
+    "maps_section",
+    "points_section",
+    "run_section",
+    "scores_section",
+]
+
+ATTRIBUTES = (
+    "product",
+    "component",
+    "positive",
+    "reference",
+    "reference_date",
+    "release",
+    "track",
+    "pass",
+    "conventions",
+)
+PACKAGES = ("insar-dask", "numpy", "numba", "xarray", "dask", "zarr", "matplotlib")
+
+
+def lede(raw: xr.Dataset, products: xr.Dataset) -> str:
+    """One line under the title: quantity, sign, period, CRS, release."""
+    attrs, times = raw.attrs, raw["time"].values
+    kind = COMPONENT_NAMES.get(str(attrs.get("component")), str(attrs.get("component")))
+    parts = [f"{kind.capitalize()} displacement, positive {attrs.get('positive')}"]
+    if attrs.get("track") is not None:
+        parts.append(f"track {attrs['track']} {attrs.get('pass', '')}")
+    parts += [f"{str(times[0])[:10]} to {str(times[-1])[:10]}", crs_name(products), f"release {attrs.get('release')}"]
+    return " · ".join(f"<span class=whole>{escape(part)}</span>" for part in parts)
+
+
+def key_numbers(raw: xr.Dataset, products: xr.Dataset, scores: Mapping[str, Any] | None) -> str:
+    """Four to six figures to take home."""
+    numbers = [
+        (f"{raw.sizes['point']:,}", "points"),
+        (f"{raw.sizes['time']:,}", "dates"),
+        (_median(products, "velocity"), "mm yr⁻¹, median velocity"),
+        (_median(products, "rmse"), "mm, median rmse of the fit"),
+    ]
+    row = scores["tables"]["honest"].get(scores.get("default", ""), {}) if scores else {}
+    if scores and row:
+        numbers.append((f"{row['rmse_all']:.2f}", f"mm, forecast RMSE ({scores['default']})"))
+        if row.get("coverage_all") is not None:
+            numbers.append((f"{row['coverage_all']:.1%}", f"inside the {scores.get('level', 0.9):.0%} interval"))
+    return "<div class=key>" + "".join(f"<div><b>{n}</b><span>{escape(t)}</span></div>" for n, t in numbers) + "</div>"
+
+
+def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen]) -> str:
+    """Four maps on the same cells; the chosen points stand on the first."""
+    grid = display_grid(products["easting"].values, products["northing"].values)
+    marks = {str(number): choice.number for number, choice in enumerate(chosen, 1)}
+    figures = []
+    for name, quantity in QUANTITIES.items():
+        figure = plot_map(products, name, grid=grid, marks=marks if name == "velocity" else None)
+        alt = (
+            f"Map of {quantity.title}, median {_median(products, name)} {quantity.unit}; {legend_line(products, name)}"
+        )
+        caption = f"<b>{quantity.title}</b><br>{escape(legend_line(products, name))}"
+        figures.append(_figure(folder, figure, name, alt, caption))
+    note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the eight points below."
+    return f"<p class=note>{escape(note)}</p><div class=two>{''.join(figures)}</div>"
+
+
+def histograms_section(folder: Path, products: xr.Dataset) -> str:
+    """Distribution of each mapped quantity, in the colours of its map."""
+    figures = []
+    for name, quantity in QUANTITIES.items():
+        median = f"median {_median(products, name)} {quantity.unit}"
+        figure = plot_histogram(products[name].values, quantity)
+        alt = f"Histogram of {quantity.title}, {median}"
+        figures.append(_figure(folder, figure, f"{name}-histogram", alt, f"<b>{quantity.title}</b><br>{median}"))
+    return f"<div class=four>{''.join(figures)}</div>"
+
+
+def points_section(
+    folder: Path,
+    chosen: Sequence[Chosen],
+    raw: xr.Dataset,
+    products: xr.Dataset,
+    smooth: xr.Dataset | None,
+    forecast: xr.Dataset | None,
+) -> str:
+    """Series of the chosen points; all of them are read at once, and nothing else is."""
+    numbers = [choice.number for choice in chosen]
+    series, motion = raw[["displacement"]].isel(point=numbers).compute(), products.isel(point=numbers)
+    line = None if smooth is None else smooth[["displacement"]].isel(point=numbers).compute()
+    future = None if forecast is None else forecast.isel(point=numbers, origin=[-1]).compute()
+    figures = []
+    for number, choice in enumerate(chosen, 1):
+        figure = plot_point(series, number - 1, future, motion, smooth=line)
+        alt = f"Displacement through time of point {number}, {choice.reason}, with fit and forecast"
+        point_id = series["point_id"].values[number - 1]
+        caption = f"<b>{number} · {choice.reason}</b> {point_id}<br>{parameters(motion.isel(point=number - 1))}"
+        figures.append(_figure(folder, figure, f"point-{number}", alt, caption))
+    return (
+        "<p class=note>Eight points chosen by rule: the median one, the calmest, and those at the 0.5th or 99.5th "
+        "percentile of a motion parameter (rmse: 95th), so that no single outlier speaks for the scene. The fit uses "
+        "the whole record, the forecast what lies before the dashed line.</p>"
+        f"<div class=two>{''.join(figures)}</div>"
+    )
+
+
+def scores_section(folder: Path, scores: Mapping[str, Any]) -> str:
+    """How well each method forecasts: honest first, what leaks apart and named so."""
+    protocol, published = scores.get("protocol", {}), scores["tables"].get("as_published")
+    origins = scores.get("origins", [])
+    parts = [f"<p>{escape(protocol.get('honest', ''))}</p>"]
+    if scores.get("default"):
+        parts.append(f"<p>Default method: <b>{escape(scores['default'])}</b>. {escape(scores.get('reason', ''))}</p>")
+    caption = f"<b>RMSE by lead, honest</b> {len(origins)} origins"
+    if origins:
+        caption += f" from {origins[0][:10]} to {origins[-1][:10]}"
+    parts.append(_figure(folder, plot_leads(scores), "leads", "Lines: RMSE of every method by lead", caption))
+    parts += [tables.summary_table(scores), tables.leads_table(scores, "honest"), tables.strata_table(scores)]
+    parts.append(tables.coverage_table(scores, scores.get("default", "")))
+    if published:
+        parts.append(f"<p class=warning>{escape(protocol.get('as_published', ''))}</p>")
+        parts.append(tables.leads_table(scores, "as_published"))
+    parts += [f"<p class=note>{escape(note)}</p>" for note in scores.get("notes", [])]
+    return "".join(parts)
+
+
+def data_section(
+    folder: Path,
+    raw: xr.Dataset,
+    regular: xr.Dataset | None,
+    ingest: Mapping[str, Any],
+    files: Mapping[str, str | Path],
+) -> str:
+    """Where the numbers come from, what was left out, and where everything lies."""
+    rejected, kept = int(ingest.get("n_rejected", 0)), int(ingest.get("n_points", raw.sizes["point"]))
+    text = f"All {kept:,} rows were read; none was rejected"
+    if rejected:
+        text = f"<b>{rejected:,}</b> of {rejected + kept:,} rows ({rejected / (rejected + kept):.2%}) were rejected"
+        if ingest.get("rejected"):
+            text += f"; {link('rejected.csv', ingest['rejected'], folder)} has each with its line and reason"
+    shown = {key: value for key, value in ingest.items() if key not in ("n_points", "n_rejected", "rejected")}
+    shown |= {key.replace("_", " "): raw.attrs[key] for key in ATTRIBUTES if key in raw.attrs} | {"CRS": crs_name(raw)}
+    if regular is not None:
+        shown["regular dates"] = _regular_dates(regular)
+    links = "".join(f"<dt>{escape(name)}</dt><dd>{link(str(path), path, folder)}</dd>" for name, path in files.items())
+    return f"<p>{text}.</p>{tables.facts(shown)}" + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
+
+
+def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:
+    """Seconds by stage, versions, the exact configuration."""
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    machine = (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    return (
+        (tables.timings_table(timings) if timings else "")
+        + tables.facts({"versions": versions, "machine": machine})
+        + f"<details><summary>Configuration of this run</summary><pre>{escape(config_text)}</pre></details>"
+    )
+
+
+def link(text: str, path: str | Path, folder: Path) -> str:
+    """Link to a file beside the page, relative so that the folder can be moved as a whole."""
+    relative = Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
+    return f"<a href='{escape(relative)}'>{escape(text)}</a>"
+
+
+def _figure(folder: Path, figure: Figure, name: str, alt: str, caption: str) -> str:
+    """Save a figure as ``figures/<name>.png`` and return it as inline SVG with its caption."""
+    (folder / "figures" / f"{name}.png").write_bytes(png_bytes(figure))
+    return f"<figure id='{name}'><figcaption>{caption}</figcaption>{svg_text(figure, name + '-svg', alt)}</figure>"
+
+
+def _median(products: xr.Dataset, name: str) -> str:
+    values = products[name].values
+    return f"{np.nanmedian(values):.2f}".replace("-", "−") if np.isfinite(values).any() else "·"
+
+
+def _regular_dates(regular: xr.Dataset) -> str:
+    times = regular["time"].values
+    step = np.median(np.diff(times)) / np.timedelta64(1, "D") if times.size > 1 else 0
+    text = f"{times.size} dates, every {step:g} days from {str(times[0])[:10]}"
+    if "observed" in regular:
+        text += f"; {float(regular['observed'].mean()):.0%} of them met an acquisition"
+    return text
