@@ -1,7 +1,7 @@
 """Pooled Gaussian process: one covariance for all points of a cube, on the real, uneven acquisition dates.
 
 Its parameters maximise the marginal likelihood of a sample of series; every point is then forecast by Kriging in time,
-with a predictive standard deviation scaled to its own noise. No date is gridded or filled, so nothing leaks.
+with errors scaled to its own noise. No date is gridded or filled, so nothing leaks.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ COMPONENTS = {
 }
 """Terms of the covariance that make up each posterior component; white noise is left over."""
 
+YOUNG = 10.0
+"""Dates at which a point's own noise and the typical one weigh the same. With 10 dates of history the 90 % interval
+then holds 86 and 89 % of real L3-U and L2b values (65 and 83 % without); with all dates 88 % either way."""
+
 
 class PooledGaussianProcess:
     """Gaussian process whose covariance parameters are shared by all points.
@@ -55,6 +59,8 @@ class PooledGaussianProcess:
     -----
     k(t,t') = σ_level² + σ_slope² t t' + σ_walk² min(t,t') + σ_an² cos 2πΔ e^(-Δ/l) + σ_se² cos 4πΔ e^(-Δ/l)
     + σ_1² e^(-Δ/τ1) + σ_2² e^(-(Δ/τ2)²/2), Δ = |t-t'|, plus σ_white² on the diagonal.
+    A point's variances are multiplied by its mean squared leave-one-out error, in units of the one expected, drawn
+    towards 1 where it has few dates: with weight 10² / (n² + 10²) for n dates.
     Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, chapters 2.2 and 5.4.
     """
 
@@ -145,6 +151,9 @@ class PooledGaussianProcess:
         precision, _ = invert(observed)
         weights = cross @ precision
         mean, spread, scale = posterior(context.values, precision, weights, variance - (weights * cross).sum(axis=1))
+        n_dates = np.isfinite(context.values).sum(axis=1)
+        own = n_dates**2 / (n_dates**2 + YOUNG**2)
+        scale = own * scale + (1 - own)
         return mean, np.sqrt(spread * scale[:, None])
 
 
