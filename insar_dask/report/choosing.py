@@ -56,8 +56,8 @@ def representative_points(products: xr.Dataset) -> list[Chosen]:
         ("fast, negative", _distance(velocity, 0.5, usable)),
         ("fast, positive", _distance(velocity, 99.5, usable)),
         ("seasonal", _distance(season, 99.5, usable)),
-        ("accelerating", _distance(acceleration, 99.5, usable)),
-        ("decelerating", _distance(acceleration, 0.5, usable)),
+        ("accelerating, positive", _distance(acceleration, 99.5, usable)),
+        ("accelerating, negative", _distance(acceleration, 0.5, usable)),
         ("noisy", _distance(rmse, 95, usable)),
     ]
     return _first_of_each(rules, usable)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 __all__ = ["Grid", "display_grid", "fit_grid", "native_resolution", "round_length"]
 
@@ -94,41 +93,20 @@ def fit_grid(easting: Float64, northing: Float64, cell: float, *, centred: bool 
 
 
 def display_grid(easting: Float64, northing: Float64, pixels: int = 460) -> Grid:
-    """Grid to look at: the product's own cells, or cells that hold about one point where there are points.
+    """Grid to look at: the product's own cells, or cells that suit the number of points.
 
-    Never more than ``pixels`` cells on the longer side, so that the picture stays small and is not thinned again by
-    the screen.
+    Scattered points get about twice the square root of their number of cells on the longer side, so that a few show as
+    squares, not as dust, and never more than ``pixels`` or so, which a screen would only thin again.
     """
     native = native_resolution(easting, northing)
     span = max(float(np.ptp(easting)), float(np.ptp(northing)), 1.0)
     if native is not None and span / native <= pixels:
         return fit_grid(easting, northing, native, centred=True)
-    spacing = _nearest_round(_typical_spacing(easting, northing))
-    return fit_grid(easting, northing, max(spacing, _round_up(span / pixels), 1.0))
-
-
-def _round_up(length: float) -> float:
-    below = round_length(length)
-    return below if below >= length * (1 - 1e-9) else round_length(below * 2.5)
+    wanted = min(max(2 * math.sqrt(easting.size), 100.0), pixels)
+    return fit_grid(easting, northing, max(_nearest_round(span / wanted), 1.0))
 
 
 def _nearest_round(length: float) -> float:
-    below, above = round_length(length), _round_up(length)
+    below = round_length(length)
+    above = round_length(below * 2.5)
     return below if length**2 <= below * above else above
-
-
-def _typical_spacing(easting: Float64, northing: Float64) -> float:
-    """Side of a square that holds one point, by the median distance to the eighth neighbour.
-
-    Scattered points crowd on buildings and coasts: scene area over count would give cells far too wide, the nearest
-    neighbour far too narrow ones (10 m on an L2b burst that has one point in 25 m x 25 m). Every k-th point, rounded
-    down to a quarter of a million, says it as well as all.
-    """
-    step = max(1, easting.size // 250_000)
-    places = np.unique(np.column_stack([easting, northing])[::step], axis=0)
-    neighbours = min(8, len(places) - 1)
-    if neighbours < 1:
-        return 1.0
-    sample = places[:: max(1, len(places) // 20_000)]
-    distance, _ = cKDTree(places).query(sample, k=[neighbours + 1])
-    return float(np.median(distance) * np.sqrt(np.pi / neighbours / step))

@@ -112,17 +112,13 @@ def points_section(
     smooth: xr.Dataset | None,
     forecast: xr.Dataset | None,
 ) -> str:
-    """Series of the chosen points; all of them are read at once, and nothing else is."""
-    numbers = [choice.number for choice in chosen]
-    series, motion = raw[["displacement"]].isel(point=numbers).compute(), products.isel(point=numbers)
-    line = None if smooth is None else smooth[["displacement"]].isel(point=numbers).compute()
-    future = None if forecast is None else forecast.isel(point=numbers, origin=[-1]).compute()
+    """Series of the chosen points: one narrow read a point, so that no chunk is read whole."""
     figures = []
     for number, choice in enumerate(chosen, 1):
-        figure = plot_point(series, number - 1, future, motion, smooth=line)
+        figure = plot_point(raw, choice.number, forecast, products, smooth=smooth)
+        row = products.isel(point=choice.number)
         alt = f"Displacement through time of point {number}, {choice.reason}, with fit and forecast"
-        point_id = series["point_id"].values[number - 1]
-        caption = f"<b>{number} · {choice.reason}</b> {point_id}<br>{parameters(motion.isel(point=number - 1))}"
+        caption = f"<b>{number} · {choice.reason}</b> {escape(str(row['point_id'].values))}<br>{parameters(row)}"
         figures.append(_figure(folder, figure, f"point-{number}", alt, caption))
     return (
         "<p class=note>Eight points chosen by rule: the median one, the calmest, and those at the 0.5th or 99.5th "

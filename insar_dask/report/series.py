@@ -29,7 +29,7 @@ def plot_point(
     motion: xr.Dataset | None = None,
     *,
     smooth: xr.Dataset | None = None,
-    size: tuple[float, float] = (6.2, 2.7),
+    size: tuple[float, float] = (5.4, 2.7),
 ) -> Figure:
     """Series of one point with its fit, and the forecast with its interval if there is one.
 

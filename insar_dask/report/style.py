@@ -17,7 +17,7 @@ PALETTE = {
     "ink": "#1b2126",
     "muted": "#66717b",
     "line": "#d3d9de",
-    "panel": "#e6eaed",
+    "panel": "#dfe4e8",
     "paper": "#fdfdfc",
     "data": "#3d5a73",
     "fit": "#0f8a7e",
