@@ -1,131 +1,246 @@
 """EGMS products (L2a, L2b, L3 U and E; csv, or the zip as delivered) to point tables and cubes.
 
 One file is one cube: geometry, release and dates differ between products, so nothing is merged here. ``find_egms``
-lists the products behind paths, folders and globs; loop over it for a collection.
+lists the products behind paths, folders and globs; loop over it for a collection. The formats are those of the EGMS
+Product Description (Copernicus Land Monitoring Service, versions 2 and 3), columns mapped by name.
 """
 
 from __future__ import annotations
 
-import csv
-import glob
-import hashlib
-import io
-import zipfile
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.egms_names import EgmsHeader, parse_header, parse_name
+from insar_dask.readers.area import open_area
+from insar_dask.readers.csv_bands import BandReader
+from insar_dask.readers.csv_rows import NotTenthsError
+from insar_dask.readers.csv_source import MAX_RATIO, file_sha256, open_csv
+from insar_dask.readers.egms_attributes import describe_product
+from insar_dask.readers.egms_names import EgmsHeader, EgmsName, parse_header, parse_name, product_of
+from insar_dask.readers.egms_rows import Reading, Selection
+from insar_dask.readers.point_order import hilbert_order, repeated
 from insar_dask.readers.point_table import FILL, PointTable
+from insar_dask.readers.row_store import RowStore
 
-__all__ = ["find_egms", "peek", "read_egms", "read_table"]
+__all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table"]
+
+EPSG = 3035
+MOST_THREADS = 4
+SUFFIXES = (".zip", ".csv")
+NEWLINE = ord("\n")
 
 
-def find_egms(sources: Any) -> list[Path]:
-    """List the product files behind paths, folders and globs, sorted, each once."""
+@dataclass(frozen=True)
+class ProductInfo:
+    """What a product file says before its rows are read.
+
+    ``size`` is the CSV's bytes (uncompressed), ``crc`` its CRC-32 where a zip holds it, ``n_points`` an estimate from
+    the length of the first rows.
+    """
+
+    name: EgmsName
+    times: npt.NDArray[np.datetime64]
+    n_columns: int
+    size: int
+    crc: int | None
+    n_points: int
+
+    @property
+    def cube_bytes(self) -> int:
+        """Estimated bytes of the int16 cube in memory."""
+        return self.n_points * self.times.size * 2
+
+
+def find_egms(sources: str | Path | Iterable[str | Path]) -> list[Path]:
+    """List the product files behind paths, folders and globs, sorted, each once.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a path does not exist, or a folder or glob has no EGMS product.
+    """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
-    found: set[Path] = set()
+    found: dict[Path, Path] = {}
     for source in many:
         path = Path(source)
-        if path.is_dir():
-            found.update(p for p in path.iterdir() if parse_name(p) and p.suffix in (".zip", ".csv"))
-        elif path.exists():
-            found.add(path)
-        else:
-            hits = glob.glob(str(source))
-            if not hits:
-                raise FileNotFoundError(f"no EGMS product at {source}")
-            found.update(map(Path, hits))
-    return sorted(found)
+        files = [path] if path.is_file() else _products_in(path) if path.is_dir() else _matching(str(source))
+        if not files:
+            raise FileNotFoundError(f"no EGMS product at {source}: wanted a .zip or .csv, a folder of them, or a glob")
+        found.update((file.resolve(), file) for file in files)
+    return sorted(found.values())
 
 
-def read_egms(
-    source: Any,
-    *,
-    area: Any = None,
-    min_coherence: float | None = None,
-    max_rejected: float = 0.01,
-    rejected: Any = None,
-    threads: int | None = None,
-) -> xr.Dataset:
-    """Read one EGMS product as a point cube in Hilbert order."""
-    return read_table(
-        source, area=area, min_coherence=min_coherence, max_rejected=max_rejected, rejected=rejected, threads=threads
-    ).cube()
+def peek(source: str | Path, *, name: str | None = None, max_ratio: float = MAX_RATIO) -> ProductInfo:
+    """Read the header of a product and the length of its first rows, for planning; no row is parsed.
+
+    Parameters
+    ----------
+    source, name, max_ratio
+        As of ``read_table``.
+    """
+    path = Path(source)
+    product = product_of(name or path.name)
+    with open_csv(path, max_ratio) as stream:
+        reader = BandReader(stream, buffers=2, band_bytes=1 << 18)
+        header = parse_header(reader.header, stream.name)
+        band = next(iter(reader), None)
+        per_point = np.inf if band is None else band.used / np.count_nonzero(band.text[: band.used] == NEWLINE)
+        n_points = round((stream.size - len(reader.header)) / per_point)
+        return ProductInfo(product, header.dates, len(header.names), stream.size, stream.crc, n_points)
 
 
-def peek(source: Any) -> EgmsHeader:
-    """Read the header."""
-    return parse_header(_text(Path(source)).readline(), str(source))
+def read_egms(source: str | Path, **options: Any) -> xr.Dataset:
+    """Read one EGMS product as a point cube in Hilbert order.
 
+    Parameters
+    ----------
+    source : str or Path
+        A csv, or a zip that holds one; read in place.
+    **options
+        As of ``read_table``.
 
-def _text(path: Path) -> io.TextIOBase:
-    if path.suffix == ".zip":
-        archive = zipfile.ZipFile(path)
-        (member,) = [n for n in archive.namelist() if n.endswith(".csv")]
-        return io.TextIOWrapper(archive.open(member), encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    Returns
+    -------
+    xr.Dataset
+        Point cube, (point, time) float32 mm. Its values stay int16 in memory (where that loses nothing) and are decoded
+        by Dask in chunks of 65,536 points. The published columns that were computed from the whole period are kept as
+        ``egms_mean_velocity``, ``egms_rmse``, ...: they have seen every date, so never let a forecast read them.
+
+    Raises
+    ------
+    FileNotFoundError, CubeError, OSError
+        As of ``read_table``.
+    """
+    return read_table(source, **options).cube()
 
 
 def read_table(
-    source: Any,
+    source: str | Path,
     *,
+    name: str | None = None,
     area: Any = None,
+    area_crs: Any = None,
     min_coherence: float | None = None,
     max_rejected: float = 0.01,
-    rejected: Any = None,
+    rejected: str | Path | None = None,
     threads: int | None = None,
+    max_ratio: float = MAX_RATIO,
+    sha256: str | None = None,
 ) -> PointTable:
-    """Read one EGMS product as a table."""
+    """Read one EGMS product as a table, whose points leave in Hilbert order block by block.
+
+    Parameters
+    ----------
+    source : str or Path
+        A csv, or a zip that holds one; read in place.
+    name : str, optional
+        The name EGMS delivered the file under, when it was renamed: it alone says component, track and release.
+    area : optional
+        Keep points inside: (west, south, east, north), a GeoJSON or GeoPackage file, a GeoJSON mapping or a geometry.
+    area_crs : optional
+        CRS of ``area``; default EPSG:3035 for a box, else the area's own.
+    min_coherence : float, optional
+        Keep points of at least this temporal coherence (L2 only).
+    max_rejected : float
+        Largest share of rows that may be rejected.
+    rejected : str or Path, optional
+        Where to write the line number and reason of each rejected row, if there are any.
+    threads : int, optional
+        Threads that parse, default: the CPUs this process may use, at most 4.
+    max_ratio : float
+        Largest inflation of a zip member.
+    sha256 : str, optional
+        The file's checksum, when the caller has it already.
+
+    Returns
+    -------
+    PointTable
+
+    Raises
+    ------
+    FileNotFoundError, CubeError
+        No such file; not such a product; too many rejected rows; no point left.
+    OSError
+        When the rejected rows cannot be written.
+    """
+    path, quarantine = Path(source), None if rejected is None else Path(rejected)
+    product = product_of(name or path.name)
+    selection = Selection(None if area is None else open_area(area, area_crs), min_coherence, path.name)
+    reading = Reading(path, selection, max_rejected, quarantine, threads or _cpus(), max_ratio)
+    with ThreadPoolExecutor(1) as pool:
+        checksum = pool.submit(file_sha256, path) if sha256 is None and path.is_file() else None
+        try:
+            header, rows = reading.read(wide=False)
+        except NotTenthsError:
+            header, rows = reading.read(wide=True)
+        digest = sha256 if checksum is None else checksum.result()
+    return _table(path, product, header, rows, reading, digest or "")
+
+
+def _table(
+    path: Path, product: EgmsName, header: EgmsHeader, rows: RowStore, reading: Reading, sha256: str
+) -> PointTable:
     from pyproj import CRS
 
-    from insar_kernels.hilbert import hilbert_index
-
-    path = Path(source)
-    text = _text(path)
-    header = parse_header(text.readline(), path.name)
-    rows = list(csv.reader(text))
-    float64 = {"easting", "northing", "longitude", "latitude"}
-    columns = {
-        n: np.array([r[p] for r in rows], "S" if n == "point_id" else "f8" if n in float64 else "f4")
-        for n, p in header.columns.items()
-    }
-    tenths = np.array([[float(r[p] or "nan") for p in header.date_places] for r in rows]) * 10
-    values = np.where(np.isnan(tenths), FILL, np.round(tenths)).astype(np.int16)
-    order = np.lexsort((columns["point_id"], hilbert_index(columns["easting"], columns["northing"])))
-    keep = np.ones(len(rows), bool)
-    if area is not None:
-        west, south, east, north = area
-        keep &= (
-            (columns["easting"] >= west)
-            & (columns["easting"] <= east)
-            & (columns["northing"] >= south)
-            & (columns["northing"] <= north)
-        )
-    if min_coherence is not None:
-        keep &= columns["coherence"] >= min_coherence
-    order = order[keep[order]]
-    name = parse_name(path)
-    if name is None:
-        raise CubeError(f"{path.name} is no EGMS file name")
-    attrs: dict[str, Any] = {
-        "product": name.product,
-        "component": name.component,
-        "positive": {"los": "towards the satellite", "up": "up", "east": "east"}[name.component],
-        "reference_date": str(header.dates[0].astype("datetime64[D]")),
-        "reference": "as published by EGMS",
-        "release": "-".join(map(str, name.period or (2015, 2021))),
-        "sees_future": 0,
-        "Conventions": "CF-1.11",
+    columns, lines = rows.columns(), rows.lines()
+    twice, first = repeated(columns["point_id"])
+    rows.rejected += [
+        (int(lines[again]), f"column pid: {columns['point_id'][again].decode()!r} is also in line {lines[once]}")
+        for again, once in zip(twice, first, strict=True)
+    ]
+    reading.settle(rows.rejected, rows.n_rows)
+    valid = np.ones(lines.size, bool)
+    valid[twice] = False
+    if not valid.any():
+        raise CubeError(_nothing_left(path, rows, reading.selection))
+    order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], np.flatnonzero(valid))
+    attrs = {
+        **describe_product(product, header, {name: column[order] for name, column in columns.items()}, path.name),
         "source": path.name,
-        "source_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "source_sha256": sha256,
         "source_size": path.stat().st_size,
+        "n_rows": rows.n_rows,
+        "n_rejected": len(rows.rejected),
+        "n_read_with_care": rows.n_careful,
     }
-    if name.component == "los":
-        attrs["track"] = name.track
-        attrs["pass"] = "ascending" if np.cos(np.radians(columns["track_angle"].mean())) > 0 else "descending"
-    encoding = {"dtype": "int16", "scale_factor": 0.1, "_FillValue": FILL}
-    return PointTable(values, order, columns, header.dates, attrs, CRS(3035).to_wkt(), encoding, 0)
+    lossless = rows.values.dtype == np.int16
+    encoding = {"dtype": "int16", "scale_factor": 0.1, "_FillValue": FILL} if lossless else {"dtype": "float32"}
+    return PointTable(
+        rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
+    )
+
+
+def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:
+    west, south, east, north = rows.reach
+    if not west <= east:
+        return f"{path.name}: all {rows.n_rows} rows were rejected"
+    asked = " and ".join(
+        ["in the area"] * (selection.area is not None)
+        + [f"of coherence >= {selection.min_coherence}"] * (selection.min_coherence is not None)
+    )
+    return (
+        f"{path.name}: none of {rows.n_rows} points is {asked}; "
+        f"they lie between ({west:.0f}, {south:.0f}) and ({east:.0f}, {north:.0f}) in EPSG:{EPSG}"
+    )
+
+
+def _products_in(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and parse_name(p)]
+
+
+def _matching(pattern: str) -> list[Path]:
+    return [Path(hit) for hit in glob(pattern) if Path(hit).is_file()]  # noqa: PTH207 - Path.glob takes no absolute pattern
+
+
+def _cpus() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_THREADS)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 
-__all__ = ["EgmsHeader", "EgmsName", "parse_header", "parse_name"]
+__all__ = ["EgmsHeader", "EgmsName", "parse_header", "parse_name", "product_of"]
 
 PERIOD = r"(?:_(?P<first>\d{4})_(?P<last>\d{4})_(?P<version>\d+))?"
 L2_NAME = re.compile(
@@ -65,14 +65,15 @@ class EgmsName:
 class EgmsHeader:
     """Header line of a product.
 
-    ``names`` are the columns as printed, ``columns`` maps our name of each point column to its place, ``dates`` are
-    the dates in order, ``date_places`` the column of each.
+    ``names`` are the columns as printed, ``columns`` maps our name of each point column to its place, ``dates`` are the
+    dates in order and ``date_places`` the column of each, ``ignored`` the names of columns that no vintage has.
     """
 
     names: tuple[str, ...]
     columns: dict[str, int]
     dates: npt.NDArray[np.datetime64]
     date_places: npt.NDArray[np.int64]
+    ignored: tuple[str, ...]
 
     @property
     def sorted_in_file(self) -> bool:
@@ -98,40 +99,58 @@ def parse_name(path: str | Path) -> EgmsName | None:
     )
 
 
+def product_of(name: str) -> EgmsName:
+    """Parts of a product's name, which must be one: nothing else says the component of L3 or the track of L2.
+
+    Raises
+    ------
+    CubeError
+        When it is no EGMS name.
+    """
+    found = parse_name(name)
+    if found is None:
+        raise CubeError(
+            f"{name} is no EGMS name, such as EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip or "
+            "EGMS_L3_E45N17_100km_U_2020_2024_1.zip: rename the file as it was delivered, or pass that name as name="
+        )
+    return found
+
+
 def parse_header(line: str, source: str) -> EgmsHeader:
     """Map the columns of a header line by name.
 
     Raises
     ------
     CubeError
-        When a column is unknown, comes twice or is missing, when there is no date, or a date comes twice.
+        When pid, easting, northing or any date is missing, a column or a date comes twice, a date is none, or a column
+        stands after the first date.
     """
-    names = tuple(name.strip().strip('"').strip() for name in line.lstrip("\ufeff").rstrip("\r\n").split(","))
+    names = tuple(name.strip().strip('"').strip() for name in _one_line(line, source).split(","))
     columns: dict[str, int] = {}
     dates: list[tuple[np.datetime64, int]] = []
+    ignored: list[str] = []
     for place, name in enumerate(names):
-        date = DATE.fullmatch(name)
-        if date:
+        if date := DATE.fullmatch(name):
             dates.append((_date(date[1], place, source), place))
+        elif dates:
+            raise CubeError(f"{source}, line 1, column {place + 1}: {name[:40]!r} stands after a date; put dates last")
+        elif name.isdigit():
+            raise CubeError(f"{source}, line 1, column {place + 1}: {name[:40]!r} is no date (YYYYMMDD)")
+        elif known := KNOWN.get(name.lower()):
+            _add_column(columns, known, place, source)
         else:
-            _add_column(columns, name, place, source)
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise CubeError(
-            f"{source}, line 1: no column {_printed(missing[0])!r}; an EGMS product has pid, easting, northing and dates"
-        )
-    if not dates:
-        raise CubeError(f"{source}, line 1: no date column (YYYYMMDD) among {len(names)} columns; is the file cut?")
-    twice = [str(date) for date, count in Counter(date for date, _ in dates).items() if count > 1]
-    if twice:
-        places = [place + 1 for date, place in dates if str(date) == twice[0]]
-        raise CubeError(
-            f"{source}, line 1: date {twice[0]} comes {len(places)} times, in columns {places}; remove all but one of them"
-        )
-    dates.sort()
-    return EgmsHeader(
-        names, columns, np.array([d for d, _ in dates], "datetime64[ns]"), np.array([p for _, p in dates], np.int64)
-    )
+            ignored.append(name)
+    _check_columns(columns, names, source)
+    ordered = _check_dates(dates, names, source)
+    days = np.array([date for date, _ in ordered], "datetime64[ns]")
+    return EgmsHeader(names, columns, days, np.array([place for _, place in ordered], np.int64), tuple(ignored))
+
+
+def _one_line(line: str, source: str) -> str:
+    text = line.rstrip("\r\n")
+    if "\r" in text:
+        raise CubeError(f"{source}: its lines end in CR alone; convert it to LF")
+    return text
 
 
 def _date(digits: str, place: int, source: str) -> np.datetime64:
@@ -142,17 +161,36 @@ def _date(digits: str, place: int, source: str) -> np.datetime64:
 
 
 def _add_column(columns: dict[str, int], name: str, place: int, source: str) -> None:
-    known = KNOWN.get(name.lower())
-    if known is None:
+    if name in columns:
         raise CubeError(
-            f"{source}, line 1, column {place + 1}: unknown column {name!r}; "
-            f"known are dates (YYYYMMDD) and {', '.join(sorted(KNOWN))}; remove or rename it"
+            f"{source}, line 1: columns {columns[name] + 1} and {place + 1} are both {_printed(name)}; remove one"
         )
-    if known in columns:
+    columns[name] = place
+
+
+def _check_columns(columns: dict[str, int], names: tuple[str, ...], source: str) -> None:
+    missing = [_printed(name) for name in NEEDED if name not in columns]
+    if not missing:
+        return
+    shown = ", ".join(name[:20] for name in names[:6])
+    if len(missing) == len(NEEDED):
         raise CubeError(
-            f"{source}, line 1: columns {columns[known] + 1} and {place + 1} are both {known!r}; remove one of them"
+            f"{source}, line 1: unknown header ({shown} ...); an EGMS product begins pid,easting,northing or "
+            "pid,mp_type,latitude and has its columns separated by commas"
         )
-    columns[known] = place
+    raise CubeError(f"{source}, line 1: no column {' nor '.join(missing)} (found {shown} ...): download the file again")
+
+
+def _check_dates(
+    dates: list[tuple[np.datetime64, int]], names: tuple[str, ...], source: str
+) -> list[tuple[np.datetime64, int]]:
+    if not dates:
+        raise CubeError(f"{source}, line 1: no date column (YYYYMMDD) among {len(names)}: is it a time-series product?")
+    twice = [date for date, count in Counter(date for date, _ in dates).items() if count > 1]
+    if twice:
+        places = [place + 1 for date, place in dates if date == twice[0]]
+        raise CubeError(f"{source}, line 1: columns {places} are all {twice[0]}; remove all but one of them")
+    return sorted(dates)
 
 
 def _printed(name: str) -> str:

@@ -85,7 +85,7 @@ class PointTable:
 
     def _lazy(self) -> Any:
         import dask.array as da
-        from dask import delayed
+        from dask.delayed import delayed
 
         n, n_times = self.n_points, self.times.size
         table = delayed(self, pure=False)
