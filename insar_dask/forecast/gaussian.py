@@ -41,6 +41,10 @@ YOUNG = 10.0
 """Dates at which a point's own noise and the typical one weigh the same. With 10 dates of history the 90 % interval
 then holds 86 and 89 % of real L3-U and L2b values (65 and 83 % without); with all dates 88 % either way."""
 
+TOLERANCE = 1e-7
+"""Relative gain of likelihood at which the search stops. On real data 2e-9 takes twice the steps and moves no score by
+more than 0.002 mm."""
+
 
 class PooledGaussianProcess:
     """Gaussian process whose covariance parameters are shared by all points.
@@ -173,9 +177,12 @@ def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
         precision, log_determinant = invert(matrix)
         quadratic, extra, gradient = pooled_likelihood(values, precision)
         value = 0.5 * (quadratic + extra + len(values) * log_determinant)
-        return value / values.size, -0.5 * (gradient * derivatives).sum(axis=(1, 2)) / values.size
+        return value / values.size, -0.5 * np.einsum("ts,pts->p", gradient, derivatives) / values.size
 
     bounds = [(np.log(BOUNDS[name][0]), np.log(BOUNDS[name][1])) for name in PARAMETERS]
-    searches = [minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds) for start in np.log(guesses())]
+    searches = [
+        minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds, options={"ftol": TOLERANCE})
+        for start in np.log(guesses())
+    ]
     best: Float64 = min(searches, key=lambda search: float(search.fun)).x
     return np.exp(best)

@@ -184,15 +184,30 @@ def _accumulate(series, precision, gradient):  # type: ignore[no-untyped-def]
         n_missing = _weigh(series[i], precision, missing, alpha)
         _eliminate(precision, diagonal, missing, n_missing, factor, left)
         for k in range(n_missing):
-            column, row = missing[k], factor[k]
-            log_determinant += 2.0 * np.log(row[column])
-            _subtract(alpha, alpha[column] / row[column], row)
-            for t in range(n_dates):
-                _subtract(gradient[t], -row[t], row)
+            column = missing[k]
+            log_determinant += 2.0 * np.log(factor[k, column])
+            _subtract(alpha, alpha[column] / factor[k, column], factor[k])
+            alpha[column] = 0.0
         for t in range(n_dates):
             if not np.isnan(series[i, t]):
                 quadratic += alpha[t] * series[i, t]
-                _subtract(gradient[t], -alpha[t], alpha)
-    for t in range(n_dates):
-        _subtract(gradient[t], np.float64(len(series)), precision[t])
+        _add_products(gradient, alpha, factor[:n_missing])
+    _subtract_and_mirror(gradient, len(series), precision)
     return quadratic, log_determinant
+
+
+@njit(nogil=True, cache=True)
+def _add_products(gradient, alpha, factor):  # type: ignore[no-untyped-def]
+    """Upper triangle of α αᵀ + Fᵀ F; a row of the sum stays in the fastest cache while all factors pass over it."""
+    for t in range(len(alpha)):
+        _subtract(gradient[t, t:], -alpha[t], alpha[t:])
+        for k in range(len(factor)):
+            _subtract(gradient[t, t:], -factor[k, t], factor[k, t:])
+
+
+@njit(nogil=True, cache=True)
+def _subtract_and_mirror(gradient, n_series, precision):  # type: ignore[no-untyped-def]
+    for t in range(len(precision)):
+        for s in range(t, len(precision)):
+            gradient[t, s] -= n_series * precision[t, s]
+            gradient[s, t] = gradient[t, s]
