@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.tally import bin_edges
+from insar_kernels.counting import bin_edges
 
 __all__ = ["N_CLASSES", "class_edges", "classify", "covered", "log_histogram", "quantiles"]
 
@@ -61,7 +61,7 @@ def class_edges(counts: npt.NDArray[np.int64]) -> Float64:
     """Inner boundaries (N_CLASSES - 1,) of the quintiles of the rmse [mm]."""
     below = np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64)])
     shares = np.arange(1, N_CLASSES) / N_CLASSES
-    return np.interp(shares * below[-1], below, CLASS_GRID)
+    return np.asarray(np.interp(shares * below[-1], below, CLASS_GRID))
 
 
 def classify(rmse: npt.NDArray[np.float32], edges: Float64) -> npt.NDArray[np.int8]:

@@ -14,7 +14,7 @@ from insar_dask.forecast.schedule import Plan
 from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
 from insar_dask.forecast.strata import STRATA
 
-__all__ = ["leaderboard", "rmse"]
+__all__ = ["make_scores", "rmse"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -26,7 +26,7 @@ SENTENCES = {
 }
 
 
-def leaderboard(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, Any]) -> Scores:
+def make_scores(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, Any]) -> Scores:
     """Make the table from the summed test partials ``total`` and the calibrated ``state``."""
     first = plan.protocols[0]
     methods = methods_of(plan, first)

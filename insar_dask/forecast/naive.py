@@ -7,7 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.history import ResidualSummary, least_squares, residual_summary
+from insar_kernels.history import (
+    ResidualSummary,
+    combine,
+    first_and_last,
+    forward_fill,
+    least_squares,
+    residual_summary,
+)
 
 from insar_dask.forecast.windows import Context
 
@@ -76,7 +83,7 @@ class SeasonalNaive(Unpooled):
         """Mean (n, h) [mm]; NaN where a point has no valid date more than a year before the target."""
         lag = round(1.0 / context.step)
         n_dates = context.grid_values.shape[1]
-        change = _carried(context.grid_values[:, max(n_dates - 2 * lag, 0) :])
+        change = forward_fill(context.grid_values[:, max(n_dates - 2 * lag, 0) :])
         recent, before = change[:, -lag:], change[:, : max(change.shape[1] - lag, 0)][:, -lag:]
         with np.errstate(invalid="ignore"):
             shift = _row_mean(recent[:, recent.shape[1] - before.shape[1] :] - before)
@@ -98,7 +105,7 @@ class Harmonic(Unpooled):
     def predict(self, context: Context) -> tuple[Float32, None]:
         """Mean (n, h) [mm]; NaN where the valid dates of a point cannot tell the terms apart."""
         coefficients, _ = harmonic_fit(context, self.n_harmonics)
-        return _extrapolate(coefficients, harmonic_design(context.target_years, self.n_harmonics)), None
+        return combine(coefficients, harmonic_design(context.target_years, self.n_harmonics)), None
 
 
 class SemiannualHarmonic(Harmonic):
@@ -116,7 +123,7 @@ class HarmonicAR1(Unpooled):
     def predict(self, context: Context) -> tuple[Float32, None]:
         """Mean (n, h) [mm]."""
         coefficients, summary = harmonic_fit(context)
-        fitted = _extrapolate(coefficients, harmonic_design(context.target_years))
+        fitted = combine(coefficients, harmonic_design(context.target_years))
         steps = 1.0 + np.arange(len(context.target_years)) + summary.age[:, None]
         fading = np.power(summary.autocorrelation[:, None].astype(np.float64), steps)
         return (fitted + summary.last[:, None] * fading).astype(np.float32), None
@@ -134,37 +141,22 @@ def harmonic_fit(context: Context, n_harmonics: int = 1) -> tuple[Float64, Resid
     key = ("harmonic", n_harmonics)
     if key not in context.memo:
         design = harmonic_design(context.grid_years, n_harmonics)
-        coefficients = least_squares(context.grid_values, design)
-        context.memo[key] = coefficients, residual_summary(context.grid_values, design, coefficients)
+        values = np.ascontiguousarray(context.grid_values)
+        coefficients = least_squares(values, design)
+        context.memo[key] = coefficients, residual_summary(values, design, coefficients)
     fit: tuple[Float64, ResidualSummary] = context.memo[key]
     return fit
-
-
-def _extrapolate(coefficients: Float64, design: Float64) -> Float32:
-    """Sum over the few columns one by one: a matrix product may round a row by its place among the others."""
-    mean = np.zeros((len(coefficients), len(design)))
-    for column, weights in zip(coefficients.T, design.T, strict=True):
-        mean += column[:, None] * weights
-    return mean.astype(np.float32)
 
 
 def _ends(context: Context) -> tuple[tuple[Float32, Float64], tuple[Float32, Float64]]:
     """First and last valid value of each point with their dates; NaN where there is none."""
     if "ends" not in context.memo:
-        valid = np.isfinite(context.values)
-        rows = np.arange(len(valid))
-        some = valid.any(axis=1)
-        sides = valid.argmax(axis=1), valid.shape[1] - 1 - valid[:, ::-1].argmax(axis=1)
-        pair = [(context.values[rows, at], np.where(some, context.years[at], np.nan)) for at in sides]
+        rows = np.arange(len(context.values))
+        sides = first_and_last(context.values)
+        pair = [(context.values[rows, at], np.where(at < 0, np.nan, context.years[at])) for at in sides]
         context.memo["ends"] = tuple(pair)
     ends: tuple[tuple[Float32, Float64], tuple[Float32, Float64]] = context.memo["ends"]
     return ends
-
-
-def _carried(values: Float32) -> Float32:
-    """Each missing value replaced by the last valid one before it, if any."""
-    at = np.maximum.accumulate(np.where(np.isfinite(values), np.arange(values.shape[1]), 0), axis=1)
-    return np.take_along_axis(values, at, axis=1)
 
 
 def _row_mean(values: Float32) -> Float32:

@@ -20,12 +20,12 @@ import xarray as xr
 
 from insar_dask.cube import check_series, describe
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
-from insar_dask.forecast.leaderboard import leaderboard, rmse
+from insar_dask.forecast.leaderboard import make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, load, methods_of, new, under
 from insar_dask.forecast.schedule import Origin, Plan, plan
 from insar_dask.forecast.scores import Scores
-from insar_dask.forecast.tallies import block_values, forecast_with_scale, sum_partials, tallies, windows_of
+from insar_dask.forecast.tallies import block_values, count_errors, forecast_with_scale, sum_partials, windows_of
 
 __all__ = [
     "Plan",
@@ -88,12 +88,12 @@ def fit(partials: Sequence[Arrays], plan: Plan) -> State:
 
 def calibrate_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
     """Errors of a block's forecasts at the validation origins, counted."""
-    return tallies(block, plan, state, "validation", plan.validation)
+    return count_errors(block, plan, state, "validation", plan.validation)
 
 
 def score_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
     """Errors of a block's forecasts at the test origins, counted; ``state`` need not be calibrated yet."""
-    return tallies(block, plan, state, "test", plan.test)
+    return count_errors(block, plan, state, "test", plan.test)
 
 
 def calibrate(partials: Sequence[Arrays], plan: Plan, state: Arrays) -> State:
@@ -115,7 +115,7 @@ def score(partials: Sequence[Arrays], plan: Plan, state: Arrays, attrs: Mapping[
 
     ``attrs``, the cube's, tell its product and component.
     """
-    return leaderboard(sum_partials(partials), plan, state, attrs or {})
+    return make_scores(sum_partials(partials), plan, state, attrs or {})
 
 
 def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:

@@ -7,15 +7,19 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.history import least_squares, residuals
+from insar_kernels.history import combine, residuals
+from insar_kernels.rolling import rolling_residuals
 
-from insar_dask.forecast.naive import Unpooled, _extrapolate, harmonic_design, harmonic_fit
+from insar_dask.forecast.naive import Unpooled, harmonic_design, harmonic_fit
 from insar_dask.forecast.windows import Context
 
 __all__ = ["HarmonicRidge"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+
+BLOCK = 512
+"""Points whose training windows are held at a time: 8 MB at 30 windows of 40 dates."""
 
 
 class HarmonicRidge(Unpooled):
@@ -57,11 +61,13 @@ class HarmonicRidge(Unpooled):
 
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
         """Normal equations of a block: ``gram`` (c, c), ``moment`` (c, h); both additive over blocks."""
-        horizon = len(context.target_years)
-        gram = np.zeros((self.context, self.context + horizon))
-        for step in self.training_steps(context):
-            window = self._window(context, step, horizon)
-            gram += window[:, : self.context].T.astype(np.float64) @ window.astype(np.float64)
+        width = self.context + len(context.target_years)
+        design, steps = harmonic_design(context.grid_years), self.training_steps(context)[::-1]
+        gram = np.zeros((self.context, width))
+        for start in range(0, len(context.grid_values), BLOCK):
+            values = context.grid_values[start : start + BLOCK]
+            windows = rolling_residuals(values, design, steps, self.context, width - self.context).reshape(-1, width)
+            gram += windows[:, : self.context].T @ windows
         return {"gram": gram[:, : self.context], "moment": gram[:, self.context :]}
 
     def training_steps(self, context: Context) -> range:
@@ -92,10 +98,10 @@ class HarmonicRidge(Unpooled):
     def predict(self, context: Context) -> tuple[Float32, None]:
         """Mean (n, h) [mm]; NaN where the harmonic has none."""
         coefficients, _ = harmonic_fit(context)
-        fitted = _extrapolate(coefficients, harmonic_design(context.target_years))
+        fitted = combine(coefficients, harmonic_design(context.target_years))
         recent = context.grid_years[-self.context :]
         tail = residuals(context.grid_values[:, -self.context :], harmonic_design(recent), coefficients)
-        return fitted + _extrapolate(np.nan_to_num(tail, copy=False), self.weights_.T), None
+        return fitted + combine(np.nan_to_num(tail, copy=False), self.weights_.T), None
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, as small arrays."""
@@ -107,11 +113,3 @@ class HarmonicRidge(Unpooled):
         model = cls(context=len(state["weights"]))
         model.weights_ = np.asarray(state["weights"], np.float64)
         return model
-
-    def _window(self, context: Context, step: int, horizon: int) -> Float32:
-        """Residuals (n, c + h) around a training origin of the fit on what lies before it; missing is 0."""
-        design = harmonic_design(context.grid_years[: step + horizon])
-        coefficients = least_squares(context.grid_values[:, :step], design[:step])
-        around = slice(step - self.context, step + horizon)
-        window: Float32 = residuals(context.grid_values[:, around], design[around], coefficients)
-        return np.nan_to_num(window, copy=False)

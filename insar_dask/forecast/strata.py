@@ -9,7 +9,7 @@ import numpy.typing as npt
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.windows import Context
 
-__all__ = ["STRATA", "strata"]
+__all__ = ["STRATA", "stratify"]
 
 STRATA = ("stable", "seasonal", "trending", "accelerating")
 
@@ -20,7 +20,7 @@ FASTER_THAN, MORE_THAN, BENDING_BY = 2.0, 2.0, 1.0
 """mm/yr, mm and mm/yr2: what is significant must also be worth a name."""
 
 
-def strata(context: Context) -> npt.NDArray[np.int8]:
+def stratify(context: Context) -> npt.NDArray[np.int8]:
     """Index into `STRATA` of each point: the last of the names that fits; -1 where nothing can be said.
 
     White-noise standard errors are multiplied by sqrt((1 + r) / (1 - r)), r being the residuals' autocorrelation at lag

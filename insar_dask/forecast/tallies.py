@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from insar_kernels.tally import N_GROUPS, Tally, tally
+from insar_kernels.counting import N_GROUPS, Tally, tally
 
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
 from insar_dask.forecast.schedule import Origin, Plan
-from insar_dask.forecast.strata import STRATA, strata
+from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
 
-__all__ = ["block_values", "forecast_with_scale", "sum_partials", "tallies", "windows_of"]
+__all__ = ["block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]
 
 Float32 = npt.NDArray[np.float32]
 Small = npt.NDArray[np.int8]
@@ -70,7 +70,7 @@ def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, F
     return mean, np.maximum(deviation, np.float32(LEAST_SCALE))
 
 
-def tallies(
+def count_errors(
     block: xr.Dataset, plan: Plan, state: Arrays, stage: str, origins: Sequence[Origin]
 ) -> dict[str, npt.NDArray[Any]]:
     """Count the errors of all methods at some origins: the fields of `Tally`, and ``groups`` by origin."""
@@ -83,7 +83,7 @@ def tallies(
             windows = windows_of(values[chunk], plan, protocol)
             start = windows.context(origins[0])
             classes = classify(harmonic_fit(start)[1].rmse, state[f"{protocol}.{stage}.edges"])
-            kinds = classes, strata(start), groups[chunk]
+            kinds = classes, stratify(start), groups[chunk]
             _count_chunk(totals, f"{protocol}.", windows, origins, models, kinds)
     totals["points"] = np.array([len(values)])
     return totals

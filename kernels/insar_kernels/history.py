@@ -14,7 +14,17 @@ from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
 
-__all__ = ["ResidualSummary", "least_squares", "residual_summary", "residuals"]
+__all__ = [
+    "DEGENERATE",
+    "ResidualSummary",
+    "combine",
+    "first_and_last",
+    "forward_fill",
+    "least_squares",
+    "residual_summary",
+    "residuals",
+    "solve",
+]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -93,6 +103,38 @@ def residual_summary(values: Any, design: Float64, coefficients: Any) -> Residua
     return ResidualSummary(*(column.reshape(np.shape(values)[:-1]) for column in summary.T))
 
 
+def combine(coefficients: Any, design: Float64) -> Any:
+    """``coefficients @ design.T`` in float32, shape (..., h), each row by itself.
+
+    A matrix product may round a row by its place among the others: forecasts would then depend on the cut into shards.
+    """
+    xp = namespace(coefficients)
+    if xp is not np:
+        return (coefficients[..., None, :] * xp.asarray(design)).sum(-1).astype(xp.float32)
+    out = _combine_on_cpu(_table(coefficients), np.ascontiguousarray(design.T, np.float64))
+    return out.reshape(*np.shape(coefficients)[:-1], len(design))
+
+
+def first_and_last(values: Any) -> tuple[Any, Any]:
+    """Dates (columns) of the first and the last valid value of each series, shape (...); -1 where there is none."""
+    xp = namespace(values)
+    if xp is not np or values.ndim != 2:
+        valid = ~xp.isnan(values)
+        some, n_dates = valid.any(-1), values.shape[-1]
+        return xp.where(some, valid.argmax(-1), -1), xp.where(some, n_dates - 1 - valid[..., ::-1].argmax(-1), -1)
+    first, last = _ends_on_cpu(values)
+    return first, last
+
+
+def forward_fill(values: Any) -> Any:
+    """Each missing value replaced by the last valid one before it, if any; shape (..., T)."""
+    xp = namespace(values)
+    if xp is not np:
+        at = xp.maximum.accumulate(xp.where(xp.isnan(values), 0, xp.arange(values.shape[-1])), axis=-1)
+        return xp.take_along_axis(values, at, -1)
+    return _filled_on_cpu(rows(values)).reshape(np.shape(values))
+
+
 def _table(coefficients: Any) -> Float64:
     array = np.ascontiguousarray(coefficients, np.float64)
     return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
@@ -129,7 +171,7 @@ def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
                 for a in range(p):
                     for b in range(a + 1):
                         gram[a, b] -= basis[t, a] * basis[t, b]
-        if count <= p or (count < n_dates and not _solve(gram, moment)):
+        if count <= p or (count < n_dates and not solve(gram, moment)):
             out[i] = np.nan
             continue
         for a in range(p):
@@ -141,7 +183,7 @@ def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
 
 
 @njit(nogil=True, cache=True)
-def _solve(gram: Float64, moment: Float64) -> bool:
+def solve(gram: Float64, moment: Float64) -> bool:
     """Solve ``gram x = moment`` in place by elimination; only the lower triangle is read. False when singular."""
     p = moment.size
     for k in range(p):
@@ -158,6 +200,50 @@ def _solve(gram: Float64, moment: Float64) -> bool:
             moment[a] -= gram[b, a] * moment[b]
         moment[a] /= gram[a, a]
     return True
+
+
+@njit(nogil=True, cache=True)
+def _combine_on_cpu(coefficients: Float64, columns: Float64) -> Float32:
+    n, p = coefficients.shape
+    out = np.empty((n, columns.shape[1]), np.float32)
+    total = np.empty(columns.shape[1])
+    for i in range(n):
+        total[:] = 0.0
+        for a in range(p):
+            for lead in range(total.size):
+                total[lead] += coefficients[i, a] * columns[a, lead]
+        out[i] = total
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _ends_on_cpu(series: Float32) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    n, n_dates = series.shape
+    first = np.full(n, -1, np.intp)
+    last = np.full(n, -1, np.intp)
+    for i in range(n):
+        for t in range(n_dates):
+            if series[i, t] == series[i, t]:
+                first[i] = t
+                break
+        for back in range(n_dates):
+            t = n_dates - 1 - back
+            if series[i, t] == series[i, t]:
+                last[i] = t
+                break
+    return first, last
+
+
+@njit(nogil=True, cache=True)
+def _filled_on_cpu(series: Float32) -> Float32:
+    out = np.empty_like(series)
+    for i in range(series.shape[0]):
+        carried = np.float32(np.nan)
+        for t in range(series.shape[1]):
+            value = series[i, t]
+            carried = value if value == value else carried
+            out[i, t] = carried
+    return out
 
 
 @njit(nogil=True, cache=True)

@@ -116,7 +116,7 @@ def _count(
             width = np.float64(scale[i, lead])
             if width > 0.0 and classes[i] >= 0:
                 ratio[0] = size / width
-                place = min(max(np.int64(bits[0] >> SHIFT) - OFFSET, 0), N_BINS - 1)
+                place = min(max(int(bits[0] >> SHIFT) - OFFSET, 0), N_BINS - 1)
                 ratios[classes[i], lead, place] += np.uint32(1)
                 scales[classes[i], lead] += width
         by_group[groups[i], 0] += count
