@@ -17,11 +17,11 @@ from scipy.special import ndtr
 
 from insar_dask.forecast.covariance import (
     BOUNDS,
+    GUESS,
     PARAMETERS,
     covariance,
     covariance_terms,
     covariance_with_gradient,
-    guesses,
 )
 from insar_dask.forecast.windows import Context
 
@@ -170,7 +170,7 @@ def _hashes(values: Float32) -> npt.NDArray[np.uint64]:
 
 
 def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
-    """Theta of highest marginal likelihood among the searches from all starting points."""
+    """Search the theta of highest marginal likelihood, in logarithms."""
 
     def loss(log_theta: Float64) -> tuple[float, Float64]:
         matrix, derivatives = covariance_with_gradient(np.exp(log_theta), years)
@@ -180,9 +180,7 @@ def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
         return value / values.size, -0.5 * np.einsum("ts,pts->p", gradient, derivatives) / values.size
 
     bounds = [(np.log(BOUNDS[name][0]), np.log(BOUNDS[name][1])) for name in PARAMETERS]
-    searches = [
-        minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds, options={"ftol": TOLERANCE})
-        for start in np.log(guesses())
-    ]
-    best: Float64 = min(searches, key=lambda search: float(search.fun)).x
+    best: Float64 = minimize(
+        loss, np.log(GUESS), (), "L-BFGS-B", jac=True, bounds=bounds, options={"ftol": TOLERANCE}
+    ).x
     return np.exp(best)
