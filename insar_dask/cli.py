@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from insar_dask.config import Config
 
 __all__ = ["main"]
 
@@ -19,23 +23,21 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ConfigFile = Annotated[
-    Path, typer.Argument(help="TOML file; `insar-dask config` prints one to start from", metavar="CONFIG")
-]
-StorePath = Annotated[Path, typer.Argument(help="a store, such as out/cube.zarr", metavar="STORE")]
+ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
+StorePath = Annotated[Path, typer.Argument(help="a store, such as demo-output/cube.zarr", metavar="STORE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
 
 
 @app.command()
 def demo(
     source: Annotated[list[str] | None, typer.Argument(help="EGMS files; none: a synthetic burst")] = None,
-    folder: Annotated[str, typer.Option("--out", help="folder for everything that is written")] = "demo-output",
+    out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
     quiet: Quiet = False,
 ) -> None:
     """Run the whole pipeline on a synthetic burst, or on EGMS files, with default settings."""
     from insar_dask.config import parse_config
 
-    _run(parse_config({"source": {"files": source or []}, "store": {"folder": folder}}), quiet)
+    _run(parse_config({"source": {"files": source or []}, "store": {"path": str(out / "cube.zarr")}}), quiet)
 
 
 @app.command()
@@ -47,6 +49,15 @@ def run(config: ConfigFile, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def plan(config: ConfigFile) -> None:
+    """Show what a configuration would do, how much it would write, and the memory that its tasks need."""
+    from insar_dask.config import load_config
+    from insar_dask.planning import plan_run
+
+    typer.echo(plan_run(load_config(config)))
+
+
+@app.command()
 def config() -> None:
     """Print the commented default configuration; run as it is, it is the demo."""
     from insar_dask.config import Config, to_toml
@@ -54,13 +65,103 @@ def config() -> None:
     typer.echo(to_toml(Config()), nl=False)
 
 
-def _run(config: Any, quiet: bool) -> None:
+@app.command()
+def ingest(
+    source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders or globs")],
+    store: StorePath,
+    quiet: Quiet = False,
+) -> None:
+    """Read product files into a store, one group each."""
+    from insar_dask.pipeline import opened
+
+    settings = _settings(store)
+    files = settings.source.model_copy(update={"files": source})
+    with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
+        for path in bench.sources():
+            typer.echo(f"{store}/{bench.ingest(path)}/raw")
+
+
+@app.command()
+def products(store: StorePath, quiet: Quiet = False) -> None:
+    """Regular dates, smoothed series and motion parameters of every product in a store."""
+    _each(store, quiet, lambda bench, product: bench.prepare(product))
+
+
+@app.command()
+def evaluate(store: StorePath, quiet: Quiet = False) -> None:
+    """Score all forecasters over rolling origins, and print the table."""
+    from insar_dask.forecast.scores import Scores
+
+    def step(bench: Any, product: str) -> None:
+        scores = Scores.from_json(json.dumps(bench.evaluate(product)))
+        typer.echo("\n\n".join(scores.table(protocol) for protocol in scores.tables))
+
+    _each(store, quiet, step)
+
+
+@app.command()
+def forecast(store: StorePath, quiet: Quiet = False) -> None:
+    """Forecast beyond the record with the method that the evaluation prefers."""
+
+    def step(bench: Any, product: str) -> None:
+        bench.evaluate(product)
+        bench.forecast(product)
+
+    _each(store, quiet, step)
+
+
+@app.command()
+def report(store: StorePath, quiet: Quiet = False) -> None:
+    """Write page, maps and exports beside a store whose stages are done."""
+    _each(store, quiet, lambda bench, product: typer.echo(str(bench.report(product))))
+
+
+@app.command()
+def status(store: StorePath) -> None:
+    """Show what is done in a store; needs no scheduler."""
+    from insar_dask.jobs.status import status_table
+
+    typer.echo(status_table(store))
+
+
+@app.command()
+def verify(store: StorePath) -> None:
+    """Compare every stored byte with its receipt; damaged shards are named, and rebuilt by the next run."""
+    from insar_dask.jobs.status import damaged
+
+    found = damaged(store)
+    for target, shards in found.items():
+        typer.echo(f"{target}: damaged shards {', '.join(map(str, shards))}")
+    if found:
+        raise typer.Exit(1)
+    typer.echo("every shard holds the bytes of its receipt")
+
+
+def _settings(store: Path) -> Config:
+    """The configuration kept beside a store, or the defaults."""
+    from insar_dask.config import load_config, parse_config
+
+    kept = store.parent / "config.toml"
+    config = load_config(kept) if kept.exists() else parse_config({})
+    return config.model_copy(update={"store": config.store.model_copy(update={"path": str(store)})})
+
+
+def _each(store: Path, quiet: bool, step: Any) -> None:
+    from insar_dask.pipeline import opened
+
+    if not store.exists():
+        raise FileNotFoundError(f"there is no store at {store}; make one with `insar-dask ingest`")
+    with opened(_settings(store), quiet=quiet) as bench:
+        for product in bench.products:
+            step(bench, product)
+
+
+def _run(config: Config, quiet: bool) -> None:
     from insar_dask.pipeline import run as run_pipeline
 
     for outcome in run_pipeline(config, quiet=quiet):
-        places = {"cube": outcome.store, "report": outcome.report, "maps": outcome.report.parent}
         typer.echo(outcome.product)
-        for what, where in places.items():
+        for what, where in {"cube": outcome.store, "maps": outcome.report.parent, "report": outcome.report}.items():
             typer.echo(f"  {what:<8}{where}")
         for line in outcome.summary:
             typer.echo(f"  {line}")

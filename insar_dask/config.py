@@ -50,7 +50,7 @@ class Synthetic(Section):
 class Store(Section):
     """Where results go."""
 
-    folder: str = Field("demo-output", description="cube.zarr, the report and the maps are written into this folder")
+    path: str = Field("demo-output/cube.zarr", description="Zarr store; report and maps are written beside it")
     shard_points: int = Field(65_536, ge=128, description="most points of a shard; small cubes get about 16 shards")
 
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.jobs.engine import Engine, owned
-from insar_dask.jobs.evaluation import evaluate_and_forecast
+from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.sessions import session
-from insar_dask.store import open_group
+from insar_dask.store import open_group, products
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Outcome", "run"]
+__all__ = ["Outcome", "Workbench", "opened", "run"]
 
 
 @dataclass(frozen=True)
@@ -56,73 +56,31 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
     """
     if not isinstance(config, Config):
         config = load_config(config)
-    folder = Path(config.store.folder).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(to_toml(config), encoding="utf-8")
-    store = folder / "cube.zarr"
-    with owned(store), _client(config, client) as connected:
-        outcomes = []
-        for source in _sources(config, folder):
-            engine = Engine(store, connected, quiet=quiet)
-            outcomes.append(_run_product(config, engine, source, folder))
+    outcomes = []
+    with opened(config, client=client, quiet=quiet) as bench:
+        for source in bench.sources():
+            product = bench.ingest(source)
+            bench.prepare(product)
+            scores = bench.evaluate(product)
+            bench.forecast(product)
+            page = bench.report(product)
+            outcomes.append(Outcome(product, bench.store, page, bench.summary(product, scores)))
+        bench.index(outcomes)
     return outcomes
 
 
-def _run_product(config: Config, engine: Engine, source: Path, folder: Path) -> Outcome:
-    product = source.stem
-    ingest(engine, source, product, config.source.model_dump(exclude={"files"}), config.store.shard_points)
-    engine.run(_prepare(config, product))
-    scores = evaluate_and_forecast(engine, product, every=_every(config, product), **_forecast(config))
-    report = _report(config, engine, product, scores, folder / product)
-    return Outcome(product, folder / "cube.zarr", report, _summary(engine, product, scores))
-
-
-def _prepare(config: Config, product: str) -> Stage:
-    """Regular dates -> smooth, and motion parameters: three results of one task a shard."""
-    every = {"every": _every(config, product), "max_gap": config.prepare.max_gap}
-    smooth = {"window": config.prepare.window, "order": config.prepare.order}
-    steps = (
-        Step("regularise", "raw", "regular", every),
-        Step("savgol", "regular", "smooth", smooth),
-        Step("motion", "raw", "products"),
-    )
-    return Stage(f"{product}/prepare", f"{product}/raw", steps, {s.result: f"{product}/{s.result}" for s in steps})
-
-
-def _every(config: Config, product: str) -> str:
-    return config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")
-
-
-def _forecast(config: Config) -> dict[str, Any]:
-    settings = config.forecast.model_dump(exclude={"as_published"})
-    return {**settings, "protocols": ("honest", "as_published") if config.forecast.as_published else ("honest",)}
-
-
-def _sources(config: Config, folder: Path) -> list[Path]:
-    from insar_dask.readers.egms import find_egms
-
-    if config.source.files:
-        return find_egms(config.source.files)
-    return [_synthetic(config, folder)]
-
-
-def _synthetic(config: Config, folder: Path) -> Path:
-    """The synthetic product, written once: its bytes follow from the configuration."""
-    from insar_dask.synthetic import scene, write_egms
-
-    drawn = scene(**config.synthetic.model_dump())
-    path = folder / f"{drawn.attrs['source'].split()[0]}.zip"
-    note = folder / f"{path.stem}.json"
-    wanted = config.synthetic.model_dump_json()
-    if not (path.exists() and note.exists() and note.read_text() == wanted):
-        note.unlink(missing_ok=True)
-        write_egms(path, drawn)
-        note.write_text(wanted)
-    return path
+@contextmanager
+def opened(config: Config, *, client: Client | None = None, quiet: bool = False) -> Iterator[Workbench]:
+    """Hold the configured store and cluster for a while; the configuration is kept beside the store."""
+    path = Path(config.store.path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with owned(path), _cluster(config, client) as connected:
+        (path.parent / "config.toml").write_text(to_toml(config), encoding="utf-8")
+        yield Workbench(config, path, Engine(path, connected, quiet=quiet))
 
 
 @contextmanager
-def _client(config: Config, client: Client | None) -> Iterator[Client | None]:
+def _cluster(config: Config, client: Client | None) -> Iterator[Client | None]:
     if client is not None or config.cluster.workers == 0:
         yield client
         return
@@ -130,36 +88,122 @@ def _client(config: Config, client: Client | None) -> Iterator[Client | None]:
         yield started
 
 
-def _report(config: Config, engine: Engine, product: str, scores: dict[str, Any], folder: Path) -> Path:
-    from insar_dask.report import write_report
+@dataclass(frozen=True)
+class Workbench:
+    """The steps of a run on one store, each of which does only what is not done."""
 
-    stages = ("raw", "products", "regular", "smooth", "forecast")
-    cubes = {stage: open_group(engine.store, f"{product}/{stage}") for stage in stages}
-    return write_report(
-        folder,
-        raw=cubes["raw"],
-        products=cubes["products"].compute(),
-        smooth=cubes["smooth"],
-        forecast=cubes["forecast"],
-        scores=scores,
-        ingest=engine.ledger.read_note(f"ingest/{product}") or {},
-        timings=[report.to_dict() for report in engine.reports],
-        config_text=to_toml(config),
-        title=f"{config.report.title}: {product}",
-    )
+    config: Config
+    store: Path
+    engine: Engine
 
+    @property
+    def products(self) -> list[str]:
+        """Products in the store."""
+        return products(self.store)
 
-def _summary(engine: Engine, product: str, scores: dict[str, Any]) -> tuple[str, ...]:
-    """Three lines of result."""
-    ingested = engine.ledger.read_note(f"ingest/{product}") or {}
-    velocity = open_group(engine.store, f"{product}/products")["velocity"].compute()
-    low, middle, high = velocity.quantile([0.05, 0.5, 0.95]).values
-    best, honest = scores["default"], scores["tables"]["honest"]
-    table = honest[best]
-    return (
-        f"{ingested['n_points']:,} points read, {ingested['n_rejected']} rows rejected",
-        f"velocity {middle:+.1f} mm/yr (5-95 %: {low:+.1f} .. {high:+.1f})",
-        f"forecast by {best}: RMSE {table['rmse_all']:.2f} mm over {scores['horizon']} steps "
-        f"(persistence {honest['persistence']['rmse_all']:.2f}), "
-        f"{table['coverage_all']:.0%} of truths inside the {scores['level']:.0%} interval",
-    )
+    def sources(self) -> list[Path]:
+        """Product files of the configuration; the synthetic one is written where none is named."""
+        from insar_dask.readers.egms import find_egms
+
+        if self.config.source.files:
+            return list(find_egms(self.config.source.files))
+        return [self._synthetic()]
+
+    def ingest(self, source: Path) -> str:
+        """Read a product file into the store; returns the product's name."""
+        options = self.config.source.model_dump(exclude={"files"})
+        ingest(self.engine, source, source.stem, options, self.config.store.shard_points)
+        return source.stem
+
+    def prepare(self, product: str) -> None:
+        """Regular dates -> smooth, and motion parameters: three results of one task a shard."""
+        prepare = self.config.prepare
+        every = {"every": self._every(product), "max_gap": prepare.max_gap}
+        smooth = {"window": prepare.window, "order": prepare.order}
+        steps = (
+            Step("regularise", "raw", "regular", every),
+            Step("savgol", "regular", "smooth", smooth),
+            Step("motion", "raw", "products"),
+        )
+        saves = {step.result: f"{product}/{step.result}" for step in steps}
+        self.engine.run(Stage(f"{product}/prepare", f"{product}/raw", steps, saves))
+
+    def evaluate(self, product: str) -> dict[str, Any]:
+        """Score all forecasters over rolling origins."""
+        return evaluate(self.engine, product, **self._forecasting(product))
+
+    def forecast(self, product: str) -> None:
+        """Forecast beyond the record with the method that validation prefers."""
+        forecast(self.engine, product, **self._forecasting(product))
+
+    def report(self, product: str) -> Path:
+        """Write the page, its figures and the exports into a folder beside the store."""
+        from insar_dask.report import write_geoparquet, write_geotiff, write_report
+
+        folder = self.store.parent / product
+        folder.mkdir(exist_ok=True)
+        motion = self._group(product, "products").compute()
+        files = {"cube": self.store}
+        if self.config.report.exports:
+            files["map for GIS"] = write_geotiff(motion, folder / "motion.tif", resolution=self.config.report.resolution)
+            files["points for GIS"] = write_geoparquet(motion, folder / "motion.parquet")
+        return write_report(
+            folder,
+            raw=self._group(product, "raw"),
+            products=motion,
+            regular=self._group(product, "regular"),
+            smooth=self._group(product, "smooth"),
+            forecast=self._group(product, "forecast"),
+            scores=self.engine.ledger.read_note(f"scores/{product}"),
+            ingest=self.engine.ledger.read_note(f"ingest/{product}") or {},
+            timings=[report.to_dict() for report in self.engine.reports if report.stage.startswith(f"{product}/")],
+            config_text=to_toml(self.config),
+            title=f"{self.config.report.title}: {product}",
+            files=files,
+        )
+
+    def index(self, outcomes: list[Outcome]) -> None:
+        """Write a page that leads to the reports, where there are several."""
+        from insar_dask.report import write_index
+
+        if len(outcomes) > 1:
+            entries = [{"title": o.product, "path": o.report, "results": "; ".join(o.summary)} for o in outcomes]
+            write_index(self.store.parent, entries, title=self.config.report.title)
+
+    def summary(self, product: str, scores: dict[str, Any]) -> tuple[str, ...]:
+        """Three lines of result."""
+        ingested = self.engine.ledger.read_note(f"ingest/{product}") or {}
+        low, middle, high = self._group(product, "products")["velocity"].compute().quantile([0.05, 0.5, 0.95]).values
+        best, table = scores["default"], scores["tables"]["honest"]
+        return (
+            f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected",
+            f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points",
+            f"forecast by {best}: RMSE {table[best]['rmse_all']:.2f} mm over {scores['horizon']} steps of "
+            f"{scores['every_days']} days (persistence {table['persistence']['rmse_all']:.2f}); "
+            f"{table[best]['coverage_all']:.0%} of what came lay in the {scores['level']:.0%} interval",
+        )
+
+    def _group(self, product: str, stage: str) -> Any:
+        return open_group(self.engine.store, f"{product}/{stage}")
+
+    def _every(self, product: str) -> str:
+        return self.config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")
+
+    def _forecasting(self, product: str) -> dict[str, Any]:
+        settings = self.config.forecast.model_dump(exclude={"as_published"})
+        protocols = ("honest", "as_published") if self.config.forecast.as_published else ("honest",)
+        return {**settings, "every": self._every(product), "protocols": protocols}
+
+    def _synthetic(self) -> Path:
+        """The synthetic product beside the store, written once: its bytes follow from the configuration."""
+        from insar_dask.synthetic import scene, write_egms
+
+        wanted = self.config.synthetic.model_dump_json()
+        drawn = scene(**self.config.synthetic.model_dump())
+        path = self.store.parent / f"{drawn.attrs['source'].split()[0]}.zip"
+        note = path.with_suffix(".json")
+        if not (path.exists() and note.exists() and note.read_text() == wanted):
+            note.unlink(missing_ok=True)
+            write_egms(path, drawn)
+            note.write_text(wanted)
+        return path

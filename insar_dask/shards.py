@@ -28,7 +28,7 @@ class ShardPlan:
     @classmethod
     def of(cls, n_points: int, n_dates: int, shard_points: int = SHARD_POINTS) -> ShardPlan:
         """Shards of at most ``shard_points``, smaller by whole inner chunks where fewer than 16 would remain."""
-        inner = inner_points(n_dates * 2)
+        inner = min(inner_points(n_dates * 2), shard_points)
         small = n_points // SMALL_CUBE_SHARDS // inner * inner
         return cls(n_points, max(min(small, shard_points // inner * inner), inner))
 

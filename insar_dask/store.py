@@ -21,7 +21,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
-from insar_dask.objects import delete_below, get_bytes, list_keys, open_store, put_bytes
+from insar_dask.objects import delete, delete_below, get_bytes, list_keys, open_store, put_bytes
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths, encode_tenths
 
@@ -167,6 +167,8 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
         values = np.asarray(variable.values)
         if array.dtype == np.int16 and values.dtype == np.float32:
             values = encode_tenths(values)
+        # Zarr reads a shard before it replaces it, and would stumble over a damaged one
+        delete(store, _object_key(array.path, dims, index))
         array[tuple(where if dim == "point" else slice(None) for dim in dims)] = values
     return checksum_block(store, group, index)
 

@@ -1,4 +1,4 @@
-"""Fit, calibrate, score and forecast as chunk jobs: three passes over the shards, small reductions between them."""
+"""Fit, calibrate, score and forecast as chunk jobs: passes over the shards, small reductions between them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
 from insar_dask.store import open_group
 
-__all__ = ["evaluate_and_forecast"]
+__all__ = ["evaluate", "forecast"]
 
 
-def evaluate_and_forecast(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
-    """Score all forecasters on a stored product over rolling origins, then forecast beyond its record.
+def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
+    """Score all forecasters on a stored product over rolling origins.
 
     Parameters
     ----------
@@ -27,30 +27,47 @@ def evaluate_and_forecast(engine: Engine, product: str, **settings: Any) -> dict
     Returns
     -------
     dict
-        The scores as JSON-able values, also kept as a note of the store. The forecast of the method that validation
-        prefers is in the group ``PRODUCT/forecast``.
+        The scores as JSON-able values; the store keeps them as a note, and what was fitted as a state.
     """
     from insar_dask.forecast import protocol
 
     raw = open_group(engine.store, f"{product}/raw")
-    plan = protocol.plan(raw["time"].values, observed=raw["observed"].values, **settings)
+    plan = _plan(raw, settings)
     reference = plan_reference(plan.to_dict())
-
     partials = _pass(engine, product, "fit", [Step("fit_partial", "raw", "fits", {"plan": reference})])
     fitted = protocol.fit(partials["fits"], plan)
     params = {"plan": reference, "state": state_reference(engine.ledger.write_state(fitted))}
-
     steps = [Step("calibrate_partial", "raw", "errors", params), Step("score_partial", "raw", "scores", params)]
     partials = _pass(engine, product, "score", steps)
     calibrated = protocol.calibrate(partials["errors"], plan, fitted)
-    about = {**raw.attrs, "product": product}
-    scores: dict[str, Any] = json.loads(protocol.score(partials["scores"], plan, calibrated, about).to_json())
+    scored = protocol.score(partials["scores"], plan, calibrated, {**raw.attrs, "product": product})
+    scores: dict[str, Any] = json.loads(scored.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
-
-    params = {"plan": reference, "state": state_reference(engine.ledger.write_state(calibrated))}
-    forecast = Step("forecast_block", "raw", "forecast", params)
-    engine.run(Stage(f"{product}/forecast", f"{product}/raw", (forecast,), {"forecast": f"{product}/forecast"}))
+    engine.ledger.write_note(f"forecaster/{product}", {"state": engine.ledger.write_state(calibrated)})
     return scores
+
+
+def forecast(engine: Engine, product: str, **settings: Any) -> None:
+    """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, with the forecaster that `evaluate` chose.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the product was not evaluated.
+    """
+    note = engine.ledger.read_note(f"forecaster/{product}")
+    if note is None:
+        raise FileNotFoundError(f"{product} has no forecaster yet; evaluate it first")
+    plan = _plan(open_group(engine.store, f"{product}/raw"), settings)
+    params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
+    step = Step("forecast_block", "raw", "forecast", params)
+    engine.run(Stage(f"{product}/forecast", f"{product}/raw", (step,), {"forecast": f"{product}/forecast"}))
+
+
+def _plan(raw: Any, settings: dict[str, Any]) -> Any:
+    from insar_dask.forecast import protocol
+
+    return protocol.plan(raw["time"].values, observed=raw["observed"].values, **settings)
 
 
 def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, list[dict[str, Any]]]:

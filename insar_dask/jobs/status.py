@@ -1,0 +1,50 @@
+"""What is done in a store, read off its receipts: no scheduler, no driver, no lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.receipts import ROOT, Ledger
+from insar_dask.objects import list_keys, open_store
+from insar_dask.store import shard_plan
+
+__all__ = ["damaged", "status_table", "targets"]
+
+
+def targets(ledger: Ledger) -> list[str]:
+    """Targets that have receipts: groups of the store, and ``jobs/partials/...``."""
+    keys = list_keys(ledger.store, f"{ROOT}/")
+    return sorted({key[len(ROOT) + 1 :].rpartition("/")[0] for key in keys})
+
+
+def damaged(path: str | Path) -> dict[str, list[int]]:
+    """Shards whose stored bytes are not those of their receipt, by target; empty when all is well."""
+    engine = Engine(_existing(path), quiet=True)
+    found = {target: engine.verify(target) for target in targets(engine.ledger)}
+    return {target: shards for target, shards in found.items() if shards}
+
+
+def status_table(path: str | Path) -> str:
+    """A line a target: shards done of all, points, megabytes, seconds of work."""
+    ledger = Ledger(open_store(_existing(path)))
+    lines = [f"{'target':<56} {'shards':>13} {'points':>12} {'MB':>9} {'seconds':>9}"]
+    for target in targets(ledger):
+        done = ledger.done(target).values()
+        total = _total(ledger, target)
+        lines.append(
+            f"{target:<56} {f'{len(done)} of {total}':>13} {sum(r.points for r in done):>12,} "
+            f"{sum(r.size for r in done) / 1e6:>9.1f} {sum(r.seconds for r in done):>9.1f}"
+        )
+    return "\n".join(lines)
+
+
+def _total(ledger: Ledger, target: str) -> int:
+    product = target.removeprefix("jobs/partials/").split("/")[0]
+    return shard_plan(ledger.store, f"{product}/raw").n_shards
+
+
+def _existing(path: str | Path) -> Path:
+    if not (Path(path) / "zarr.json").exists():
+        raise FileNotFoundError(f"there is no store at {path}; make one with `insar-dask ingest`")
+    return Path(path)

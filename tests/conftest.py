@@ -1,0 +1,34 @@
+import os
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from insar_dask.synthetic import scene
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real products; see the data's own README for where they come from."""
+    folder = os.environ.get("INSAR_DASK_DATA")
+    if not folder:
+        pytest.skip("real data: set INSAR_DASK_DATA to the folder that holds egms/")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def small_scene() -> xr.Dataset:
+    """3,000 points x 90 dates in memory."""
+    return scene("l2b", n_points=3000, n_dates=90, seed=1).compute()
+
+
+@pytest.fixture
+def tree():
+    return stored_bytes
+
+
+def stored_bytes(store: Path) -> dict[str, bytes]:
+    """Every object of a store but those that may differ between equal runs: receipts hold times and hosts."""
+    skipped = ("jobs/receipts/", "jobs/lock")
+    files = {p.relative_to(store).as_posix(): p for p in sorted(store.rglob("*")) if p.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(skipped)}

@@ -1,0 +1,121 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from insar_dask.jobs.engine import Engine, JobError, owned
+from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.objects import get_bytes, list_keys
+from tests.conftest import stored_bytes
+from tests.jobs.site_run import PREPARE
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory, finish: Callable[..., Any]) -> Path:
+    store = tmp_path_factory.mktemp("serial") / "site.zarr"
+    assert finish(store, "serial") == {"site/raw": [42, 42], "site/prepare": [42, 42]}
+    return store
+
+
+@pytest.fixture
+def engine(serial: Path, tmp_path: Path) -> Engine:
+    """An engine on a copy of the finished store."""
+    copy = tmp_path / "site.zarr"
+    subprocess.run(["cp", "-r", str(serial), str(copy)], check=True)
+    return Engine(copy, quiet=True)
+
+
+def test_a_finished_run_computes_nothing(engine: Engine) -> None:
+    assert engine.run(PREPARE).computed == 0
+
+
+@pytest.mark.parametrize("how", ["threads", "processes"])
+def test_threads_and_processes_write_the_same_bytes(how: str, serial: Path, tmp_path: Path, finish: Any) -> None:
+    finish(tmp_path / "site.zarr", how)
+    assert stored_bytes(tmp_path / "site.zarr") == stored_bytes(serial)
+
+
+def test_an_external_scheduler_writes_the_same_bytes(serial: Path, tmp_path: Path, finish: Any) -> None:
+    with external_cluster(tmp_path) as address:
+        finish(tmp_path / "site.zarr", address)
+    assert stored_bytes(tmp_path / "site.zarr") == stored_bytes(serial)
+
+
+@contextmanager
+def external_cluster(folder: Path) -> Iterator[str]:
+    """A scheduler and three workers started by their own commands."""
+    note = folder / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> None:
+            process = subprocess.Popen([*dask, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
+            stack.callback(process.wait)
+            stack.callback(os.killpg, process.pid, signal.SIGKILL)
+
+        start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
+        for _ in range(3):
+            start("worker", *here, "--nthreads", "1", "--scheduler-file", str(note))
+        while not (note.exists() and note.read_text().strip()):
+            pass
+        yield json.loads(note.read_text())["address"]
+
+
+def test_a_changed_parameter_recomputes_exactly_what_depends_on_it(engine: Engine) -> None:
+    wider = Step("savgol", "regular", "smooth", {"window": 13, "order": 2})
+    steps = tuple(wider if step.result == "smooth" else step for step in PREPARE.steps)
+    before = {target: engine.ledger.done(target) for target in ("site/regular", "site/smooth", "site/products")}
+    assert engine.run(Stage(PREPARE.name, PREPARE.source, steps, PREPARE.saves)).computed == 42
+    after = {target: engine.ledger.done(target) for target in before}
+    assert after["site/regular"] == before["site/regular"]
+    assert after["site/products"] == before["site/products"]
+    assert all(after["site/smooth"][i].key != before["site/smooth"][i].key for i in range(42))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "gone"])
+def test_a_damaged_shard_is_found_and_rebuilt(damage: str, engine: Engine, serial: Path) -> None:
+    path = Path(engine.path) / "site/smooth/displacement/c/7/0"  # type: ignore[arg-type]
+    data = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data[: len(data) // 2] if damage == "truncated" else data)
+    assert engine.verify("site/smooth") == [7]
+    assert engine.run(PREPARE).computed == 1
+    assert engine.verify("site/smooth") == []
+    assert stored_bytes(Path(engine.path)) == stored_bytes(serial)  # type: ignore[arg-type]
+
+
+def test_receipts_are_small_and_bound_into_books(engine: Engine) -> None:
+    for target in PREPARE.saves.values():
+        (book,) = list_keys(engine.store, f"jobs/receipts/{target}/")
+        receipts = json.loads(get_bytes(engine.store, book) or b"")
+        assert len(receipts) == 42
+        assert max(len(json.dumps(receipt)) for receipt in receipts) <= 1024
+
+
+def test_a_failing_shard_is_named_and_the_rest_stays_done(engine: Engine) -> None:
+    steps = (Step("savgol", "raw", "odd", {"window": 4, "order": 2}),)
+    with pytest.raises(ValueError, match="odd"):
+        engine.run(Stage("site/odd", "site/raw", steps, {"odd": "site/odd"}))
+
+
+def test_a_stage_whose_input_is_not_done_says_which_shards_lack(engine: Engine) -> None:
+    engine.ledger.revoke("site/raw", [3])
+    with pytest.raises(JobError, match=r"site/raw lacks shards \[3\] of 42"):
+        engine.run(PREPARE)
+
+
+def test_two_runs_of_one_store_do_not_mix(engine: Engine) -> None:
+    with owned(engine.path), pytest.raises(JobError, match="another run is working on"), owned(engine.path):
+        pass
