@@ -145,7 +145,9 @@ class Workbench:
         motion = self._group(product, "products").compute()
         files = {"cube": self.store}
         if self.config.report.exports:
-            files["map for GIS"] = write_geotiff(motion, folder / "motion.tif", resolution=self.config.report.resolution)
+            files["map for GIS"] = write_geotiff(
+                motion, folder / "motion.tif", resolution=self.config.report.resolution
+            )
             files["points for GIS"] = write_geoparquet(motion, folder / "motion.parquet")
         return write_report(
             folder,

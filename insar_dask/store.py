@@ -97,7 +97,10 @@ def _create_array(root: zarr.Group, name: str, variable: xr.Variable, plan: Shar
     dtype, fill = _dtype_and_fill(variable, tenths)
     others = int(np.prod([size for dim, size in variable.sizes.items() if dim != "point"], dtype=np.int64))
     inner = plan.inner(others * np.dtype("int16" if tenths else dtype).itemsize) if len(shape) > 1 else plan.shard
-    cut = lambda length: tuple(length if i == axis else n for i, n in enumerate(shape))  # noqa: E731
+
+    def cut(length: int) -> tuple[int, ...]:
+        return (*shape[:axis], length, *shape[axis + 1 :])
+
     root.create_array(
         name,
         shape=shape,

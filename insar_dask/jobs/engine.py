@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from insar_dask.jobs.memory import check_memory
+from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import run_shard, run_steps
@@ -95,7 +95,7 @@ class Engine:
         self._create_targets(stage)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         pending = self._pending(stage, keys)
-        check_memory(stage, self.store, self.client, self.threads)
+        check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
         tasks = [(str_path(self.path), stage, index, wanted) for index, wanted in pending.items()]
         receipts: list[Receipt] = []
         with Progress(stage.name, plan.n_shards, plan.n_shards - len(pending), quiet=self.quiet) as progress:

@@ -48,7 +48,7 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
 
 
 def forecast(engine: Engine, product: str, **settings: Any) -> None:
-    """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, with the forecaster that `evaluate` chose.
+    """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, as `evaluate` prefers.
 
     Raises
     ------

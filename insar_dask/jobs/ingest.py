@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import time
@@ -16,11 +15,13 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import open_store
-from insar_dask.readers.egms import read_table
+from insar_dask.readers.csv_source import file_sha256
+from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
 from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.store import CODEC, create_group, write_block
@@ -63,6 +64,8 @@ def ingest(
     note = engine.ledger.read_note(f"ingest/{product}") or {}
     if note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
+    info = peek(path)
+    check_memory(f"reading {path.name}", ingest_memory(info.n_points, len(info.times)), engine.client)
     arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, key)
     with Progress(target, None, quiet=engine.quiet) as progress:
 
@@ -124,12 +127,6 @@ def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
         return None
     path = Path(store_path)
     return path.with_name(f"{path.stem}-{product}-rejected.csv")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_shard(store: Store, target: str, table: PointTable, plan: ShardPlan, index: int, key: str) -> Receipt:

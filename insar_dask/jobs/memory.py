@@ -14,7 +14,7 @@ from insar_dask.store import point_arrays, shard_plan
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check_memory", "predict_memory"]
+__all__ = ["check_memory", "ingest_memory", "stage_memory", "task_memory"]
 
 BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
@@ -23,15 +23,24 @@ COPIES = 2.5
 """Copies of a shard's arrays alive at the worst instant: input, a step's output, what the codec holds; measured."""
 
 
-def predict_memory(stage: Stage, store: Store) -> int:
-    """Predicted peak resident bytes of a worker thread that runs one shard of ``stage``."""
-    points = shard_plan(store, stage.source).shard
+def task_memory(shard_points: int, bytes_per_point: int) -> int:
+    """Predicted peak resident bytes of a one-thread worker on a shard whose arrays take so many bytes a point."""
+    return int(BASE_BYTES + COPIES * shard_points * bytes_per_point)
+
+
+def ingest_memory(n_points: int, n_dates: int) -> int:
+    """Predicted peak resident bytes of reading a product file: its int16 cube, and 300 MB."""
+    return BASE_BYTES + 2 * n_points * n_dates
+
+
+def stage_memory(stage: Stage, store: Store) -> int:
+    """Predicted peak resident bytes of a one-thread worker that runs a shard of ``stage``; its groups exist."""
     groups = [stage.source, *[t for t in stage.saves.values() if not t.startswith("jobs/")]]
-    return int(BASE_BYTES + COPIES * points * sum(_bytes_per_point(store, group) for group in groups))
+    return task_memory(shard_plan(store, stage.source).shard, sum(_bytes_per_point(store, group) for group in groups))
 
 
-def check_memory(stage: Stage, store: Store, client: Client | None, threads: int) -> None:
-    """Refuse a stage whose tasks do not fit.
+def check_memory(name: str, needed: int, client: Client | None) -> None:
+    """Refuse a task of ``needed`` bytes where the smallest worker cannot hold one on each of its threads.
 
     Raises
     ------
@@ -40,14 +49,13 @@ def check_memory(stage: Stage, store: Store, client: Client | None, threads: int
     """
     if client is None:
         return
-    needed = predict_memory(stage, store) - BASE_BYTES
     for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-        limit = worker["memory_limit"]
-        peak = BASE_BYTES + needed * worker["nthreads"]
+        limit, threads = worker["memory_limit"], worker["nthreads"]
+        peak = BASE_BYTES + (needed - BASE_BYTES) * threads
         if limit and peak > limit:
             raise CubeError(
-                f"stage {stage.name} needs {peak / 1e6:.0f} MB on worker {address} ({worker['nthreads']} threads), "
-                f"which has {limit / 1e6:.0f} MB: give workers more memory or fewer threads, or store smaller shards"
+                f"{name} needs {peak / 1e6:,.0f} MB on worker {address} ({threads} threads), which has "
+                f"{limit / 1e6:,.0f} MB: give workers more memory or fewer threads, or store smaller shards"
             )
 
 
