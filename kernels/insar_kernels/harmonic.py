@@ -71,16 +71,24 @@ def motion(values: Any, years: Float64) -> Motion:
     basis, inverse = _basis(np.asarray(years, np.float64))
     xp = namespace(values)
     if xp is np:
-        fits, n_dates = _on_cpu(rows(values), basis, inverse)
         shape = np.shape(values)[:-1]
+        series = rows(values)
+        fits, n_dates = np.empty((8, len(series)), np.float32), np.empty(len(series), np.int32)
+        _on_cpu(series, basis, inverse, fits, n_dates)
         fits, n_dates = fits.reshape(8, *shape), n_dates.reshape(shape)
     else:
         fits, n_dates = _on_array(xp, values, xp.asarray(basis), xp.asarray(inverse))
     velocity, velocity_std, acceleration, acceleration_std, cosine, sine, seasonality_std, rmse = fits
-    phase = xp.arctan2(sine, cosine) / np.float32(2 * np.pi) % np.float32(1)
-    seasonality = xp.hypot(cosine, sine)
     return Motion(
-        velocity, velocity_std, acceleration, acceleration_std, seasonality, seasonality_std, phase, rmse, n_dates
+        velocity,
+        velocity_std,
+        acceleration,
+        acceleration_std,
+        xp.hypot(cosine, sine),
+        seasonality_std,
+        xp.arctan2(sine, cosine) * np.float32(0.5 / np.pi) % np.float32(1),
+        rmse,
+        n_dates,
     )
 
 
@@ -88,83 +96,117 @@ def _basis(years: Float64) -> tuple[Float64, Float64]:
     """Orthonormal columns (6, T) of the largest model, and the inverse of their triangle (6, 6).
 
     The centre of the time axis keeps the powers of t apart; no coefficient that is read depends on it. Where the dates
-    cannot tell the columns apart the inverse is NaN, and so is every parameter.
+    cannot tell the columns apart both are NaN, and so becomes every parameter.
     """
     angle = 2 * np.pi * years
     t = years - years.mean()
     design = np.stack([np.ones_like(t), np.cos(angle), np.sin(angle), t, t**2, t**3], axis=1)
-    if len(years) < MIN_DATES:
-        return np.full((6, len(years)), np.nan), np.full((6, 6), np.nan)
-    q, r = np.linalg.qr(design)
-    degenerate = np.diag(r) ** 2 <= DEGENERATE * (design**2).sum(axis=0)
-    inverse = np.full((6, 6), np.nan) if degenerate.any() else np.linalg.inv(r)
-    return np.ascontiguousarray(q.T), inverse
+    if len(years) >= MIN_DATES:
+        q, r = np.linalg.qr(design)
+        if (np.diag(r) ** 2 > DEGENERATE * (design**2).sum(axis=0)).all():
+            return np.ascontiguousarray(q.T), np.linalg.inv(r)
+    return np.full((6, len(years)), np.nan), np.full((6, 6), np.nan)
 
 
-@njit(nogil=True, cache=True)
-def _on_cpu(series: Float32, basis: Float64, inverse: Float64) -> tuple[Float32, npt.NDArray[np.int32]]:
-    n, n_dates = series.shape
-    fits = np.empty((8, n), np.float32)
-    valid = np.empty(n, np.int32)
-    gram = np.empty((6, 6))
-    solved = np.empty((3, 6))
+@njit(nogil=True, cache=True, error_model="numpy")
+def _on_cpu(
+    series: Float32, basis: Float64, inverse: Float64, fits: Float32, n_dates: npt.NDArray[np.int32]
+) -> None:
+    """One pass over a complete series; a second one over a series with gaps, whose basis is no longer orthogonal."""
+    n, length = series.shape
+    columns = np.zeros((length, 8))  # eight wide: one row of a Gram matrix is one vector operation
+    columns[:, :6] = basis.T
+    ones, whole = np.ones(6), inverse[1:3].copy()
+    shares, sides = np.empty(6), np.empty((2, 6))
+    moments, filled = np.empty(7), np.empty(length, np.float32)
     for i in range(n):
-        solved[0] = 0.0
-        solved[1] = inverse[1]
-        solved[2] = inverse[2]
-        gram[:] = np.eye(6)
-        squares = 0.0
-        count = 0
-        for t in range(n_dates):
-            value = np.float64(series[i, t])
-            if value == value:
-                count += 1
-                squares += value * value
-                for a in range(6):
-                    solved[0, a] += basis[a, t] * value
-            else:
-                for a in range(6):
-                    for b in range(a + 1):
-                        gram[a, b] -= basis[a, t] * basis[b, t]
-        valid[i] = count
-        _fit(fits[:, i], gram, solved, squares, count, inverse)
-    return fits, valid
+        _project(series[i], basis, moments)
+        if moments[6] == moments[6]:
+            n_dates[i] = length
+            _read_off(fits[:, i], moments, ones, whole, inverse, length)
+        else:
+            gram = np.zeros((6, 8))
+            n_dates[i] = _without_missing(series[i], columns, filled, gram)
+            _project(filled, basis, moments)
+            sides[:] = whole
+            _eliminate(gram, moments, sides, shares)
+            _read_off(fits[:, i], moments, shares, sides, inverse, n_dates[i])
 
 
-@njit(nogil=True, cache=True)
-def _fit(fit: Float32, gram: Float64, solved: Float64, squares: float, count: int, inverse: Float64) -> None:
-    """Eliminate the normal matrix and its right sides [Q'y, row c, row s]; read the parameters off the pivots."""
-    fit[:] = np.nan
-    if count < MIN_DATES:
-        return
-    residual = squares
-    first = second = 0.0
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
+def _project(series: Float32, basis: Float64, moments: Float64) -> None:
+    """Q'y, and y'y last; sums may be reordered, which makes them vector operations."""
+    a = b = c = d = e = f = squares = 0.0
+    for t in range(np.uintp(series.size)):
+        y = np.float64(series[t])
+        a += basis[0, t] * y
+        b += basis[1, t] * y
+        c += basis[2, t] * y
+        d += basis[3, t] * y
+        e += basis[4, t] * y
+        f += basis[5, t] * y
+        squares += y * y
+    moments[0], moments[1], moments[2], moments[3], moments[4], moments[5] = a, b, c, d, e, f
+    moments[6] = squares
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _without_missing(series: Float32, columns: Float64, filled: Float32, gram: Float64) -> int:
+    """Put zeros for missing values, make ``gram`` the identity less q q' of each missing date, count the others."""
+    for k in range(6):
+        gram[k, k] = 1.0
+    count = 0
+    for t in range(np.uintp(series.size)):
+        filled[t] = 0.0
+        if series[t] == series[t]:
+            filled[t] = series[t]
+            count += 1
+        else:
+            for a in range(np.uintp(6)):
+                for b in range(np.uintp(8)):
+                    gram[a, b] -= columns[t, a] * columns[t, b]
+    return count
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _eliminate(gram: Float64, moments: Float64, sides: Float64, shares: Float64) -> None:
+    """Gaussian elimination of the Gram matrix with three right sides; ``shares`` are the inverse pivots."""
+    for k in range(np.uintp(6)):
+        shares[k] = 1.0 / gram[k, k] if gram[k, k] > DEGENERATE else np.nan
+        for a in range(k + np.uintp(1), np.uintp(6)):
+            factor = gram[k, a] * shares[k]
+            for b in range(np.uintp(8)):
+                gram[a, b] -= factor * gram[k, b]
+            moments[a] -= factor * moments[k]
+            sides[0, a] -= factor * sides[0, k]
+            sides[1, a] -= factor * sides[1, k]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _read_off(
+    fit: Float32, moments: Float64, shares: Float64, sides: Float64, inverse: Float64, count: int
+) -> None:
+    """Read all parameters off the eliminated system; each model's residual is what its columns leave of y'y."""
+    first = moments[6]
+    for k in range(4):
+        first -= moments[k] * moments[k] * shares[k]
+    second = first - moments[4] * moments[4] * shares[4]
+    third = second - moments[5] * moments[5] * shares[5]
     cosine = sine = spread = 0.0
     for k in range(6):
-        pivot = gram[k, k]
-        if not pivot > DEGENERATE:
-            return
-        residual -= solved[0, k] ** 2 / pivot
-        cosine += solved[0, k] * solved[1, k] / pivot
-        sine += solved[0, k] * solved[2, k] / pivot
-        spread += (solved[1, k] ** 2 + solved[2, k] ** 2) / pivot
-        first = residual if k == 3 else first
-        second = residual if k == 4 else second
-        for a in range(k + 1, 6):
-            factor = gram[a, k] / pivot
-            for b in range(k + 1, a + 1):
-                gram[a, b] -= factor * gram[b, k]
-            for side in range(3):
-                solved[side, a] -= factor * solved[side, k]
-    freedom = count - 1.0
-    fit[0] = solved[0, 3] / gram[3, 3] * inverse[3, 3]
-    fit[1] = abs(inverse[3, 3]) * np.sqrt(max(first, 0.0) / (freedom * gram[3, 3]))
-    fit[2] = 2.0 * solved[0, 4] / gram[4, 4] * inverse[4, 4]
-    fit[3] = 2.0 * abs(inverse[4, 4]) * np.sqrt(max(second, 0.0) / (freedom * gram[4, 4]))
-    fit[4] = cosine
-    fit[5] = sine
-    fit[7] = np.sqrt(max(residual, 0.0) / count)
-    fit[6] = np.sqrt((4.0 - np.pi) / 4.0 * spread) * fit[7]
+        cosine += moments[k] * sides[0, k] * shares[k]
+        sine += moments[k] * sides[1, k] * shares[k]
+        spread += (sides[0, k] * sides[0, k] + sides[1, k] * sides[1, k]) * shares[k]
+    known = 1.0 if count >= MIN_DATES and third == third else np.nan
+    rmse = known * np.sqrt(max(third, 0.0) / count)
+    fit[0] = known * moments[3] * shares[3] * inverse[3, 3]
+    fit[1] = known * abs(inverse[3, 3]) * np.sqrt(max(first, 0.0) * shares[3] / (count - 1.0))
+    fit[2] = known * 2.0 * moments[4] * shares[4] * inverse[4, 4]
+    fit[3] = known * 2.0 * abs(inverse[4, 4]) * np.sqrt(max(second, 0.0) * shares[4] / (count - 1.0))
+    fit[4] = known * cosine
+    fit[5] = known * sine
+    fit[6] = np.sqrt((4.0 - np.pi) / 4.0 * spread) * rmse
+    fit[7] = rmse
 
 
 def _on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ __all__ = ["regularise"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Table = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Float32]
+Index = npt.NDArray[np.uintp]
 
 
 def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = np.inf) -> Any:
@@ -46,13 +46,14 @@ def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = n
     table = _table(np.asarray(days, np.float64), np.asarray(new_days, np.float64), max_gap)
     xp = namespace(values)
     if xp is not np:
-        return _on_array(xp, values, xp.asarray(days), *map(xp.asarray, table), max_gap)
+        return _on_array(xp, values, xp.asarray(days), *(xp.asarray(column) for column in table), max_gap)
     series = rows(values)
-    out = _on_cpu(series, np.asarray(days, np.float64), *table, max_gap)
+    out = np.empty((len(series), len(new_days)), np.float32)
+    _on_cpu(series, np.asarray(days, np.float64), *table, max_gap, out)
     return out.reshape(*np.shape(values)[:-1], len(new_days))
 
 
-def _table(days: Float64, new_days: Float64, max_gap: float) -> Table:
+def _table(days: Float64, new_days: Float64, max_gap: float) -> tuple[Index, Index, Float32]:
     """Left date, right date and weight of the right one; a NaN weight makes a NaN value without a branch."""
     right = np.clip(np.searchsorted(days, new_days), 0, len(days) - 1)
     met = days[right] == new_days
@@ -60,44 +61,38 @@ def _table(days: Float64, new_days: Float64, max_gap: float) -> Table:
     span = days[right] - days[left]
     inside = (new_days >= days[0]) & (new_days <= days[-1]) & (span <= max_gap)
     weight = np.where(met, 0.0, (new_days - days[left]) / np.where(span == 0, 1.0, span))
-    return left, right, np.where(inside, weight, np.nan).astype(np.float32)
+    # unsigned: an index that might be negative costs a comparison each, and vector instructions
+    return left.astype(np.uintp), right.astype(np.uintp), np.where(inside, weight, np.nan).astype(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _on_cpu(
-    series: Float32,
-    days: Float64,
-    left: npt.NDArray[np.intp],
-    right: npt.NDArray[np.intp],
-    weight: Float32,
-    max_gap: float,
-) -> Float32:
+    series: Float32, days: Float64, left: Index, right: Index, weight: Float32, max_gap: float, out: Float32
+) -> None:
     n, n_dates = series.shape
-    out = np.empty((n, left.size), np.float32)
     filled = np.empty(n_dates, np.float32)
-    missing = np.empty(n_dates + 1, np.intp)
+    missing = np.empty(n_dates + 1, np.uintp)
     for i in range(n):
-        m = 0
-        for t in range(n_dates):
+        m = np.uintp(0)
+        for t in range(np.uintp(n_dates)):
             filled[t] = series[i, t]
             missing[m] = t  # overwritten unless this date is missing: no branch to mispredict
-            m += filled[t] != filled[t]
+            m += np.uintp(filled[t] != filled[t])
         _fill(filled, days, missing[:m], max_gap)
-        for j in range(left.size):
+        for j in range(np.uintp(left.size)):
             before = filled[left[j]]
             out[i, j] = before + weight[j] * (filled[right[j]] - before)
-    return out
 
 
-@njit(nogil=True, cache=True)
-def _fill(filled: Float32, days: Float64, missing: npt.NDArray[np.intp], max_gap: float) -> None:
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill(filled: Float32, days: Float64, missing: Index, max_gap: float) -> None:
     """Put the missing values of one series on the line between their valid neighbours."""
     k = 0
     while k < missing.size:
-        first = last = missing[k]
-        while k + 1 < missing.size and missing[k + 1] == last + 1:
+        first = last = np.intp(missing[k])
+        while k + 1 < missing.size and np.intp(missing[k + 1]) == last + 1:
             k += 1
-            last = missing[k]
+            last += 1
         k += 1
         before, after = first - 1, last + 1
         if before < 0 or after >= filled.size or days[after] - days[before] > max_gap:
