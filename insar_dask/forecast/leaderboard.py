@@ -117,10 +117,13 @@ def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:
             "L3 itself is resampled by its provider: a 6-day value takes the nearest acquisition of each track, which "
             "may lie after it, so that leads of 6 to 12 days have partly been seen by the product itself"
         )
+    if days := int(attrs.get("sees_future", 0)):
+        seen = "the whole series" if days < 0 else f"{days} days ahead"
+        notes.append(f"the cube's own values have seen {seen}: these scores LEAK on top of their protocol")
     first = plan.protocols[0]
-    points, origins = int(total["points"][0]), len(plan.test)
+    targets = int(total[f"{first}.targets"].sum())
     for method in methods_of(plan, first):
-        lost = int(total[f"{first}.{method}.lost"][0])
-        if lost:
-            notes.append(f"{method} has no forecast in {lost} of {points * origins} cases (point and origin)")
+        scored = int(total[f"{first}.{method}.leads"][:, 0].sum())
+        if scored < targets:
+            notes.append(f"{method} could not forecast {targets - scored} of {targets} observations: not in its scores")
     return notes

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import check_series, describe
+from insar_dask.cube import CubeError, check_series, describe
+from insar_dask.forecast.audit import audit_fit, audit_schedule
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
 from insar_dask.forecast.leaderboard import make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
@@ -56,12 +57,16 @@ def fit_partial(block: xr.Dataset, plan: Plan) -> State:
     ------
     CubeError
         When the honest protocol is asked of a cube that has seen the future.
+    LeakageError
+        When anything learned changes with values dated on its cut-off or later.
     """
     values = block_values(block, plan)
     out: State = {}
     for protocol in plan.protocols:
         windows = windows_of(values, plan, protocol)
         for stage, origin in _cutoffs(plan, protocol):
+            if protocol == "honest":
+                audit_fit(values, plan, origin)
             context = windows.context(origin)
             out[f"{protocol}.{stage}.rmse"] = log_histogram(harmonic_fit(context)[1].rmse)
             for method in methods_of(plan, protocol):
@@ -72,6 +77,7 @@ def fit_partial(block: xr.Dataset, plan: Plan) -> State:
 
 def fit(partials: Sequence[Arrays], plan: Plan) -> State:
     """Merge the partials of all blocks, in their order, into the fitted state: small arrays by name."""
+    audit_schedule(plan)
     state: State = {}
     for protocol in plan.protocols:
         windows = windows_of(np.empty((0, len(plan.days)), np.float32), plan, protocol)
@@ -126,7 +132,14 @@ def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:
     xr.Dataset
         Forecast cube ``(origin, point, lead)`` with ``displacement``, ``lower``, ``upper`` [mm]; a point that cannot be
         forecast is NaN.
+
+    Raises
+    ------
+    CubeError
+        When only the leaking protocol was evaluated: it knows nothing of what lies after a record.
     """
+    if "honest" not in plan.protocols:
+        raise CubeError("a forecast beyond the record needs the honest protocol: add it to the plan's protocols")
     method = str(state["ranking"][0])
     context = windows_of(block_values(block, plan), plan, "honest").context(plan.future)
     mean, scale = forecast_with_scale(load(method, f"honest.future.{method}.", state), context)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
 from insar_dask.resample import regular_dates
 
-__all__ = ["Origin", "Plan", "plan"]
+__all__ = ["Origin", "Plan", "grid_start", "plan"]
 
 Days = npt.NDArray[np.int64]
 
@@ -172,7 +172,7 @@ def plan(
         level=level,
         stride=stride,
         train_start=max(context, round(YEARS_BEFORE_TRAINING * DAYS_PER_YEAR / step)),
-        starts=(_start(days[real], step, split),),
+        starts=(grid_start(days[real], step, split),),
         validation=(),
         test=(),
         future=Origin(0, 0),
@@ -202,7 +202,7 @@ def _usual_step(days: Days) -> int:
     return int(np.median(np.diff(recent if len(recent) > 2 else days)))
 
 
-def _start(days: Days, step: int, before: int) -> int:
+def grid_start(days: Days, step: int, before: int) -> int:
     """First day of the grid whose phase meets most acquisitions in the two years before day ``before``."""
     history = days[days < before].astype("datetime64[D]")
     return int(regular_dates(history, f"{step}D")[0].astype("datetime64[D]").astype(np.int64))
@@ -246,7 +246,7 @@ def _with_test(draft: Plan, test_fraction: float) -> Plan:
 
 def _append_origin(draft: Plan, day: int) -> Plan:
     """Add the test origin at or next after ``day`` on the grid that the history before ``day`` prefers."""
-    start = _start(draft.real_days, draft.every, day)
+    start = grid_start(draft.real_days, draft.every, day)
     starts = draft.starts if start in draft.starts else (*draft.starts, start)
     step = -(-(day - start) // draft.every)
     return replace(draft, starts=starts, test=(*draft.test, Origin(starts.index(start), step)))
@@ -255,6 +255,6 @@ def _append_origin(draft: Plan, day: int) -> Plan:
 def _with_future(draft: Plan) -> Plan:
     """Origin of the forecast proper: the first date of the grid after the last date of the record."""
     end = draft.days[-1] + 1
-    start = _start(draft.real_days, draft.every, end)
+    start = grid_start(draft.real_days, draft.every, end)
     starts = draft.starts if start in draft.starts else (*draft.starts, start)
     return replace(draft, starts=starts, future=Origin(starts.index(start), -(-(end - start) // draft.every)))

@@ -11,6 +11,7 @@ import xarray as xr
 from insar_kernels.counting import N_GROUPS, Tally, tally
 
 from insar_dask.cube import CubeError, sees_future
+from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
@@ -78,6 +79,8 @@ def count_errors(
     groups = _groups(block)
     totals: dict[str, npt.NDArray[Any]] = {}
     for protocol in plan.protocols:
+        if protocol == "honest":
+            leakage_audit(values, plan, state, stage, origins)
         models = {m: load(m, f"{protocol}.{stage}.{m}.", state) for m in methods_of(plan, protocol)}
         for chunk in _chunks(len(values)):
             windows = windows_of(values[chunk], plan, protocol)
@@ -108,14 +111,13 @@ def _count_chunk(
 ) -> None:
     for at, origin in enumerate(origins):
         context, targets = windows.context(origin), windows.targets(origin)
+        _add_one(totals, f"{prefix}targets", np.isfinite(targets).sum(axis=0))
         for method, model in models.items():
             mean, scale = forecast_with_scale(model, context)
             counts = tally(mean - targets, scale, *kinds, N_CLASSES, len(STRATA))
             groups = np.zeros((len(origins), N_GROUPS, 2))
             groups[at] = counts.groups
             _add(totals, f"{prefix}{method}.", counts._replace(groups=groups))
-            lost = np.isnan(mean).all(axis=1).sum()
-            _add_one(totals, f"{prefix}{method}.lost", np.array([lost]))
 
 
 def _add(totals: dict[str, npt.NDArray[Any]], prefix: str, counts: Tally) -> None:
