@@ -191,7 +191,8 @@ def _table(
 ) -> PointTable:
     from pyproj import CRS
 
-    columns, lines = rows.columns(), rows.lines()
+    columns = rows.columns()
+    lines = columns.pop("file_line")
     twice, first = repeated(columns["point_id"])
     rows.rejected += [
         (int(lines[again]), f"column pid: {columns['point_id'][again].decode()!r} is also in line {lines[once]}")

@@ -67,9 +67,10 @@ class Reading:
             rows = RowStore(parser.numbers, header.dates.size, np.float32 if wide else np.int16)
             read = len(reader.header)
             for part, used in self._parsed(reader, parser):
-                rows.append(part)
                 read += used
-                self._check(rows, rows.n_rows * max(stream.size / read, 1.0))
+                n_expected = (rows.n_rows + part.n_rows) * max(stream.size / read, 1.0)
+                rows.append(part, n_expected)
+                self._check(rows, n_expected)
         if rows.n_rows == 0:
             raise CubeError(f"{self.path.name} has a header and no row: download it again")
         return header, rows

@@ -1,4 +1,7 @@
-"""Rows of a file as they come, band after band, in memory that grows without a second copy of the values."""
+"""Rows of a file as they come, band after band, in memory reserved once: nothing is joined or copied at the end.
+
+Reserved memory is not used memory: pages that no row reaches are never touched.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from insar_dask.readers.csv_rows import Rows
 
 __all__ = ["RowStore"]
 
-EXACT = frozenset(("easting", "northing", "longitude", "latitude"))
+EXACT = frozenset(("easting", "northing", "longitude", "latitude", "cluster_label"))
 """Columns kept as float64; float32 moves a point by half a metre."""
 
-WHOLE = frozenset(("mp_type", "cluster_label", "line", "pixel"))
-"""Columns that count or label: int32 where none is missing."""
+WHOLE = ("mp_type", "cluster_label", "line", "pixel")
+"""Columns that count or label: int32 where all are whole."""
+
+SPARE = 1.05  # more rows than the first band foretells
 
 
 class RowStore:
@@ -32,39 +37,64 @@ class RowStore:
     """
 
     def __init__(self, names: list[str], n_dates: int, dtype: npt.DTypeLike) -> None:
-        self.values: npt.NDArray[Any] = np.empty((0, n_dates), dtype)
+        self.n_kept = self.n_rows = self.n_careful = 0
         self.rejected: list[tuple[int, str]] = []
         self.reach: tuple[float, ...] = (np.inf, np.inf, -np.inf, -np.inf)
-        self.n_rows = self.n_careful = 0
-        self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in names}
-        self._point_ids: list[npt.NDArray[np.bytes_]] = []
-        self._lines: list[npt.NDArray[np.int64]] = []
+        self._names = names
+        self._values: npt.NDArray[Any] = np.empty((0, n_dates), dtype)
+        self._points: npt.NDArray[Any] = np.empty(0, _record(names, 1))
 
-    def append(self, rows: Rows) -> None:
-        """Add the rows of the next band."""
-        n = len(self.values)
-        # in place: the allocator moves pages instead of copying them, so the values never exist twice
-        self.values.resize((n + len(rows.values), self.values.shape[1]), refcheck=False)
-        self.values[n:] = rows.values
-        for k, (name, parts) in enumerate(self._parts.items()):
-            parts.append(rows.numbers[:, k].astype(np.float64 if name in EXACT | WHOLE else np.float32))
-        self._point_ids.append(rows.point_ids)
-        self._lines.append(rows.lines)
-        self.rejected += rows.rejected
+    def append(self, rows: Rows, n_expected: float) -> None:
+        """Add the rows of the next band of a file that has about ``n_expected`` in all."""
+        start, stop = self.n_kept, self.n_kept + len(rows.values)
+        self._reserve(stop, int(n_expected * SPARE), rows.point_ids.dtype.itemsize)
+        self._values[start:stop] = rows.values
+        points = self._points[start:stop]
+        points["point_id"], points["file_line"] = rows.point_ids, rows.lines
+        for k, name in enumerate(self._names):
+            points[name] = rows.numbers[:, k]
+        self.n_kept = stop
         self.n_rows += rows.n_rows
         self.n_careful += rows.n_careful
+        self.rejected += rows.rejected
         low, high = np.minimum(self.reach, rows.reach)[:2], np.maximum(self.reach, rows.reach)[2:]
         self.reach = (*map(float, low), *map(float, high))
 
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """Values of the rows, (rows, time)."""
+        return self._values[: self.n_kept]
+
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """The columns, (rows,) each; hands them over, so call it once."""
-        columns: dict[str, npt.NDArray[Any]] = {"point_id": np.concatenate(self._point_ids)}
-        for name in list(self._parts):
-            column = np.concatenate(self._parts.pop(name))
-            whole = name in WHOLE and bool((column == np.trunc(column)).all()) and bool((np.abs(column) < 2**31).all())
-            columns[name] = column.astype(np.int32) if whole else column
+        """The other columns by name, (rows,) each; ``file_line`` is the line each row came from."""
+        points = self._points[: self.n_kept]
+        columns = {str(name): points[name] for name in points.dtype.names or ()}
+        for name in WHOLE:
+            if name in columns and (np.trunc(columns[name]) == columns[name]).all() and _fits_int32(columns[name]):
+                columns[name] = columns[name].astype(np.int32)
         return columns
 
-    def lines(self) -> npt.NDArray[np.int64]:
-        """Line of the file of each row."""
-        return np.concatenate(self._lines)
+    def _reserve(self, needed: int, expected: int, id_bytes: int) -> None:
+        if id_bytes > self._points.dtype["point_id"].itemsize:
+            self._points = self._points.astype(_record(self._names, id_bytes))
+        if needed > len(self._values):
+            capacity = max(needed, expected)
+            self._values = _grown(self._values, capacity, self.n_kept)
+            self._points = _grown(self._points, capacity, self.n_kept)
+
+
+def _record(names: list[str], id_bytes: int) -> np.dtype[Any]:
+    """One point: wide fields first, so that every field is aligned."""
+    exact = [(name, "f8") for name in names if name in EXACT]
+    others = [(name, "f4") for name in names if name not in EXACT]
+    return np.dtype([*exact, *others, ("file_line", "i4"), ("point_id", f"S{id_bytes}")], align=True)
+
+
+def _grown(rows: npt.NDArray[Any], capacity: int, used: int) -> npt.NDArray[Any]:
+    grown = np.empty((capacity, *rows.shape[1:]), rows.dtype)
+    grown[:used] = rows[:used]
+    return grown
+
+
+def _fits_int32(column: npt.NDArray[Any]) -> bool:
+    return bool((np.abs(column) < 2**31).all())
