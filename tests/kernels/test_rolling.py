@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from insar_kernels import rolling
+from insar_kernels.history import least_squares
+from insar_kernels.rolling import rolling_residuals
+
+from tests.kernels.test_history import design, series
+
+
+def expected(values, columns, steps, before, after):
+    windows = []
+    for step in steps:
+        fit = least_squares(values[:, :step], columns[:step])
+        around = slice(step - before, step + after)
+        windows.append(np.nan_to_num(values[:, around] - fit @ columns[around].T))
+    return np.stack(windows, axis=1)
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.05, 0.6])
+def test_each_window_is_that_of_a_fit_on_the_dates_before_it(gaps):
+    values, columns, steps = series(gaps=gaps), design(90), [40, 43, 60, 84]
+    found = rolling_residuals(values, columns, steps, 24, 6)
+    np.testing.assert_allclose(found, expected(values, columns, steps, 24, 6), atol=1e-4)
+
+
+def test_a_window_knows_nothing_of_later_dates():
+    values, columns = series(gaps=0.1), design(90)
+    changed = values.copy()
+    changed[:, 66:] = 1e4
+    ours = rolling_residuals(values, columns, [40, 60], 24, 6)
+    np.testing.assert_array_equal(ours, rolling_residuals(changed, columns, [40, 60], 24, 6))
+
+
+def test_a_point_without_a_fit_teaches_nothing():
+    values = np.full((2, 90), np.nan, np.float32)
+    values[1, 50:] = 7.0  # none before the first origin
+    windows = rolling_residuals(values, design(90), [40, 80], 24, 6)
+    assert (windows[0] == 0).all() and (windows[1, 0] == 0).all()
+
+
+def test_no_origin_gives_no_window():
+    assert rolling_residuals(series(3), design(90), [], 24, 6).shape == (3, 0, 30)
+
+
+@pytest.mark.parametrize("gaps", [0.0, 0.4])
+def test_whole_array_body_agrees_with_the_loop(gaps):
+    values, columns = series(gaps=gaps), design(90)
+    values[0] = np.nan
+    steps = np.array([40, 55, 84])
+    twin = rolling._on_array(np, values, np.linalg.qr(columns)[0], steps, 24, 6)
+    np.testing.assert_allclose(twin, rolling_residuals(values, columns, steps, 24, 6), atol=1e-8)
