@@ -96,7 +96,7 @@ def _grid(products: xr.Dataset, resolution: float | None) -> Grid:
 
 
 def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     if "crs" not in products.variables or not products["crs"].attrs.get("crs_wkt"):
         raise CubeError("the products have no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
@@ -108,7 +108,7 @@ def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
         "dtype": "float32",
         "nodata": NODATA,
         "crs": products["crs"].attrs["crs_wkt"],
-        "transform": from_origin(grid.west, grid.north, grid.cell, grid.cell),
+        "transform": Affine(grid.cell, 0.0, grid.west, 0.0, -grid.cell, grid.north),
         "tiled": True,
         "compress": "DEFLATE",
         "BIGTIFF": "IF_SAFER",

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from insar_dask.cube import CubeError, years_since
+from insar_dask.cube import CubeError, sees_future, years_since
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
 __all__ = ["COMPONENT_NAMES", "fitted_curve", "headline", "parameters", "plot_point", "point_number"]
@@ -64,21 +64,21 @@ def plot_point(
     number = point_number(cube, point)
     series = cube["displacement"].isel(point=number).compute()
     times, values = series["time"].values, series.values.astype(np.float64)
-    line = None if smooth is None else smooth["displacement"].isel(point=number).compute()
+    line = None
+    if smooth is not None:
+        line = smooth["displacement"].isel(point=number).compute().assign_attrs(sees_future=sees_future(smooth))
     figure = new_figure(*size)
     panels = [figure.add_subplot()] if forecast is None else list(figure.subplots(1, 2, width_ratios=(1.75, 1)))
-    for axes in panels:
-        _draw_series(axes, times, values, line)
+    last = None if forecast is None else forecast.isel(point=number, origin=-1).compute()
+    for axes, since in zip(panels, (None, None if last is None else _zoom_start(last)), strict=False):
+        _draw_series(axes, times, values, line, since)
+        if last is not None:
+            _draw_forecast(axes, last, float(last.attrs.get("level", 0.9)))
         tidy(axes, 8)
-    if forecast is not None:
-        last = forecast.isel(point=number, origin=-1).compute()
-        for axes in panels:
-            _draw_forecast(axes, last, float(forecast.attrs.get("level", 0.9)))
-        _zoom(panels[1], last)
-    panels[0].set_ylabel("displacement [mm]", fontsize=8)
-    panels[0].margins(x=0.015)
-    for axes in panels:
+        axes.margins(x=0.02)
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
         _date_labels(axes)
+    panels[0].set_ylabel("displacement [mm]", fontsize=8)
     words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=8, color=PALETTE["ink"]))
     _legend(figure, panels[0])
     return figure
@@ -117,18 +117,28 @@ def _design(at: Dates, times: Dates) -> Float64:
     return np.column_stack([np.ones_like(u), u, u**2, u**3, np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)])
 
 
-def _draw_series(axes: Axes, times: Dates, values: Float64, smooth: xr.DataArray | None) -> None:
-    axes.plot(times, values, "o", color=PALETTE["data"], markersize=2.4, markeredgewidth=0, label="observed")
+def _draw_series(
+    axes: Axes, times: Dates, values: Float64, smooth: xr.DataArray | None, since: np.datetime64 | None = None
+) -> None:
+    """Everything from ``since`` on; the fit is that of the whole series."""
+    start = times[0] if since is None else max(times[0], since)
+    shown = times >= start
+    axes.plot(
+        times[shown], values[shown], "o", color=PALETTE["data"], markersize=2.4, markeredgewidth=0, label="observed"
+    )
     if smooth is not None:
-        name = "smoothed" + {0: "", -1: " (sees the whole series)"}.get(
-            seen := int(smooth.attrs.get("sees_future", 0)), f" (sees {seen} days ahead)"
-        )
-        axes.plot(smooth["time"].values, smooth.values, color=PALETTE["past"], linewidth=0.9, label=name)
+        line = smooth.sel(time=slice(start, None))
+        axes.plot(line["time"].values, line.values, color=PALETTE["past"], linewidth=0.9, label=_smooth_name(smooth))
     good = times[np.isfinite(values)]
     if good.size > 1:
-        dense = np.arange(good[0], good[-1], np.timedelta64(6, "D"))
+        dense = np.arange(max(good[0], start), good[-1], np.timedelta64(6, "D"))
         curve = fitted_curve(times, values, dense)
         axes.plot(dense, curve, color=PALETTE["fit"], linewidth=1.4, label="cubic + yearly fit")
+
+
+def _smooth_name(smooth: xr.DataArray) -> str:
+    days = int(smooth.attrs.get("sees_future", 0))
+    return "smoothed" + {0: "", -1: " (sees the whole series)"}.get(days, f" (sees {days} days ahead)")
 
 
 def _draw_forecast(axes: Axes, last: xr.Dataset, level: float) -> None:
@@ -142,19 +152,9 @@ def _draw_forecast(axes: Axes, last: xr.Dataset, level: float) -> None:
     axes.axvline(_origin(last), color=PALETTE["muted"], linewidth=0.7, linestyle=(0, (2, 2)))
 
 
-def _zoom(axes: Axes, last: xr.Dataset) -> None:
-    """Eighteen months before the origin to a little after the last lead, the ordinate fitted to what is in sight."""
-    start, end = _origin(last) - np.timedelta64(548, "D"), last["time"].values[-1] + np.timedelta64(12, "D")
-    seen = [np.asarray(last[name].values, dtype=float) for name in ("displacement", "lower", "upper") if name in last]
-    for line in axes.get_lines():
-        x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-        if x.dtype.kind == "M":
-            seen.append(y[(x >= start) & (x <= end)].astype(float))
-    values = np.concatenate(seen)
-    low, high = np.nanmin(values), np.nanmax(values)
-    pad = 0.06 * (high - low) or 1.0
-    axes.set(xlim=(start, end), ylim=(low - pad, high + pad))
-    axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=6))  # type: ignore[no-untyped-call]
+def _zoom_start(last: xr.Dataset) -> np.datetime64:
+    """Eighteen months before the origin: one whole year and what led to it."""
+    return np.datetime64(_origin(last) - np.timedelta64(548, "D"))
 
 
 def _date_labels(axes: Axes) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from html import escape
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 __all__ = ["PALETTE", "new_figure", "png_bytes", "svg_text", "tidy", "words"]
 
@@ -57,12 +59,11 @@ def tidy(axes: Axes, size: float = 8.5) -> None:
         label.set_fontsize(size)
 
 
-def png_bytes(figure: Figure, dpi: int = 180) -> bytes:
+def png_bytes(figure: Figure, dpi: int = 160) -> bytes:
     """PNG of a figure on light paper."""
+    _freeze_layout(figure)
     buffer = io.BytesIO()
-    figure.savefig(
-        buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.15, metadata={"Software": "insar_dask"}
-    )
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": "insar_dask"})
     return buffer.getvalue()
 
 
@@ -72,32 +73,45 @@ def svg_text(figure: Figure, name: str, alt: str) -> str:
     Parameters
     ----------
     figure : Figure
+        Its layout is frozen here: what was marked by ``words`` is left out and cropped away.
     name : str
         Prefix of the ids, unique on the page.
     alt : str
         One sentence that says what the figure shows.
     """
-    _leave_out_words(figure)
+    _freeze_layout(figure)
+    box = _leave_out_words(figure)
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue().decode()
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", facecolor="none", bbox_inches=box, metadata=metadata)
+    return _themed(buffer.getvalue().decode(), name, alt)
+
+
+def _freeze_layout(figure: Figure) -> None:
+    """Lay out once: with its engine a figure is drawn twice by each savefig, five times in all where three do."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
+
+
+def _leave_out_words(figure: Figure) -> Bbox:
+    """Hide what the page says itself; return what remains, in inches."""
+    width, height = figure.get_size_inches()
+    low, high = 0.0, float(height)
+    for artist in figure.findobj(lambda artist: artist.get_gid() == WORDS):
+        box = artist.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+        low, high = (max(low, box.y1), high) if box.y1 < height / 2 else (low, min(high, box.y0))
+        artist.set_visible(False)
+    return Bbox.from_extents(0.0, low, width, high)
+
+
+def _themed(text: str, name: str, alt: str) -> str:
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     for colour, value in PALETTE.items():
         text = text.replace(value, f"var(--{colour})")
-    label = alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
-
-
-def _leave_out_words(figure: Figure) -> None:
-    """Hide what the page says itself, and take its height off the figure so that the rest keeps its size."""
-    height = 0.0
-    for artist in figure.findobj(lambda artist: artist.get_gid() == WORDS and artist.get_visible()):
-        height += artist.get_window_extent().height / figure.dpi
-        artist.set_visible(False)
-    figure.set_figheight(figure.get_figheight() - height)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)

@@ -102,6 +102,7 @@ def timings_table(timings: Sequence[Mapping[str, Any]]) -> str:
             str(timing.get("stage", "")),
             [_number(seconds), bar, _whole(timing.get("points_per_second")), _whole(timing.get("megabytes"))],
         ))  # fmt: skip
+    rows.append(("total", [_number(total), "", "", ""]))
     return _table("Seconds by stage", ["seconds", "share", "points/s", "MB"], rows)
 
 

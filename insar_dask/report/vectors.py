@@ -31,11 +31,12 @@ def write_csv(cube: xr.Dataset, path: str | Path, *, layout: str = "wide", comme
         Point cube: everything, ``select``'s result, or one point (``cube.isel(point=[7])``).
     path : str or Path
     layout : {"wide", "long"}
-        ``wide``: a row a point, its coordinates, then a column ``YYYYMMDD`` a date [mm], as EGMS itself.
+        ``wide``: a row a point, its coordinates, then a column ``DYYYYMMDD`` a date [mm], as in EGMS shapefiles;
+        names that are bare numbers would keep GDAL from seeing a header.
         ``long``: a row a point and date with ``displacement_mm``; dates without a value are left out.
     comments : bool
-        Begin with ``#`` lines that state units, CRS, component and reference; other columns carry their unit in their
-        name either way.
+        Begin with ``#`` lines that state units, CRS, component and reference. GDAL and QGIS know no comments: for them
+        leave the lines out; other columns carry their unit in their name either way.
 
     Returns
     -------
@@ -94,7 +95,7 @@ def _named(name: str, data: xr.Dataset) -> str:
 
 
 def _wide(block: xr.Dataset) -> pd.DataFrame:
-    dates = pd.DatetimeIndex(block["time"].values).strftime("%Y%m%d")
+    dates = pd.DatetimeIndex(block["time"].values).strftime("D%Y%m%d")
     series = pd.DataFrame(block["displacement"].values, columns=dates)
     return pd.concat([_point_table(block), series], axis=1)
 

@@ -1,0 +1,161 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from insar_dask.report import write_index, write_report
+from tests.report.scenes import make_cube, make_forecast, make_products, make_scores
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+INGEST = {"n_points": 105, "n_rejected": 3, "source": "a<b>.zip", "sha256": "00ff"}
+TIMINGS = [{"stage": "ingest", "seconds": 1.5, "points_per_second": 70, "megabytes": 9}]
+
+
+def report(folder: Path, cube, **changes):
+    arguments = {
+        "raw": cube,
+        "products": make_products(cube),
+        "regular": cube.assign(observed=("time", np.ones(cube.sizes["time"], bool))),
+        "smooth": cube.assign_attrs(sees_future=60),
+        "forecast": make_forecast(cube),
+        "scores": make_scores(),
+        "ingest": {**INGEST, "rejected": folder / "rejected.csv"},
+        "timings": TIMINGS,
+        "config_text": "[a]\nb = '<c>'\n",
+        "title": "Test & site",
+    }
+    return write_report(folder, **{**arguments, **changes})
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory) -> Path:
+    """One report for all that only look at it."""
+    x, y = np.meshgrid(4_500_050.0 + 100 * np.arange(12), 1_700_050.0 + 100 * np.arange(9))
+    return report(tmp_path_factory.mktemp("report"), make_cube(x.ravel(), y.ravel()))
+
+
+def test_the_page_needs_nothing_from_elsewhere(page_file):
+    html = page_file.read_text(encoding="utf-8")
+    assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//", html)
+    assert "<script" not in html
+    assert "default-src 'none'" in html
+
+
+def test_figures_are_also_png_files(page_file):
+    names = {path.stem for path in (page_file.parent / "figures").glob("*.png")}
+    assert {"velocity", "seasonality", "acceleration", "rmse", "leads", "velocity-histogram"} <= names
+    assert {f"point-{number}" for number in range(1, 9)} <= names
+
+
+def test_ids_are_unique(page_file):
+    ids = re.findall(r"\bid=[\"']?([^\s\"'>]+)", page_file.read_text(encoding="utf-8"))
+    assert len(ids) == len(set(ids))
+
+
+def test_rejections_provenance_default_and_reason_are_told(page_file):
+    html = page_file.read_text(encoding="utf-8")
+    for text in (
+        "<b>3</b> of 108 rows (2.78%)",
+        "href='rejected.csv'",
+        "00ff",
+        "a&lt;b&gt;.zip",
+        "Test &amp; site",
+        "lowest RMSE in the validation &lt;by far&gt;",
+        "LEAKS: leaking sentence.",
+        "b = &#x27;&lt;c&gt;&#x27;",
+    ):
+        assert text in html
+
+
+def test_a_run_without_forecast_or_scores_is_reported(regular_cube, tmp_path):
+    html = report(tmp_path, regular_cube, forecast=None, scores=None, smooth=None, regular=None, timings=[]).read_text()
+    assert "Forecast scores" not in html
+    assert html.count("<figure ") == 16
+
+
+def test_writing_again_replaces_the_page_and_leaves_no_draft(regular_cube, tmp_path):
+    less = {"forecast": None, "scores": None, "smooth": None}
+    (tmp_path / "index.html").write_text("First")
+    report(tmp_path, regular_cube, title="Second", **less)
+    assert "Second" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_index_leads_to_each_product(tmp_path):
+    entries = [
+        {"title": "A", "path": tmp_path / "a" / "index.html", "points": 12},
+        {"title": "B", "path": tmp_path / "b" / "index.html"},
+    ]
+    html = write_index(tmp_path, entries).read_text(encoding="utf-8")
+    assert "href='a/index.html'" in html
+    assert "href='b/index.html'" in html
+
+
+def test_importing_the_report_loads_nothing_heavy():
+    heavy = "{'torch', 'sklearn', 'matplotlib', 'rasterio', 'pyarrow'}"
+    code = f"import sys, insar_dask.report; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+def test_the_page_works_in_a_browser_without_a_network(browser, page_file, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(page_file.as_uri())
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert page.locator("figure > svg[role=img][aria-label]").count() == 17
+    assert page.locator("table").count() == 6
+    assert page.locator("table caption").count() == 6
+    assert page.locator("section > h2").all_inner_texts() == [
+        "Maps",
+        "Distributions",
+        "Points",
+        "Forecast scores",
+        "Data",
+        "Run",
+    ]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_text_stands_out_from_the_paper_in_light_and_dark(browser, page_file):
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(page_file.as_uri())
+        names = ["--ink", "--muted", "--leak", "--paper"]
+        colour = page.evaluate(
+            "names => names.map(n => getComputedStyle(document.documentElement).getPropertyValue(n).trim())", names
+        )
+        *words, paper = [luminance(value) for value in colour]
+        for word in words:
+            light, dark = max(word, paper), min(word, paper)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
+        page.close()
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    channels = np.array([int(colour[start : start + 2], 16) for start in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

@@ -1,0 +1,94 @@
+import sys
+
+import numpy as np
+import pytest
+
+from insar_dask.cube import CubeError
+from insar_dask.report import write_geotiff
+from tests.report.scenes import make_cube, make_products
+
+rasterio = pytest.importorskip("rasterio", reason="needs insar-dask[geo]")
+
+
+def test_a_regular_product_keeps_its_own_cells_and_corners(regular_cube, tmp_path):
+    products = make_products(regular_cube)
+    with rasterio.open(write_geotiff(products, tmp_path / "p.tif")) as raster:
+        assert raster.crs.to_epsg() == 3035
+        assert raster.nodata == -9999
+        np.testing.assert_allclose(raster.bounds, (4_500_000, 1_700_000, 4_501_200, 1_700_900), atol=1e-6)
+        places = list(zip(products["easting"].values, products["northing"].values, strict=True))
+        sampled = np.array(list(raster.sample(places)))
+        band = raster.descriptions.index("velocity")
+    velocity = np.where(np.isfinite(products["velocity"]), products["velocity"], -9999)
+    np.testing.assert_array_equal(sampled[:, band], velocity)
+    np.testing.assert_array_equal(sampled[:, -1], 1)
+
+
+def test_cells_without_points_are_nodata_and_counted_zero(regular_cube, tmp_path):
+    with rasterio.open(write_geotiff(make_products(regular_cube), tmp_path / "p.tif")) as raster:
+        values = next(raster.sample([(4_500_550.0, 1_700_050.0)]))
+    assert values[-1] == 0
+    assert (values[:-1] == -9999).all()
+
+
+@pytest.mark.parametrize("epsg", [3035, 32633, 25832])
+@pytest.mark.parametrize("resolution", [None, 50.0, 250.0])
+def test_scattered_points_become_means_on_round_edges(tmp_path, epsg, resolution):
+    rng = np.random.default_rng(3)
+    products = make_products(make_cube(rng.uniform(4e5, 4.02e5, 500), rng.uniform(5e6, 5.001e6, 500), epsg=epsg))
+    cell = resolution or 100.0
+    with rasterio.open(write_geotiff(products, tmp_path / "p.tif", resolution=resolution)) as raster:
+        assert raster.crs.to_epsg() == epsg
+        assert raster.res == (cell, cell)
+        np.testing.assert_allclose(np.mod(raster.bounds, cell), 0, atol=1e-6)
+        count = raster.read(raster.count)
+        rmse = raster.read(raster.descriptions.index("rmse") + 1)
+        row = ((raster.bounds.top - products["northing"].values) // cell).astype(int)
+        column = ((products["easting"].values - raster.bounds.left) // cell).astype(int)
+    assert count.sum() == 500
+    here = (row == row[0]) & (column == column[0])
+    assert rmse[row[0], column[0]] == pytest.approx(np.nanmean(products["rmse"].values[here]), rel=1e-6)
+
+
+def test_bands_carry_names_and_units(regular_cube, tmp_path):
+    with rasterio.open(write_geotiff(make_products(regular_cube), tmp_path / "p.tif")) as raster:
+        assert raster.descriptions[0] == "velocity"
+        assert raster.descriptions[-1] == "count"
+        assert raster.units[0] == "mm yr-1"
+
+
+def test_the_file_is_cloud_optimised(tmp_path):
+    x, y = np.meshgrid(4e6 + 100 * np.arange(1100.0), 2e6 + 100 * np.arange(600.0))
+    products = make_products(make_cube(x.ravel(), y.ravel(), n_times=1))
+    path = write_geotiff(products, tmp_path / "p.tif", variables=["velocity"])
+    with rasterio.open(path) as raster:
+        assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert raster.block_shapes[0] == (512, 512)
+        assert raster.overviews(1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.tif"]
+
+
+def test_what_cannot_be_a_band_is_named(regular_cube, tmp_path):
+    with pytest.raises(CubeError, match="speed"):
+        write_geotiff(make_products(regular_cube), tmp_path / "p.tif", variables=["speed"])
+    with pytest.raises(CubeError, match="no CRS"):
+        write_geotiff(make_products(regular_cube).drop_vars("crs"), tmp_path / "p.tif")
+    with pytest.raises(CubeError, match="no points"):
+        write_geotiff(make_products(regular_cube).isel(point=slice(0)), tmp_path / "p.tif")
+
+
+def test_missing_rasterio_names_the_extra(regular_cube, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    with pytest.raises(ImportError, match=r"insar-dask\[geo\]"):
+        write_geotiff(make_products(regular_cube), tmp_path / "p.tif")
+
+
+def test_pyogrio_and_rasterio_agree_on_where_the_points_are(scattered_cube, tmp_path):
+    pyogrio = pytest.importorskip("pyogrio")
+    from insar_dask.report import write_csv
+
+    path = write_csv(scattered_cube, tmp_path / "points.csv", comments=False)
+    frame = pyogrio.read_dataframe(path, X_POSSIBLE_NAMES="easting_m", Y_POSSIBLE_NAMES="northing_m")
+    with rasterio.open(write_geotiff(make_products(scattered_cube), tmp_path / "p.tif")) as raster:
+        counts = [sample[-1] for sample in raster.sample(zip(frame.geometry.x, frame.geometry.y, strict=True))]
+    assert min(counts) >= 1

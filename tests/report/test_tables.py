@@ -1,0 +1,70 @@
+import re
+
+import numpy as np
+
+from insar_dask.report import tables
+from insar_dask.report.leads import plot_leads
+from tests.report.scenes import make_scores
+
+
+def plain(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_the_summary_has_every_method_and_names_what_leaks():
+    html = tables.summary_table(make_scores())
+    for word in ("persistence", "harmonic", "gaussian default", "LEAKS: RMSE as published", "3.25", "90.0%"):
+        assert word in plain(html)
+
+
+def test_without_a_leaking_protocol_nothing_is_named_leaking():
+    scores = make_scores()
+    scores["tables"].pop("as_published")
+    assert "LEAKS" not in tables.summary_table(scores)
+
+
+def test_leads_are_given_in_steps_and_days_and_the_best_is_marked():
+    html = tables.leads_table(make_scores(), "honest")
+    assert "1 12 d" in plain(html)
+    assert html.count("class='best'") == 6
+
+
+def test_the_leaking_table_says_so_in_its_caption():
+    assert "<caption>LEAKS:" in tables.leads_table(make_scores(), "as_published")
+
+
+def test_coverage_beyond_five_points_is_marked():
+    html = tables.coverage_table(make_scores(), "gaussian")
+    assert html.count("<em") == 6
+    assert tables.coverage_table(make_scores(), "nobody") == ""
+
+
+def test_text_from_outside_is_escaped():
+    assert "<script>" not in tables.facts({"a<script>": "<script>alert(1)</script>"})
+    assert "<b>" not in tables.timings_table([{"stage": "<b>x", "seconds": 1.0}])
+
+
+def test_missing_numbers_are_dots():
+    scores = make_scores()
+    scores["tables"]["honest"]["harmonic"] = {"rmse": [None, float("nan"), 1, 2, 3, 4], "rmse_all": None}
+    assert "·" in tables.summary_table(scores)
+    assert "·" in tables.leads_table(scores, "honest")
+
+
+def test_timings_add_up():
+    html = tables.timings_table(
+        [{"stage": "a", "seconds": 1.0, "points_per_second": 1e6, "megabytes": 3}, {"stage": "b", "seconds": 3.0}]
+    )
+    assert "4.00" in html
+    assert "1,000,000" in html
+
+
+def test_names_beside_the_lines_never_overlap():
+    scores = make_scores()
+    for method in scores["methods"]:
+        scores["tables"]["honest"][method]["rmse"] = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5]
+    axes = plot_leads(scores).axes[0]
+    low, high = axes.get_ylim()
+    heights = sorted(text.get_position()[1] for text in axes.texts)
+    assert len(heights) == 3
+    assert np.diff(heights).min() > 0.05 * (high - low)
