@@ -80,9 +80,9 @@ class Ground:
     def coefficients(self, ids: Int64, easting: Float64, northing: Float64) -> tuple[Float64, npt.NDArray[np.int8]]:
         """Coefficients of `signal_basis`, (N, 5), and the regime of each point, (N,)."""
         kind = self.kind
-        scatter = gaussians(self.seed, SCATTER_STREAM, ids, 4).astype(np.float64)
+        scatter = gaussians(self.seed, kind.streams + SCATTER_STREAM, ids, 4).astype(np.float64)
         velocity = kind.velocity + kind.scatter * (0.6 * self._regional(easting, northing) + scatter[:, 0])
-        acceleration = 0.5 * scatter[:, 1]
+        acceleration = 1.1 * kind.scatter * scatter[:, 1]
         season = kind.season * np.exp(0.6 * scatter[:, 2])
         step, belongs = np.zeros(ids.size), np.full(ids.size, BELONGS)
         regime = np.zeros(ids.size, np.int8)

@@ -73,6 +73,11 @@ class Kind:
         """Whether points are cells of 100 m (Level 3) rather than radar targets."""
         return self.product == "L3"
 
+    @property
+    def streams(self) -> int:
+        """First of the random streams of this component: the up and east of a place have noise of their own."""
+        return 100 * ("los", "up", "east").index(self.component)
+
 
 L2B = Kind(
     component="los",
@@ -83,12 +88,12 @@ L2B = Kind(
     centre=(4_410_000.0, 2_360_000.0),
     n_points=20_000,
     n_dates=210,
-    sigma=(0.9, 1.4, 2.4, 3.3, 4.0, 4.55, 5.0),
-    lag1=0.36,
-    memory=0.62,
-    kurtosis=2.6,
-    cell_sizes=(30.0, 150.0),
-    cell_shares=(0.28, 0.05),
+    sigma=(0.95, 1.5, 2.6, 3.6, 4.3, 4.75, 5.0),
+    lag1=0.39,
+    memory=0.71,
+    kurtosis=3.3,
+    cell_sizes=(30.0, 200.0),
+    cell_shares=(0.32, 0.05),
     velocity=-1.6,
     scatter=0.6,
     season=0.9,
@@ -101,10 +106,10 @@ L3_UP = replace(
     file_name="EGMS_L3_E44N23_100km_U_2020_2024_1",
     centre=(4_450_000.0, 2_350_000.0),
     n_dates=304,
-    sigma=(0.4, 0.7, 1.1, 1.6, 2.2, 3.1, 4.6),
-    lag1=0.66,
-    memory=0.64,
-    kurtosis=1.0,
+    sigma=(0.4, 0.75, 1.17, 1.69, 2.3, 3.2, 4.6),
+    lag1=0.675,
+    memory=0.67,
+    kurtosis=1.2,
     cell_sizes=(300.0, 1000.0),
     cell_shares=(0.12, 0.02),
     scatter=0.5,
@@ -114,7 +119,7 @@ L3_EAST = replace(
     L3_UP,
     component="east",
     file_name="EGMS_L3_E44N23_100km_E_2020_2024_1",
-    sigma=(0.5, 0.9, 1.4, 2.0, 2.8, 4.0, 5.5),
+    sigma=(0.5, 0.97, 1.46, 2.1, 2.9, 4.1, 5.5),
     velocity=-0.8,
     season=0.6,
 )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from insar_kernels.harmonic import MIN_DATES
 from insar_kernels.noise import gaussians
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, describe, years_since
@@ -23,6 +24,9 @@ Columns = dict[str, npt.NDArray[Any]]
 
 WAVELENGTH = 55.466
 """Sentinel-1, C band [mm]."""
+
+LEFT_BY_FIT = 0.95
+"""Share of the noise that the fit behind EGMS's rmse leaves: six terms take more of correlated noise than of white."""
 
 LARGEST_CHUNK = 16_384
 HEIGHT_STREAM, COHERENCE_STREAM = 23, 24
@@ -77,7 +81,7 @@ def scene(
     >>> cube.sizes["time"], cube["true_regime"].attrs["flag_meanings"]
     (304, 'stable bowl seasonal accelerating coseismic slump')
     """
-    what, n_points, n_dates = _checked(kind, n_points, n_dates, missing, order)
+    what, n_points, n_dates = _checked(kind, n_points, n_dates, missing, noise, seed, order)
     times = acquisition_dates(what, n_dates, seed)
     targets = place_targets(what, n_points, seed, order)
     ground = Ground.around(what, seed, scene_side(what, n_points), float(years_since(times)[-1]))
@@ -96,18 +100,22 @@ def scene(
     )  # fmt: skip
 
 
-def _checked(kind: str, n_points: int | None, n_dates: int | None, missing: float, order: str) -> tuple[Kind, int, int]:
+def _checked(
+    kind: str, n_points: int | None, n_dates: int | None, missing: float, noise: float, seed: int, order: str
+) -> tuple[Kind, int, int]:
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}, wanted one of {sorted(KINDS)}")
     what = KINDS[kind]
     n_points = what.n_points if n_points is None else n_points
     n_dates = what.n_dates if n_dates is None else n_dates
-    if n_points < 1 or n_dates < 2:
-        raise ValueError(f"wanted at least 1 point and 2 dates, got n_points={n_points}, n_dates={n_dates}")
+    if n_points < 1 or n_dates < MIN_DATES:
+        raise ValueError(f"wanted at least 1 point and {MIN_DATES} dates, got n_points={n_points}, n_dates={n_dates}")
     if what.gridded and n_points > MAX_TILE:
         raise ValueError(f"a Level 3 tile has at most {MAX_TILE:,} cells, got n_points={n_points:,}")
     if not 0 <= missing < 1:
         raise ValueError(f"missing is a share in [0, 1), got {missing}")
+    if noise < 0 or seed < 0:
+        raise ValueError(f"noise and seed cannot be negative, got noise={noise}, seed={seed}")
     if order not in ("hilbert", "file"):
         raise ValueError(f"order is {order!r}, wanted 'hilbert' or 'file'")
     return what, n_points, n_dates
@@ -189,12 +197,12 @@ def _quality(drawing: Drawing, ids: npt.NDArray[np.int64]) -> tuple[npt.NDArray[
     """Coherence and amplitude dispersion of points whose noise has this spread.
 
     Phase noise of s radians leaves a coherence of exp(-s^2 / 2) (Ferretti et al. 2001, doi:10.1109/36.898661); real
-    bursts scatter by 0.04 about that.
+    bursts scatter by 0.04 about that of their rmse.
     """
-    sigma = drawing.sigma(ids)
+    rmse = LEFT_BY_FIT * drawing.sigma(ids)
     scatter = gaussians(drawing.seed, COHERENCE_STREAM, ids, 2)
-    coherence = np.exp(-0.5 * (4 * np.pi / WAVELENGTH * sigma) ** 2) + 0.03 * scatter[:, 0]
-    dispersion = 0.26 + 0.062 * sigma + 0.055 * scatter[:, 1]
+    coherence = np.exp(-0.5 * (4 * np.pi / WAVELENGTH * rmse) ** 2) + 0.025 * scatter[:, 0]
+    dispersion = 0.26 + 0.062 * rmse + 0.05 * scatter[:, 1]
     return np.clip(coherence, 0.31, 1.0), np.clip(dispersion, 0.05, 0.9)
 
 
