@@ -176,7 +176,7 @@ class RowParser:
         if len(cells) != len(names):
             raise BadRowError(f"{len(cells)} columns, wanted {len(names)}")
         label = cells[self._header.columns["point_id"]].strip()
-        if not label or not label.isascii():
+        if not label or not (label.isascii() and label.isprintable()):
             raise BadRowError(f"column pid: {label!r} is no identifier")
         places = [self._header.columns[name] for name in self.numbers]
         numbers = [_careful_number(cells[place], names[place]) for place in places]

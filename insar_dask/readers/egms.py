@@ -222,7 +222,7 @@ def _table(
 
 def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:
     west, south, east, north = rows.reach
-    if not west <= east:
+    if len(rows.rejected) == rows.n_rows:
         return f"{path.name}: all {rows.n_rows} rows were rejected"
     asked = " and ".join(
         ["in the area"] * (selection.area is not None)

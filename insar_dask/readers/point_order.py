@@ -42,7 +42,7 @@ def repeated(point_id: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.int64], n
 def _suspects(point_id: npt.NDArray[np.bytes_]) -> npt.NDArray[np.int64]:
     """Rows whose identifier shares its hash with another's: nearly none, so that only these are compared as text."""
     width = -(-max(point_id.dtype.itemsize, 1) // 8) * 8
-    words = point_id.astype(f"S{width}").view(np.uint64).reshape(point_id.size, -1)
+    words = point_id.astype(f"S{width}").view(np.uint64).reshape(point_id.size, width // 8)
     key = np.zeros(point_id.size, np.uint64)
     for word in words.T:
         key = (key ^ word) * MIX

@@ -36,7 +36,7 @@ PLAIN, ODD, WIDE = 0, 1, 2
 SKIP, LABEL = -1, -2
 """Kinds of a column that is no number: ignored; the text that names the row."""
 
-COMMA, NEWLINE, RETURN, SPACE, QUOTE = 44, 10, 13, 32, 34
+COMMA, NEWLINE, RETURN, SPACE, QUOTE, DELETE = 44, 10, 13, 32, 34, 127
 PLUS, MINUS, POINT, ZERO, NINE = 43, 45, 46, 48, 57
 MOST_DIGITS = 15  # a float64 holds any integer of 15 digits, so mantissa / 10^decimals is rounded once, as float() does
 BLOCK = 64  # bytes looked at together for a line break
@@ -152,7 +152,7 @@ def _number(text: Bytes, place: int, end: int) -> tuple[float, int, bool]:
 
 @njit(nogil=True, cache=True)
 def _label(text: Bytes, place: int, end: int) -> tuple[int, int, int, bool]:
-    """First byte of a text cell, its length, the end of the cell, whether it is plain (quotes around it may be)."""
+    """First byte of a text cell, its length, the end of the cell, whether it is plain ASCII (quotes around it may be)."""
     start = place
     while place < end and text[place] != COMMA:
         place += 1
@@ -165,7 +165,7 @@ def _label(text: Bytes, place: int, end: int) -> tuple[int, int, int, bool]:
         start, stop = start + 1, stop - 1
     plain = stop > start
     for k in range(start, stop):
-        plain &= text[k] != QUOTE
+        plain &= (SPACE <= text[k] < DELETE) & (text[k] != QUOTE)
     return start, stop - start, place, plain
 
 
