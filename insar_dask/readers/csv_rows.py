@@ -17,8 +17,9 @@ from insar_kernels import decimals
 
 from insar_dask.readers.csv_bands import Band
 from insar_dask.readers.egms_names import EgmsHeader
+from insar_dask.tenths import NODATA, NotTenthsError
 
-__all__ = ["NotTenthsError", "RowParser", "Rows", "Selector"]
+__all__ = ["RowParser", "Rows", "Selector"]
 
 Floats = npt.NDArray[np.float64]
 Selector = Callable[[Mapping[str, Floats]], npt.NDArray[np.bool_]]
@@ -30,10 +31,6 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 EMPTY = frozenset(("", "nan", "na", "null"))
 WHOLE_LAST_CELL = re.compile(rb"""(?:^|,)[ "]*[+-]?\d*\.\d+[ "]*\Z""")
-
-
-class NotTenthsError(Exception):
-    """A value does not fit into int16 tenths of a millimetre; the message says where."""
 
 
 class BadRowError(ValueError):
@@ -146,12 +143,12 @@ class RowParser:
         exact = np.array(cells)
         missing = np.isnan(exact)
         tenths = np.rint(np.where(missing, 0.0, exact) * 10)
-        bad = ~missing & ((tenths / 10 != exact) | (np.abs(tenths) >= -decimals.MISSING))
+        bad = ~missing & ((tenths / 10 != exact) | (np.abs(tenths) >= -NODATA))
         if bad.any():
             cell = int(np.argmax(bad))
             name = self._header.names[self._n_leading + cell]
             raise NotTenthsError(f"line {line}, column {name}: {cells[cell]} is no multiple of 0.1 mm within +-3276.7")
-        return np.where(missing, decimals.MISSING, tenths).astype(np.int16)
+        return np.where(missing, NODATA, tenths).astype(np.int16)
 
     def _read_with_care(self, band: Band, starts: npt.NDArray[np.int64], line: int, marks: _Marks) -> None:
         """What the kernels do not read: quotes, exponents, words for a missing value; or the reason against the row."""

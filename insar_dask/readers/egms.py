@@ -22,14 +22,14 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import open_area
 from insar_dask.readers.csv_bands import BandReader
-from insar_dask.readers.csv_rows import NotTenthsError
 from insar_dask.readers.csv_source import MAX_RATIO, file_sha256, open_csv
 from insar_dask.readers.egms_attributes import describe_product
 from insar_dask.readers.egms_names import EgmsHeader, EgmsName, parse_header, parse_name, product_of
 from insar_dask.readers.egms_rows import Reading, Selection
 from insar_dask.readers.point_order import hilbert_order, repeated
-from insar_dask.readers.point_table import FILL, PointTable
+from insar_dask.readers.point_table import PointTable
 from insar_dask.readers.row_store import RowStore
+from insar_dask.tenths import PACKING, NotTenthsError
 
 __all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table"]
 
@@ -214,7 +214,7 @@ def _table(
         "n_read_with_care": rows.n_careful,
     }
     lossless = rows.values.dtype == np.int16
-    encoding = {"dtype": "int16", "scale_factor": 0.1, "_FillValue": FILL} if lossless else {"dtype": "float32"}
+    encoding = {"dtype": "int16", **PACKING} if lossless else {"dtype": "float32"}
     return PointTable(
         rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
     )

@@ -14,11 +14,9 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, describe
+from insar_dask.tenths import decode_tenths
 
-__all__ = ["FILL", "PointTable"]
-
-FILL = -32768
-"""The int16 that stands for a missing value."""
+__all__ = ["PointTable"]
 
 POINTS_PER_CHUNK = 65_536
 
@@ -30,7 +28,7 @@ class PointTable:
     Parameters
     ----------
     values : ndarray, (rows, time), int16 or float32
-        Displacement in file order: tenths of a millimetre with ``FILL`` for missing, or millimetres with NaN.
+        Displacement in file order: tenths of a millimetre with ``NODATA`` for missing, or millimetres with NaN.
     order : ndarray of int64, (point,)
         Row of each point, in Hilbert order. Rows that no point refers to were rejected or not asked for.
     columns : dict of ndarray, (rows,)
@@ -67,7 +65,8 @@ class PointTable:
 
     def displacement(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Displacement of points ``start:stop`` in mm, (point, time), NaN where missing."""
-        return decode(self.stored(start, stop))
+        values = self.stored(start, stop)
+        return decode_tenths(values) if values.dtype == np.int16 else values
 
     def coordinates(self, start: int, stop: int) -> dict[str, npt.NDArray[Any]]:
         """Columns of points ``start:stop``, each (point,); ``point_id`` as text."""
@@ -117,13 +116,3 @@ class PointTable:
         )
         cube["displacement"].encoding = dict(self.encoding)
         return cube
-
-
-def decode(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Millimetres of stored values: ``float32(k) / 10`` of int16 tenths, so that reader and store agree bitwise."""
-    if values.dtype == np.float32:
-        return values
-    decoded = values.astype(np.float32)
-    decoded /= np.float32(10)
-    decoded[values == FILL] = np.nan
-    return decoded

@@ -152,7 +152,7 @@ def _number(text: Bytes, place: int, end: int) -> tuple[float, int, bool]:
 
 @njit(nogil=True, cache=True)
 def _label(text: Bytes, place: int, end: int) -> tuple[int, int, int, bool]:
-    """First byte of a text cell, its length, the end of the cell, whether it is plain ASCII (quotes around it may be)."""
+    """First byte of a text cell, its length, the end of the cell, whether it is plain ASCII (or quoted)."""
     start = place
     while place < end and text[place] != COMMA:
         place += 1
