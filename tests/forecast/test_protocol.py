@@ -1,0 +1,221 @@
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from insar_dask.cube import CubeError
+from insar_dask.forecast import protocol
+from insar_dask.forecast.naive import Persistence
+from insar_dask.forecast.windows import HonestWindows
+from insar_dask.synthetic import scene
+
+NAIVE = ("persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge")
+
+
+def run(cube, cuts=(), **settings_):
+    """All passes over a cube cut into blocks at ``cuts``."""
+    plan = protocol.plan(cube["time"].values, **settings_)
+    edges = [0, *cuts, cube.sizes["point"]]
+    blocks = [cube.isel(point=slice(*pair)) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    state = protocol.fit([protocol.fit_partial(block, plan) for block in blocks], plan)
+    validation = [protocol.calibrate_partial(block, plan, state) for block in blocks]
+    test = [protocol.score_partial(block, plan, state) for block in blocks]
+    state = protocol.calibrate(validation, plan, state)
+    forecast = xr.concat(
+        [protocol.forecast_block(block, plan, state) for block in blocks], "point", data_vars="minimal"
+    )
+    return plan, state, protocol.score(test, plan, state, cube.attrs), forecast
+
+
+@pytest.fixture(scope="module")
+def outcome(burst):
+    return run(burst, methods=NAIVE)
+
+
+def test_scores_agree_with_errors_computed_by_hand(burst, outcome):
+    plan, _, scores, _ = outcome
+    windows = HonestWindows(burst["displacement"].values, plan)
+    errors = np.stack([Persistence().predict(windows.context(o))[0] - windows.targets(o) for o in plan.test])
+    row = scores.tables["honest"]["persistence"]
+    np.testing.assert_allclose(row["rmse"], np.sqrt(np.nanmean(errors.astype(float) ** 2, axis=(0, 1))), rtol=1e-6)
+    np.testing.assert_allclose(row["mae"], np.nanmean(np.abs(errors.astype(float)), axis=(0, 1)), rtol=1e-6)
+    assert row["n"] == np.isfinite(errors).sum(axis=(0, 1)).tolist()
+    assert row["rmse_all"] == pytest.approx(np.sqrt(np.nanmean(errors.astype(float) ** 2)), rel=1e-6)
+    assert sum(stratum["n"] for stratum in row["strata"].values()) == np.isfinite(errors).sum()
+
+
+def test_coverage_agrees_with_intervals_drawn_by_hand(burst, outcome):
+    plan, state, scores, _ = outcome
+    windows = HonestWindows(burst["displacement"].values, plan)
+    held = []
+    for origin in plan.test:
+        context, targets = windows.context(origin), windows.targets(origin)
+        start = windows.context(plan.test[0])
+        kind = protocol.classify(protocol.harmonic_fit(start)[1].rmse, state["honest.test.edges"])
+        half = state["honest.persistence.quantiles"][kind] * protocol.harmonic_fit(context)[1].rmse[:, None]
+        mean, _ = Persistence().predict(context)
+        inside = np.where(np.isfinite(mean - targets), np.abs(mean - targets) <= half, np.nan)
+        held.append(inside)
+    expected = np.nanmean(np.stack(held), axis=(0, 1))
+    np.testing.assert_allclose(scores.tables["honest"]["persistence"]["coverage"], expected, atol=4e-3)
+
+
+@given(st.lists(st.integers(1, 599), max_size=4, unique=True).map(sorted))
+@settings(max_examples=6, deadline=None)
+def test_scores_and_forecasts_do_not_depend_on_the_cut_into_blocks(burst, outcome, cuts):
+    _, state, scores, forecast = outcome
+    _, state_cut, scores_cut, forecast_cut = run(burst, cuts, methods=NAIVE)
+    assert state_cut.keys() == state.keys()
+    for method in NAIVE:
+        ours, other = (s.tables["honest"][method] for s in (scores, scores_cut))
+        assert ours["n"] == other["n"] and ours["strata"].keys() == other["strata"].keys()
+        for name in ("rmse", "coverage", "interval_width", "rmse_ci"):
+            np.testing.assert_allclose(ours[name], other[name], rtol=1e-6)
+    for name in ("displacement", "lower", "upper"):
+        np.testing.assert_allclose(forecast_cut[name], forecast[name], rtol=1e-5, atol=1e-4)
+
+
+def test_the_same_blocks_give_the_same_bits(burst, outcome):
+    _, state, scores, forecast = outcome
+    _, again, scores_again, forecast_again = run(burst, methods=NAIVE)
+    assert scores.to_json() == scores_again.to_json()
+    for name, array in state.items():
+        np.testing.assert_array_equal(array, again[name])
+    xr.testing.assert_identical(forecast, forecast_again)
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=6, deadline=None)
+def test_changing_the_future_changes_no_bit_of_fits_and_forecasts(burst, seed):
+    rng = np.random.default_rng(seed)
+    plan = protocol.plan(burst["time"].values, methods=NAIVE)
+    values = burst["displacement"].values.copy()
+    for stage, origin in (("validation", plan.validation[0]), ("test", plan.test[0])):
+        future = np.asarray(plan.days) >= plan.date(origin)
+        values[:, future] = rng.choice([np.nan, -1e4, 1e4], (600, future.sum()))
+        changed = burst.assign(displacement=burst["displacement"].copy(data=values))
+        ours, other = (protocol.fit([protocol.fit_partial(c, plan)], plan) for c in (burst, changed))
+        for name in ours:
+            if f".{stage}." in name:
+                np.testing.assert_array_equal(ours[name], other[name])
+        values = burst["displacement"].values.copy()
+
+
+def test_points_without_values_stay_in_their_rows_and_are_counted(burst, outcome):
+    _, _, scores, forecast = outcome
+    assert forecast.sizes == {"origin": 1, "point": 600, "lead": 6}
+    for name in ("displacement", "lower", "upper"):
+        empty = np.isnan(forecast[name].values[0]).all(axis=1)
+        assert np.flatnonzero(empty).tolist() == [13, 400]
+    np.testing.assert_array_equal(forecast["point_id"], burst["point_id"])
+    assert not scores.notes[1:]  # a target needs a value, and who has one has a forecast
+
+
+def test_a_point_that_starts_late_is_reported_as_not_forecast(burst):
+    values = burst["displacement"].values.copy()
+    values[5, :-25] = np.nan
+    cube = burst.assign(displacement=burst["displacement"].copy(data=values))
+    _, _, scores, _ = run(cube, methods=("persistence", "harmonic"))
+    assert any(note.startswith("harmonic could not forecast") for note in scores.notes)
+
+
+def test_the_forecast_cube_continues_the_record(burst, outcome):
+    plan, state, _, forecast = outcome
+    times = forecast["time"].values
+    assert times.shape == (1, 6)
+    assert times[0, 0] > burst["time"].values[-1]
+    assert (np.diff(times[0]) == np.timedelta64(12, "D")).all()
+    assert forecast.attrs["level"] == 0.9 and forecast.attrs["method"] == str(state["ranking"][0])
+    assert forecast["displacement"].attrs["units"] == "mm" and forecast["displacement"].dtype == np.float32
+    full = forecast.isel(point=[i for i in range(600) if i not in (13, 400)])
+    assert (full["lower"] < full["displacement"]).all() and (full["displacement"] < full["upper"]).all()
+    assert "crs" in forecast and forecast["easting"].dtype == np.float64
+
+
+def test_partials_and_state_are_small_and_travel(burst, outcome):
+    plan, state, _, _ = outcome
+    for part in (protocol.fit_partial(burst, plan), protocol.score_partial(burst, plan, state)):
+        assert sum(array.nbytes for array in part.values()) < 1e6
+        assert all(isinstance(array, np.ndarray) and array.dtype.kind in "fiuU" for array in part.values())
+    assert len(pickle.dumps(plan)) < 1e4
+    assert sum(array.nbytes for array in state.values()) < 1e5
+
+
+@pytest.mark.parametrize(("kind", "horizon"), [("l2b", 6), ("l3u", 10)])
+def test_intervals_hold_their_share_in_every_quintile_and_lead(kind, horizon):
+    cube = scene(kind, n_points=3000, seed=2).compute()
+    scores = protocol.evaluate(cube, methods=NAIVE)
+    assert scores.horizon == horizon
+    for method in NAIVE:
+        coverage = np.array(scores.coverage_by_quintile[method])
+        assert 0.85 <= coverage.min() and coverage.max() <= 0.95, (method, coverage.round(3))
+
+
+def test_the_default_is_what_validation_prefers(outcome):
+    _, state, scores, _ = outcome
+    assert scores.default == state["ranking"][0]
+    assert (np.diff(state["validation_rmse"]) >= 0).all()
+    assert f"{state['validation_rmse'][0]:.2f} mm" in scores.reason
+
+
+def test_evaluate_takes_a_lazy_cube_block_by_block(burst, outcome):
+    scores = protocol.evaluate(burst.chunk(point=100), block=250, methods=NAIVE)
+    assert scores.tables["honest"]["harmonic"]["rmse_all"] == pytest.approx(
+        outcome[2].tables["honest"]["harmonic"]["rmse_all"], rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("days", [-1, 60])
+def test_a_cube_that_has_seen_the_future_is_refused_by_the_honest_protocol(burst, days):
+    with pytest.raises(CubeError, match="takes the raw cube"):
+        protocol.evaluate(burst.assign_attrs(sees_future=days), methods=("persistence",))
+
+
+def test_the_published_protocol_takes_it_and_says_so(burst):
+    cube = burst.assign_attrs(sees_future=-1)
+    scores = protocol.evaluate(cube, methods=("persistence",), protocols=("as_published",))
+    assert any("have seen the whole series" in note and "LEAK" in note for note in scores.notes)
+    assert "honest" not in scores.tables
+
+
+def test_the_published_protocol_cannot_forecast(burst):
+    plan = protocol.plan(burst["time"].values, methods=("persistence",), protocols=("as_published",))
+    with pytest.raises(CubeError, match="needs the honest protocol"):
+        protocol.forecast_block(burst, plan, {})
+
+
+def test_a_plan_for_other_dates_is_refused(burst):
+    plan = protocol.plan(burst["time"].values)
+    with pytest.raises(CubeError, match="209 dates, the plan 210"):
+        protocol.fit_partial(burst.isel(time=slice(209)), plan)
+
+
+def test_an_unknown_method_or_protocol_is_named(burst):
+    with pytest.raises(ValueError, match="no forecaster is called 'arima'; there are persistence"):
+        protocol.evaluate(burst, methods=("arima",))
+    with pytest.raises(ValueError, match="no protocol is called 'lucky'"):
+        protocol.evaluate(burst, methods=("persistence",), protocols=("lucky",))
+
+
+def test_a_cube_of_empty_series_scores_nothing_and_says_so(burst):
+    cube = burst.assign(displacement=burst["displacement"].copy(data=np.full((600, 210), np.nan, np.float32)))
+    scores = protocol.evaluate(cube, methods=NAIVE)
+    assert np.isnan(scores.tables["honest"]["harmonic"]["rmse_all"])
+    assert "null" in scores.to_json()
+
+
+def test_the_gaussian_process_is_evaluated_beside_the_others(burst):
+    scores = protocol.evaluate(burst, methods=("persistence", "gaussian_process"), protocols=("honest", "as_published"))
+    assert scores.tables["honest"]["gaussian_process"]["skill"] > 0.05
+    assert list(scores.tables["as_published"]) == ["persistence"]  # on a smoothed grid it would be something else
+
+
+def test_evaluation_imports_no_torch():
+    code = "import sys, insar_dask.forecast.protocol; from insar_dask.forecast import evaluate; print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"

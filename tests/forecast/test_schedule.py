@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from insar_dask.cube import CubeError
+from insar_dask.forecast.schedule import Plan, plan
+
+
+def dates(days):
+    return np.datetime64("2018-01-01") + np.asarray(days).astype("timedelta64[D]")
+
+
+def six_then_twelve(shift=6):
+    """6-day dates for 700 days, then 12-day ones whose phase is ``shift`` days after that of the first date."""
+    return np.concatenate([np.arange(0, 700, 6), np.arange(708 + shift, 1826, 12)])
+
+
+def test_the_usual_spacing_horizon_and_context_follow_from_the_dates():
+    every_six = plan(dates(np.arange(0, 1826, 6)))
+    assert (every_six.every, every_six.horizon, every_six.context) == (6, 10, 30)
+    every_twelve = plan(dates(np.arange(0, 1826, 12)))
+    assert (every_twelve.every, every_twelve.horizon, every_twelve.context) == (12, 6, 24)
+
+
+@pytest.mark.parametrize("shift", [0, 6])
+def test_the_grid_meets_the_acquisitions_of_the_test_period(shift):
+    schedule = plan(dates(six_then_twelve(shift)))
+    days = schedule.grid_days(0)
+    late = days[days > schedule.days[0] + 720]
+    assert np.isin(late, schedule.real_days).all()
+
+
+def test_origins_are_every_third_of_the_last_fifth():
+    schedule = plan(dates(np.arange(0, 304 * 6, 6)))
+    assert [origin.step for origin in schedule.test] == list(range(243, 294, 3))
+    assert all(schedule.target_days(origin)[-1] <= schedule.days[-1] for origin in schedule.test)
+
+
+def test_validation_asks_for_nothing_that_the_test_forecasts():
+    schedule = plan(dates(six_then_twelve()))
+    last = max(schedule.target_days(origin)[-1] for origin in schedule.validation)
+    assert last < schedule.date(schedule.test[0])
+    assert len(schedule.validation) >= 3
+
+
+def test_the_first_trainable_origin_leaves_targets_before_the_first_validation_origin():
+    schedule = plan(dates(six_then_twelve()))
+    assert schedule.train_start + schedule.horizon <= schedule.validation[0].step
+
+
+def test_the_forecast_starts_after_the_last_date_on_the_grid_of_the_latest_acquisitions():
+    schedule = plan(dates(six_then_twelve()))
+    first = schedule.target_days(schedule.future)[0]
+    assert first == schedule.days[-1] + 12
+
+
+def test_a_phase_that_changes_during_the_test_changes_the_grid():
+    days = np.concatenate([np.arange(0, 1500, 12), np.arange(1506, 3000, 12)])
+    schedule = plan(dates(days), test_fraction=0.4)
+    assert len(schedule.starts) == 2
+    assert schedule.test[0].grid == 0 and schedule.test[-1].grid == 1
+    for origin in schedule.test:
+        assert schedule.date(origin) >= schedule.date(schedule.test[0])
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_origins_and_their_grids_depend_on_earlier_dates_alone(seed):
+    rng = np.random.default_rng(seed)
+    days = six_then_twelve()
+    schedule = plan(dates(days), every="12D")
+    origin = schedule.test[len(schedule.test) // 2]
+    known = days[days + schedule.days[0] < schedule.date(origin)]
+    later = days[len(known) : -1]
+    changed = np.concatenate([known, later[rng.random(len(later)) < 0.7], days[-1:]])  # other dates, the same end
+    assert origin in plan(dates(changed), every="12D").test
+
+
+def test_a_plan_survives_json():
+    schedule = plan(dates(six_then_twelve()), methods=("persistence",), protocols=("honest", "as_published"))
+    assert Plan.from_dict(json.loads(json.dumps(schedule.to_dict()))) == schedule
+
+
+def test_a_short_record_says_how_many_dates_it_needs():
+    with pytest.raises(CubeError, match=r"has 80 dates of 12 days, (\d+) are needed") as caught:
+        plan(dates(np.arange(0, 960, 12)))
+    needed = int(str(caught.value).split(" days, ")[1].split()[0])
+    assert plan(dates(np.arange(needed) * 12)).validation
+    with pytest.raises(CubeError):
+        plan(dates(np.arange(needed - 4) * 12))
+
+
+def test_a_short_test_period_is_refused():
+    with pytest.raises(CubeError, match="no test origin has all 6 leads"):
+        plan(dates(np.arange(0, 1826, 12)), test_fraction=0.03)
+
+
+def test_a_handful_of_dates_is_refused():
+    with pytest.raises(CubeError, match="too few"):
+        plan(dates([0, 12]))
+
+
+@pytest.mark.parametrize("days", [[0, 12, 12, 24], [0, 24, 12, 36]])
+def test_repeated_or_unsorted_dates_are_refused_with_the_cure(days):
+    with pytest.raises(CubeError, match=r"sortby\('time'\)\.drop_duplicates"):
+        plan(dates(days))
+
+
+def test_dates_that_were_made_up_are_neither_context_nor_target():
+    days = np.arange(0, 1826, 6)
+    observed = np.arange(len(days)) % 2 == 0
+    schedule = plan(dates(days), observed=observed)
+    assert schedule.every == 12
+    assert len(schedule.real_days) == observed.sum()
