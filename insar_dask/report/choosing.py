@@ -13,6 +13,7 @@ from insar_dask.cube import CubeError
 __all__ = ["Chosen", "representative_points"]
 
 Float64 = npt.NDArray[np.float64]
+PARAMETERS = ("velocity", "seasonality", "acceleration", "rmse")
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ def representative_points(products: xr.Dataset) -> list[Chosen]:
     Raises
     ------
     CubeError
-        If no point has all four.
+        If one of the four is missing, or no point has them all.
     """
-    velocity, season, acceleration, rmse = (
-        np.asarray(products[name].values, dtype=np.float64)
-        for name in ("velocity", "seasonality", "acceleration", "rmse")
-    )
+    missing = [name for name in PARAMETERS if name not in products]
+    if missing:
+        raise CubeError(f"the products lack {missing}: take those that insar_dask.motion returns")
+    velocity, season, acceleration, rmse = (np.asarray(products[name].values, dtype=np.float64) for name in PARAMETERS)
     usable = np.isfinite(velocity) & np.isfinite(season) & np.isfinite(acceleration) & np.isfinite(rmse)
     if not usable.any():
         raise CubeError("no point has velocity, seasonality, acceleration and rmse: nothing to show")

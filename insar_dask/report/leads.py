@@ -25,7 +25,7 @@ def plot_leads(scores: Mapping[str, Any]) -> Figure:
     """
     days = [float(lead["days"]) for lead in scores["leads"]]
     table = scores["tables"]["honest"]
-    figure = new_figure(7.6, 3.1)
+    figure = new_figure(7.6, 2.9)
     axes = figure.add_subplot()
     ends = []
     for method in (name for name in scores["methods"] if name in table):

@@ -60,13 +60,13 @@ def plot_map(
     axes = figure.add_subplot()
     _draw(axes, grid.mean(values), grid, quantity, colour_limits(values, signed=quantity.signed), view)
     _furniture(axes, view)
-    for number, (label, point) in enumerate((marks or {}).items()):
-        side = (8 if number % 2 else -8, 8 if number // 2 % 2 else -8)
-        _mark(axes, label, (float(easting[point]), float(northing[point])), side)
+    if marks:
+        points = list(marks.values())
+        _mark(axes, list(marks), np.column_stack([easting[points], northing[points]]), 280 / (view[1] - view[0]))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlim(*view[:2], auto=True)  # the panel fills its place: limits may widen, the aspect may not
     axes.set_ylim(*view[2:], auto=True)
-    text = f"{legend_line(products, name)}\n{source_line(products, grid)}"
+    text = "\n".join([*legend_line(products, name).split("; "), source_line(products, grid)])
     words(axes.set_title(quantity.title, loc="left", fontsize=10, color=PALETTE["ink"], fontweight="bold"))
     words(axes.annotate(text, (0, 0), (0, -6), xycoords="axes fraction", textcoords="offset points", va="top",
                         fontsize=6.5, linespacing=1.5, color=PALETTE["muted"]))  # fmt: skip
@@ -145,15 +145,27 @@ def _furniture(axes: Axes, view: tuple[float, float, float, float]) -> None:
     axes.annotate("▲\nN", (0.965, low), (0, 2), xycoords="axes fraction", ha="center", linespacing=0.9, **inside)
 
 
-def _mark(axes: Axes, label: str, place: tuple[float, float], side: tuple[int, int]) -> None:
-    axes.plot(
-        *place, "o", markersize=4, markerfacecolor=PALETTE["ink"], markeredgecolor=PALETTE["paper"], markeredgewidth=0.8
-    )
-    axes.annotate(
-        label, place, side, textcoords="offset points", fontsize=7.5, fontweight="bold", color=PALETTE["ink"],
-        ha="center", va="center",
-        bbox={"boxstyle": "circle,pad=0.18", "fc": PALETTE["paper"], "ec": PALETTE["ink"], "lw": 0.6},
-    )  # fmt: skip
+def _mark(axes: Axes, labels: list[str], places: npt.NDArray[np.float64], scale: float) -> None:
+    """Dots with numbered badges, each on the side that is farthest from the other dots and badges.
+
+    ``scale`` is in points of type per metre; it need only be about right.
+    """
+    turns = np.arange(8) * np.pi / 4 + np.pi / 4
+    offsets = 11 * np.column_stack([np.cos(turns), np.sin(turns)])
+    taken = list(places * scale)
+    for number, (label, place) in enumerate(zip(labels, places, strict=True)):
+        others = np.array(taken[:number] + taken[number + 1 :] or [[np.inf, np.inf]])
+        room = [np.linalg.norm(others - (place * scale + offset), axis=1).min() for offset in offsets]
+        offset = offsets[int(np.argmax(np.minimum(room, 25)))]
+        taken.append(place * scale + offset)
+        axes.plot(
+            *place, "o", markersize=4, color=PALETTE["ink"], markeredgecolor=PALETTE["paper"], markeredgewidth=0.8
+        )
+        axes.annotate(
+            label, place, offset, textcoords="offset points", fontsize=7.5, fontweight="bold", color=PALETTE["ink"],
+            ha="center", va="center",
+            bbox={"boxstyle": "circle,pad=0.18", "fc": PALETTE["paper"], "ec": PALETTE["ink"], "lw": 0.6},
+        )  # fmt: skip
 
 
 def scale_bar_length(width: float) -> float:

@@ -58,7 +58,7 @@ def lede(raw: xr.Dataset, products: xr.Dataset) -> str:
     if attrs.get("track") is not None:
         parts.append(f"track {attrs['track']} {attrs.get('pass', '')}")
     parts += [f"{str(times[0])[:10]} to {str(times[-1])[:10]}", crs_name(products), f"release {attrs.get('release')}"]
-    return " · ".join(f"<span class=whole>{escape(part)}</span>" for part in parts)
+    return _unbroken(" · ".join(parts))
 
 
 def key_numbers(raw: xr.Dataset, products: xr.Dataset, scores: Mapping[str, Any] | None) -> str:
@@ -89,8 +89,8 @@ def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen]) -
         )
         caption = f"<b>{quantity.title}</b><br>{escape(legend_line(products, name))}"
         figures.append(_figure(folder, figure, name, alt, caption))
-    note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the eight points below."
-    return f"<p class=note>{escape(note)}</p><div class=two>{''.join(figures)}</div>"
+    note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the points drawn below."
+    return f"<p class=note>{_sentence(note)}</p><div class=two>{''.join(figures)}</div>"
 
 
 def histograms_section(folder: Path, products: xr.Dataset) -> str:
@@ -118,12 +118,14 @@ def points_section(
         figure = plot_point(raw, choice.number, forecast, products, smooth=smooth)
         row = products.isel(point=choice.number)
         alt = f"Displacement through time of point {number}, {choice.reason}, with fit and forecast"
-        caption = f"<b>{number} · {choice.reason}</b> {escape(str(row['point_id'].values))}<br>{parameters(row)}"
+        caption = (
+            f"<b>{number} · {choice.reason}</b> {escape(str(row['point_id'].values))}<br>{_unbroken(parameters(row))}"
+        )
         figures.append(_figure(folder, figure, f"point-{number}", alt, caption))
     return (
-        "<p class=note>Eight points chosen by rule: the median one, the calmest, and those at the 0.5th or 99.5th "
-        "percentile of a motion parameter (rmse: 95th), so that no single outlier speaks for the scene. The fit uses "
-        "the whole record, the forecast what lies before the dashed line.</p>"
+        "<p class=note>Chosen by rule: the median point, the calmest, and those at the 0.5th or 99.5th percentile of a "
+        "motion parameter (rmse: 95th), so that no single outlier speaks for the scene. The fit uses the whole record, "
+        "the forecast what lies before the dashed line.</p>"
         f"<div class=two>{''.join(figures)}</div>"
     )
 
@@ -132,19 +134,21 @@ def scores_section(folder: Path, scores: Mapping[str, Any]) -> str:
     """How well each method forecasts: honest first, what leaks apart and named so."""
     protocol, published = scores.get("protocol", {}), scores["tables"].get("as_published")
     origins = scores.get("origins", [])
-    parts = [f"<p>{escape(protocol.get('honest', ''))}</p>"]
+    parts = [f"<p>{_sentence(protocol.get('honest', ''))}</p>"]
     if scores.get("default"):
-        parts.append(f"<p>Default method: <b>{escape(scores['default'])}</b>. {escape(scores.get('reason', ''))}</p>")
+        parts.append(
+            f"<p>Default method: <b>{escape(scores['default'])}</b>. {_sentence(scores.get('reason', ''))}</p>"
+        )
     caption = f"<b>RMSE by lead, honest</b> {len(origins)} origins"
     if origins:
         caption += f" from {origins[0][:10]} to {origins[-1][:10]}"
-    parts.append(_figure(folder, plot_leads(scores), "leads", "Lines: RMSE of every method by lead", caption))
+    parts.append(_figure(folder, plot_leads(scores), "leads", _leads_alt(scores), caption))
     parts += [tables.summary_table(scores), tables.leads_table(scores, "honest"), tables.strata_table(scores)]
     parts.append(tables.coverage_table(scores, scores.get("default", "")))
     if published:
-        parts.append(f"<p class=warning>{escape(protocol.get('as_published', ''))}</p>")
+        parts.append(f"<p class=warning>{_sentence(protocol.get('as_published', ''))}</p>")
         parts.append(tables.leads_table(scores, "as_published"))
-    parts += [f"<p class=note>{escape(note)}</p>" for note in scores.get("notes", [])]
+    parts += [f"<p class=note>{_sentence(note)}</p>" for note in scores.get("notes", [])]
     return "".join(parts)
 
 
@@ -166,7 +170,7 @@ def data_section(
     shown |= {key.replace("_", " "): raw.attrs[key] for key in ATTRIBUTES if key in raw.attrs} | {"CRS": crs_name(raw)}
     if regular is not None:
         shown["regular dates"] = _regular_dates(regular)
-    links = "".join(f"<dt>{escape(name)}</dt><dd>{link(str(path), path, folder)}</dd>" for name, path in files.items())
+    links = "".join(f"<dt>{escape(name)}</dt><dd>{link(None, path, folder)}</dd>" for name, path in files.items())
     return f"<p>{text}.</p>{tables.facts(shown)}" + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
 
 
@@ -183,16 +187,35 @@ def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:
     )
 
 
-def link(text: str, path: str | Path, folder: Path) -> str:
-    """Link to a file beside the page, relative so that the folder can be moved as a whole."""
+def link(text: str | None, path: str | Path, folder: Path) -> str:
+    """Link to a file, relative so that the folder can be moved as a whole; by default it reads as that path."""
     relative = Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
-    return f"<a href='{escape(relative)}'>{escape(text)}</a>"
+    return f"<a href='{escape(relative)}'>{escape(text or relative)}</a>"
 
 
 def _figure(folder: Path, figure: Figure, name: str, alt: str, caption: str) -> str:
     """Save a figure as ``figures/<name>.png`` and return it as inline SVG with its caption."""
     (folder / "figures" / f"{name}.png").write_bytes(png_bytes(figure))
     return f"<figure id='{name}'><figcaption>{caption}</figcaption>{svg_text(figure, name + '-svg', alt)}</figure>"
+
+
+def _leads_alt(scores: Mapping[str, Any]) -> str:
+    rows = {method: scores["tables"]["honest"].get(method, {}).get("rmse") for method in scores["methods"]}
+    spans = [f"{method} {rmse[0]:.2f} to {rmse[-1]:.2f}" for method, rmse in rows.items() if rmse]
+    return f"RMSE in mm from the first to the last lead: {'; '.join(spans)}"
+
+
+def _unbroken(text: str) -> str:
+    """Escaped; lines break between the parts, never within."""
+    first, *others = (escape(part) for part in reversed(text.split(" · ")))
+    parts = [f"<span class=whole>{part} ·</span>" for part in reversed(others)]
+    return " ".join([*parts, f"<span class=whole>{first}</span>"])
+
+
+def _sentence(text: str) -> str:
+    """Escaped, with a capital and a full stop."""
+    text = text.strip()
+    return escape(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) or not text else "."))
 
 
 def _median(products: xr.Dataset, name: str) -> str:

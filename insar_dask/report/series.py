@@ -79,7 +79,7 @@ def plot_point(
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
         _date_labels(axes)
     panels[0].set_ylabel("displacement [mm]", fontsize=8)
-    words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=8, color=PALETTE["ink"]))
+    words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))
     _legend(figure, panels[0])
     return figure
 
@@ -138,7 +138,7 @@ def _draw_series(
 
 def _smooth_name(smooth: xr.DataArray) -> str:
     days = int(smooth.attrs.get("sees_future", 0))
-    return "smoothed" + {0: "", -1: " (sees the whole series)"}.get(days, f" (sees {days} days ahead)")
+    return "smoothed" + {0: "", -1: ", sees the whole series"}.get(days, f", sees {days} d ahead")
 
 
 def _draw_forecast(axes: Axes, last: xr.Dataset, level: float) -> None:
@@ -171,8 +171,8 @@ def _origin(last: xr.Dataset) -> Any:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, loc="outside lower left", ncols=len(labels), frameon=False, fontsize=7.5, handlelength=1.4,
-        columnspacing=1.4, borderpad=0,
+        handles, labels, loc="outside lower left", ncols=len(labels), frameon=False, fontsize=7, handlelength=1.3,
+        columnspacing=1.2, handletextpad=0.5, borderpad=0,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_color(PALETTE["muted"])

@@ -96,12 +96,12 @@ def _freeze_layout(figure: Figure) -> None:
 
 
 def _leave_out_words(figure: Figure) -> Bbox:
-    """Hide what the page says itself; return what remains, in inches."""
+    """Hide what the page says itself; return what remains, in inches, with room for half a tick label."""
     width, height = figure.get_size_inches()
     low, high = 0.0, float(height)
     for artist in figure.findobj(lambda artist: artist.get_gid() == WORDS):
         box = artist.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
-        low, high = (max(low, box.y1), high) if box.y1 < height / 2 else (low, min(high, box.y0))
+        low, high = (max(low, box.y1 - 0.06), high) if box.y1 < height / 2 else (low, min(high, box.y0 + 0.06))
         artist.set_visible(False)
     return Bbox.from_extents(0.0, low, width, high)
 

@@ -9,12 +9,13 @@ from typing import Any
 __all__ = ["coverage_table", "facts", "leads_table", "strata_table", "summary_table", "timings_table"]
 
 Scores = Mapping[str, Any]
+STRATA = ("stable", "seasonal", "trending", "accelerating")
 
 
 def facts(pairs: Mapping[str, Any]) -> str:
     """Definition list of a mapping; empty values are left out."""
     items = "".join(
-        f"<dt>{escape(str(key))}</dt><dd>{_plain(value)}</dd>"
+        f"<dt>{escape(str(key).replace('_', ' '))}</dt><dd>{_plain(value)}</dd>"
         for key, value in pairs.items()
         if value not in (None, "")
     )
@@ -61,7 +62,8 @@ def leads_table(scores: Scores, kind: str) -> str:
 def strata_table(scores: Scores) -> str:
     """RMSE of every method on stable, seasonal, trending and accelerating points."""
     table = scores["tables"]["honest"]
-    names = list(dict.fromkeys(name for row in table.values() for name in row.get("strata", {})))
+    found = {name for row in table.values() for name in row.get("strata", {})}
+    names = [name for name in STRATA if name in found] + sorted(found - set(STRATA))
     if not names:
         return ""
     first = next(row["strata"] for row in table.values() if row.get("strata"))
@@ -99,8 +101,8 @@ def timings_table(timings: Sequence[Mapping[str, Any]]) -> str:
         seconds = float(timing.get("seconds") or 0)
         bar = f"<span class=bar style='width:{100 * seconds / total:.1f}%'></span>"
         rows.append((
-            str(timing.get("stage", "")),
-            [_number(seconds), bar, _whole(timing.get("points_per_second")), _whole(timing.get("megabytes"))],
+            str(timing.get("stage", "")).rsplit("/", 1)[-1],
+            [_number(seconds), bar, _whole(timing.get("points_per_second")), _number(timing.get("megabytes"))],
         ))  # fmt: skip
     rows.append(("total", [_number(total), "", "", ""]))
     return _table("Seconds by stage", ["seconds", "share", "points/s", "MB"], rows)
@@ -133,7 +135,7 @@ def _table(
     )
     kind = " class=leaks" if leaks else ""
     return (
-        f"<div class=scroll tabindex=0><table{kind}><caption>{title}</caption>"
+        f"<div class=scroll tabindex=0 role=region aria-label='{title}'><table{kind}><caption>{title}</caption>"
         f"<thead><tr><td></td>{header}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -150,7 +152,9 @@ def _best_columns(rows: Sequence[Sequence[float | None]]) -> dict[int, int]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "<br>".join(f"{escape(str(key))}: {_plain(item)}" for key, item in value.items())
+        return "<br>".join(
+            f"{escape(str(key))}: {_plain(item)}" for key, item in value.items() if item not in (None, "")
+        )
     if isinstance(value, (list, tuple)):
         return "<br>".join(escape(str(item)) for item in value)
     return escape(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

@@ -80,3 +80,8 @@ def test_equal_points_do_not_break_the_choice():
     for name in data:
         data[name][:] = 1.0
     assert [choice.number for choice in representative_points(data)] == list(range(8))
+
+
+def test_a_missing_parameter_is_named():
+    with pytest.raises(CubeError, match="acceleration"):
+        representative_points(products(9).drop_vars("acceleration"))

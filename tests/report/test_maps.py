@@ -7,7 +7,7 @@ from insar_dask.report import plot_map
 from insar_dask.report.colours import colour_limits
 from insar_dask.report.maps import crs_name
 from insar_dask.report.style import PALETTE, png_bytes, svg_text
-from tests.report.scenes import make_products
+from tests.report.scenes import make_cube, make_products
 
 
 def words_on(figure) -> str:
@@ -42,8 +42,6 @@ def test_each_cell_of_a_regular_product_is_drawn_in_its_place(regular_cube):
 
 
 def test_two_hundred_thousand_points_become_a_small_picture():
-    from tests.report.scenes import make_cube
-
     rng = np.random.default_rng(0)
     cube = make_cube(rng.uniform(4.5e6, 4.6e6, 200_000), rng.uniform(1.7e6, 1.8e6, 200_000), n_times=1)
     figure = plot_map(make_products(cube), "velocity")
@@ -87,3 +85,21 @@ def test_inline_svg_follows_the_page_colours_and_says_what_it_shows(regular_cube
 
 def test_palette_colours_are_all_different():
     assert len({matplotlib.colors.to_hex(colour) for colour in PALETTE.values()}) == len(PALETTE)
+
+
+@pytest.mark.parametrize("n_points", [2, 3, 9])
+def test_a_handful_of_points_is_drawn_with_its_marks(n_points):
+    cube = make_cube(4.5e6 + 130.0 * np.arange(n_points), np.full(n_points, 1.7e6), n_times=3)
+    marks = {str(number + 1): number for number in range(n_points)}
+    figure = plot_map(make_products(cube), "rmse", marks=marks)
+    assert png_bytes(figure, dpi=50).startswith(b"\x89PNG")
+
+
+def test_all_four_panels_have_one_size(regular_cube):
+    products = make_products(regular_cube).assign_attrs(component="los")
+    boxes = []
+    for name in ("velocity", "seasonality", "acceleration", "rmse"):
+        figure = plot_map(products, name)
+        figure.draw_without_rendering()
+        boxes.append(figure.axes[0].get_position().bounds[2:])
+    assert np.ptp(boxes, axis=0).max() < 0.04

@@ -80,8 +80,8 @@ def test_a_point_without_values_is_drawn_empty(regular_cube):
 
 def test_a_smoothed_line_says_what_it_has_seen(regular_cube):
     smooth = regular_cube.assign_attrs(sees_future=30)
-    assert "smoothed (sees 30 days ahead)" in lines(plot_point(regular_cube, 0, smooth=smooth))
-    assert "smoothed (sees the whole series)" in lines(
+    assert "smoothed, sees 30 d ahead" in lines(plot_point(regular_cube, 0, smooth=smooth))
+    assert "smoothed, sees the whole series" in lines(
         plot_point(regular_cube, 0, smooth=smooth.assign_attrs(sees_future=-1))
     )
 
