@@ -1,6 +1,6 @@
 # make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst or on a product of yours
 # make test                       lint, types, import contracts, tests
-# make bench                      timings against the rivals
+# make bench [TOPICS="kernels"]   timings against the rivals
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ test: .venv/test
 	$(BIN)/python -m pytest
 
 bench: .venv/bench
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/run.py $(TOPICS)
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)

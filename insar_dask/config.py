@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from insar_dask.forecast.schedule import METHODS
+
 __all__ = ["Config", "ConfigError", "load_config", "to_toml"]
 
 
@@ -67,6 +69,7 @@ class Forecast(Section):
     """Forecast and its honest evaluation."""
 
     horizon: int | None = Field(None, ge=1, description="steps ahead; unset: 10 for L3, 6 else")
+    methods: list[str] = Field(list(METHODS), description="forecasters that are scored; the best one forecasts")
     level: float = Field(0.9, gt=0, lt=1, description="level of the prediction intervals")
     test_fraction: float = Field(0.2, gt=0, lt=0.5, description="last part of the record that origins roll over")
     stride: int = Field(3, ge=1, description="every how many dates an origin is scored")

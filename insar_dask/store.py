@@ -267,7 +267,6 @@ def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Da
     variables = {name: _variable(array, where, lazy=lazy) for name, array in sorted(root.arrays())}
     attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
-    attributes.pop("Conventions", None)
     dataset = xr.Dataset(variables, attrs=attributes)
     return dataset.set_coords([name for name in coordinates if name in dataset.variables])
 

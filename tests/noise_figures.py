@@ -32,8 +32,9 @@ def correlation_by_distance(z, easting, northing, rings):
     apart = np.hypot(np.subtract(*easting[pairs].T), np.subtract(*northing[pairs].T))
     found = []
     for near, far in rings:
-        some = pairs[(apart >= near) & (apart < far)][:200_000]
-        found.append(float(np.mean([z[a] @ z[b] for a, b in some]) / z.shape[1]))
+        some = pairs[(apart >= near) & (apart < far)]
+        one, other = some[:: 1 + len(some) // 30_000].T
+        found.append(float((z[one] * z[other]).mean()))
     return np.array(found)
 
 

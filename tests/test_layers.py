@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import insar_kernels
 import pytest
 
 import insar_dask
-import insar_kernels
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,7 +30,9 @@ def test_import_is_light(heavy: str) -> None:
 
 
 def test_forecasting_without_neural_networks_loads_no_torch() -> None:
-    assert "torch" not in loaded_by("import insar_dask.forecast, insar_dask.forecast.protocol, insar_dask.forecast.gaussian")
+    assert "torch" not in loaded_by(
+        "import insar_dask.forecast, insar_dask.forecast.protocol, insar_dask.forecast.gaussian"
+    )
 
 
 def test_public_names_survive_the_import_of_every_module() -> None:

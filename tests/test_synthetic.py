@@ -191,9 +191,9 @@ def test_with_little_noise_motion_finds_the_truth_within_its_errors():
     fits = motion(cube)
     for name in ("velocity", "acceleration"):
         pull = ((fits[name] - cube[f"true_{name}"]) / fits[f"{name}_std"]).values
-        # errors that take noise for white are too small by what its memory does to a slope, here 1.7
-        assert abs(pull.mean()) < 0.15
-        assert 1.2 < pull.std() < 2.0
+        # errors that take noise for white are too small by what its memory does to a slope, 1.5 to 1.9
+        assert abs(pull.mean()) < 0.25  # neighbours err together
+        assert 1.2 < pull.std() < 2.2
         assert np.abs(pull).max() < 10
 
 

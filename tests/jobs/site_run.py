@@ -29,11 +29,10 @@ def run(store: str, source: str, how: str) -> None:
     else:
         where = session(address=how)
     with owned(store), where as client:
-        print("started", flush=True)
         engine = Engine(store, client, threads=2 if how == "threads" else 1, quiet=True)
         ingest(engine, source, "site", {}, SHARD_POINTS)
         engine.run(PREPARE)
-    print(json.dumps({report.stage: [report.shards, report.computed] for report in engine.reports}), flush=True)
+    sys.stdout.write(json.dumps({report.stage: [report.shards, report.computed] for report in engine.reports}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,5 @@
+"""`python -m insar_dask` is `insar-dask`."""
+
+from insar_dask.cli import main
+
+main()

@@ -1,0 +1,103 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from insar_dask.synthetic import scene, write_egms
+
+SETTINGS = """
+[source]
+files = ["{source}"]
+[store]
+path = "{folder}/site.zarr"
+shard_points = 256
+[forecast]
+methods = ["persistence", "harmonic", "harmonic_ridge"]
+[cluster]
+workers = 0
+"""
+
+
+def insar(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "insar_dask", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small product, a configuration, and a finished run of it."""
+    folder = tmp_path_factory.mktemp("site")
+    source = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip"
+    write_egms(source, scene("l2b", n_points=900, n_dates=200, seed=2))
+    (folder / "run.toml").write_text(SETTINGS.format(source=source, folder=folder))
+    done = insar("run", folder / "run.toml")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "not quiet where nobody looks"
+    assert "900 points read, 0 rows rejected" in done.stdout
+    return folder
+
+
+def test_a_run_leaves_page_maps_and_exports(folder: Path) -> None:
+    product = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
+    assert {path.name for path in product.iterdir()} >= {"index.html", "figures", "motion.tif", "motion.parquet"}
+    assert (folder / "config.toml").exists()
+
+
+def test_status_and_verify_read_the_store_alone(folder: Path) -> None:
+    status = insar("status", folder / "site.zarr")
+    assert status.returncode == 0
+    assert status.stdout.count("4 of 4") == 8, status.stdout
+    assert insar("verify", folder / "site.zarr").stdout == "every shard holds the bytes of its receipt\n"
+
+
+def test_verify_names_what_is_damaged_and_run_rebuilds_it(folder: Path) -> None:
+    path = folder / "site.zarr/EGMS_L2b_022_0845_IW2_VV_2020_2024_1/raw/displacement/c/2/0"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    found = insar("verify", folder / "site.zarr")
+    assert (found.returncode, found.stdout) == (1, "EGMS_L2b_022_0845_IW2_VV_2020_2024_1/raw: damaged shards 2\n")
+    assert insar("run", folder / "run.toml").returncode == 0
+    assert path.read_bytes() == whole
+
+
+def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "cube.zarr"
+    source = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip"
+    (tmp_path / "config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
+    assert insar("ingest", source, store).stdout == f"{store}/{source.stem}/raw\n"
+    for verb in ("products", "evaluate", "forecast", "report"):
+        done = insar(verb, store)
+        assert done.returncode == 0, done.stderr
+        if verb == "evaluate":
+            assert "LEAKS" in done.stdout and "harmonic_ridge" in done.stdout
+
+
+def test_plan_says_what_it_would_cost(folder: Path) -> None:
+    done = insar("plan", folder / "run.toml")
+    assert done.returncode == 0
+    assert "x 200 dates" in done.stdout and "4 shards of 256 points" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "nowhere.toml"], 1, "nowhere.toml"),
+        (["run"], 2, "Missing argument 'CONFIG'"),
+        (["rnu"], 2, "No such command"),
+        (["status", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
+        (["products", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
+        (["ingest", "nothing*.zip", "x.zarr"], 1, r"nothing\*.zip"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
+    done = insar(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert message.replace("\\", "") in done.stderr
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys; from insar_dask.cli import app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "xarray", "dask", "zarr", "numba", "pydantic"} & set(loaded)

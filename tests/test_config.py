@@ -1,0 +1,46 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml
+
+
+def test_the_printed_default_loads_to_the_default() -> None:
+    assert parse_config(tomllib.loads(to_toml(Config()))) == Config()
+
+
+def test_every_key_is_explained() -> None:
+    for line in to_toml(Config()).splitlines():
+        if "=" in line:
+            assert line.rpartition("# ")[2].strip(), line
+
+
+def test_values_survive_the_round_trip() -> None:
+    config = parse_config(
+        {
+            "source": {"files": ['a "quoted" \\ name.zip'], "area": [1.0, 2.0, 3.0, 4.0], "min_coherence": 0.7},
+            "forecast": {"horizon": 4, "as_published": False},
+        }
+    )
+    assert parse_config(tomllib.loads(to_toml(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"forecast": {"horizons": 6}}, "unknown key 'forecast.horizons'; did you mean 'forecast.horizon'"),
+        ({"forcast": {"horizon": 6}}, "unknown key 'forcast'; did you mean 'forecast'"),
+        ({"forecast": {"level": 1.5}}, "forecast.level = 1.5: Input should be less than 1"),
+        ({"cluster": {"workers": "two"}}, "cluster.workers = 'two': .* integer"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(content)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("[source\n")
+    with pytest.raises(ConfigError, match=r"run\.toml is not TOML: .* line 1"):
+        load_config(tmp_path / "run.toml")
