@@ -25,7 +25,6 @@ STEP_AT = 0.58
 
 PLACES_STREAM, SCATTER_STREAM = 2, 20
 N_WAVES = 12
-SUMMER = 0.6
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Ground:
             step += place.step * weight
             regime[np.abs(weight) > belongs] = REGIMES.index(place.regime)
             belongs = np.maximum(belongs, np.abs(weight))
-        peak = 2 * np.pi * (SUMMER + 0.06 * scatter[:, 3])
+        peak = 2 * np.pi * (kind.peak + 0.06 * scatter[:, 3])
         start = velocity - self.half * acceleration  # velocity is the mean over the record
         columns = [start, acceleration, season * np.cos(peak), season * np.sin(peak), step]
         return np.stack(columns, axis=1), regime
@@ -117,11 +116,12 @@ def signal_basis(years: Float64) -> Float64:
 def _placed(
     motions: list[tuple[str, float, dict[str, float]]], kind: Kind, side: float, rng: np.random.Generator
 ) -> Iterator[Place]:
-    """Give each motion (regime, radius as a share of the side, motion at the centre) a square of its own."""
+    """Give each motion (regime, radius as a share of the side, motion at the centre) a square of its own, whole."""
     aside = int(np.ceil(np.sqrt(len(motions))))
     squares = rng.permutation(aside * aside)
     for square, (regime, radius, motion) in zip(squares, motions, strict=False):
-        within = rng.uniform(0.4, 0.6, 2)
+        margin = min(0.5, radius * aside)
+        within = rng.uniform(margin, 1 - margin, 2)
         east = ((square % aside + within[0]) / aside - 0.5) * side + kind.centre[0]
         north = ((square // aside + within[1]) / aside - 0.5) * side + kind.centre[1]
         length, narrow, azimuth = radius * side, rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
@@ -139,7 +139,7 @@ def _thawed(rng: np.random.Generator, half: float) -> Iterator[tuple[str, float,
         acceleration = -rng.uniform(4, 9)
         velocity = acceleration * half * rng.uniform(1.0, 1.3)
         yield "accelerating", rng.uniform(0.08, 0.12), {"velocity": velocity, "acceleration": acceleration}
-    yield "coseismic", 0.13, {"step": rng.uniform(25, 40)}
+    yield "coseismic", 0.125, {"step": rng.uniform(25, 40)}
 
 
 def _frozen(rng: np.random.Generator) -> Iterator[tuple[str, float, dict[str, float]]]:

@@ -42,6 +42,9 @@ class Kind:
         Ground cells [m] within which points share noise, and the share of its variance.
     velocity, scatter, season : float
         Stable ground: mean velocity and its scatter between points [mm/yr], median annual amplitude [mm].
+    peak : float
+        When the annual signal peaks, as a share of the year from the first date: in August where the sun expands and
+        aquifers fill late, in April where frost has heaved the ground all winter.
     gnss : tuple of float
         What the GNSS model gives, as in the last columns before the dates [mm/yr].
     frozen : bool
@@ -65,6 +68,7 @@ class Kind:
     velocity: float
     scatter: float
     season: float
+    peak: float
     gnss: tuple[float, ...]
     frozen: bool = False
 
@@ -97,6 +101,7 @@ L2B = Kind(
     velocity=-1.6,
     scatter=0.6,
     season=0.9,
+    peak=0.6,
     gnss=(-1.6,),
 )
 L3_UP = replace(
@@ -133,6 +138,7 @@ CHUMAR = replace(
     n_dates=158,
     velocity=-1.0,
     season=3.0,
+    peak=0.3,
     frozen=True,
 )
 KINDS = {"l2b": L2B, "l3u": L3_UP, "l3e": L3_EAST, "chumar": CHUMAR}
