@@ -11,7 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.conditioning import invert, pooled_likelihood, posterior
+from insar_kernels.conditioning import invert, posterior
+from insar_kernels.likelihood import pooled_likelihood
 from scipy.optimize import minimize
 from scipy.special import ndtr
 

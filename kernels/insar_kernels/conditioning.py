@@ -7,13 +7,21 @@ Loops over rows only, no BLAS: a point's bits depend neither on its neighbours n
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["invert", "pooled_likelihood", "posterior"]
+from insar_kernels.dispatch import namespace
+
+__all__ = ["eliminate", "invert", "posterior", "subtract", "weigh"]
 
 Float64 = npt.NDArray[np.float64]
+
+BLOCK = 4096
+"""Series worked on at a time: what is copied or gathered for them stays below 100 MB at 5 % missing."""
 
 
 def invert(covariance: Float64) -> tuple[Float64, float]:
@@ -25,15 +33,13 @@ def invert(covariance: Float64) -> tuple[Float64, float]:
     return inverse, _invert_in_place(inverse)
 
 
-def posterior(
-    values: npt.NDArray[np.float32], precision: Float64, weights: Float64, variance: Float64
-) -> tuple[Float64, Float64, Float64]:
+def posterior(values: Any, precision: Float64, weights: Float64, variance: Float64) -> tuple[Any, Any, Any]:
     """Return the posterior of q linear functionals of every series, given its dates that are not NaN.
 
     Parameters
     ----------
-    values : (..., T) array
-        Series; NaN is missing.
+    values : (..., T) array of float32
+        Series; NaN is missing. A CuPy array is worked on and answered on its device.
     precision : (T, T) array
         Inverse covariance P of the observations at all T dates.
     weights : (q, T) array
@@ -49,34 +55,42 @@ def posterior(
         s² = mean of α_i² / [K⁻¹]_ii, α = K⁻¹ y: mean squared leave-one-out error in units of its variance. Source:
         Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, equations 5.10-5.12.
     """
-    n_dates, n_functionals = precision.shape[0], weights.shape[0]
-    series = np.ascontiguousarray(values).reshape(-1, n_dates)
     rows = np.ascontiguousarray(np.hstack([precision, weights.T]))
     diagonal = np.concatenate([np.diag(precision), -variance])
-    mean = np.empty((len(series), n_functionals))
-    spread = np.empty_like(mean)
-    scale = np.empty(len(series))
-    _condition(series, rows, diagonal, mean, spread, scale)
-    mean[np.isnan(scale)] = spread[np.isnan(scale)] = np.nan  # no date at all: only the prior is left
+    xp, n_dates, n_functionals = namespace(values), len(precision), len(weights)
+    series = values.reshape(-1, n_dates)
+    mean, spread = xp.empty((2, len(series), n_functionals))
+    scale = xp.empty(len(series))
+    if xp is not np:
+        rows, diagonal = xp.asarray(rows), xp.asarray(diagonal)
+    for start in range(0, len(series), BLOCK):
+        at = slice(start, start + BLOCK)
+        if xp is np:
+            _on_cpu(np.ascontiguousarray(series[at]), rows, diagonal, mean[at], spread[at], scale[at])
+        else:
+            mean[at], spread[at], scale[at] = _on_array(xp, series[at], rows, diagonal)
+    mean[xp.isnan(scale)] = spread[xp.isnan(scale)] = np.nan  # no date at all: only the prior is left
     shape = values.shape[:-1]
     return mean.reshape(*shape, -1), spread.reshape(*shape, -1), scale.reshape(shape)
 
 
-def pooled_likelihood(values: npt.NDArray[np.float32], precision: Float64) -> tuple[float, float, Float64]:
-    """Sum over series (n, T) what the log-likelihood of a shared covariance K and its gradient are made of.
-
-    Returns
-    -------
-    quadratic : float
-        Sum of yᵀ K_oo⁻¹ y over the series, o being the dates that a series has.
-    log_determinant : float
-        Sum of log |K_oo| - log |K|, which is zero where nothing is missing.
-    gradient : (T, T) array
-        Sum of α αᵀ - K_oo⁻¹, zero at missing dates: half its product with dK is the derivative.
-    """
-    gradient = np.zeros_like(precision)
-    quadratic, log_determinant = _accumulate(values, np.ascontiguousarray(precision), gradient)
-    return quadratic, log_determinant, gradient
+def _on_array(xp: ModuleType, series: Any, rows: Any, diagonal: Any) -> tuple[Any, Any, Any]:
+    """Whole-array twin of `_on_cpu`: every series eliminates as many rows as the worst, identity standing for none."""
+    n_dates, missing = len(rows), xp.isnan(series)
+    sums = xp.where(missing, 0.0, series.astype(np.float64)) @ rows
+    most = max(int(missing.sum(axis=1).max()), 1)
+    columns = xp.argsort(~missing, axis=1, kind="stable")[:, :most]
+    none = ~xp.take_along_axis(missing, columns, axis=1)
+    block = rows[columns[:, :, None], columns[:, None, :]]
+    block = xp.where(none[:, :, None] | none[:, None, :], xp.eye(most), block)
+    sides = xp.concatenate([rows[columns], xp.take_along_axis(sums, columns, axis=1)[:, :, None]], axis=2)
+    factor = xp.linalg.solve(xp.linalg.cholesky(block), xp.where(none[:, :, None], 0.0, sides))
+    sums -= (factor[:, :, :-1] * factor[:, :, -1:]).sum(axis=1)
+    left = diagonal - (factor[:, :, :-1] ** 2).sum(axis=1)
+    errors = xp.where(missing, 0.0, sums[:, :n_dates] ** 2 / xp.where(missing, 1.0, left[:, :n_dates])).sum(axis=1)
+    count = (~missing).sum(axis=1)
+    scale = xp.where(count > 0, errors / xp.maximum(count, 1), np.nan)
+    return sums[:, n_dates:], -left[:, n_dates:], scale
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -93,18 +107,19 @@ def _invert_in_place(a):  # type: ignore[no-untyped-def]
             if i != k:
                 factor = a[i, k]
                 a[i, k] = 0.0
-                _subtract(a[i], factor, a[k])
+                subtract(a[i], factor, a[k])
     return log_determinant
 
 
 @njit(nogil=True, cache=True)
-def _subtract(target, factor, row):  # type: ignore[no-untyped-def]
+def subtract(target, factor, row):  # type: ignore[no-untyped-def]
+    """Subtract factor times a row from the target, in place."""
     for t in range(len(target)):
         target[t] -= factor * row[t]
 
 
 @njit(nogil=True, cache=True)
-def _weigh(series, rows, missing, filled, out):  # type: ignore[no-untyped-def]
+def weigh(series, rows, missing, filled, out):  # type: ignore[no-untyped-def]
     """Write the sum of series[t] rows[t] over valid dates; note the missing ones and return their number."""
     n_missing = 0
     for t in range(len(series)):
@@ -118,7 +133,7 @@ def _weigh(series, rows, missing, filled, out):  # type: ignore[no-untyped-def]
     for t in range(0, whole, 4):
         _add_four(out, filled[t : t + 4], rows[t], rows[t + 1], rows[t + 2], rows[t + 3])
     for t in range(whole, len(series)):
-        _subtract(out, -filled[t], rows[t])
+        subtract(out, -filled[t], rows[t])
     return n_missing
 
 
@@ -131,14 +146,14 @@ def _add_four(target, factors, first, second, third, fourth):  # type: ignore[no
 
 
 @njit(nogil=True, cache=True)
-def _eliminate(rows, diagonal, missing, n_missing, factor, left):  # type: ignore[no-untyped-def]
-    """Rows of the Cholesky factor of P_mm, extended to all columns, and the diagonal that they leave."""
+def eliminate(rows, diagonal, missing, n_missing, factor, left):  # type: ignore[no-untyped-def]
+    """Write the rows of the Cholesky factor of P_mm, extended to all columns, and the diagonal that they leave."""
     left[:] = diagonal
     for k in range(n_missing):
         column, row = missing[k], factor[k]
         row[:] = rows[column]
         for j in range(k):
-            _subtract(row, factor[j, column], factor[j])
+            subtract(row, factor[j, column], factor[j])
         row /= np.sqrt(row[column])
         for t in range(len(row)):
             left[t] -= row[t] * row[t]
@@ -155,21 +170,21 @@ def _differs(missing, n_missing, previous, n_previous):  # type: ignore[no-untyp
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _condition(series, rows, diagonal, mean, spread, scale):  # type: ignore[no-untyped-def]
+def _on_cpu(series, rows, diagonal, mean, spread, scale):  # type: ignore[no-untyped-def]
     n_dates, width = rows.shape
     filled, sums, left = np.empty(n_dates), np.empty(width), diagonal.copy()
     missing, previous = np.empty(n_dates, np.uint32), np.empty(n_dates, np.uint32)
     factor = np.empty((n_dates, width))
     n_previous = 0
     for i in range(len(series)):
-        n_missing = _weigh(series[i], rows, missing, filled, sums)
+        n_missing = weigh(series[i], rows, missing, filled, sums)
         if _differs(missing, n_missing, previous, n_previous):
-            _eliminate(rows, diagonal, missing, n_missing, factor, left)
+            eliminate(rows, diagonal, missing, n_missing, factor, left)
             previous[:n_missing] = missing[:n_missing]
             n_previous = n_missing
         for k in range(n_missing):
             column = missing[k]
-            _subtract(sums, sums[column] / factor[k, column], factor[k])
+            subtract(sums, sums[column] / factor[k, column], factor[k])
         scale[i] = _leave_one_out(series[i], sums, left)
         mean[i] = sums[n_dates:]
         spread[i] = -left[n_dates:]
@@ -183,44 +198,3 @@ def _leave_one_out(series, alpha, diagonal):  # type: ignore[no-untyped-def]
             total += alpha[t] * alpha[t] / diagonal[t]
             count += 1
     return total / count
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _accumulate(series, precision, gradient):  # type: ignore[no-untyped-def]
-    n_dates = len(precision)
-    diagonal, left = np.zeros(n_dates), np.empty(n_dates)
-    filled, alpha = np.empty(n_dates), np.empty(n_dates)
-    missing = np.empty(n_dates, np.uint32)
-    factor = np.empty((n_dates, n_dates))
-    quadratic, log_determinant = 0.0, 0.0
-    for i in range(len(series)):
-        n_missing = _weigh(series[i], precision, missing, filled, alpha)
-        _eliminate(precision, diagonal, missing, n_missing, factor, left)
-        for k in range(n_missing):
-            column = missing[k]
-            log_determinant += 2.0 * np.log(factor[k, column])
-            _subtract(alpha, alpha[column] / factor[k, column], factor[k])
-            alpha[column] = 0.0
-        for t in range(n_dates):
-            if not np.isnan(series[i, t]):
-                quadratic += alpha[t] * series[i, t]
-        _add_products(gradient, alpha, factor[:n_missing])
-    _subtract_and_mirror(gradient, len(series), precision)
-    return quadratic, log_determinant
-
-
-@njit(nogil=True, cache=True)
-def _add_products(gradient, alpha, factor):  # type: ignore[no-untyped-def]
-    """Upper triangle of α αᵀ + Fᵀ F; a row of the sum stays in the fastest cache while all factors pass over it."""
-    for t in range(len(alpha)):
-        _subtract(gradient[t, t:], -alpha[t], alpha[t:])
-        for k in range(len(factor)):
-            _subtract(gradient[t, t:], -factor[k, t], factor[k, t:])
-
-
-@njit(nogil=True, cache=True)
-def _subtract_and_mirror(gradient, n_series, precision):  # type: ignore[no-untyped-def]
-    for t in range(len(precision)):
-        for s in range(t, len(precision)):
-            gradient[t, s] -= n_series * precision[t, s]
-            gradient[s, t] = gradient[t, s]

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from insar_kernels.conditioning import invert, pooled_likelihood
+from insar_kernels.conditioning import invert
+from insar_kernels.likelihood import pooled_likelihood
 
 from insar_dask.forecast.covariance import covariance, covariance_with_gradient
 from insar_dask.forecast.gaussian import PooledGaussianProcess
