@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError, check_cube
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["write_csv", "write_geoparquet"]
 
 BLOCK_POINTS = 65_536
-"""Points in memory at a time, and in a row group of GeoParquet."""
+"""Points in a row group of GeoParquet."""
+CSV_POINTS = 2048
+"""Points of a CSV in memory at a time: as text a value takes 128 bytes, so 2,048 x 210 dates are 55 MB."""
 
 
 def write_csv(cube: xr.Dataset, path: str | Path, *, layout: str = "wide", comments: bool = True) -> Path:
@@ -58,16 +61,16 @@ def write_csv(cube: xr.Dataset, path: str | Path, *, layout: str = "wide", comme
     with draft.open("w", encoding="utf-8", newline="") as file:
         if comments:
             file.writelines(f"# {line}\n" for line in _preamble(cube))
-        for number, block in enumerate(_blocks(cube)):
+        writer = csv.writer(file, lineterminator="\n")
+        for number, block in enumerate(_blocks(cube, CSV_POINTS)):
             table = _wide(block) if layout == "wide" else _long(block)
-            table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+            writer.writerows([table[0], *table[1]] if number == 0 else table[1])
     return draft.replace(path)
 
 
-def _blocks(cube: xr.Dataset) -> Iterator[xr.Dataset]:
-    n_points = cube.sizes["point"]
-    for start in range(0, max(n_points, 1), BLOCK_POINTS):
-        yield cube.isel(point=slice(start, start + BLOCK_POINTS)).compute()
+def _blocks(data: xr.Dataset, size: int) -> Iterator[xr.Dataset]:
+    for start in range(0, max(data.sizes["point"], 1), size):
+        yield data.isel(point=slice(start, start + size)).compute()
 
 
 def _preamble(cube: xr.Dataset) -> list[str]:
@@ -79,13 +82,6 @@ def _preamble(cube: xr.Dataset) -> list[str]:
     ]
 
 
-def _point_table(block: xr.Dataset) -> pd.DataFrame:
-    """One column a variable over ``point``, the unit in the name."""
-    names = ["point_id", "easting", "northing"]
-    names += sorted(str(n) for n, v in block.variables.items() if v.dims == ("point",) and n not in [*names, "point"])
-    return pd.DataFrame({_named(name, block): block[name].values for name in names})
-
-
 def _named(name: str, data: xr.Dataset) -> str:
     unit = data[name].attrs.get("units") or LONG_NAMES_AND_UNITS.get(name, ("", "1"))[1]
     suffix = {"mm yr-1": "mm_per_yr", "mm yr-2": "mm_per_yr2", "degrees_east": "deg", "degrees_north": "deg"}.get(
@@ -94,23 +90,30 @@ def _named(name: str, data: xr.Dataset) -> str:
     return name if unit in ("1", "") else f"{name}_{suffix}"
 
 
-def _wide(block: xr.Dataset) -> pd.DataFrame:
-    dates = pd.DatetimeIndex(block["time"].values).strftime("D%Y%m%d")
-    series = pd.DataFrame(block["displacement"].values, columns=dates)
-    return pd.concat([_point_table(block), series], axis=1)
+def _wide(block: xr.Dataset) -> tuple[list[str], Any]:
+    """Header and rows: every variable over ``point``, the unit in its name, then a column a date."""
+    names = ["point_id", "easting", "northing"]
+    names += sorted(str(n) for n, v in block.variables.items() if v.dims == ("point",) and n not in [*names, "point"])
+    dates = np.datetime_as_string(block["time"].values, unit="D")
+    header = [_named(name, block) for name in names] + ["D" + date.replace("-", "") for date in dates.tolist()]
+    columns = [_as_text(block[name].values)[:, None] for name in names]
+    return header, np.hstack([*columns, _as_text(block["displacement"].values)]).tolist()
 
 
-def _long(block: xr.Dataset) -> pd.DataFrame:
+def _long(block: xr.Dataset) -> tuple[list[str], Any]:
     values = block["displacement"].values
-    dates = pd.DatetimeIndex(block["time"].values).strftime("%Y-%m-%d").to_numpy()
-    table = pd.DataFrame(
-        {
-            "point_id": np.repeat(block["point_id"].values, len(dates)),
-            "date": np.tile(dates, len(values)),
-            "displacement_mm": values.ravel(),
-        }
-    )
-    return table[np.isfinite(values.ravel())]
+    dates = np.datetime_as_string(block["time"].values, unit="D")
+    points, times = np.nonzero(np.isfinite(values))
+    columns = [_as_text(block["point_id"].values)[points], dates[times], _as_text(values[points, times])]
+    return ["point_id", "date", "displacement_mm"], zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _as_text(values: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
+    """Shortest decimals that give the same number back; missing is empty."""
+    text = values.astype(str)
+    if values.dtype.kind == "f":
+        text[np.isnan(values)] = ""
+    return text
 
 
 def write_geoparquet(products: xr.Dataset, path: str | Path) -> Path:
@@ -147,7 +150,7 @@ def write_geoparquet(products: xr.Dataset, path: str | Path) -> Path:
     names = [str(n) for n, v in products.variables.items() if v.dims == ("point",) and n != "point"]
     schema = _schema(products, names)
     with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
-        for block in _blocks(products[names]):
+        for block in _blocks(products[names], BLOCK_POINTS):
             writer.write_table(_arrow_table(block, names, schema), row_group_size=BLOCK_POINTS)
     return draft.replace(path)
 

@@ -64,7 +64,7 @@ def test_rejections_provenance_default_and_reason_are_told(page_file):
         "00ff",
         "a&lt;b&gt;.zip",
         "Test &amp; site",
-        "lowest RMSE in the validation &lt;by far&gt;",
+        "Lowest RMSE in the validation &lt;by far&gt;.",
         "LEAKS: leaking sentence.",
         "b = &#x27;&lt;c&gt;&#x27;",
     ):

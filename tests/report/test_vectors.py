@@ -39,7 +39,7 @@ def test_comments_state_unit_and_crs_and_can_be_left_out(regular_cube, tmp_path)
 
 def test_blocks_make_the_same_file_as_one_piece(regular_cube, tmp_path, monkeypatch):
     whole = write_csv(regular_cube, tmp_path / "whole.csv").read_bytes()
-    monkeypatch.setattr(vectors, "BLOCK_POINTS", 10)
+    monkeypatch.setattr(vectors, "CSV_POINTS", 10)
     assert write_csv(regular_cube.chunk(point=16), tmp_path / "blocks.csv").read_bytes() == whole
 
 
