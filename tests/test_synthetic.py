@@ -1,9 +1,11 @@
 import csv
 import io
+import pickle
 import subprocess
 import sys
 import zipfile
 
+import cloudpickle
 import dask
 import numpy as np
 import pytest
@@ -309,6 +311,14 @@ def test_a_point_does_not_depend_on_the_block_it_is_drawn_with():
     for some in (slice(0, 1), slice(5, 12), np.array([1100, 3, 700])):
         assert np.array_equal(drawing.displacement(ids[some], east[some], north[some]), together[some], equal_nan=True)
     assert np.array_equal(cube.isel(point=[800, 2])["displacement"].values, whole[[800, 2]], equal_nan=True)
+
+
+def test_a_scene_that_travelled_draws_the_same():
+    cube = scene("chumar", n_points=600, n_dates=20)
+    travelled = pickle.loads(cloudpickle.dumps(cube["displacement"].data))
+    assert np.array_equal(travelled.compute(scheduler="threads"), cube["displacement"].values)
+    per_point = len(cloudpickle.dumps(scene("l2b", n_points=4000)["displacement"].data)) / 4000
+    assert per_point < 40  # bytes: identity and place, not the series
 
 
 def test_file_order_holds_the_same_points():

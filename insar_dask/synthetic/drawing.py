@@ -87,8 +87,8 @@ def moving_average_term(lag1: float, memory: float) -> float:
 
     With phi = memory, lag1 = (1 + phi theta)(phi + theta) / (1 + 2 phi theta + theta^2) (Box & Jenkins 1970, 3.4.3).
 
-    >>> round(moving_average_term(0.5, 0.5), 6)
-    0.0
+    >>> abs(moving_average_term(0.5, 0.5)) < 1e-12  # then it is an AR(1)
+    True
     """
     low, high = -1.0, 1.0
     for _ in range(60):

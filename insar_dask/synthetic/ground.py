@@ -85,7 +85,7 @@ class Ground:
         season = kind.season * np.exp(0.6 * scatter[:, 2])
         step, belongs = np.zeros(ids.size), np.full(ids.size, BELONGS)
         regime = np.zeros(ids.size, np.int8)
-        for place in self.places:
+        for place in self._places_near(easting, northing):
             weight = place.weight(easting, northing)
             velocity += place.velocity * weight
             acceleration += place.acceleration * weight
@@ -97,6 +97,15 @@ class Ground:
         start = velocity - self.half * acceleration  # velocity is the mean over the record
         columns = [start, acceleration, season * np.cos(peak), season * np.sin(peak), step]
         return np.stack(columns, axis=1), regime
+
+    def _places_near(self, easting: Float64, northing: Float64) -> list[Place]:
+        """Places that a block may touch: of the plateau's 81, a block in Hilbert order meets a few."""
+        return [
+            place
+            for place in self.places
+            if easting.min() - place.length < place.easting < easting.max() + place.length
+            and northing.min() - place.length < place.northing < northing.max() + place.length
+        ]
 
     def _regional(self, easting: Float64, northing: Float64) -> Float64:
         total = np.zeros(easting.size)
