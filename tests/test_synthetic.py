@@ -361,6 +361,7 @@ def test_a_file_holds_the_cube_in_the_layout_of_egms(tmp_path, kind, name, heade
     assert np.array_equal(series, cube["displacement"].values)
     column = {name: np.array([float(row[place]) for row in rows]) for place, name in enumerate(found) if 0 < place < 25}
     fits = motion(cube)
+    assert not any(np.isnan(values).any() for values in column.values())
     for printed, ours, digit in [
         ("mean_velocity", "velocity", 0.1), ("mean_velocity_std", "velocity_std", 0.1), ("rmse_ts", "rmse", 0.1),
         ("acceleration", "acceleration", 0.01), ("acceleration_std", "acceleration_std", 0.01),
@@ -502,6 +503,14 @@ def test_a_tile_off_the_grid_is_refused(tmp_path):
     cube = scene("l3u", n_points=10)
     with pytest.raises(CubeError, match="whole metres"):
         write_egms(tmp_path / "a.csv", cube.assign_coords(easting=cube["easting"] + 0.4))
+
+
+def test_infinity_is_refused_by_name(tmp_path):
+    cube = scene("l3u", n_points=10, n_dates=9).load()
+    cube["displacement"][3, 4] = np.inf
+    with pytest.raises(CubeError, match=str(cube["point_id"].values[3])):
+        write_egms(tmp_path / "a.csv", cube)
+    assert not list(tmp_path.iterdir())
 
 
 MEASURE = """

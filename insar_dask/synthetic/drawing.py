@@ -99,7 +99,7 @@ def moving_average_term(lag1: float, memory: float) -> float:
 
 
 def heavy_tail(kurtosis: float) -> tuple[float, float]:
-    """Factor c and standard deviation of ``z + c z^3``, z Gaussian, whose excess kurtosis is this, 0 to 20.
+    """Factor c and standard deviation of ``z + c z^3``, z Gaussian, whose excess kurtosis is this, 0 to 12.
 
     >>> heavy_tail(0.0)
     (0.0, 1.0)

@@ -80,7 +80,7 @@ def write_egms(
     Raises
     ------
     CubeError
-        When the cube lacks a column, is in another CRS, or is Level 3 off the grid.
+        When the cube lacks a column, is in another CRS, is Level 3 off the grid, or has infinite values.
     ValueError
         When ``path`` ends neither in .csv nor in .zip.
     OSError
@@ -128,6 +128,9 @@ def _blocks(cube: xr.Dataset) -> list[slice]:
 def _rows(cube: xr.Dataset, block: slice, columns: tuple[tuple[str, str, int], ...]) -> tuple[int, Any]:
     points = cube.isel(point=block).load(scheduler="synchronous")  # these threads are the parallelism
     series = points["displacement"].values
+    if np.isinf(series).any():
+        wild = points["point_id"].values[np.isinf(series).any(axis=1)]
+        raise CubeError(f"displacement of point {wild[0]} is infinite; set it to NaN, which becomes an empty cell")
     fits = motion(points)
     fields = np.stack([fits[ours].values.astype(np.float64) for _, ours, _ in columns[1:]], axis=1)
     decimals = np.array([places for _, _, places in columns[1:]])
@@ -139,7 +142,7 @@ def _ordered(
     blocks: list[slice], work: Callable[[slice], tuple[int, Any]], threads: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Results in the order of the blocks, with only a few of them ahead of the writer."""
-    n_threads = threads or min(MAX_THREADS, len(os.sched_getaffinity(0)))
+    n_threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[tuple[int, Any]]] = deque()
     with ThreadPoolExecutor(n_threads) as pool:
         for block in blocks:
