@@ -75,7 +75,7 @@ class PooledGaussianProcess:
         self.sample = sample
 
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
-        """Sample of a block's series: those with the smallest hashes, so that the union over blocks is one sample."""
+        """Sample a block's series: those with the smallest hashes, so that all blocks together make one sample."""
         usable = np.flatnonzero(np.isfinite(context.values).sum(axis=1) > len(PARAMETERS))
         hashes = _hashes(context.values)[usable]
         chosen = np.argsort(hashes, kind="stable")[: self.sample]
@@ -152,9 +152,9 @@ class PooledGaussianProcess:
 
     def _posterior(self, context: Context, cross: Float64, variance: Float64) -> tuple[Float64, Float64]:
         """Mean and standard deviation (n, q) of functionals with covariance ``cross`` (q, T) with the observations."""
-        observed = covariance_with_gradient(self.theta_, context.years)[0]
+        observed, _ = covariance_with_gradient(self.theta_, context.years)
         precision, _ = invert(observed)
-        weights = cross @ precision
+        weights = np.einsum("qt,ts->qs", cross, precision)  # no BLAS: its bits may depend on the number of threads
         mean, spread, scale = posterior(context.values, precision, weights, variance - (weights * cross).sum(axis=1))
         n_dates = np.isfinite(context.values).sum(axis=1)
         own = n_dates**2 / (n_dates**2 + YOUNG**2)
@@ -167,7 +167,7 @@ def _hashes(values: Float32) -> npt.NDArray[np.uint64]:
     keys = np.random.default_rng(0).integers(0, 2**63, size=values.shape[1], dtype=np.uint64)
     bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32)
     hashes: npt.NDArray[np.uint64] = np.einsum("nt,t->n", bits, keys)
-    return hashes >> np.uint64(32)
+    return hashes
 
 
 def _maximise_likelihood(values: Float32, years: Float64) -> Float64:
