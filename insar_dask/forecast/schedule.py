@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -154,9 +155,12 @@ def plan(
 
     Raises
     ------
+    ValueError
+        When a setting is out of its range.
     CubeError
         When dates are out of order or repeated, or when they are too few: the message says how many are needed.
     """
+    _check_settings(every, horizon, level, test_fraction, stride, context)
     days = _days(times)
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
     split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
@@ -180,6 +184,19 @@ def plan(
         protocols=tuple(protocols),
     )
     return _with_future(_with_test(_with_validation(draft, test_fraction), test_fraction))
+
+
+def _check_settings(
+    every: str | None, horizon: int | None, level: float, test_fraction: float, stride: int, context: int | None
+) -> None:
+    if every is not None and not re.fullmatch(r"[1-9]\d*D", every):
+        raise ValueError(f"every is {every!r}; wanted a whole number of days such as '12D'")
+    for name, share in (("level", level), ("test_fraction", test_fraction)):
+        if not 0 < share < 1:
+            raise ValueError(f"{name} is {share}; wanted a share between 0 and 1")
+    for name, count in (("horizon", horizon), ("stride", stride), ("context", context)):
+        if count is not None and count < 1:
+            raise ValueError(f"{name} is {count}; wanted at least 1 step")
 
 
 def _days(times: npt.ArrayLike) -> Days:

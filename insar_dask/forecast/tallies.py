@@ -64,11 +64,17 @@ def windows_of(values: Float32, plan: Plan, protocol: str) -> HonestWindows:
 
 
 def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, Float32]:
-    """Mean (n, h), and what its errors are measured by: the model's own deviation, else the point's rmse [mm]."""
+    """Mean (n, h), and what its errors are measured by [mm]: the point's rmse around the harmonic fit.
+
+    Where a model has a deviation of its own the geometric mean of both is taken: the deviation knows of gaps and leads,
+    the rmse of what the model does not know. With the deviation alone the most restless quintile of a synthetic tile
+    held 82 % at the last lead instead of 90.
+    """
     mean, deviation = model.predict(context)
+    rmse = np.maximum(harmonic_fit(context)[1].rmse, np.float32(LEAST_SCALE))[:, None]
     if deviation is None:
-        deviation = np.broadcast_to(harmonic_fit(context)[1].rmse[:, None], mean.shape)
-    return mean, np.maximum(deviation, np.float32(LEAST_SCALE))
+        return mean, np.repeat(rmse, mean.shape[1], axis=1)
+    return mean, np.sqrt(np.maximum(deviation, np.float32(LEAST_SCALE)) * rmse)
 
 
 def count_errors(

@@ -157,6 +157,12 @@ def test_intervals_hold_their_share_in_every_quintile_and_lead(kind, horizon):
         assert coverage.min() >= 0.85 and coverage.max() <= 0.95, (method, coverage.round(3))
 
 
+def test_intervals_of_a_model_with_its_own_deviation_hold_their_share_too():
+    scores = protocol.evaluate(scene("l2b", n_points=2000, seed=4).compute(), methods=("gaussian_process",))
+    coverage = np.array(scores.coverage_by_quintile["gaussian_process"])
+    assert coverage.min() >= 0.85 and coverage.max() <= 0.95
+
+
 def test_the_default_is_what_validation_prefers(outcome):
     _, state, scores, _ = outcome
     assert scores.default == state["ranking"][0]

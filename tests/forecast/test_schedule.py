@@ -115,3 +115,19 @@ def test_dates_that_were_made_up_are_neither_context_nor_target():
     schedule = plan(dates(days), observed=observed)
     assert schedule.every == 12
     assert len(schedule.real_days) == observed.sum()
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"every": "12 days"}, "wanted a whole number of days such as '12D'"),
+        ({"level": 90}, "level is 90; wanted a share"),
+        ({"test_fraction": 0}, "test_fraction is 0; wanted a share"),
+        ({"horizon": 0}, "horizon is 0; wanted at least 1"),
+        ({"stride": 0}, "stride is 0; wanted at least 1"),
+        ({"context": -3}, "context is -3; wanted at least 1"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings_, message):
+    with pytest.raises(ValueError, match=message):
+        plan(dates(np.arange(0, 1826, 12)), **settings_)
