@@ -48,16 +48,18 @@ def _motion(coefficients: Float64, years: Float64, first_day: int) -> dict[str, 
     basis = signal_basis(years)
     one, cosine, sine = np.ones_like(years), np.cos(2 * np.pi * years), np.sin(2 * np.pi * years)
 
-    def fitted(*columns: Float64) -> Float64:
-        solve = np.linalg.pinv(np.stack(columns, axis=1))
-        return np.asarray(coefficients @ (basis @ solve.T))
+    def fitted(term: int, *columns: Float64) -> Float64:
+        """One coefficient of the least-squares model of these columns: linear in those of the signal."""
+        weights = basis @ np.linalg.pinv(np.stack(columns, axis=1))[term]
+        return np.asarray((coefficients * weights).sum(axis=1))
 
-    annual = fitted(cosine, sine, one, years, years**2, years**3)
-    peak = np.arctan2(annual[:, 1], annual[:, 0]) / (2 * np.pi) * DAYS_PER_YEAR
+    cubic = cosine, sine, one, years, years**2, years**3
+    along, across = fitted(0, *cubic), fitted(1, *cubic)
+    peak = np.arctan2(across, along) / (2 * np.pi) * DAYS_PER_YEAR
     return {
-        "velocity": fitted(years, one, cosine, sine)[:, 0],
-        "acceleration": fitted(years**2 / 2, years, one, cosine, sine)[:, 0],
-        "seasonality": np.hypot(annual[:, 0], annual[:, 1]),
+        "velocity": fitted(0, years, one, cosine, sine),
+        "acceleration": fitted(0, years**2 / 2, years, one, cosine, sine),
+        "seasonality": np.hypot(along, across),
         "phase": (peak + first_day) % DAYS_PER_YEAR + 1,
     }
 
