@@ -23,11 +23,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Band:
-    """Whole lines: ``used`` bytes of ``text``, the first of them line ``first_line`` of the file."""
+    """Whole lines: ``used`` bytes of ``text``, which lies in ``buffer``; ``last`` if the file ends with them."""
 
     text: npt.NDArray[np.uint8]
     used: int
-    first_line: int
     buffer: bytearray
     last: bool
 
@@ -66,21 +65,17 @@ class BandReader:
             self._idle.put(band.buffer)
 
     def __iter__(self) -> Iterator[Band]:
-        line = 2
         buffer, begin, filled = self._held, self._begin, self._filled
         while filled > begin:
             last = filled < self._bytes
             cut = filled if last else buffer.rfind(b"\n", begin, filled) + 1
             if cut <= begin:
-                raise CubeError(
-                    f"{self._source.name}, line {line}: no line break within {self._bytes} bytes; not a CSV"
-                )
+                raise CubeError(f"{self._source.name}: no line break within {self._bytes} bytes; not a CSV")
             following = self._idle.get()
             carried = filled - cut
             following[:carried] = memoryview(buffer)[cut:filled]
             text = np.frombuffer(buffer, np.uint8)[begin:]
-            yield Band(text, cut - begin, line, buffer, last)
-            line += buffer.count(b"\n", begin, cut)
+            yield Band(text, cut - begin, buffer, last)
             filled = 0 if last else self._fill(following, carried)
             buffer, begin = following, 0
 

@@ -41,9 +41,9 @@ class BadRowError(ValueError):
 class Rows:
     """Rows of one band, in file order.
 
-    ``values`` are tenths (int16) or millimetres (float32), ``lines`` the lines of the file, ``rejected`` pairs of line
-    and reason, ``n_rows`` all rows of the band, ``n_careful`` those that Python had to read, ``reach`` the least and
-    greatest easting and northing among all valid rows.
+    ``values`` are tenths (int16) or millimetres (float32), ``lines`` the line of each row, the band's first being 0,
+    ``rejected`` pairs of line and reason, ``n_lines`` and ``n_rows`` all of the band (blank lines are no rows),
+    ``n_careful`` the rows that Python had to read, ``reach`` the least and greatest easting and northing of valid rows.
     """
 
     point_ids: npt.NDArray[np.bytes_]
@@ -51,6 +51,7 @@ class Rows:
     values: npt.NDArray[Any]
     lines: npt.NDArray[np.int64]
     rejected: list[tuple[int, str]]
+    n_lines: int
     n_rows: int
     n_careful: int
     reach: tuple[float, float, float, float]
@@ -108,11 +109,12 @@ class RowParser:
         kept = ~np.isin(lines, list(marks.rejected))
         lines, values = (lines, values) if kept.all() else (lines[kept], values[kept])
         return Rows(
-            point_ids=_point_ids(band.text, labels[lines], {k: v[0] for k, v in marks.careful.items()}, lines),
+            point_ids=_point_ids(band.text, labels, lines, marks),
             numbers=numbers[lines],
             values=values if self._in_order is None else values[:, self._in_order],
-            lines=lines + band.first_line,
-            rejected=[(line + band.first_line, reason) for line, reason in sorted(marks.rejected.items())],
+            lines=lines,
+            rejected=sorted(marks.rejected.items()),
+            n_lines=starts.size - 1,
             n_rows=starts.size - 1 - len(marks.blank),
             n_careful=len(marks.careful) + len(marks.rejected),
             reach=reach,
@@ -136,10 +138,10 @@ class RowParser:
                 self._read_with_care(band, starts, line, marks)
             if line in marks.careful:
                 cells = marks.careful[line][2]
-                values[row] = cells if self._wide else self._tenths(cells, line + band.first_line)
+                values[row] = cells if self._wide else self._tenths(cells)
         return values
 
-    def _tenths(self, cells: list[float], line: int) -> npt.NDArray[np.int16]:
+    def _tenths(self, cells: list[float]) -> npt.NDArray[np.int16]:
         exact = np.array(cells)
         missing = np.isnan(exact)
         tenths = np.rint(np.where(missing, 0.0, exact) * 10)
@@ -147,7 +149,7 @@ class RowParser:
         if bad.any():
             cell = int(np.argmax(bad))
             name = self._header.names[self._n_leading + cell]
-            raise NotTenthsError(f"line {line}, column {name}: {cells[cell]} is no multiple of 0.1 mm within +-3276.7")
+            raise NotTenthsError(f"column {name}: {cells[cell]} is no multiple of 0.1 mm within +-3276.7")
         return np.where(missing, NODATA, tenths).astype(np.int16)
 
     def _read_with_care(self, band: Band, starts: npt.NDArray[np.int64], line: int, marks: _Marks) -> None:
@@ -218,15 +220,12 @@ def _reach(numbers: Floats, names: list[str]) -> tuple[float, float, float, floa
 
 
 def _point_ids(
-    text: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], careful: dict[int, str], lines: npt.NDArray[np.int64]
+    text: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], lines: npt.NDArray[np.int64], marks: _Marks
 ) -> npt.NDArray[np.bytes_]:
-    """Labels as bytes, cut out of the text at once; those read with care are put in their place."""
-    width = max([int(labels[:, 1].max(initial=1)), *map(len, careful.values())])
-    offsets = np.arange(width)
-    # past its own end a label shows its neighbour's bytes, so these are blanked
-    found = np.where(offsets < labels[:, 1:], text[np.minimum(labels[:, :1] + offsets, text.size - 1)], 0)
-    point_ids = np.ascontiguousarray(found, np.uint8).view(f"S{width}").ravel()
-    for row, line in enumerate(lines.tolist() if careful else []):
-        if line in careful:
-            point_ids[row] = careful[line].encode("ascii")
+    """Identifiers of the rows; those read with care are put in their place."""
+    careful = {line: row[0] for line, row in marks.careful.items()}
+    width = max(int(labels[:, 1].max(initial=1)), max(map(len, careful.values()), default=1))
+    point_ids = decimals.cut_labels(text, labels[lines], width)
+    for row in np.flatnonzero(np.isin(lines, list(careful))).tolist() if careful else []:
+        point_ids[row] = careful[int(lines[row])].encode("ascii")
     return point_ids

@@ -20,6 +20,7 @@ EXACT = frozenset(("easting", "northing", "longitude", "latitude", "cluster_labe
 WHOLE = ("mp_type", "cluster_label", "line", "pixel")
 """Columns that count or label: int32 where all are whole."""
 
+FIRST_LINE = 2  # after the header
 SPARE = 1.05  # more rows than the first band foretells
 
 
@@ -38,6 +39,7 @@ class RowStore:
 
     def __init__(self, names: list[str], n_dates: int, dtype: npt.DTypeLike) -> None:
         self.n_kept = self.n_rows = self.n_careful = 0
+        self._next_line = FIRST_LINE
         self.rejected: list[tuple[int, str]] = []
         self.reach: tuple[float, ...] = (np.inf, np.inf, -np.inf, -np.inf)
         self._names = names
@@ -50,13 +52,14 @@ class RowStore:
         self._reserve(stop, int(n_expected * SPARE), rows.point_ids.dtype.itemsize)
         self._values[start:stop] = rows.values
         points = self._points[start:stop]
-        points["point_id"], points["file_line"] = rows.point_ids, rows.lines
+        points["point_id"], points["file_line"] = rows.point_ids, rows.lines + self._next_line
         for k, name in enumerate(self._names):
             points[name] = rows.numbers[:, k]
         self.n_kept = stop
         self.n_rows += rows.n_rows
         self.n_careful += rows.n_careful
-        self.rejected += rows.rejected
+        self.rejected += [(line + self._next_line, reason) for line, reason in rows.rejected]
+        self._next_line += rows.n_lines
         low, high = np.minimum(self.reach, rows.reach)[:2], np.maximum(self.reach, rows.reach)[2:]
         self.reach = (*map(float, low), *map(float, high))
 

@@ -22,13 +22,14 @@ from insar_kernels.decimals import (
 )
 
 
-def as_text(data: bytes) -> np.ndarray:
+def as_text(data: bytes, spare: int = 500) -> np.ndarray:
     # what follows a text in its buffer is left over from an earlier band, so it must not matter
-    return np.frombuffer(data + b"9,9.9,9\n" + bytes(PADDING), np.uint8)
+    return np.frombuffer(data + b"9,9.9,9\n" * (spare // 8) + bytes(PADDING), np.uint8)
 
 
-def parse(data: bytes, n_cells: int, parser=parse_tenths):
-    text = as_text(data)
+def parse(data: bytes, n_cells: int, parser=parse_tenths, spare: int = 500):
+    """Cells of all lines. Four rows are cut at once only where the buffer is long enough for rows that are none."""
+    text = as_text(data, spare)
     starts = line_starts(text, len(data))
     return parser(text, starts, starts[:-1].copy(), np.arange(starts.size - 1), n_cells)
 
@@ -46,13 +47,18 @@ plain_cells = st.builds(
     st.text("0123456789", max_size=4),
 )
 egms_cells = st.integers(-99999, 99999).map(lambda k: f"{k / 10:.1f}")
+short_cells = st.integers(-32767, 32767).map(lambda k: f"{k / 10:.1f}")
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.lists(egms_cells | plain_cells, min_size=7, max_size=7), min_size=1, max_size=5), st.booleans())
-def test_tenths_equal_exact_decimals_and_others_are_called_wide(rows, crlf):
+@given(
+    st.lists(st.lists(egms_cells | plain_cells, min_size=7, max_size=7), min_size=1, max_size=9),
+    st.booleans(),
+    st.sampled_from([0, 500]),
+)
+def test_tenths_equal_exact_decimals_and_others_are_called_wide(rows, crlf, spare):
     end = "\r\n" if crlf else "\n"
-    tenths, verdicts = parse("".join(",".join(row) + end for row in rows).encode(), 7)
+    tenths, verdicts = parse("".join(",".join(row) + end for row in rows).encode(), 7, spare=spare)
     for row, found, verdict in zip(rows, tenths, verdicts, strict=True):
         exact = [tenths_of(cell) for cell in row]
         assert verdict == (WIDE if None in exact else PLAIN)
@@ -153,6 +159,25 @@ def test_numbers_equal_float_to_the_last_bit(cell):
         assert numbers[0, 0] == float(cell)
     else:
         assert verdicts.tolist() == [ODD]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(short_cells, min_size=5, max_size=5), min_size=1, max_size=13), st.data())
+def test_a_bad_byte_anywhere_spoils_at_most_its_row(rows, data):
+    text = bytearray("".join(",".join(row) + "\n" for row in rows).encode())
+    expected, _ = parse(bytes(text), 5)
+    at = data.draw(st.integers(0, len(text) - 1).filter(lambda k: text[k] != 10))
+    row = bytes(text[:at]).count(b"\n")
+    text[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != 10))
+    tenths, verdicts = parse(bytes(text), 5)
+    others = [k for k in range(len(rows)) if k != row]
+    assert (verdicts[others] == PLAIN).all()
+    np.testing.assert_array_equal(tenths[others], expected[others])
+    cells = bytes(text).split(b"\n")[row].split(b",")
+    if verdicts[row] == PLAIN:
+        assert [MISSING if not cell.strip(b" \r") else tenths_of(cell.decode()) for cell in cells] == tenths[
+            row
+        ].tolist()
 
 
 def test_rows_can_be_chosen():
