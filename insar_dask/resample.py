@@ -54,7 +54,7 @@ def regular_dates(
     recent = np.bincount(phases[days > days[-1] - RECENT], minlength=step)
     whole = np.bincount(phases, minlength=step)
     start = days[0] + np.lexsort((-whole, -recent))[0]
-    stop = days[-1] if until is None else np.asarray(until, "datetime64[D]").astype(np.int64)
+    stop = days[-1] if until is None else int(np.asarray(until, "datetime64[D]").astype(np.int64))
     return np.arange(start, stop + 1, step).astype("datetime64[D]").astype("datetime64[ns]")
 
 

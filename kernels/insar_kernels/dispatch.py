@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["namespace", "rows"]
+__all__ = ["destination", "namespace", "rows"]
 
 
 def namespace(array: Any) -> ModuleType:
@@ -30,3 +30,14 @@ def rows(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """
     array = np.ascontiguousarray(values, dtype=np.float32)
     return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
+
+
+def destination(shape: tuple[int, ...], out: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    """``out``, or fresh memory if it is None; NumPy's own, which asks the kernel for huge pages (Numba's does not)."""
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ValueError(
+            f"out has shape {out.shape} and dtype {out.dtype}; wanted C-contiguous float32 of shape {shape}"
+        )
+    return out

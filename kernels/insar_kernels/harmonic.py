@@ -27,6 +27,10 @@ DEGENERATE = 1e-9
 """Share of a column's squared length below which it counts as a combination of the columns before it."""
 
 
+PACKED = 24
+"""Upper triangle of a 6 x 6 matrix, 21 numbers, filled up to whole vectors."""
+
+
 class Motion(NamedTuple):
     """What `motion` returns; arrays of float32 and shape (...), but ``n_dates``, int32."""
 
@@ -109,28 +113,73 @@ def _basis(years: Float64) -> tuple[Float64, Float64]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _on_cpu(
-    series: Float32, basis: Float64, inverse: Float64, fits: Float32, n_dates: npt.NDArray[np.int32]
-) -> None:
-    """One pass over a complete series; a second one over a series with gaps, whose basis is no longer orthogonal."""
+def _on_cpu(series: Float32, basis: Float64, inverse: Float64, fits: Float32, n_dates: npt.NDArray[np.int32]) -> None:
+    """One pass over each series; only one with gaps, to which the basis is not orthogonal, needs an elimination."""
     n, length = series.shape
-    columns = np.zeros((length, 8))  # eight wide: one row of a Gram matrix is one vector operation
-    columns[:, :6] = basis.T
+    products = _products(basis)
+    packed = np.empty(PACKED)
     ones, whole = np.ones(6), inverse[1:3].copy()
-    shares, sides = np.empty(6), np.empty((2, 6))
-    moments, filled = np.empty(7), np.empty(length, np.float32)
+    gram, shares, sides, moments = np.empty((6, 6)), np.empty(6), np.empty((2, 6)), np.empty(7)
+    filled, absent, missing = np.empty(length, np.float32), np.empty(length, np.uint8), np.empty(length + 1, np.uintp)
     for i in range(n):
-        _project(series[i], basis, moments)
-        if moments[6] == moments[6]:
-            n_dates[i] = length
+        gaps = _fill(series[i], filled, absent)
+        n_dates[i] = length - gaps
+        _project(filled, basis, moments)
+        if gaps == 0:
             _read_off(fits[:, i], moments, ones, whole, inverse, length)
         else:
-            gram = np.zeros((6, 8))
-            n_dates[i] = _without_missing(series[i], columns, filled, gram)
-            _project(filled, basis, moments)
+            _list(absent, missing)
+            _take_out(products, missing[:gaps], packed, gram)
             sides[:] = whole
             _eliminate(gram, moments, sides, shares)
             _read_off(fits[:, i], moments, shares, sides, inverse, n_dates[i])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill(series: Float32, filled: Float32, absent: npt.NDArray[np.uint8]) -> int:
+    gaps = np.int32(0)
+    for t in range(np.uintp(series.size)):
+        valid = series[t] == series[t]
+        filled[t] = series[t] if valid else np.float32(0)
+        absent[t] = not valid
+        gaps += np.int32(not valid)
+    return int(gaps)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _list(absent: npt.NDArray[np.uint8], missing: npt.NDArray[np.uintp]) -> None:
+    m = np.uintp(0)
+    for t in range(np.uintp(absent.size)):
+        missing[m] = t  # overwritten unless this date is missing: no branch to mispredict
+        m += np.uintp(absent[t])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _products(basis: Float64) -> Float64:
+    """Upper triangle of q q' of each date, one after the other."""
+    products = np.zeros((basis.shape[1], PACKED))
+    for t in range(basis.shape[1]):
+        place = 0
+        for a in range(6):
+            for b in range(a, 6):
+                products[t, place] = basis[a, t] * basis[b, t]
+                place += 1
+    return products.reshape(-1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _take_out(products: Float64, missing: npt.NDArray[np.uintp], packed: Float64, gram: Float64) -> None:
+    """Gram matrix of the basis over the valid dates: the identity less q q' of each missing one."""
+    packed[:] = 0.0
+    for m in range(np.uintp(missing.size)):
+        start = missing[m] * np.uintp(PACKED)
+        for k in range(np.uintp(packed.size)):
+            packed[k] += products[start + k]
+    place = np.uintp(0)
+    for a in range(np.uintp(6)):
+        for b in range(a, np.uintp(6)):
+            gram[a, b] = (1.0 if a == b else 0.0) - packed[place]
+            place += np.uintp(1)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
@@ -151,31 +200,13 @@ def _project(series: Float32, basis: Float64, moments: Float64) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _without_missing(series: Float32, columns: Float64, filled: Float32, gram: Float64) -> int:
-    """Put zeros for missing values, make ``gram`` the identity less q q' of each missing date, count the others."""
-    for k in range(6):
-        gram[k, k] = 1.0
-    count = 0
-    for t in range(np.uintp(series.size)):
-        filled[t] = 0.0
-        if series[t] == series[t]:
-            filled[t] = series[t]
-            count += 1
-        else:
-            for a in range(np.uintp(6)):
-                for b in range(np.uintp(8)):
-                    gram[a, b] -= columns[t, a] * columns[t, b]
-    return count
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def _eliminate(gram: Float64, moments: Float64, sides: Float64, shares: Float64) -> None:
     """Gaussian elimination of the Gram matrix with three right sides; ``shares`` are the inverse pivots."""
     for k in range(np.uintp(6)):
         shares[k] = 1.0 / gram[k, k] if gram[k, k] > DEGENERATE else np.nan
         for a in range(k + np.uintp(1), np.uintp(6)):
             factor = gram[k, a] * shares[k]
-            for b in range(np.uintp(8)):
+            for b in range(a, np.uintp(6)):
                 gram[a, b] -= factor * gram[k, b]
             moments[a] -= factor * moments[k]
             sides[0, a] -= factor * sides[0, k]
@@ -183,9 +214,7 @@ def _eliminate(gram: Float64, moments: Float64, sides: Float64, shares: Float64)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _read_off(
-    fit: Float32, moments: Float64, shares: Float64, sides: Float64, inverse: Float64, count: int
-) -> None:
+def _read_off(fit: Float32, moments: Float64, shares: Float64, sides: Float64, inverse: Float64, count: int) -> None:
     """Read all parameters off the eliminated system; each model's residual is what its columns leave of y'y."""
     first = moments[6]
     for k in range(4):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from insar_kernels.dispatch import namespace, rows
+from insar_kernels.dispatch import destination, namespace, rows
 
 __all__ = ["regularise"]
 
@@ -22,7 +22,9 @@ Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.uintp]
 
 
-def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = np.inf) -> Any:
+def regularise(
+    values: Any, days: Float64, new_days: Float64, max_gap: float = np.inf, out: Float32 | None = None
+) -> Any:
     """Interpolate each series linearly in time at ``new_days``.
 
     A new date takes the value of a valid old date that it meets; else it lies on the line between the valid neighbours
@@ -38,6 +40,8 @@ def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = n
         Dates wanted [days], on the same count.
     max_gap : float
         Longest span between valid neighbours that is bridged [days].
+    out : array of float32, shape (..., S), optional
+        C-contiguous array to fill.
 
     Returns
     -------
@@ -46,72 +50,98 @@ def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = n
     table = _table(np.asarray(days, np.float64), np.asarray(new_days, np.float64), max_gap)
     xp = namespace(values)
     if xp is not np:
-        return _on_array(xp, values, xp.asarray(days), *(xp.asarray(column) for column in table), max_gap)
-    series = rows(values)
-    out = np.empty((len(series), len(new_days)), np.float32)
-    _on_cpu(series, np.asarray(days, np.float64), *table, max_gap, out)
-    return out.reshape(*np.shape(values)[:-1], len(new_days))
+        left, between, weight = (xp.asarray(column) for column in table)
+        return _on_array(xp, values, xp.asarray(days), left, between, weight, max_gap)
+    regular = destination((*np.shape(values)[:-1], len(new_days)), out)
+    _on_cpu(rows(values), np.asarray(days, np.float64), *table, max_gap, rows(regular))
+    return regular
 
 
 def _table(days: Float64, new_days: Float64, max_gap: float) -> tuple[Index, Index, Float32]:
-    """Left date, right date and weight of the right one; a NaN weight makes a NaN value without a branch."""
-    right = np.clip(np.searchsorted(days, new_days), 0, len(days) - 1)
-    met = days[right] == new_days
-    left = np.where(met, right, np.maximum(right - 1, 0))
-    span = days[right] - days[left]
-    inside = (new_days >= days[0]) & (new_days <= days[-1]) & (span <= max_gap)
-    weight = np.where(met, 0.0, (new_days - days[left]) / np.where(span == 0, 1.0, span))
-    # unsigned: an index that might be negative costs a comparison each, and vector instructions
-    return left.astype(np.uintp), right.astype(np.uintp), np.where(inside, weight, np.nan).astype(np.float32)
+    """Date at or before each new one; the new dates between two dates; the weight of the later of the two.
+
+    A NaN weight makes a NaN value without a branch.
+    """
+    left = np.clip(np.searchsorted(days, new_days, side="right") - 1, 0, max(len(days) - 2, 0))
+    left = np.where(new_days == days[-1], len(days) - 1, left)
+    between = np.flatnonzero(days[left] != new_days)
+    start, stop = days[left[between]], days[np.minimum(left[between] + 1, len(days) - 1)]
+    inside = (start < new_days[between]) & (new_days[between] < stop) & (stop - start <= max_gap)
+    weight = np.where(inside, (new_days[between] - start) / np.maximum(stop - start, 1e-9), np.nan)
+    # unsigned: an index that might be negative costs a comparison each time
+    return left.astype(np.uintp), between.astype(np.uintp), weight.astype(np.float32)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _on_cpu(
-    series: Float32, days: Float64, left: Index, right: Index, weight: Float32, max_gap: float, out: Float32
+    series: Float32, days: Float64, left: Index, between: Index, weight: Float32, max_gap: float, out: Float32
 ) -> None:
+    """Work on a copy with a NaN before its first and after its last date, so that every gap has two sides."""
     n, n_dates = series.shape
-    filled = np.empty(n_dates, np.float32)
-    missing = np.empty(n_dates + 1, np.uintp)
+    filled = np.full(n_dates + 2, np.nan, np.float32)
+    absent, missing = np.empty(n_dates, np.uint8), np.empty(n_dates + 1, np.uintp)
+    before, after = np.empty(n_dates + 1, np.uintp), np.empty(n_dates + 1, np.uintp)
+    padded = np.concatenate((days[:1] - 1.0, days, days[-1:] + 1.0))
     for i in range(n):
+        inner, regular = filled[1:], out[i]
+        for t in range(np.uintp(n_dates)):
+            inner[t] = series[i, t]
+            absent[t] = series[i, t] != series[i, t]
         m = np.uintp(0)
         for t in range(np.uintp(n_dates)):
-            filled[t] = series[i, t]
-            missing[m] = t  # overwritten unless this date is missing: no branch to mispredict
-            m += np.uintp(filled[t] != filled[t])
-        _fill(filled, days, missing[:m], max_gap)
+            missing[m] = t + np.uintp(1)  # overwritten unless this date is missing: no branch to mispredict
+            m += np.uintp(absent[t])
+        _fill(filled, padded, missing[:m], before, after, max_gap)
         for j in range(np.uintp(left.size)):
-            before = filled[left[j]]
-            out[i, j] = before + weight[j] * (filled[right[j]] - before)
+            regular[j] = inner[left[j]]
+        for k in range(np.uintp(between.size)):
+            start = inner[left[between[k]]]
+            regular[between[k]] = start + weight[k] * (inner[left[between[k]] + np.uintp(1)] - start)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(filled: Float32, days: Float64, missing: Index, max_gap: float) -> None:
+def _fill(filled: Float32, days: Float64, missing: Index, before: Index, after: Index, max_gap: float) -> None:
     """Put the missing values of one series on the line between their valid neighbours."""
-    k = 0
-    while k < missing.size:
-        first = last = np.intp(missing[k])
-        while k + 1 < missing.size and np.intp(missing[k + 1]) == last + 1:
-            k += 1
-            last += 1
-        k += 1
-        before, after = first - 1, last + 1
-        if before < 0 or after >= filled.size or days[after] - days[before] > max_gap:
-            continue
-        slope = (filled[after] - filled[before]) / (days[after] - days[before])
-        for t in range(first, after):
-            filled[t] = filled[before] + slope * (days[t] - days[before])
+    one, size = np.uintp(1), np.uintp(missing.size)
+    if size == 0:
+        return
+    before[0], after[size - one] = missing[0] - one, missing[size - one] + one
+    for k in range(one, size):
+        joined = missing[k] == missing[k - one] + one
+        before[k] = before[k - one] if joined else missing[k] - one
+        back = size - one - k
+        joined = missing[back] + one == missing[back + one]
+        after[back] = after[back + one] if joined else missing[back] + one
+    for k in range(size):
+        low, high, start = filled[before[k]], filled[after[k]], days[before[k]]
+        span = days[after[k]] - start
+        share = (days[missing[k]] - start) / span if span <= max_gap else np.nan
+        filled[missing[k]] = low + (high - low) * share
 
 
-def _on_array(xp: ModuleType, values: Any, days: Any, left: Any, right: Any, weight: Any, max_gap: float) -> Any:
+def _on_array(xp: ModuleType, values: Any, days: Any, left: Any, between: Any, weight: Any, max_gap: float) -> Any:
     n_dates = values.shape[-1]
     valid = ~xp.isnan(values)
     dates = xp.arange(n_dates)
-    before = xp.maximum.accumulate(xp.where(valid, dates, -1), axis=-1)
-    after = xp.flip(xp.minimum.accumulate(xp.flip(xp.where(valid, dates, n_dates), -1), axis=-1), -1)
+    before = _running_maximum(xp, xp.where(valid, dates, -1))
+    after = n_dates - 1 - xp.flip(_running_maximum(xp, xp.flip(xp.where(valid, n_dates - 1 - dates, -1), -1)), -1)
     inner = (before >= 0) & (after < n_dates)
     before, after = xp.where(inner, before, 0), xp.where(inner, after, 0)
     span = days[after] - days[before]
     low, high = xp.take_along_axis(values, before, -1), xp.take_along_axis(values, after, -1)
-    line = low + (high - low) / xp.where(span == 0, 1.0, span) * (days - days[before])
+    line = low + (high - low) * ((days - days[before]) / xp.where(span == 0, 1.0, span))
     filled = xp.where(valid, values, xp.where(inner & (span <= max_gap), line, xp.nan)).astype(xp.float32)
-    return filled[..., left] + weight * (filled[..., right] - filled[..., left])
+    left, between = left.astype(xp.int64), between.astype(xp.int64)
+    regular = filled[..., left]
+    start, stop = left[between], xp.minimum(left[between] + 1, n_dates - 1)
+    regular[..., between] += weight * (filled[..., stop] - filled[..., start])
+    return regular
+
+
+def _running_maximum(xp: ModuleType, values: Any) -> Any:
+    """Running maximum along the last axis by doubling steps; CuPy has no ``maximum.accumulate``."""
+    step = 1
+    while step < values.shape[-1]:
+        values = xp.concatenate([values[..., :step], xp.maximum(values[..., step:], values[..., :-step])], axis=-1)
+        step *= 2
+    return values

@@ -9,13 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from insar_kernels.dispatch import namespace, rows
+from insar_kernels.dispatch import destination, namespace, rows
 
 __all__ = ["moving_average", "savgol"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Keys = npt.NDArray[np.uint64]
+Index = npt.NDArray[np.uintp]
+
+TAPS = 5
+"""Taps to a pass, and end values to a pass: as many as the registers hold."""
+
+ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
 
 ROWS = 16
 """Series filtered as one run of numbers: long enough for vector instructions, short enough for the first cache."""
@@ -54,12 +60,9 @@ def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> 
     xp = namespace(values)
     if xp is not np:
         return _savgol_on_array(xp, values, xp.asarray(basis))
-    smooth = np.empty(np.shape(values), np.float32) if out is None else out
+    smooth = destination(np.shape(values), out)
     hat = (basis @ basis.T).astype(np.float32)
-    half = window // 2
-    taps = tuple(hat[half, half:])  # a tuple: its length is known when the loop over it is compiled
-    ends = np.stack([hat[:half].T, hat[half + 1 :].T])
-    _savgol_on_cpu(rows(values), taps, ends, basis, rows(smooth))
+    _savgol_on_cpu(rows(values), hat, basis, rows(smooth))
     return smooth
 
 
@@ -70,64 +73,95 @@ def _polynomials(window: int, order: int) -> Float64:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _savgol_on_cpu(
-    series: Float32, taps: tuple[np.float32, ...], ends: Float32, basis: Float64, smooth: Float32
-) -> None:
+def _savgol_on_cpu(series: Float32, hat: Float32, basis: Float64, smooth: Float32) -> None:
     n, n_dates = series.shape
-    window = len(basis)
-    half = window // 2
-    keys = np.full(SLOTS, ~np.uint64(0))
-    weights = np.empty((SLOTS, window), np.float32)
+    half = len(hat) // 2
+    taps, ends = np.zeros(half + 1 + TAPS, np.float32), np.zeros((half + TAPS, len(hat)), np.float32)
+    taps[: half + 1], ends[:half] = hat[half, half:], hat[:half]  # zeros complete the last group of taps
+    keys, weights = np.full(SLOTS, ~np.uint64(0)), np.empty((SLOTS, len(hat)), np.float32)
     filled = np.empty(n_dates, np.float32)
-    flat, result = series.reshape(-1), smooth.reshape(-1)
     for first in range(0, n, ROWS):
         last = min(first + ROWS, n)
-        span = slice(first * n_dates, last * n_dates)
-        _convolve(flat[span], result[span], taps)  # wrong where two rows meet, which the ends overwrite
+        # as one run of numbers: the values where two rows meet are wrong, and overwritten by the ends
+        gaps = _convolve(series[first:last].reshape(-1), taps, half, smooth[first:last].reshape(-1))
         for i in range(first, last):
-            start = i * n_dates
-            _multiply(flat, start, ends[0], result, start, taps)
-            _multiply(flat, start + n_dates - window, ends[1], result, start + n_dates - half, taps)
-        if _any_missing(result[span]):
-            for i in range(first, last):
+            _fit_ends(series[i], ends, half, smooth[i])
+            if gaps > 0:
                 _refit(series[i], basis, keys, weights, filled, smooth[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _convolve(series: Float32, smooth: Float32, taps: tuple[np.float32, ...]) -> None:
-    half = len(taps) - 1
+@njit(nogil=True, cache=True, error_model="numpy")
+def _convolve(series: Float32, taps: Float32, half: int, smooth: Float32) -> int:
+    """Symmetric filter, `TAPS` taps to a pass over the run; the number of NaN made by the first one."""
     inner = smooth[half : smooth.size - half]
-    for j in range(np.uintp(inner.size)):
-        total = taps[0] * series[j + np.uintp(half)]
-        for k in range(1, half + 1):
-            total += taps[k] * (series[j + np.uintp(half - k)] + series[j + np.uintp(half + k)])
-        inner[j] = total
+    gaps = 0
+    for first in range(1, max(half, 1) + 1, TAPS):
+        reach = np.empty(TAPS, np.uintp)
+        for k in range(TAPS):
+            reach[k] = min(first + k, half)
+        if first == 1:
+            gaps = _start(series, taps[0], taps[1:], reach, np.uintp(half), inner)
+        else:
+            _add(series, taps[first:], reach, np.uintp(half), inner)
+    return gaps
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _multiply(
-    series: Float32, start: int, matrix: Float32, smooth: Float32, place: int, taps: tuple[np.float32, ...]
-) -> None:
-    """Values of the polynomial of one window of ``2 len(taps) - 1`` samples at its outer half."""
-    for p in range(np.uintp(len(taps) - 1)):
-        total = matrix[0, p] * series[np.uintp(start)]
-        for k in range(1, 2 * len(taps) - 1):
-            total += matrix[np.uintp(k), p] * series[np.uintp(start + k)]
-        smooth[np.uintp(place) + p] = total
+def _start(series: Float32, tap: np.float32, taps: Float32, reach: Index, half: np.uintp, inner: Float32) -> int:
+    a, b, c, d, e = taps[0], taps[1], taps[2], taps[3], taps[4]
+    i, j, k, m, n = reach[0], reach[1], reach[2], reach[3], reach[4]
+    gaps = np.int32(0)
+    for t in range(half, half + np.uintp(inner.size)):
+        total = tap * series[t]
+        total += a * (series[t - i] + series[t + i])
+        total += b * (series[t - j] + series[t + j])
+        total += c * (series[t - k] + series[t + k])
+        total += d * (series[t - m] + series[t + m])
+        total += e * (series[t - n] + series[t + n])
+        inner[t - half] = total
+        gaps += np.int32(total != total)
+    return int(gaps)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _add(series: Float32, taps: Float32, reach: Index, half: np.uintp, inner: Float32) -> None:
+    a, b, c, d, e = taps[0], taps[1], taps[2], taps[3], taps[4]
+    i, j, k, m, n = reach[0], reach[1], reach[2], reach[3], reach[4]
+    for t in range(half, half + np.uintp(inner.size)):
+        total = a * (series[t - i] + series[t + i])
+        total += b * (series[t - j] + series[t + j])
+        total += c * (series[t - k] + series[t + k])
+        total += d * (series[t - m] + series[t + m])
+        total += e * (series[t - n] + series[t + n])
+        inner[t - half] += total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
+def _fit_ends(series: Float32, ends: Float32, half: int, smooth: Float32) -> None:
+    """First and last values, five of each at once: the last window is the first one seen in a mirror."""
+    last = np.uintp(series.size - 1)
+    for first in range(0, half, TAPS):
+        p = np.uintp(first)
+        a = b = c = d = e = np.float32(0)
+        f = g = h = i = j = np.float32(0)
+        for k in range(np.uintp(ends.shape[1])):
+            left, right = series[k], series[last - k]
+            u, v, w, x, y = ends[p, k], ends[p + ONE, k], ends[p + TWO, k], ends[p + THREE, k], ends[p + FOUR, k]
+            a, b, c, d, e = a + u * left, b + v * left, c + w * left, d + x * left, e + y * left
+            f, g, h, i, j = f + u * right, g + v * right, h + w * right, i + x * right, j + y * right
+        smooth[p], smooth[last - p] = a, f
+        if half > first + 1:
+            smooth[p + ONE], smooth[last - p - ONE] = b, g
+        if half > first + 2:
+            smooth[p + TWO], smooth[last - p - TWO] = c, h
+        if half > first + 3:
+            smooth[p + THREE], smooth[last - p - THREE] = d, i
+        if half > first + 4:
+            smooth[p + FOUR], smooth[last - p - FOUR] = e, j
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _any_missing(values: Float32) -> bool:
-    count = 0
-    for j in range(np.uintp(values.size)):
-        count += values[j] != values[j]
-    return count > 0
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _refit(
-    series: Float32, basis: Float64, keys: Keys, weights: Float32, filled: Float32, smooth: Float32
-) -> None:
+def _refit(series: Float32, basis: Float64, keys: Keys, weights: Float32, filled: Float32, smooth: Float32) -> None:
     """Fit the windows that miss a sample, with the weights of their pattern; those of the usual ones are remembered."""
     window = len(basis)
     start, pattern = 0, np.uint64(0)
