@@ -128,3 +128,11 @@ def test_whole_array_body_agrees_with_the_loop(gaps):
     )
     for name in ours._fields:
         np.testing.assert_allclose(getattr(other, name), getattr(ours, name), rtol=1e-4, atol=1e-5)
+
+
+def test_a_residual_of_exactly_zero_is_a_residual():
+    values = np.array([[4, 0, 2, 1, np.nan, 3]], np.float32)
+    summary = residual_summary(values, np.zeros((6, 1)), np.zeros((1, 1)))
+    assert summary.rmse[0] == pytest.approx(np.sqrt(30 / 5))
+    assert summary.autocorrelation[0] == pytest.approx(2 / (16 + 0 + 4))
+    assert (summary.last[0], summary.age[0]) == (3, 0)
