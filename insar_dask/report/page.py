@@ -12,8 +12,9 @@ from typing import Any
 
 import xarray as xr
 
-from insar_dask.report import sections, tables
+from insar_dask.report import sections
 from insar_dask.report.choosing import representative_points
+from insar_dask.report.markup import facts
 
 __all__ = ["write_index", "write_report"]
 
@@ -112,7 +113,7 @@ def write_index(
     for entry in entries:
         shown = {key: value for key, value in entry.items() if key not in ("title", "path")}
         way = sections.link("Open the report", entry["path"], folder)
-        parts[str(entry["title"])] = f"{tables.facts(shown)}<p>{way}</p>"
+        parts[str(entry["title"])] = f"{facts(shown)}<p>{way}</p>"
     return _write_page(folder, title, f"<p class=lede>{len(entries)} products</p>", parts)
 
 

@@ -21,6 +21,7 @@ from insar_dask.report.gridding import display_grid
 from insar_dask.report.histograms import plot_histogram
 from insar_dask.report.leads import plot_leads
 from insar_dask.report.maps import crs_name, legend_line, plot_map, source_line
+from insar_dask.report.markup import facts
 from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
 from insar_dask.report.style import png_bytes, svg_text
 
@@ -148,6 +149,9 @@ def scores_section(folder: Path, scores: Mapping[str, Any]) -> str:
     if published:
         parts.append(f"<p class=warning>{_sentence(protocol.get('as_published', ''))}</p>")
         parts.append(tables.leads_table(scores, "as_published"))
+    more = [tables.leads_table(scores, "honest", measure) for measure in ("mae", "coverage", "interval_width", "n")]
+    if any(more):
+        parts.append(f"<details><summary>MAE, coverage, width and number by lead</summary>{''.join(more)}</details>")
     parts += [f"<p class=note>{_sentence(note)}</p>" for note in scores.get("notes", [])]
     return "".join(parts)
 
@@ -171,7 +175,7 @@ def data_section(
     if regular is not None:
         shown["regular dates"] = _regular_dates(regular)
     links = "".join(f"<dt>{escape(name)}</dt><dd>{link(None, path, folder)}</dd>" for name, path in files.items())
-    return f"<p>{text}.</p>{tables.facts(shown)}" + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
+    return f"<p>{text}.</p>{facts(shown)}" + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
 
 
 def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:
@@ -182,7 +186,7 @@ def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:
     )
     return (
         (tables.timings_table(timings) if timings else "")
-        + tables.facts({"versions": versions, "machine": machine})
+        + facts({"versions": versions, "machine": machine})
         + f"<details><summary>Configuration of this run</summary><pre>{escape(config_text)}</pre></details>"
     )
 

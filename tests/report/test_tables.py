@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 
-from insar_dask.report import tables
+from insar_dask.report import markup, tables
 from insar_dask.report.leads import plot_leads
 from tests.report.scenes import make_scores
 
@@ -40,7 +40,7 @@ def test_coverage_beyond_five_points_is_marked():
 
 
 def test_text_from_outside_is_escaped():
-    assert "<script>" not in tables.facts({"a<script>": "<script>alert(1)</script>"})
+    assert "<script>" not in markup.facts({"a<script>": "<script>alert(1)</script>"})
     assert "<b>" not in tables.timings_table([{"stage": "<b>x", "seconds": 1.0}])
 
 
@@ -68,3 +68,25 @@ def test_names_beside_the_lines_never_overlap():
     heights = sorted(text.get_position()[1] for text in axes.texts)
     assert len(heights) == 3
     assert np.diff(heights).min() > 0.05 * (high - low)
+
+
+def test_other_measures_stand_by_lead_and_absent_ones_leave_no_table():
+    scores = make_scores()
+    assert "MAE by lead" in tables.leads_table(scores, "honest", "mae")
+    for row in scores["tables"]["honest"].values():
+        row.pop("mae")
+    assert tables.leads_table(scores, "honest", "mae") == ""
+
+
+def test_kinds_of_motion_stand_in_the_order_of_the_design():
+    scores = make_scores()
+    kinds = ("accelerating", "trending", "stable", "seasonal")
+    scores["tables"]["honest"]["harmonic"]["strata"] = {kind: {"rmse": 1.0, "n": 1} for kind in kinds}
+    text = plain(tables.strata_table(scores))
+    assert [word for word in text.split() if word in kinds] == ["stable", "seasonal", "trending", "accelerating"]
+
+
+def test_negative_numbers_have_a_true_minus():
+    assert markup.number(-1.5) == "−1.50"
+    assert markup.signed_percent(-0.031) == "−3.1%"
+    assert markup.whole(None) == markup.number(float("nan")) == "·"
