@@ -1,0 +1,114 @@
+"""Numbers do not change unseen: a step whose results differ from the record needs a new RESULT_VERSION.
+
+`python -m tests.jobs.test_golden` writes the record anew, after the version was raised.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import xarray as xr
+
+from insar_dask.cube import describe
+from insar_dask.forecast import protocol
+from insar_dask.jobs.recipe import STEPS, Step
+
+RECORD = Path(__file__).with_name("golden.json")
+METHODS = ("persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge")
+
+
+def cube() -> xr.Dataset:
+    """200 points x 150 dates of trend, season and noise, with gaps: from NumPy's PCG64 stream, which is frozen."""
+    chance = np.random.default_rng(5)
+    days = np.cumsum(np.where(np.arange(150) % 7 == 3, 24, 12)) - 12
+    years = days / 365
+    velocity, season, phase = (
+        chance.normal(0, 10, (200, 1)),
+        chance.gamma(2, 2, (200, 1)),
+        chance.uniform(0, 6, (200, 1)),
+    )
+    values = velocity * years + season * np.sin(2 * np.pi * years + phase) + chance.normal(0, 2, (200, 150))
+    values[chance.random((200, 150)) < 0.03] = np.nan
+    place = chance.uniform(4.5e6, 4.51e6, (2, 200))
+    return xr.Dataset(
+        {
+            "displacement": (("point", "time"), np.round(values, 1).astype(np.float32), describe("displacement")),
+            "observed": ("time", np.ones(150, bool)),
+        },
+        coords={
+            "time": np.datetime64("2015-01-05", "ns") + days * np.timedelta64(1, "D"),
+            "point_id": ("point", [f"{i:010d}" for i in range(200)]),
+            "easting": ("point", place[0]),
+            "northing": ("point", place[1] - 2.2e6),
+            "crs": ((), np.int32(0), {"crs_wkt": "LOCAL_CS[]"}),
+        },
+        attrs={
+            **dict.fromkeys(("positive", "reference_date", "reference", "release"), "x"),
+            "component": "up",
+            "sees_future": 0,
+        },
+    )
+
+
+def results() -> dict[str, Any]:
+    raw = cube()
+    plan = protocol.plan(raw["time"].values, every="12D", methods=METHODS)
+    regular = run("regularise", raw, every="12D")
+    fits = run("fit_partial", raw, plan=plan)
+    state = protocol.fit([fits], plan)
+    errors = run("calibrate_partial", raw, plan=plan, state=state)
+    return {
+        "regularise": regular,
+        "savgol": run("savgol", regular, window=11, order=2),
+        "moving_average": run("moving_average", regular, window=3),
+        "motion": run("motion", raw),
+        "fit_partial": fits,
+        "calibrate_partial": errors,
+        "score_partial": run("score_partial", raw, plan=plan, state=state),
+        "forecast_block": run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state)),
+    }
+
+
+def run(function: str, source: xr.Dataset, **params: Any) -> Any:
+    return Step(function, "source", "result").resolve()(source, **params)
+
+
+def digest(result: Any) -> dict[str, list[float]]:
+    """Of each numeric array: how many missing values, the sum, and a sum with fixed random weights."""
+    arrays = {
+        str(k): np.asarray(v) for k, v in (result.variables if isinstance(result, xr.Dataset) else result).items()
+    }
+    return {name: numbers(a) for name, a in sorted(arrays.items()) if a.dtype.kind in "fiub"}
+
+
+def numbers(array: npt.NDArray[Any]) -> list[float]:
+    values = array.astype(np.float64)
+    weights = np.random.default_rng(1).random(values.shape)
+    return [float(np.isnan(values).sum()), float(np.nansum(values)), float(np.nansum(values * weights))]
+
+
+def current() -> dict[str, Any]:
+    return {name: {"version": STEPS[name][1], "numbers": digest(result)} for name, result in results().items()}
+
+
+@pytest.fixture(scope="module")
+def now() -> dict[str, Any]:
+    return current()
+
+
+@pytest.mark.parametrize("name", sorted(set(STEPS) - {"ingest"}))
+def test_numbers_change_only_with_their_version(name: str, now: dict[str, Any]) -> None:
+    record = json.loads(RECORD.read_text())[name]
+    if record["version"] != STEPS[name][1]:
+        pytest.fail(f"{name} has a new version: renew the record with python -m tests.jobs.test_golden")
+    assert now[name]["numbers"].keys() == record["numbers"].keys()
+    for array, kept in record["numbers"].items():
+        message = f"{name}.{array} changed: raise its version in insar_dask.jobs.recipe.STEPS"
+        np.testing.assert_allclose(now[name]["numbers"][array], kept, rtol=1e-4, atol=1e-3, err_msg=message)
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps(current(), indent=1, sort_keys=True) + "\n")

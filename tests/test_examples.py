@@ -1,0 +1,26 @@
+import runpy
+from pathlib import Path
+
+import pytest
+
+from insar_dask.config import load_config
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_quickstart_leaves_cube_picture_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "quickstart.py"))["main"](None, str(tmp_path))
+    assert "5,000 points; the fastest moves" in capsys.readouterr().out
+    assert (tmp_path / "fastest-point.png").stat().st_size > 10_000
+    assert (tmp_path / "fastest-point.csv").exists()
+
+
+def test_the_best_forecaster_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "who_forecasts_best.py"))["main"](None, 150)
+    shown = capsys.readouterr().out
+    assert "gaussian_process" in shown and "LEAKS" in shown
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
+def test_configurations_load(path: Path) -> None:
+    assert load_config(path).source.files
