@@ -59,7 +59,7 @@ BLOCK = 64  # bytes looked at together for a line break
 
 trailing_zeros: Any = bits_of.trailing_zeros
 POWERS = 10.0 ** np.arange(MOST_DIGITS + 1)
-ONE, BYTE, LARGEST = np.uint64(1), np.uint64(255), np.uint64(-MISSING - 1)
+ONE, BYTE, LARGEST, NONE = np.uint64(1), np.uint64(255), np.uint64(-MISSING - 1), np.uint64(MISSING + (1 << 16))
 ONES = np.uint64(0x0101010101010101)
 HIGH_BITS = np.uint64(0x8080808080808080)
 COMMAS = np.uint64(0x2C2C2C2C2C2C2C2C)
@@ -354,7 +354,7 @@ def _to_comma(word: Any) -> Any:
 
 @njit(nogil=True, cache=True)
 def _short_tenths(heads: Words, lengths: Words, tenths: Tenths) -> bool:
-    """Tenths of the cells of a row, all but the last; whether all are of the kind ``-00000.0``.
+    """Tenths of the cells of a row, all but the last; whether all are like ``-0000.0`` or empty.
 
     The cell is shifted against the top of its word, the sign out of it, '0' put below: its bytes must now look like
     00000.0. No branch, so that the loop runs on eight cells at once where the CPU has the registers.
@@ -366,13 +366,16 @@ def _short_tenths(heads: Words, lengths: Words, tenths: Tenths) -> bool:
         free = ((np.uint64(8) - length + negative) << np.uint64(3)) & np.uint64(63)
         digits = ((word >> (negative << np.uint64(3))) << free) | (ZEROS >> ((np.uint64(64) - free) & np.uint64(63)))
         digits ^= SHAPE
-        strange |= (digits | (digits + BEYOND)) & HIGH_BITS
+        odd = (digits | (digits + BEYOND)) & HIGH_BITS
         pairs = (digits >> np.uint64(16)) & np.uint64(0xFFFFFFFF)
         pairs = (pairs << np.uint64(3)) + (pairs << ONE) + (pairs >> np.uint64(8))
         size = (pairs & BYTE) * np.uint64(1000) + ((pairs >> np.uint64(16)) & BYTE) * np.uint64(10)
         size += digits >> np.uint64(56)
-        strange |= np.uint64(length < np.uint64(3)) | np.uint64(length > np.uint64(7)) | np.uint64(size > LARGEST)
-        tenths[cell] = np.int16((size ^ (np.uint64(0) - negative)) + negative)
+        odd |= np.uint64(length < np.uint64(3)) | np.uint64(length > np.uint64(7)) | np.uint64(size > LARGEST)
+        empty = np.uint64(0) - np.uint64(length == np.uint64(0))
+        strange |= odd & ~empty
+        signed = (size ^ (np.uint64(0) - negative)) + negative
+        tenths[cell] = np.int16((signed & ~empty) | (NONE & empty))
     return bool(strange == 0)
 
 
