@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from insar_dask.selection import select
     from insar_dask.sessions import session
     from insar_dask.smooth import moving_average, savgol
-    from insar_dask.store import open_cube
+    from insar_dask.store import open_cube, products
 
 _HOMES = {
     "CubeError": "cube",
@@ -32,6 +32,7 @@ _HOMES = {
     "motion": "kinematics",
     "moving_average": "smooth",
     "open_cube": "store",
+    "products": "store",
     "plot_point": "report",
     "read_egms": "readers.egms",
     "regularise": "resample",
@@ -53,6 +54,7 @@ __all__ = [
     "moving_average",
     "open_cube",
     "plot_point",
+    "products",
     "read_egms",
     "regularise",
     "run",

@@ -13,6 +13,7 @@ from insar_dask.jobs.engine import Engine, owned
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.watch import Progress
 from insar_dask.sessions import session
 from insar_dask.store import open_group, products
 
@@ -138,7 +139,7 @@ class Workbench:
 
     def report(self, product: str) -> Path:
         """Write the page, its figures and the exports into a folder beside the store."""
-        from insar_dask.report import write_geoparquet, write_geotiff, write_report
+        from insar_dask.report import write_geoparquet, write_geotiff
 
         folder = self.store.parent / product
         folder.mkdir(exist_ok=True)
@@ -149,6 +150,12 @@ class Workbench:
                 motion, folder / "motion.tif", resolution=self.config.report.resolution
             )
             files["points for GIS"] = write_geoparquet(motion, folder / "motion.parquet")
+        with Progress(f"{product}/report", None, quiet=self.engine.quiet):
+            return self._write_report(folder, product, motion, files)
+
+    def _write_report(self, folder: Path, product: str, motion: Any, files: dict[str, Path]) -> Path:
+        from insar_dask.report import write_report
+
         return write_report(
             folder,
             raw=self._group(product, "raw"),
@@ -206,6 +213,7 @@ class Workbench:
         note = path.with_suffix(".json")
         if not (path.exists() and note.exists() and note.read_text() == wanted):
             note.unlink(missing_ok=True)
-            write_egms(path, drawn)
+            with Progress("write synthetic product", drawn.sizes["point"], quiet=self.engine.quiet) as progress:
+                write_egms(path, drawn, progress=lambda done, _: progress.show(done, done))
             note.write_text(wanted)
         return path

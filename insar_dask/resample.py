@@ -18,7 +18,32 @@ RECENT = 730
 
 
 def regularise(cube: xr.Dataset, every: str = "12D", max_gap: str | None = "60D") -> xr.Dataset:
-    """Interpolate every series linearly onto regular dates."""
+    """Interpolate every series linearly onto regular dates.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        Point cube over ``(point, time)``, or grid cube over ``(y, x, time)``; in memory or lazy.
+    every : str
+        Spacing of the dates in whole days, as ``"12D"``; their phase is that of `regular_dates`.
+    max_gap : str or None
+        Longest span between two valid neighbours of a series that is bridged; None bridges any.
+
+    Returns
+    -------
+    xr.Dataset
+        The cube on the regular dates: a valid value where a date meets one, else a value on the line between its valid
+        neighbours; NaN in longer gaps and before the first and after the last valid date. ``observed`` (time) tells
+        which dates have a real acquisition. The attribute ``sees_future`` grows by ``max_gap``: a value inside a gap
+        has seen the end of it.
+
+    Raises
+    ------
+    CubeError
+        If the cube is none, or has two acquisitions on one day.
+    ValueError
+        If a duration is not a whole number of days.
+    """
     check_series(cube)
     gap = np.inf if max_gap is None else float(_whole_days(max_gap))
     dates = regular_dates(cube["time"].values, every)
@@ -47,7 +72,30 @@ def regularise(cube: xr.Dataset, every: str = "12D", max_gap: str | None = "60D"
 def regular_dates(
     times: npt.ArrayLike, every: str = "12D", until: np.datetime64 | None = None
 ) -> npt.NDArray[np.datetime64]:
-    """Dates evenly spaced, on the phase that meets most of the acquisitions of the last two years of ``times``."""
+    """Evenly spaced dates, on the phase that meets most of the acquisitions of the last two years.
+
+    The phase matters: after one of two satellites is lost, a grid on the phase of the lost one meets no acquisition any
+    more, and each of its values is a mean of past and future. Ties go to the phase that meets most of the whole record,
+    then to the earliest.
+
+    Parameters
+    ----------
+    times : array of datetime64
+        Dates of the acquisitions, increasing: of the whole record, or of the history at an origin.
+    every : str
+        Spacing in whole days, as ``"12D"``.
+    until : datetime64, optional
+        Last day that the dates may reach; default: the last acquisition.
+
+    Returns
+    -------
+    array of datetime64[ns]
+        From the first date of that phase that is not before the first acquisition.
+
+    >>> times = np.array(["2024-01-01", "2024-01-07", "2024-01-19", "2024-01-31"], "datetime64[D]")
+    >>> regular_dates(times, "12D").astype("datetime64[D]").astype(str).tolist()
+    ['2024-01-07', '2024-01-19', '2024-01-31']
+    """
     step = _whole_days(every)
     days = _days(np.asarray(times, "datetime64[ns]"))
     phases = (days - days[0]) % step

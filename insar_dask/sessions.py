@@ -20,6 +20,7 @@ def session(
     threads_per_worker: int = 1,
     memory_limit: str | int = "auto",
     dashboard: str = "127.0.0.1:0",
+    timeout: str = "20s",
 ) -> Iterator[Client]:
     """Start or join a Dask cluster for the length of a ``with`` block.
 
@@ -35,6 +36,9 @@ def session(
         Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
     dashboard : str
         Where Dask's own dashboard listens; a free port of this machine unless said.
+
+    timeout : str
+        How long to wait for the scheduler at ``address``.
 
     Yields
     ------
@@ -54,7 +58,7 @@ def session(
     if address is not None:
         if workers is not None:
             raise ValueError("give workers=... for a cluster of this machine, or address=... to join one, not both")
-        with Client(address, timeout="20s") as client:
+        with Client(address, timeout=timeout) as client:
             yield client
         return
     with (
