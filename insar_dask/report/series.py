@@ -76,7 +76,7 @@ def plot_point(
             _draw_forecast(axes, last, float(last.attrs.get("level", 0.9)))
         tidy(axes, 8)
         axes.margins(x=0.02)
-        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7 if since is None else 5))  # type: ignore[no-untyped-call]
         _date_labels(axes)
     panels[0].set_ylabel("displacement [mm]", fontsize=8)
     words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))

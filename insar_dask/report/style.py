@@ -19,7 +19,7 @@ PALETTE = {
     "ink": "#1b2126",
     "muted": "#66717b",
     "line": "#d3d9de",
-    "panel": "#dfe4e8",
+    "panel": "#cdd5db",
     "paper": "#fdfdfc",
     "data": "#3d5a73",
     "fit": "#0f8a7e",
