@@ -67,7 +67,7 @@ def _table(total: Arrays, plan: Plan, state: Arrays, protocol: str) -> dict[str,
             **_by_lead(total, state, f"{protocol}.{method}."),
             "rmse_all": value,
             "rmse_ci": interval.tolist(),
-            "skill": 1 - value / best,
+            "skill": 1 - value / best if best > 0 else np.nan,
             "strata": _by_stratum(total[f"{protocol}.{method}.strata"]),
         }
         for method, value, interval in zip(methods, over_all, intervals, strict=True)

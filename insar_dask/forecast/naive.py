@@ -18,7 +18,16 @@ from insar_kernels.history import (
 
 from insar_dask.forecast.windows import Context
 
-__all__ = ["Drift", "Harmonic", "HarmonicAR1", "Persistence", "SeasonalNaive", "harmonic_design", "harmonic_fit"]
+__all__ = [
+    "Drift",
+    "Harmonic",
+    "HarmonicAR1",
+    "Persistence",
+    "SeasonalNaive",
+    "harmonic_design",
+    "harmonic_fit",
+    "harmonic_needs",
+]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -103,7 +112,7 @@ class Harmonic(Unpooled):
     n_harmonics = 1
 
     def predict(self, context: Context) -> tuple[Float32, None]:
-        """Mean (n, h) [mm]; NaN where the valid dates of a point cannot tell the terms apart."""
+        """Mean (n, h) [mm]; NaN where a point has fewer dates than `harmonic_needs`."""
         coefficients, _ = harmonic_fit(context, self.n_harmonics)
         return combine(coefficients, harmonic_design(context.target_years, self.n_harmonics)), None
 
@@ -136,13 +145,22 @@ def harmonic_design(years: Float64, n_harmonics: int = 1) -> Float64:
     return np.stack([np.ones_like(years), years, *waves], axis=1)
 
 
+def harmonic_needs(step: float, n_harmonics: int = 1) -> tuple[int, int]:
+    """Valid dates, and steps from the first to the last of them, that a harmonic fit takes to be forecast from.
+
+    Twice as many dates as terms, over a year: 10 dates within four months multiply the noise by 15 at 72 days, 5 dates
+    within five years by 40, and ten such points would rule the weights that all points share.
+    """
+    return 2 * (2 + 2 * n_harmonics), round(1.0 / step)
+
+
 def harmonic_fit(context: Context, n_harmonics: int = 1) -> tuple[Float64, ResidualSummary]:
     """Coefficients (n, p) of the harmonic fit on the grid's history, and its residuals' summary; once per context."""
     key = ("harmonic", n_harmonics)
     if key not in context.memo:
         design = harmonic_design(context.grid_years, n_harmonics)
         values = np.ascontiguousarray(context.grid_values)
-        coefficients = least_squares(values, design)
+        coefficients = least_squares(values, design, *harmonic_needs(context.step, n_harmonics))
         context.memo[key] = coefficients, residual_summary(values, design, coefficients)
     fit: tuple[Float64, ResidualSummary] = context.memo[key]
     return fit

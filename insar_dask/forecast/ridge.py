@@ -10,7 +10,7 @@ import numpy.typing as npt
 from insar_kernels.history import combine, residuals
 from insar_kernels.rolling import rolling_residuals
 
-from insar_dask.forecast.naive import Unpooled, harmonic_design, harmonic_fit
+from insar_dask.forecast.naive import Unpooled, harmonic_design, harmonic_fit, harmonic_needs
 from insar_dask.forecast.windows import Context
 
 __all__ = ["HarmonicRidge"]
@@ -63,10 +63,11 @@ class HarmonicRidge(Unpooled):
         """Normal equations of a block: ``gram`` (c, c), ``moment`` (c, h); both additive over blocks."""
         width = self.context + len(context.target_years)
         design, steps = harmonic_design(context.grid_years), self.training_steps(context)[::-1]
+        around = self.context, width - self.context, *harmonic_needs(context.step)
         gram = np.zeros((self.context, width))
         for start in range(0, len(context.grid_values), BLOCK):
             values = context.grid_values[start : start + BLOCK]
-            windows = rolling_residuals(values, design, steps, self.context, width - self.context).reshape(-1, width)
+            windows = rolling_residuals(values, design, steps, *around).reshape(-1, width)
             gram += windows[:, : self.context].T @ windows
         return {"gram": gram[:, : self.context], "moment": gram[:, self.context :]}
 

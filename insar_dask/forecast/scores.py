@@ -60,7 +60,7 @@ class Scores:
         """Text table: RMSE at the first, middle and last lead and over all, skill, and coverage."""
         middle = (self.horizon - 1) // 2
         days = [self.leads[at]["days"] for at in (0, middle, -1)]
-        head = f"{'RMSE mm':<20}" + "".join(f"{f'{d} d':>8}" for d in days) + f"{'all':>8}{'90 % of it':>16}"
+        head = f"{'RMSE mm':<20}" + "".join(f"{f'{d} d':>8}" for d in days) + f"{'all':>8}{'90 % interval':>16}"
         lines = [self.protocol[protocol], head + f"{'skill':>8}{'coverage':>10}"]
         for method, row in self.tables[protocol].items():
             cells = "".join(f"{row['rmse'][at]:8.2f}" for at in (0, middle, -1)) + f"{row['rmse_all']:8.2f}"

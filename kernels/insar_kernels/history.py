@@ -45,7 +45,7 @@ class ResidualSummary(NamedTuple):
     age: Any
 
 
-def least_squares(values: Any, design: Float64) -> Any:
+def least_squares(values: Any, design: Float64, min_dates: int = 0, min_span: int = 0) -> Any:
     """Ordinary least squares of each series on its valid dates.
 
     With ``design`` = QR, a missing date takes its row's share out of QᵀQ = I, so that the p x p system of each point
@@ -57,17 +57,20 @@ def least_squares(values: Any, design: Float64) -> Any:
         Series [mm]; missing is NaN.
     design : array of float64, shape (T, p)
         Columns of the model at the dates.
+    min_dates, min_span : int
+        Valid dates, and dates from the first to the last of them, that a fit needs; always at least p + 1.
 
     Returns
     -------
     array of float64, shape (..., p)
-        Coefficients; NaN where a series has fewer than p + 1 valid dates or where they cannot tell the columns apart.
+        Coefficients; NaN where a series has too few valid dates or where they cannot tell the columns apart.
     """
     basis, inverse = _basis(np.asarray(design, np.float64))
+    needs = max(min_dates, len(basis) + 1), min_span
     xp = namespace(values)
     if xp is not np:
-        return _fit_on_array(xp, values, xp.asarray(basis), xp.asarray(inverse))
-    return _fit_on_cpu(rows(values), basis, inverse).reshape(*np.shape(values)[:-1], basis.shape[0])
+        return _fit_on_array(xp, values, xp.asarray(basis), xp.asarray(inverse), *needs)
+    return _fit_on_cpu(rows(values), basis, inverse, *needs).reshape(*np.shape(values)[:-1], basis.shape[0])
 
 
 def residuals(values: Any, design: Float64, coefficients: Any) -> Any:
@@ -152,7 +155,7 @@ def _basis(design: Float64) -> tuple[Float64, Float64]:
 
 
 @njit(nogil=True, cache=True)
-def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
+def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64, min_dates: int, min_span: int) -> Float64:
     n, n_dates = series.shape
     p = basis.shape[0]
     out = np.empty((n, p))
@@ -174,7 +177,8 @@ def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
             for a in range(p):
                 for b in range(a + 1):
                     gram[a, b] -= basis[a, missing[k]] * basis[b, missing[k]]
-        if n_dates - gaps <= p or (gaps > 0 and not solve(gram, moment)):
+        able = n_dates - gaps >= min_dates and n_dates - _outside(missing[:gaps], n_dates) >= min_span
+        if not able or (gaps > 0 and not solve(gram, moment)):
             out[i] = np.nan
             continue
         for a in range(p):
@@ -183,6 +187,18 @@ def _fit_on_cpu(series: Float32, basis: Float64, inverse: Float64) -> Float64:
                 total += inverse[a, b] * moment[b]
             out[i, a] = total
     return out
+
+
+@njit(nogil=True, cache=True)
+def _outside(missing: npt.NDArray[np.int64], n_dates: int) -> int:
+    """Number of dates before the first valid one and after the last."""
+    before = 0
+    while before < missing.size and missing[before] == before:
+        before += 1
+    after = 0
+    while after < missing.size - before and missing[missing.size - 1 - after] == n_dates - 1 - after:
+        after += 1
+    return before + after
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
@@ -304,12 +320,14 @@ def _summary_on_cpu(series: Float32, columns: Float64, coefficients: Float64) ->
     return out
 
 
-def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any) -> Any:
+def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any, min_dates: int, min_span: int) -> Any:
     p = basis.shape[0]
     present = ~xp.isnan(values)
     moment = xp.where(present, values, 0.0).astype(xp.float64) @ basis.T
     gram = xp.einsum("at,bt,...t->...ab", basis, basis, present.astype(xp.float64))
-    known = (present.sum(-1) > p) & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)
+    span = values.shape[-1] - present[..., ::-1].argmax(-1) - present.argmax(-1)
+    enough = (present.sum(-1) >= min_dates) & (span >= min_span)
+    known = enough & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)
     gram = xp.where(known[..., None, None], gram, xp.eye(p))
     solved = xp.linalg.solve(gram, moment[..., None])[..., 0] @ inverse.T
     return xp.where(known[..., None], solved, xp.nan)

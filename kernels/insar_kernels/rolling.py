@@ -22,7 +22,15 @@ Float64 = npt.NDArray[np.float64]
 Steps = npt.NDArray[np.int64]
 
 
-def rolling_residuals(values: Any, design: Float64, steps: npt.ArrayLike, before: int, after: int) -> Any:
+def rolling_residuals(
+    values: Any,
+    design: Float64,
+    steps: npt.ArrayLike,
+    before: int,
+    after: int,
+    min_dates: int = 0,
+    min_span: int = 0,
+) -> Any:
     """Residuals around each origin of the fit on the dates before it; a missing one counts as 0.
 
     Parameters
@@ -35,19 +43,22 @@ def rolling_residuals(values: Any, design: Float64, steps: npt.ArrayLike, before
         Origins, increasing: the first date that the fit does not see; ``before <= step <= T - after``.
     before, after : int
         Dates of a window before its origin and from it on.
+    min_dates, min_span : int
+        Valid dates, and dates from the first to the last of them, that a fit needs; always at least p + 1.
 
     Returns
     -------
     array of float64, shape (..., m, before + after)
-        All 0 where a point has p or fewer valid dates before the origin, or where they cannot tell the columns apart.
+        All 0 where a point has too few valid dates before the origin, or where they cannot tell the columns apart.
     """
     origins = np.asarray(steps, np.int64)
     basis = np.linalg.qr(np.asarray(design, np.float64))[0]
     grams = np.cumsum(basis[:, :, None] * basis[:, None, :], axis=0)[origins - 1]
+    needs = max(min_dates, basis.shape[1] + 1), min_span
     xp = namespace(values)
     if xp is not np:
-        return _on_array(xp, values, xp.asarray(basis), origins, before, after)
-    out = _on_cpu(rows(values), basis, grams, _inverses(grams), origins, before, after)
+        return _on_array(xp, values, xp.asarray(basis), origins, before, after, *needs)
+    out = _on_cpu(rows(values), basis, grams, _inverses(grams), origins, before, after, *needs)
     return out.reshape(*np.shape(values)[:-1], origins.size, before + after)
 
 
@@ -59,7 +70,15 @@ def _inverses(grams: Float64) -> Float64:
 
 @njit(nogil=True, cache=True)
 def _on_cpu(
-    series: Float32, basis: Float64, grams: Float64, inverses: Float64, origins: Steps, before: int, after: int
+    series: Float32,
+    basis: Float64,
+    grams: Float64,
+    inverses: Float64,
+    origins: Steps,
+    before: int,
+    after: int,
+    min_dates: int,
+    min_span: int,
 ) -> Float64:
     n = series.shape[0]
     p = basis.shape[1]
@@ -70,12 +89,13 @@ def _on_cpu(
     for i in range(n):
         moment[:] = 0.0
         missing[:] = 0.0
-        count = 0
-        start = 0
+        count = start = first = last = 0
         for k in range(origins.size):
             for t in range(start, origins[k]):
                 value = np.float64(series[i, t])
                 if value == value:
+                    first = t if count == 0 else first
+                    last = t
                     count += 1
                     for a in range(p):
                         moment[a] += basis[t, a] * value
@@ -84,7 +104,9 @@ def _on_cpu(
                         for b in range(a + 1):
                             missing[a, b] += basis[t, a] * basis[t, b]
             start = origins[k]
-            if count > p and _coefficients(coefficients, moment, missing, grams[k], inverses[k], count == start):
+            if count < min_dates or last - first + 1 < min_span:
+                continue
+            if _coefficients(coefficients, moment, missing, grams[k], inverses[k], count == start):
                 _window(out[i, k], series[i, start - before : start + after], basis[start - before :], coefficients)
     return out
 
@@ -115,7 +137,16 @@ def _window(out: Float64, samples: Float32, basis: Float64, coefficients: Float6
         out[t] = residual if residual == residual else 0.0
 
 
-def _on_array(xp: ModuleType, values: Any, basis: Any, origins: Steps, before: int, after: int) -> Any:
+def _on_array(
+    xp: ModuleType,
+    values: Any,
+    basis: Any,
+    origins: Steps,
+    before: int,
+    after: int,
+    min_dates: int,
+    min_span: int,
+) -> Any:
     p = basis.shape[1]
     windows = []
     for step in origins.tolist():
@@ -123,7 +154,9 @@ def _on_array(xp: ModuleType, values: Any, basis: Any, origins: Steps, before: i
         present = ~xp.isnan(known)
         moment = xp.where(present, known, 0.0).astype(xp.float64) @ seen
         gram = xp.einsum("ta,tb,...t->...ab", seen, seen, present.astype(xp.float64))
-        able = (present.sum(-1) > p) & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)
+        span = step - present[..., ::-1].argmax(-1) - present.argmax(-1)
+        enough = (present.sum(-1) >= min_dates) & (span >= min_span)
+        able = enough & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)
         gram = xp.where(able[..., None, None], gram, xp.eye(p))
         fit = xp.linalg.solve(gram, moment[..., None])[..., 0]
         around = slice(step - before, step + after)

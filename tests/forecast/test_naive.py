@@ -110,6 +110,15 @@ def test_harmonic_recovers_trend_and_season_exactly():
     np.testing.assert_allclose(mean[0], true[100:], atol=1e-4)
 
 
+@pytest.mark.parametrize("model", [Harmonic, HarmonicAR1, SemiannualHarmonic])
+def test_too_short_a_history_is_no_ground_for_a_harmonic_forecast(model):
+    values = noisy(4, gaps=0.0)
+    values[0, :-28] = np.nan  # 11 months
+    values[1, np.arange(120) % 20 != 0] = np.nan  # 6 dates in 4 years
+    mean, _ = model().predict(context(values))
+    assert np.isnan(mean).all(axis=1).tolist() == [True, True, False, False]
+
+
 def test_ar1_adds_the_last_residual_fading():
     values = noisy(gaps=0.0)
     values[0, -2:] = np.nan

@@ -46,6 +46,17 @@ def test_least_squares_of_too_few_or_undecidable_dates_is_nan():
     assert np.isnan(least_squares(values, twins)).all()
 
 
+def test_a_fit_can_ask_for_more_dates_over_a_longer_span():
+    values = np.full((4, 90), np.nan, np.float32)
+    values[0, 20:50] = values[1, 20:49] = values[2, [20, 30, 40, 44, 46, 47, 49]] = values[3] = 1.0
+    columns = design(90)
+    assert np.isfinite(least_squares(values, columns)).all()
+    fitted = least_squares(values, columns, min_dates=8, min_span=30)
+    assert np.isnan(fitted[:, 0]).tolist() == [False, True, True, False]
+    twin = history._fit_on_array(np, values, *history._basis(columns), 8, 30)
+    np.testing.assert_allclose(twin, fitted, atol=1e-9)
+
+
 @given(st.integers(0, 2**31), st.floats(0, 0.9))
 @settings(max_examples=20, deadline=None)
 def test_points_do_not_know_of_each_other(seed, gaps):
@@ -120,7 +131,7 @@ def test_whole_array_body_agrees_with_the_loop(gaps):
     values[0] = np.nan
     basis, inverse = history._basis(columns)
     coefficients = least_squares(values, columns)
-    twin = history._fit_on_array(np, values, basis, inverse)
+    twin = history._fit_on_array(np, values, basis, inverse, 5, 0)
     np.testing.assert_allclose(twin, coefficients, rtol=1e-8, atol=1e-8)
     ours, other = (
         residual_summary(values, columns, coefficients),

@@ -38,6 +38,17 @@ def test_a_point_without_a_fit_teaches_nothing():
     assert (windows[0] == 0).all() and (windows[1, 0] == 0).all()
 
 
+def test_a_window_can_ask_for_more_dates_over_a_longer_span():
+    values = series(3, gaps=0.0)
+    values[0, :45] = np.nan  # 15 dates before the first origin, 35 before the second
+    values[1, 7:50] = np.nan  # 17 dates over 60, then 37 over 80
+    steps = np.array([60, 80])
+    windows = rolling_residuals(values, design(90), steps, 24, 6, min_dates=17, min_span=30)
+    assert (windows != 0).any(axis=2).tolist() == [[False, True], [True, True], [True, True]]
+    twin = rolling._on_array(np, values, np.linalg.qr(design(90))[0], steps, 24, 6, 17, 30)
+    np.testing.assert_allclose(twin, windows, atol=1e-8)
+
+
 def test_no_origin_gives_no_window():
     assert rolling_residuals(series(3), design(90), [], 24, 6).shape == (3, 0, 30)
 
@@ -47,5 +58,5 @@ def test_whole_array_body_agrees_with_the_loop(gaps):
     values, columns = series(gaps=gaps), design(90)
     values[0] = np.nan
     steps = np.array([40, 55, 84])
-    twin = rolling._on_array(np, values, np.linalg.qr(columns)[0], steps, 24, 6)
+    twin = rolling._on_array(np, values, np.linalg.qr(columns)[0], steps, 24, 6, 5, 0)
     np.testing.assert_allclose(twin, rolling_residuals(values, columns, steps, 24, 6), atol=1e-8)
