@@ -52,6 +52,11 @@ class ErrorSums:
         return float(np.sqrt(_ratio(self["squared"], self["n"])))
 
     @property
+    def bias(self) -> float:
+        """Mean of predicted less mean of observed values [mm]."""
+        return self["mean_predicted"] - self["mean_observed"] if self.n else float("nan")
+
+    @property
     def mae(self) -> float:
         """Mean absolute error [mm]."""
         return _ratio(self["absolute"], self["n"])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_series, looks_ahead
+from insar_dask.cube import CubeError, check_series, describe, looks_ahead
 
 __all__ = ["regular_dates", "regularise"]
 
@@ -60,13 +60,19 @@ def regularise(cube: xr.Dataset, every: str = "12D", max_gap: str | None = "60D"
         output_dtypes=[np.float32],
         keep_attrs=True,
     )
-    real = old[cube["observed"].values] if "observed" in cube else old
     keep = cube.drop_vars([name for name in cube.variables if "time" in cube[name].dims])
-    regular = keep.assign(displacement=displacement).assign_coords(time=("time", dates, cube["time"].attrs))
-    regular = regular.assign(
-        observed=("time", np.isin(new, real), {"long_name": "date of a real acquisition", "units": "1"})
-    )
+    regular = keep.assign(displacement=displacement, observed=_observed(cube, old, new))
+    regular = regular.assign_coords(time=("time", dates, cube["time"].attrs))
     return regular.assign_attrs(sees_future=looks_ahead(cube, -1 if max_gap is None else int(gap)))
+
+
+def _observed(cube: xr.Dataset, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> xr.Variable:
+    """Whether each new date meets an old one that is a real acquisition; lazy where the cube's own flags are."""
+    place = np.clip(np.searchsorted(old, new), 0, len(old) - 1)
+    met = xr.Variable("time", old[place] == new)
+    real = met & cube["observed"].variable.isel(time=place) if "observed" in cube else met
+    real.attrs = describe("observed")
+    return real
 
 
 def regular_dates(
