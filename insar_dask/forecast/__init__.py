@@ -12,7 +12,7 @@ _HOMES = {
     "HarmonicAR1": "naive",
     "HarmonicRidge": "ridge",
     "Persistence": "naive",
-    "Plan": "schedule",
+    "Plan": "timetable",
     "PooledGaussianProcess": "gaussian",
     "Scores": "scores",
     "SeasonalNaive": "naive",

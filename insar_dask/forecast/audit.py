@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of, new
-from insar_dask.forecast.schedule import Origin, Plan, grid_start
+from insar_dask.forecast.schedule import grid_start
+from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows
 
 __all__ = ["LeakageError", "audit_fit", "audit_schedule", "leakage_audit"]

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from insar_dask.forecast.conformal import covered
 from insar_dask.forecast.registry import Arrays, methods_of
-from insar_dask.forecast.schedule import Plan
 from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
 from insar_dask.forecast.strata import STRATA
+from insar_dask.forecast.timetable import Plan
 
 __all__ = ["make_scores", "rmse"]
 

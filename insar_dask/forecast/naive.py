@@ -7,14 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.history import (
-    ResidualSummary,
-    combine,
-    first_and_last,
-    forward_fill,
-    least_squares,
-    residual_summary,
-)
+from insar_kernels.gaps import first_and_last, forward_fill
+from insar_kernels.history import ResidualSummary, combine, least_squares, residual_summary
 
 from insar_dask.forecast.windows import Context
 

@@ -24,9 +24,10 @@ from insar_dask.forecast.conformal import class_edges, classify, log_histogram, 
 from insar_dask.forecast.leaderboard import make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, load, methods_of, new, under
-from insar_dask.forecast.schedule import Origin, Plan, plan
+from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.tallies import block_values, count_errors, forecast_with_scale, sum_partials, windows_of
+from insar_dask.forecast.timetable import Origin, Plan
 
 __all__ = [
     "Plan",

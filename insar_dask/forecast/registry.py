@@ -9,26 +9,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.schedule import Plan
+from insar_dask.forecast.catalogue import FORECASTERS, RAW_DATES_ONLY
+from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
-__all__ = ["FORECASTERS", "Arrays", "Forecaster", "load", "methods_of", "new", "under"]
+__all__ = ["Arrays", "Forecaster", "load", "methods_of", "new", "under"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-
-FORECASTERS = {
-    "persistence": ("insar_dask.forecast.naive", "Persistence"),
-    "drift": ("insar_dask.forecast.naive", "Drift"),
-    "seasonal_naive": ("insar_dask.forecast.naive", "SeasonalNaive"),
-    "harmonic": ("insar_dask.forecast.naive", "Harmonic"),
-    "harmonic_semiannual": ("insar_dask.forecast.naive", "SemiannualHarmonic"),
-    "harmonic_ar1": ("insar_dask.forecast.naive", "HarmonicAR1"),
-    "harmonic_ridge": ("insar_dask.forecast.ridge", "HarmonicRidge"),
-    "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
-}
-
-RAW_DATES_ONLY = ("gaussian_process",)
-"""Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
 
 class Forecaster(Protocol):
@@ -78,7 +65,5 @@ def methods_of(plan: Plan, protocol: str) -> tuple[str, ...]:
 
 
 def _class(method: str) -> Any:
-    if method not in FORECASTERS:
-        raise ValueError(f"no forecaster is called {method!r}; there are {', '.join(FORECASTERS)}")
     module, name = FORECASTERS[method]
     return getattr(importlib.import_module(module), name)

@@ -3,115 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
+from insar_dask.forecast.catalogue import FORECASTERS, METHODS, PROTOCOLS
+from insar_dask.forecast.timetable import Days, Origin, Plan
 from insar_dask.resample import regular_dates
 
-__all__ = ["Origin", "Plan", "grid_start", "plan"]
+__all__ = ["METHODS", "Origin", "Plan", "grid_start", "plan"]
 
-Days = npt.NDArray[np.int64]
-
-METHODS = (
-    "persistence",
-    "drift",
-    "seasonal_naive",
-    "harmonic",
-    "harmonic_ar1",
-    "harmonic_ridge",
-    "gaussian_process",
-)
 YEARS_BEFORE_TRAINING = 2.0
 """A harmonic fit needs two years before its errors are worth learning from: with one, the ridge's first lead on a real
 L3 tile is 1.17 mm instead of 1.02."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """First date asked for: step ``step`` of grid ``grid``. Whatever happened on it or later is unknown."""
-
-    grid: int
-    step: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Dates, grids and origins of one evaluation; JSON-able, see `to_dict`. Made by `plan`.
-
-    Days are counted from 1970-01-01. ``starts`` has the first day of each grid; grid 0 also serves validation.
-    """
-
-    days: tuple[int, ...]
-    observed: tuple[bool, ...]
-    every: int
-    horizon: int
-    context: int
-    level: float
-    stride: int
-    train_start: int
-    starts: tuple[int, ...]
-    validation: tuple[Origin, ...]
-    test: tuple[Origin, ...]
-    future: Origin
-    methods: tuple[str, ...]
-    protocols: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Plan:
-        """Rebuild what `to_dict` gave."""
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list | tuple) else value for key, value in data.items()
-        }
-        for stage in ("validation", "test"):
-            fields[stage] = tuple(Origin(**origin) for origin in data[stage])
-        return cls(**{**fields, "future": Origin(**data["future"])})
-
-    @property
-    def all_real(self) -> bool:
-        """Whether every date of the cube is a real acquisition."""
-        return all(self.observed)
-
-    @cached_property
-    def real_columns(self) -> npt.NDArray[np.intp]:
-        """Columns of the cube that are real acquisitions."""
-        return np.flatnonzero(self.observed)
-
-    @cached_property
-    def real_days(self) -> Days:
-        """Days of the real acquisitions."""
-        return np.asarray(self.days, np.int64)[self.real_columns]
-
-    def grid_days(self, grid: int, steps: int | None = None) -> Days:
-        """Days of a grid's first ``steps`` dates; default: up to the last date of the cube."""
-        start = self.starts[grid]
-        return np.arange(start, self.days[-1] + 1 if steps is None else start + steps * self.every, self.every)
-
-    def date(self, origin: Origin) -> int:
-        """Day of an origin."""
-        return self.starts[origin.grid] + origin.step * self.every
-
-    def target_days(self, origin: Origin) -> Days:
-        """Days asked for at an origin, (h,)."""
-        return self.date(origin) + self.every * np.arange(self.horizon)
-
-    def years(self, days: Days) -> npt.NDArray[np.float64]:
-        """Years of 365 days since the cube's first date."""
-        return (np.asarray(days) - self.days[0]) / DAYS_PER_YEAR
-
-    @property
-    def leads(self) -> list[dict[str, int]]:
-        """Each lead in steps and in days."""
-        return [{"step": step, "days": step * self.every} for step in range(1, self.horizon + 1)]
 
 
 def plan(
@@ -156,11 +63,13 @@ def plan(
     Raises
     ------
     ValueError
-        When a setting is out of its range.
+        When a setting is out of its range, or a name is not known.
     CubeError
         When dates are out of order or repeated, or when they are too few: the message says how many are needed.
     """
     _check_settings(every, horizon, level, test_fraction, stride, context)
+    _check_names("forecaster", methods, FORECASTERS)
+    _check_names("protocol", protocols, PROTOCOLS)
     days = _days(times)
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
     split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
@@ -197,6 +106,14 @@ def _check_settings(
     for name, count in (("horizon", horizon), ("stride", stride), ("context", context)):
         if count is not None and count < 1:
             raise ValueError(f"{name} is {count}; wanted at least 1 step")
+
+
+def _check_names(kind: str, names: Sequence[str], known: Collection[str]) -> None:
+    if not names:
+        raise ValueError(f"no {kind} was asked for; there are {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no {kind} is called {name!r}; there are {', '.join(known)}")
 
 
 def _days(times: npt.ArrayLike) -> Days:

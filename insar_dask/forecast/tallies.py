@@ -15,8 +15,8 @@ from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
-from insar_dask.forecast.schedule import Origin, Plan
 from insar_dask.forecast.strata import STRATA, stratify
+from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
 
 __all__ = ["block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]
@@ -58,8 +58,6 @@ def block_values(block: xr.Dataset, plan: Plan) -> Float32:
 
 def windows_of(values: Float32, plan: Plan, protocol: str) -> HonestWindows:
     """Windows of a protocol over the values of some points."""
-    if protocol not in WINDOWS:
-        raise ValueError(f"no protocol is called {protocol!r}; there are {', '.join(WINDOWS)}")
     return WINDOWS[protocol](values, plan)
 
 

@@ -12,7 +12,7 @@ import insar_kernels
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.schedule import Origin, Plan
+from insar_dask.forecast.timetable import Origin, Plan
 
 __all__ = ["Context", "HonestWindows", "PublishedWindows"]
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from insar_dask.forecast import protocol, registry
+from insar_dask.forecast import catalogue, protocol
 from insar_dask.forecast.audit import LeakageError, audit_fit, audit_schedule, leakage_audit
 from insar_dask.forecast.naive import Unpooled
 from insar_dask.forecast.schedule import plan
@@ -33,7 +33,7 @@ class Cribber(Unpooled):
 @pytest.fixture
 def with_cheats(monkeypatch):
     for name in ("Peeper", "Cribber"):
-        monkeypatch.setitem(registry.FORECASTERS, name.lower(), (__name__, name))
+        monkeypatch.setitem(catalogue.FORECASTERS, name.lower(), (__name__, name))
 
 
 def test_all_our_forecasters_pass(burst):

@@ -216,13 +216,6 @@ def test_a_plan_for_other_dates_is_refused(burst):
         protocol.fit_partial(burst.isel(time=slice(209)), plan)
 
 
-def test_an_unknown_method_or_protocol_is_named(burst):
-    with pytest.raises(ValueError, match="no forecaster is called 'arima'; there are persistence"):
-        protocol.evaluate(burst, methods=("arima",))
-    with pytest.raises(ValueError, match="no protocol is called 'lucky'"):
-        protocol.evaluate(burst, methods=("persistence",), protocols=("lucky",))
-
-
 def test_a_cube_of_empty_series_scores_nothing_and_says_so(burst):
     cube = burst.assign(displacement=burst["displacement"].copy(data=np.full((600, 210), np.nan, np.float32)))
     scores = protocol.evaluate(cube, methods=NAIVE)

@@ -126,6 +126,9 @@ def test_dates_that_were_made_up_are_neither_context_nor_target():
         ({"horizon": 0}, "horizon is 0; wanted at least 1"),
         ({"stride": 0}, "stride is 0; wanted at least 1"),
         ({"context": -3}, "context is -3; wanted at least 1"),
+        ({"methods": ("arima",)}, "no forecaster is called 'arima'; there are persistence"),
+        ({"methods": ()}, "no forecaster was asked for"),
+        ({"protocols": ("lucky",)}, "no protocol is called 'lucky'; there are honest, as_published"),
     ],
 )
 def test_settings_out_of_range_are_named(settings_, message):

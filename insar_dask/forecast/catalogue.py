@@ -1,0 +1,24 @@
+"""What can be evaluated, by name: forecasters and protocols. Imports nothing, so that a configuration can read it."""
+
+from __future__ import annotations
+
+__all__ = ["FORECASTERS", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY"]
+
+FORECASTERS = {
+    "persistence": ("insar_dask.forecast.naive", "Persistence"),
+    "drift": ("insar_dask.forecast.naive", "Drift"),
+    "seasonal_naive": ("insar_dask.forecast.naive", "SeasonalNaive"),
+    "harmonic": ("insar_dask.forecast.naive", "Harmonic"),
+    "harmonic_semiannual": ("insar_dask.forecast.naive", "SemiannualHarmonic"),
+    "harmonic_ar1": ("insar_dask.forecast.naive", "HarmonicAR1"),
+    "harmonic_ridge": ("insar_dask.forecast.ridge", "HarmonicRidge"),
+    "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
+}
+
+METHODS = tuple(name for name in FORECASTERS if name != "harmonic_semiannual")
+"""What is evaluated by default; on real products the semi-annual signal costs more than it gives."""
+
+RAW_DATES_ONLY = ("gaussian_process",)
+"""Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
+
+PROTOCOLS = ("honest", "as_published")
