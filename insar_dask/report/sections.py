@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from insar_dask.report.gridding import display_grid
 from insar_dask.report.histograms import plot_histogram
 from insar_dask.report.leads import plot_leads
 from insar_dask.report.maps import crs_name, legend_line, plot_map, source_line
-from insar_dask.report.markup import facts
+from insar_dask.report.markup import facts, table
 from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
 from insar_dask.report.style import png_bytes, svg_text
 
@@ -48,6 +50,7 @@ ATTRIBUTES = (
     "pass",
     "conventions",
 )
+REJECTED_SHOWN = 8
 PACKAGES = ("insar-dask", "numpy", "numba", "xarray", "dask", "zarr", "matplotlib")
 
 
@@ -175,7 +178,18 @@ def data_section(
     if regular is not None:
         shown["regular dates"] = _regular_dates(regular)
     links = "".join(f"<dt>{escape(name)}</dt><dd>{link(None, path, folder)}</dd>" for name, path in files.items())
-    return f"<p>{text}.</p>{facts(shown)}" + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
+    text = f"<p>{text}.</p>{_rejected_table(ingest.get('rejected')) if rejected else ''}"
+    return text + facts(shown) + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
+
+
+def _rejected_table(path: str | Path | None) -> str:
+    """First rows of the quarantine, where it can be read."""
+    if path is None or not Path(path).is_file():
+        return ""
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = list(islice(csv.reader(file), 1, REJECTED_SHOWN + 1))
+    cells = [(f"line {row[0]}", [f"<span class=reason>{escape(' '.join(row[1:]))}</span>"]) for row in rows if row]
+    return table(f"Rejected rows, the first {len(cells)}", ["reason"], cells)
 
 
 def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from insar_dask.report import write_index, write_report
+from insar_dask.report.sections import data_section
 from tests.report.scenes import make_cube, make_forecast, make_products, make_scores
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -75,6 +76,17 @@ def test_a_run_without_forecast_or_scores_is_reported(regular_cube, tmp_path):
     html = report(tmp_path, regular_cube, forecast=None, scores=None, smooth=None, regular=None, timings=[]).read_text()
     assert "Forecast scores" not in html
     assert html.count("<figure ") == 16
+
+
+def test_the_first_rejected_rows_are_shown_with_their_reasons(regular_cube, tmp_path):
+    quarantine = tmp_path / "rejected.csv"
+    quarantine.write_text("line,reason\n" + "".join(f'{n},"text <x{n}>, not a number"\n' for n in range(2, 14)))
+    ingest = {**INGEST, "n_rejected": 12, "rejected": str(quarantine)}
+    html = data_section(tmp_path, regular_cube, None, ingest, {})
+    assert "Rejected rows, the first 8" in html
+    assert "line 2</th>" in html
+    assert "text &lt;x9&gt;, not a number" in html
+    assert "x10" not in html
 
 
 def test_writing_again_replaces_the_page_and_leaves_no_draft(regular_cube, tmp_path):
