@@ -164,10 +164,10 @@ class Workbench:
             smooth=self._group(product, "smooth"),
             forecast=self._group(product, "forecast"),
             scores=self.engine.ledger.read_note(f"scores/{product}"),
-            ingest=self.engine.ledger.read_note(f"ingest/{product}") or {},
+            ingest={k: v for k, v in self._ingested(product).items() if k != "key"},
             timings=[report.to_dict() for report in self.engine.reports if report.stage.startswith(f"{product}/")],
             config_text=to_toml(self.config),
-            title=f"{self.config.report.title}: {product}",
+            title=f"{self.config.report.title if self.config.source.files else 'Synthetic scene'}: {product}",
             files=files,
         )
 
@@ -181,7 +181,7 @@ class Workbench:
 
     def summary(self, product: str, scores: dict[str, Any]) -> tuple[str, ...]:
         """Three lines of result."""
-        ingested = self.engine.ledger.read_note(f"ingest/{product}") or {}
+        ingested = self._ingested(product)
         low, middle, high = self._group(product, "products")["velocity"].compute().quantile([0.05, 0.5, 0.95]).values
         best, table = scores["default"], scores["tables"]["honest"]
         return (
@@ -194,6 +194,9 @@ class Workbench:
 
     def _group(self, product: str, stage: str) -> Any:
         return open_group(self.engine.store, f"{product}/{stage}")
+
+    def _ingested(self, product: str) -> dict[str, Any]:
+        return self.engine.ledger.read_note(f"ingest/{product}") or {}
 
     def _every(self, product: str) -> str:
         return self.config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")

@@ -80,7 +80,8 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
 
 def _write_metadata(store: Store, group: str, template: xr.Dataset, plan: ShardPlan) -> None:
     coordinates = " ".join(sorted(str(name) for name in template.coords if name not in template.dims))
-    attributes = {"Conventions": "CF-1.11", "coordinates": coordinates, **template.attrs}
+    kind = {"featureType": "timeSeries"} if "time" in template.dims else {}
+    attributes = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
     root = zarr.open_group(store, path=group, mode="w", zarr_format=3, attributes=_plain(attributes))
     for name in sorted(map(str, template.variables)):
         variable = template.variables[name]
@@ -267,6 +268,7 @@ def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Da
     variables = {name: _variable(array, where, lazy=lazy) for name, array in sorted(root.arrays())}
     attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
+    attributes.pop("featureType", None)
     dataset = xr.Dataset(variables, attrs=attributes)
     return dataset.set_coords([name for name in coordinates if name in dataset.variables])
 
