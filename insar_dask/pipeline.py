@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
     """
     if not isinstance(config, Config):
         config = load_config(config)
+    if config.report.exports:
+        _check_exports()
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
         for source in bench.sources():
@@ -68,6 +71,15 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
             outcomes.append(Outcome(product, bench.store, page, bench.summary(product, scores)))
         bench.index(outcomes)
     return outcomes
+
+
+def _check_exports() -> None:
+    """Say before the work, not after it, that GeoTIFF and GeoParquet cannot be written."""
+    lacking = [name for name in ("geopandas", "pyarrow", "rasterio") if find_spec(name) is None]
+    if lacking:
+        raise ImportError(
+            f"exports need {', '.join(lacking)}: pip install 'insar-dask[geo]', or set exports = false under [report]"
+        )
 
 
 @contextmanager

@@ -101,3 +101,15 @@ def test_help_loads_nothing_heavy() -> None:
     code = "import sys; from insar_dask.cli import app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "xarray", "dask", "zarr", "numba", "pydantic"} & set(loaded)
+
+
+def test_missing_extras_are_said_before_the_work(folder: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['rasterio'] = None\n"
+        "import importlib.util as u; spec = u.find_spec\n"
+        "u.find_spec = lambda name, *rest: None if name == 'rasterio' else spec(name, *rest)\n"
+        f"from insar_dask.cli import main; sys.argv = ['insar-dask', 'run', {str(folder / 'run.toml')!r}]; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "exports need rasterio: pip install 'insar-dask[geo]'" in done.stderr
