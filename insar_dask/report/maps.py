@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import QUANTITIES, Quantity, colour_limits
 from insar_dask.report.gridding import Grid, display_grid, round_length
+from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, words
 
-__all__ = ["crs_name", "legend_line", "plot_map", "scale_bar_length", "source_line"]
+__all__ = ["legend_line", "plot_map", "scale_bar_length", "source_line"]
 
 WIDTH = 4.7
 """Inches; on a page column of 550 px the 7.5 pt labels come out at 12 px, on a telephone at 8 px."""
@@ -175,16 +176,3 @@ def scale_bar_length(width: float) -> float:
     1000.0
     """
     return round_length(width / 3)
-
-
-def crs_name(data: xr.Dataset) -> str:
-    """Short name of a data set's CRS: its EPSG code when it has one."""
-    attrs = data["crs"].attrs if "crs" in data.variables else {}
-    if attrs.get("epsg"):
-        return f"EPSG:{attrs['epsg']}"
-    if not attrs.get("crs_wkt"):
-        raise CubeError("the data set has no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
-    from pyproj import CRS
-
-    crs = CRS.from_wkt(attrs["crs_wkt"])
-    return ":".join(crs.to_authority() or (crs.name,))

@@ -11,11 +11,13 @@ import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
 from insar_dask.report.gridding import Grid, fit_grid, native_resolution
+from insar_dask.report.places import crs_wkt
 
 __all__ = ["write_geotiff"]
 
 NODATA = -9999.0
 """The value that EGMS's own rasters use."""
+TAGS = ("product", "component", "positive", "reference", "release", "source", "attribution")
 DEFAULT_RESOLUTION = 100.0
 DEFAULT_VARIABLES = (
     "velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std", "rmse",
@@ -68,6 +70,7 @@ def write_geotiff(
             mean = grid.mean(products[name].values)
             target.write(np.where(np.isfinite(mean), mean, NODATA).astype(np.float32), band)
             _describe_band(target, band, name, products[name])
+        target.update_tags(**{name: str(products.attrs[name]) for name in TAGS if name in products.attrs})
         target.write(grid.count().astype(np.float32), len(names) + 1)
         target.set_band_description(len(names) + 1, "count")
     rasterio.shutil.copy(draft, whole, driver="COG", compress="DEFLATE", predictor="YES", blocksize=512)
@@ -98,8 +101,6 @@ def _grid(products: xr.Dataset, resolution: float | None) -> Grid:
 def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
     from rasterio import Affine
 
-    if "crs" not in products.variables or not products["crs"].attrs.get("crs_wkt"):
-        raise CubeError("the products have no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
     return {
         "driver": "GTiff",
         "width": grid.columns,
@@ -107,7 +108,7 @@ def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
         "count": count,
         "dtype": "float32",
         "nodata": NODATA,
-        "crs": products["crs"].attrs["crs_wkt"],
+        "crs": crs_wkt(products),
         "transform": Affine(grid.cell, 0.0, grid.west, 0.0, -grid.cell, grid.north),
         "tiled": True,
         "compress": "DEFLATE",

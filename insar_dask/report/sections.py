@@ -22,8 +22,9 @@ from insar_dask.report.colours import QUANTITIES
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.histograms import plot_histogram
 from insar_dask.report.leads import plot_leads
-from insar_dask.report.maps import crs_name, legend_line, plot_map, source_line
+from insar_dask.report.maps import legend_line, plot_map, source_line
 from insar_dask.report.markup import facts, table
+from insar_dask.report.places import crs_name
 from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
 from insar_dask.report.style import png_bytes, svg_text
 

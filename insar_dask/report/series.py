@@ -59,17 +59,20 @@ def plot_point(
     Raises
     ------
     CubeError
-        If there is no such point.
+        If there is no such point, or one of the other data sets has not got it.
     """
     number = point_number(cube, point)
     series = cube["displacement"].isel(point=number).compute()
     times, values = series["time"].values, series.values.astype(np.float64)
     line = None
     if smooth is not None:
-        line = smooth["displacement"].isel(point=number).compute().assign_attrs(sees_future=sees_future(smooth))
+        place = _same_point(cube, number, smooth, "smoothed cube")
+        line = smooth["displacement"].isel(point=place).compute().assign_attrs(sees_future=sees_future(smooth))
     figure = new_figure(*size)
     panels = [figure.add_subplot()] if forecast is None else list(figure.subplots(1, 2, width_ratios=(1.75, 1)))
-    last = None if forecast is None else forecast.isel(point=number, origin=-1).compute()
+    last = None
+    if forecast is not None:
+        last = forecast.isel(point=_same_point(cube, number, forecast, "forecast"), origin=-1).compute()
     for axes, since in zip(panels, (None, None if last is None else _zoom_start(last)), strict=False):
         _draw_series(axes, times, values, line, since)
         if last is not None:
@@ -79,7 +82,8 @@ def plot_point(
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7 if since is None else 5))  # type: ignore[no-untyped-call]
         _date_labels(axes)
     panels[0].set_ylabel("displacement [mm]", fontsize=8)
-    words(figure.suptitle(headline(cube, number, motion), x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))
+    row = None if motion is None else motion.isel(point=_same_point(cube, number, motion, "motion parameters"))
+    words(figure.suptitle(headline(cube, number, row), x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))
     _legend(figure, panels[0])
     return figure
 
@@ -94,6 +98,21 @@ def point_number(cube: xr.Dataset, point: int | str) -> int:
     if not 0 <= point < cube.sizes["point"]:
         raise CubeError(f"no point {point}: the cube has points 0 to {cube.sizes['point'] - 1}")
     return int(point)
+
+
+def _same_point(cube: xr.Dataset, number: int, other: xr.Dataset, name: str) -> int:
+    """Position in ``other`` of the cube's point: the same number if its identifier agrees, else where that is."""
+    if "point_id" not in other.variables:
+        if other.sizes["point"] == cube.sizes["point"]:
+            return number
+        raise CubeError(f"the {name} has {other.sizes['point']} points and no point_id, the cube {cube.sizes['point']}")
+    wanted = str(cube["point_id"].isel(point=number).values.item())
+    if number < other.sizes["point"] and str(other["point_id"].isel(point=number).values.item()) == wanted:
+        return number
+    found = np.flatnonzero(other["point_id"].values.astype(str) == wanted)
+    if found.size == 0:
+        raise CubeError(f"the {name} has no point {wanted!r}: take one of the same points as the cube")
+    return int(found[0])
 
 
 def fitted_curve(times: Dates, values: Float64, at: Dates) -> Float64:
@@ -178,12 +197,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
         text.set_color(PALETTE["muted"])
 
 
-def headline(cube: xr.Dataset, number: int, motion: xr.Dataset | None = None) -> str:
-    """What is drawn, and the motion parameters of the point with their standard errors, in one or two lines."""
+def headline(cube: xr.Dataset, number: int, row: xr.Dataset | None = None) -> str:
+    """What is drawn, and the motion parameters ``row`` of the point with their standard errors: one or two lines."""
     name = COMPONENT_NAMES.get(str(cube.attrs.get("component")), "")
     point_id = cube["point_id"].isel(point=number).values.item()
     text = f"{point_id} · {name} displacement since {str(cube.attrs.get('reference_date', ''))[:10]}"
-    return text if motion is None else f"{text}\n{parameters(motion.isel(point=number))}"
+    return text if row is None else f"{text}\n{parameters(row)}"
 
 
 def parameters(row: xr.Dataset) -> str:

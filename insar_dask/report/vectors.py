@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError, check_cube
+from insar_dask.cube import LONG_NAMES_AND_UNITS, check_cube
+from insar_dask.report.places import crs_name, crs_wkt
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,11 +76,12 @@ def _blocks(data: xr.Dataset, size: int) -> Iterator[xr.Dataset]:
 
 def _preamble(cube: xr.Dataset) -> list[str]:
     attrs = cube.attrs
-    return [
+    lines = [
         f"displacement in mm since {attrs['reference_date']}, {attrs['component']}, positive {attrs['positive']}",
         f"reference: {attrs['reference']}; release: {attrs['release']}",
-        f"easting and northing in m, {cube['crs'].attrs.get('epsg') and 'EPSG:' + str(cube['crs'].attrs['epsg'])}",
+        f"easting and northing in m, {crs_name(cube)}",
     ]
+    return lines + [attrs[name] for name in ("attribution",) if name in attrs]
 
 
 def _named(name: str, data: xr.Dataset) -> str:
@@ -177,14 +179,12 @@ def _column_metadata(variable: xr.DataArray) -> dict[str, str]:
 def _geo_metadata(products: xr.Dataset) -> dict[str, Any]:
     from pyproj import CRS
 
-    if "crs" not in products.variables or not products["crs"].attrs.get("crs_wkt"):
-        raise CubeError("the products have no CRS: set the grid-mapping variable 'crs' with attrs['crs_wkt']")
     easting, northing = products["easting"].values, products["northing"].values
     covering = {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}
     column = {
         "encoding": "WKB",
         "geometry_types": ["Point"],
-        "crs": CRS.from_wkt(products["crs"].attrs["crs_wkt"]).to_json_dict(),
+        "crs": CRS.from_wkt(crs_wkt(products)).to_json_dict(),
         "covering": {"bbox": covering},
     }
     if easting.size:

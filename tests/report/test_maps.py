@@ -5,7 +5,7 @@ import pytest
 from insar_dask.cube import CubeError
 from insar_dask.report import plot_map
 from insar_dask.report.colours import colour_limits
-from insar_dask.report.maps import crs_name
+from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, png_bytes, svg_text
 from tests.report.scenes import make_cube, make_products
 

@@ -55,6 +55,7 @@ def test_bands_carry_names_and_units(regular_cube, tmp_path):
         assert raster.descriptions[0] == "velocity"
         assert raster.descriptions[-1] == "count"
         assert raster.units[0] == "mm yr-1"
+        assert raster.tags()["release"] == "2020-2024"
 
 
 def test_the_file_is_cloud_optimised(tmp_path):

@@ -100,3 +100,20 @@ def test_only_the_chunk_of_the_point_is_computed(regular_cube):
     with dask.config.set(scheduler="synchronous"):
         plot_point(cube, 45)
     assert set(touched) == {2}
+
+
+def test_a_selected_cube_finds_its_forecast_by_identifier(regular_cube):
+    forecast = make_forecast(regular_cube)
+    forecast["displacement"][:] = np.arange(regular_cube.sizes["point"])[None, :, None]
+    forecast = forecast.assign_coords(point_id=regular_cube["point_id"])
+    drawn = lines(plot_point(regular_cube.isel(point=slice(30, 60)), 4, forecast))["forecast"].get_ydata()
+    np.testing.assert_array_equal(drawn, 34)
+
+
+def test_data_of_other_points_are_refused(regular_cube):
+    forecast = make_forecast(regular_cube)
+    with pytest.raises(CubeError, match="no point_id"):
+        plot_point(regular_cube.isel(point=slice(5)), 0, forecast)
+    products = make_products(regular_cube).isel(point=slice(50, 60))
+    with pytest.raises(CubeError, match="motion parameters has no point 'P00003é'"):
+        plot_point(regular_cube, 3, motion=products)
