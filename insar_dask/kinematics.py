@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import insar_kernels
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from insar_kernels.harmonic import Motion
 
+import insar_kernels
 from insar_dask.cube import DAYS_PER_YEAR, check_series, describe, years_since
+from insar_kernels.harmonic import Motion
 
 __all__ = ["motion"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from insar_kernels.scoring import ERROR_SUMS, error_sums, merge_error_sums
 
 __all__ = ["ErrorSums"]

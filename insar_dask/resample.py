@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import insar_kernels
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+import insar_kernels
 from insar_dask.cube import CubeError, check_series, describe, looks_ahead
 
 __all__ = ["regular_dates", "regularise"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-import insar_kernels
 import numpy as np
 import xarray as xr
 
+import insar_kernels
 from insar_dask.cube import CubeError, check_series, looks_ahead
 
 __all__ = ["moving_average", "savgol"]

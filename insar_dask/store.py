@@ -22,6 +22,7 @@ from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, open_store, put_bytes
+from insar_dask.shard_bytes import can_encode, encode_shard
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths, encode_tenths
 
@@ -146,7 +147,7 @@ def _plain(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 
 def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr.Dataset) -> tuple[str, int]:
-    """Write shard ``index`` of every array of a group; returns its checksum and stored bytes, read back from the store.
+    """Write shard ``index`` of every array of a group; returns the checksum and the number of the bytes stored.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     CubeError
         When the block is not the whole shard.
     """
-    where = plan.slice(index)
+    where, digest, size = plan.slice(index), hashlib.sha256(), 0
     for array, dims in point_arrays(store, group, mode="r+"):
         variable = block.variables[array.basename]
         if variable.sizes["point"] != where.stop - where.start:
@@ -171,20 +172,40 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
         values = np.asarray(variable.values)
         if array.dtype == np.int16 and values.dtype == np.float32:
             values = encode_tenths(values)
-        # Zarr reads a shard before it replaces it, and would stumble over a damaged one
-        delete(store, _object_key(array.path, dims, index))
-        array[tuple(where if dim == "point" else slice(None) for dim in dims)] = values
-    return checksum_block(store, group, index)
+        data = _write_shard(store, array, dims, index, where, values)
+        size += _digest(digest, array.basename, data)
+    return digest.hexdigest(), size
+
+
+def _write_shard(
+    store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: npt.NDArray[Any]
+) -> bytes | None:
+    """The bytes that now lie there; None when there are none, all being fill value."""
+    key = _object_key(array.path, dims, index)
+    if can_encode(array):
+        data = encode_shard(array, values)
+        if data is None:
+            delete(store, key)
+        else:
+            put_bytes(store, key, data)
+        return data
+    # Zarr reads a shard before it replaces it, and would stumble over a damaged one
+    delete(store, key)
+    array[tuple(where if dim == "point" else slice(None) for dim in dims)] = values
+    return get_bytes(store, key)
+
+
+def _digest(digest: Any, name: str, data: bytes | None) -> int:
+    digest.update(f"{name}:{-1 if data is None else len(data)};".encode())
+    digest.update(data or b"")
+    return len(data or b"")
 
 
 def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
     """SHA-256 over the stored bytes of shard ``index`` of every array, and their number; absent objects count."""
     digest, size = hashlib.sha256(), 0
     for array, dims in point_arrays(store, group):
-        data = get_bytes(store, _object_key(array.path, dims, index))
-        digest.update(f"{array.basename}:{-1 if data is None else len(data)};".encode())
-        digest.update(data or b"")
-        size += len(data or b"")
+        size += _digest(digest, array.basename, get_bytes(store, _object_key(array.path, dims, index)))
     return digest.hexdigest(), size
 
 

@@ -14,7 +14,6 @@ import xarray as xr
 from dask.base import is_dask_collection, tokenize
 from dask.system import CPU_COUNT
 from dask.tokenize import TokenizationError
-from insar_kernels.hilbert import hilbert_index
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError, check_cube
@@ -23,6 +22,7 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import open_store
+from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.store import CODEC, create_group, write_block
 from insar_dask.tenths import NotTenthsError
@@ -78,7 +78,8 @@ def save(
     check_cube(cube)
     threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
     group = group or f"{product_name(cube)}/raw"
-    points = hilbert_order(cube)
+    place = [np.asarray(cube[name].values) for name in ("easting", "northing", "point_id")]
+    points = hilbert_order(*place, np.arange(cube.sizes["point"]))
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
     raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
     with owned(path):
@@ -96,12 +97,6 @@ def product_name(cube: xr.Dataset) -> str:
     """Name of a cube's group: its source file without the ending, else its product."""
     source = str(cube.attrs.get("source") or cube.attrs.get("product") or "cube").split()[0]
     return Path(source).stem
-
-
-def hilbert_order(cube: xr.Dataset) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Positions of the points along the Hilbert curve of their 1 m cells, ties by ``point_id``."""
-    index = hilbert_index(np.asarray(cube["easting"].values), np.asarray(cube["northing"].values))
-    return np.lexsort((np.asarray(cube["point_id"].values).astype(str), index))
 
 
 def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
