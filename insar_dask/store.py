@@ -81,7 +81,7 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
 
 def _write_metadata(store: Store, group: str, template: xr.Dataset, plan: ShardPlan) -> None:
     coordinates = " ".join(sorted(str(name) for name in template.coords if name not in template.dims))
-    kind = {"featureType": "timeSeries"} if "time" in template.dims else {}
+    kind: dict[str, Any] = {"featureType": "timeSeries"} if "time" in template.dims else {}
     attributes = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
     root = zarr.open_group(store, path=group, mode="w", zarr_format=3, attributes=_plain(attributes))
     for name in sorted(map(str, template.variables)):

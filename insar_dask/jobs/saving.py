@@ -78,8 +78,8 @@ def save(
     check_cube(cube)
     threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
     group = group or f"{product_name(cube)}/raw"
-    place = [np.asarray(cube[name].values) for name in ("easting", "northing", "point_id")]
-    points = hilbert_order(*place, np.arange(cube.sizes["point"]))
+    easting, northing, ids = (np.asarray(cube[name].values) for name in ("easting", "northing", "point_id"))
+    points = hilbert_order(easting, northing, ids, np.arange(cube.sizes["point"]))
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
     raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
     with owned(path):
