@@ -113,8 +113,18 @@ def write_index(
     for entry in entries:
         shown = {key: value for key, value in entry.items() if key not in ("title", "path")}
         way = sections.link("Open the report", entry["path"], folder)
-        parts[str(entry["title"])] = f"{facts(shown)}<p>{way}</p>"
+        parts[str(entry["title"])] = (
+            f"<div class=pair><div>{facts(shown)}<p>{way}</p></div>{_thumbnail(entry, folder)}</div>"
+        )
     return _write_page(folder, title, f"<p class=lede>{len(entries)} products</p>", parts)
+
+
+def _thumbnail(entry: Mapping[str, Any], folder: Path) -> str:
+    picture = Path(entry["path"]).parent / "figures" / "velocity.png"
+    if not picture.is_file():
+        return ""
+    alt = escape(f"Map of the velocity of {entry['title']}")
+    return f"<img class=thumbnail src='{sections.relative(picture, folder)}' alt='{alt}'>"
 
 
 def _write_page(folder: Path, title: str, top: str, parts: Mapping[str, str]) -> Path:

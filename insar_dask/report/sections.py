@@ -36,6 +36,7 @@ __all__ = [
     "link",
     "maps_section",
     "points_section",
+    "relative",
     "run_section",
     "scores_section",
 ]
@@ -207,9 +208,13 @@ def run_section(timings: Sequence[Mapping[str, Any]], config_text: str) -> str:
 
 
 def link(text: str | None, path: str | Path, folder: Path) -> str:
-    """Link to a file, relative so that the folder can be moved as a whole; by default it reads as that path."""
-    relative = Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
-    return f"<a href='{escape(relative)}'>{escape(text or relative)}</a>"
+    """Link to a file; by default it reads as its relative path."""
+    return f"<a href='{relative(path, folder)}'>{escape(text) if text else relative(path, folder)}</a>"
+
+
+def relative(path: str | Path, folder: Path) -> str:
+    """Path as seen from the page, escaped: the folder can be moved as a whole."""
+    return escape(Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix())
 
 
 def _figure(folder: Path, figure: Figure, name: str, alt: str, caption: str) -> str:

@@ -151,6 +151,18 @@ def test_the_page_works_in_a_browser_without_a_network(browser, page_file, width
     page.close()
 
 
+def test_the_index_shows_a_map_of_each_product(browser, page_file):
+    entries = [{"title": "EGMS_L2b_022_0845_IW2_VV_2020_2024_1", "path": page_file, "results": ["fine", "so far"]}]
+    index = write_index(page_file.parent.parent, entries)
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.goto(index.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.evaluate("document.querySelector('img.thumbnail').naturalWidth") > 300
+    page.get_by_text("Open the report").click()
+    assert page.title() == "Test & site"
+    page.close()
+
+
 def test_text_stands_out_from_the_paper_in_light_and_dark(browser, page_file):
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
