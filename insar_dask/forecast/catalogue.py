@@ -16,7 +16,7 @@ FORECASTERS = {
 }
 
 METHODS = tuple(name for name in FORECASTERS if name != "harmonic_semiannual")
-"""What is evaluated by default; on real products the semi-annual signal costs more than it gives."""
+"""What is evaluated by default; on four real products the semi-annual signal costs 1 to 2 % of RMSE."""
 
 RAW_DATES_ONLY = ("gaussian_process",)
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""

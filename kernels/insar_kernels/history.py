@@ -38,6 +38,7 @@ class ResidualSummary(NamedTuple):
     """What `residual_summary` returns; arrays of shape (...)."""
 
     rmse: Any
+    recent: Any
     autocorrelation: Any
     last: Any
     age: Any
@@ -80,7 +81,7 @@ def residuals(values: Any, design: Float64, coefficients: Any) -> Any:
     return out.reshape(np.shape(values))
 
 
-def residual_summary(values: Any, design: Float64, coefficients: Any) -> ResidualSummary:
+def residual_summary(values: Any, design: Float64, coefficients: Any, recent: int = 12) -> ResidualSummary:
     """Size, persistence and last value of the residuals of each series, in one pass.
 
     Parameters
@@ -89,19 +90,22 @@ def residual_summary(values: Any, design: Float64, coefficients: Any) -> Residua
         Evenly spaced series [mm]; missing is NaN.
     design : array of float64, shape (T, p)
     coefficients : array of float64, shape (..., p)
+    recent : int
+        Last dates that ``recent`` is computed from.
 
     Returns
     -------
     ResidualSummary
-        ``rmse`` [mm]; ``autocorrelation`` at lag one, sum r_t r_{t+1} / sum r_t² over the pairs of valid neighbours,
+        ``rmse`` of all residuals [mm], and of the ``recent`` ones (``rmse`` where all of these are missing);
+        ``autocorrelation`` at lag one, sum r_t r_{t+1} / sum r_t² over the pairs of valid neighbours,
         within [0, 0.99], 0 where there is no such pair; ``last`` valid residual [mm], and its ``age`` in steps before
         the end (0 = the last date). NaN, and 0 for the autocorrelation and the age, where there is no fit.
     """
     xp = namespace(values)
     if xp is not np:
-        return _summary_on_array(xp, values, xp.asarray(design), coefficients)
+        return _summary_on_array(xp, values, xp.asarray(design), coefficients, recent)
     columns = np.ascontiguousarray(np.transpose(design), np.float64)
-    summary = _summary_on_cpu(rows(values), columns, _table(coefficients))
+    summary = _summary_on_cpu(rows(values), columns, _table(coefficients), recent)
     return ResidualSummary(*(column.reshape(np.shape(values)[:-1]) for column in summary.T))
 
 
@@ -236,14 +240,15 @@ def _residuals_on_cpu(series: Float32, design: Float64, coefficients: Float64) -
 
 
 @njit(nogil=True, cache=True)
-def _summary_on_cpu(series: Float32, columns: Float64, coefficients: Float64) -> Float32:
+def _summary_on_cpu(series: Float32, columns: Float64, coefficients: Float64, recent: int) -> Float32:
     n, n_dates = series.shape
-    out = np.empty((n, 4), np.float32)
+    out = np.empty((n, 5), np.float32)
+    start = max(n_dates - recent, 0)
     left = np.empty(n_dates)
     valid = np.empty(n_dates)
     before = np.empty(n_dates - 1)
     for i in range(n):
-        out[i] = (np.nan, 0.0, np.nan, 0.0)
+        out[i] = (np.nan, np.nan, 0.0, np.nan, 0.0)
         if coefficients[i, 0] != coefficients[i, 0]:
             continue
         for t in range(n_dates):
@@ -261,10 +266,12 @@ def _summary_on_cpu(series: Float32, columns: Float64, coefficients: Float64) ->
             when -= 1
         first_squares = _dot(before, before)
         phi = _dot(before, left[1:]) / first_squares if first_squares > 0.0 else 0.0
+        late = _dot(valid[start:], valid[start:])
         out[i, 0] = np.sqrt(_dot(left, left) / _dot(valid, valid))
-        out[i, 1] = min(max(phi, 0.0), HIGHEST_AUTOCORRELATION)
-        out[i, 2] = left[when]
-        out[i, 3] = n_dates - 1 - when
+        out[i, 1] = np.sqrt(_dot(left[start:], left[start:]) / late) if late > 0.0 else out[i, 0]
+        out[i, 2] = min(max(phi, 0.0), HIGHEST_AUTOCORRELATION)
+        out[i, 3] = left[when]
+        out[i, 4] = n_dates - 1 - when
     return out
 
 
@@ -281,7 +288,7 @@ def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any, min_dat
     return xp.where(known[..., None], solved, xp.nan)
 
 
-def _summary_on_array(xp: ModuleType, values: Any, design: Any, coefficients: Any) -> ResidualSummary:
+def _summary_on_array(xp: ModuleType, values: Any, design: Any, coefficients: Any, recent: int) -> ResidualSummary:
     n_dates = values.shape[-1]
     left = values.astype(xp.float64) - coefficients @ design.T
     valid = ~xp.isnan(left)
@@ -294,8 +301,11 @@ def _summary_on_array(xp: ModuleType, values: Any, design: Any, coefficients: An
     when = xp.max(xp.where(valid, xp.arange(n_dates), 0), axis=-1)
     last = xp.take_along_axis(left, when[..., None], -1)[..., 0]
     rmse = xp.sqrt((zeroed**2).sum(-1) / xp.maximum(valid.sum(-1), 1))
+    late = valid[..., -recent:].sum(-1)
+    of_late = xp.sqrt((zeroed[..., -recent:] ** 2).sum(-1) / xp.maximum(late, 1))
     columns = (
         xp.where(known, rmse, xp.nan),
+        xp.where(known, xp.where(late > 0, of_late, rmse), xp.nan),
         xp.clip(phi, 0.0, HIGHEST_AUTOCORRELATION),
         xp.where(known, last, xp.nan),
         xp.where(known, n_dates - 1 - when, 0),

@@ -90,15 +90,23 @@ def test_summary_agrees_with_a_loop():
         pairs = [t for t in valid[:-1] if t + 1 in set(valid)]
         phi = sum(row[t] * row[t + 1] for t in pairs) / sum(row[t] ** 2 for t in pairs)
         assert summary.rmse[i] == pytest.approx(np.sqrt(np.mean(row[valid] ** 2)), rel=1e-5)
+        assert summary.recent[i] == pytest.approx(np.sqrt(np.mean(row[valid[valid >= 78]] ** 2)), rel=1e-5)
         assert summary.autocorrelation[i] == pytest.approx(np.clip(phi, 0, 0.99), abs=1e-5)
         assert summary.last[i] == pytest.approx(row[valid[-1]], rel=1e-4, abs=1e-5)
         assert summary.age[i] == 89 - valid[-1]
 
 
+def test_without_recent_dates_the_recent_rmse_is_that_of_all():
+    values = series(2, gaps=0.0)
+    values[:, -12:] = np.nan
+    summary = residual_summary(values, design(90), least_squares(values, design(90)))
+    np.testing.assert_array_equal(summary.recent, summary.rmse)
+
+
 def test_summary_of_a_point_without_a_fit_is_nan():
     values = np.full((1, 30), np.nan, np.float32)
     summary = residual_summary(values, design(30), least_squares(values, design(30)))
-    assert np.isnan([summary.rmse[0], summary.last[0]]).all()
+    assert np.isnan([summary.rmse[0], summary.recent[0], summary.last[0]]).all()
     assert (summary.autocorrelation[0], summary.age[0]) == (0, 0)
 
 
@@ -136,7 +144,7 @@ def test_whole_array_body_agrees_with_the_loop(gaps):
     np.testing.assert_allclose(twin, coefficients, rtol=1e-8, atol=1e-8)
     ours, other = (
         residual_summary(values, columns, coefficients),
-        history._summary_on_array(np, values, columns, coefficients),
+        history._summary_on_array(np, values, columns, coefficients, 12),
     )
     for name in ours._fields:
         np.testing.assert_allclose(getattr(other, name), getattr(ours, name), rtol=1e-4, atol=1e-5)
