@@ -10,16 +10,21 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import destination, namespace, rows
+from insar_kernels.gap_fits import fit_around_gaps
 
 __all__ = ["moving_average", "savgol"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Keys = npt.NDArray[np.uint64]
 Index = npt.NDArray[np.uintp]
 
 TAPS = 5
 """Taps to a pass, and end values to a pass: as many as the registers hold."""
+
+ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
+
+ROWS = 16
+"""Series filtered as one run of numbers: long enough for vector instructions, short enough for the first cache."""
 
 ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
 
@@ -61,8 +66,15 @@ def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> 
     if xp is not np:
         return _savgol_on_array(xp, values, xp.asarray(basis))
     smooth = destination(np.shape(values), out)
-    hat = (basis @ basis.T).astype(np.float32)
-    _savgol_on_cpu(rows(values), hat, basis, rows(smooth))
+    hat, half = (basis @ basis.T).astype(np.float32), window // 2
+    spare = np.zeros(TAPS, np.float32)  # completes the last pass
+    taps = np.concatenate([hat[half, half:], spare])
+    ends = np.concatenate([hat[:half], np.tile(spare[:, None], window)])
+    series, result = rows(values), rows(smooth)
+    gaps = np.zeros(len(series), bool)
+    _savgol_on_cpu(series, taps, ends, result, gaps)
+    if gaps.any():
+        fit_around_gaps(series, basis, gaps, result)
     return smooth
 
 
@@ -73,21 +85,24 @@ def _polynomials(window: int, order: int) -> Float64:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _savgol_on_cpu(series: Float32, hat: Float32, basis: Float64, smooth: Float32) -> None:
-    n, n_dates = series.shape
-    half = len(hat) // 2
-    taps, ends = np.zeros(half + 1 + TAPS, np.float32), np.zeros((half + TAPS, len(hat)), np.float32)
-    taps[: half + 1], ends[:half] = hat[half, half:], hat[:half]  # zeros complete the last group of taps
-    keys, weights = np.full(SLOTS, ~np.uint64(0)), np.empty((SLOTS, len(hat)), np.float32)
-    filled = np.empty(n_dates, np.float32)
-    for first in range(0, n, ROWS):
-        last = min(first + ROWS, n)
+def _savgol_on_cpu(series: Float32, taps: Float32, ends: Float32, smooth: Float32, gaps: npt.NDArray[np.bool_]) -> None:
+    half = ends.shape[1] // 2
+    for first in range(0, len(series), ROWS):
+        last = min(first + ROWS, len(series))
         # as one run of numbers: the values where two rows meet are wrong, and overwritten by the ends
-        gaps = _convolve(series[first:last].reshape(-1), taps, half, smooth[first:last].reshape(-1))
+        missing = _convolve(series[first:last].reshape(-1), taps, half, smooth[first:last].reshape(-1))
         for i in range(first, last):
             _fit_ends(series[i], ends, half, smooth[i])
-            if gaps > 0:
-                _refit(series[i], basis, keys, weights, filled, smooth[i])
+            if missing > 0:
+                gaps[i] = _any_missing(smooth[i])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _any_missing(values: Float32) -> bool:
+    count = np.int32(0)
+    for t in range(np.uintp(values.size)):
+        count += np.int32(values[t] != values[t])
+    return count > 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -158,63 +173,6 @@ def _fit_ends(series: Float32, ends: Float32, half: int, smooth: Float32) -> Non
             smooth[p + THREE], smooth[last - p - THREE] = d, i
         if half > first + 4:
             smooth[p + FOUR], smooth[last - p - FOUR] = e, j
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _refit(series: Float32, basis: Float64, keys: Keys, weights: Float32, filled: Float32, smooth: Float32) -> None:
-    """Fit the windows that miss a sample, with the weights of their pattern; those of the usual ones are remembered."""
-    window = len(basis)
-    start, pattern = 0, np.uint64(0)
-    for t in range(series.size):
-        filled[t] = series[t] if series[t] == series[t] else np.float32(0)
-    for k in range(window):
-        pattern |= np.uint64(series[k] != series[k]) << np.uint64(k & 63)
-    for t in range(series.size):
-        if start < min(t - window // 2, series.size - window):
-            start += 1
-            entering = series[start + window - 1]
-            pattern = pattern >> np.uint64(1) | np.uint64(entering != entering) << np.uint64((window - 1) & 63)
-        if smooth[t] == smooth[t] or series[t] != series[t]:
-            continue
-        key = pattern | np.uint64(t - start) << np.uint64(LONGEST_KEY + 1 & 63)
-        slot = key * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(53)
-        if window > LONGEST_KEY or keys[slot] != key:
-            keys[slot] = key
-            _weigh(series[start : start + window], basis, t - start, weights[slot])
-        total = np.float32(0)
-        for k in range(np.uintp(window)):
-            total += weights[slot, k] * filled[np.uintp(start) + k]
-        smooth[t] = total
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _weigh(samples: Float32, basis: Float64, place: int, weights: Float32) -> None:
-    """Weights of the valid samples in the value fitted at ``place``; NaN where they are too few."""
-    window, n_terms = basis.shape
-    gram, solved = np.zeros((n_terms, n_terms)), basis[place].copy()
-    present = 0
-    for k in range(window):
-        if samples[k] == samples[k]:
-            present += 1
-            for a in range(n_terms):
-                for b in range(n_terms):
-                    gram[a, b] += basis[k, a] * basis[k, b]
-    for k in range(n_terms):
-        for a in range(k + 1, n_terms):
-            factor = gram[a, k] / gram[k, k]
-            solved[a] -= factor * solved[k]
-            for b in range(k, n_terms):
-                gram[a, b] -= factor * gram[k, b]
-    for a in range(n_terms - 1, -1, -1):
-        for b in range(a + 1, n_terms):
-            solved[a] -= gram[a, b] * solved[b]
-        solved[a] /= gram[a, a]
-    for k in range(window):
-        weight = 0.0 if present >= n_terms else np.nan
-        if samples[k] == samples[k]:
-            for a in range(n_terms):
-                weight += basis[k, a] * solved[a]
-        weights[k] = weight
 
 
 def _savgol_on_array(xp: ModuleType, values: Any, basis: Any) -> Any:
