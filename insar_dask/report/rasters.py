@@ -12,6 +12,7 @@ import xarray as xr
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
 from insar_dask.report.gridding import Grid, fit_grid, native_resolution
 from insar_dask.report.places import crs_wkt
+from insar_dask.report.qgis_style import write_style
 
 __all__ = ["write_geotiff"]
 
@@ -32,6 +33,8 @@ def write_geotiff(
     resolution: float | None = None,
 ) -> Path:
     """Write products as one cloud-optimised GeoTIFF, a float32 band each, and the number of points as the last band.
+
+    Beside it comes ``<name>.qml``, the colours of the report's map for the first band, which QGIS takes by itself.
 
     Parameters
     ----------
@@ -75,6 +78,7 @@ def write_geotiff(
         target.set_band_description(len(names) + 1, "count")
     rasterio.shutil.copy(draft, whole, driver="COG", compress="DEFLATE", predictor="YES", blocksize=512)
     draft.unlink()
+    write_style(path, names[0], products[names[0]].values)
     return whole.replace(path)
 
 

@@ -1,10 +1,12 @@
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from insar_dask.cube import CubeError
 from insar_dask.report import write_geotiff
+from insar_dask.report.colours import colour_limits
 from tests.report.scenes import make_cube, make_products
 
 rasterio = pytest.importorskip("rasterio", reason="needs insar-dask[geo]")
@@ -66,7 +68,22 @@ def test_the_file_is_cloud_optimised(tmp_path):
         assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert raster.block_shapes[0] == (512, 512)
         assert raster.overviews(1)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.qml", "p.tif"]
+
+
+def test_the_qgis_style_spans_the_limits_of_the_map(regular_cube, tmp_path):
+    products = make_products(regular_cube)
+    write_geotiff(products, tmp_path / "p.tif")
+    low, high = colour_limits(products["velocity"].values, signed=True)
+    items = ElementTree.parse(tmp_path / "p.qml").getroot().findall(".//colorrampshader/item")
+    assert float(items[0].get("value")) == pytest.approx(low, rel=1e-5)
+    assert float(items[-1].get("value")) == pytest.approx(high, rel=1e-5)
+    assert all(item.get("color").startswith("#") for item in items)
+
+
+def test_a_band_without_a_map_gets_no_style(regular_cube, tmp_path):
+    write_geotiff(make_products(regular_cube), tmp_path / "p.tif", variables=["velocity_std"])
+    assert not (tmp_path / "p.qml").exists()
 
 
 def test_what_cannot_be_a_band_is_named(regular_cube, tmp_path):
