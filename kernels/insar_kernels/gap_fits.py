@@ -107,7 +107,7 @@ def _fit_windows(
         slot = key * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(51)  # Fibonacci hashing: the top 13 bits
         if window > LONGEST_KEY or keys[slot] != key:
             keys[slot] = key
-            _solve(series[start : start + np.uintp(window)], basis, np.intp(t - start), weights[slot])
+            _solve(series[start : start + np.uintp(window)], basis, int(t - start), weights[slot])
         even = odd = np.float32(0)  # two sums at a time: one alone would wait for itself
         for k in range(np.uintp(0), np.uintp(window - 1), np.uintp(2)):
             even += weights[slot, k] * filled[start + k]

@@ -102,7 +102,7 @@ def _any_missing(values: Float32) -> bool:
     count = np.int32(0)
     for t in range(np.uintp(values.size)):
         count += np.int32(values[t] != values[t])
-    return count > 0
+    return bool(count > 0)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

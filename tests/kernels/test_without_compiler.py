@@ -1,0 +1,50 @@
+"""The kernels run uncompiled, as a debugger and a coverage tool see them.
+
+With NumPy's own checks of every index, then. Numba's are a command (half a minute of compiling):
+``NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(mktemp -d) pytest tests/kernels``.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import numpy as np
+from insar_kernels.harmonic import motion
+from insar_kernels.hilbert import hilbert_index
+from insar_kernels.resampling import regularise
+from insar_kernels.scoring import error_sums
+from insar_kernels.smoothing import moving_average, savgol
+
+rng = np.random.default_rng(0)
+days = np.cumsum(rng.choice([6.0, 12.0], 40))
+y = rng.normal(0, 10, (35, 40)).astype(np.float32)
+y[rng.random(y.shape) < 0.1] = np.nan
+y[3], y[4, 1:] = np.nan, np.nan
+results = [
+    *motion(y, days / 365), regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
+    *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
+    error_sums(y[:, 1:], y[:, :-1]),
+]
+print(*(f"{np.nansum(np.float64(result)):.6g}" for result in results))
+"""
+
+
+def sums(**environment):
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {"PYTHONPATH": str(root / "kernels")} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [float(word) for word in done.stdout.split()]
+
+
+def test_results_stay_the_same_without_the_compiler():
+    assert sums(NUMBA_DISABLE_JIT="1") == pytest.approx(sums(), rel=1e-4)
