@@ -150,7 +150,7 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
     """Validation: the last half of what lies between the first trainable origin and the test, or the test's length."""
     first_test = _first_test(draft, test_fraction)
     last = first_test - draft.horizon
-    earliest = draft.train_start + draft.horizon
+    earliest = _earliest(draft, last)
     spare = last - earliest
     if spare < draft.stride:
         needed = int(np.ceil((earliest + draft.horizon + draft.stride) / (1 - test_fraction)))
@@ -158,10 +158,19 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
             f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
             f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
             "take a longer record, a shorter horizon or a smaller test_fraction"
+            + (", or leave out harmonic_ridge" if "harmonic_ridge" in draft.methods else "")
         )
     length = min(round(test_fraction * len(draft.grid_days(0))), max(spare // 2, draft.stride))
     steps = range(last, last - length, -draft.stride)
     return replace(draft, validation=tuple(Origin(0, step) for step in sorted(steps)))
+
+
+def _earliest(draft: Plan, last: int) -> int:
+    """First origin fit for validation: two years in; without the ridge, of a record with none such, one year in."""
+    preferred = draft.horizon + draft.train_start
+    if "harmonic_ridge" in draft.methods or last - preferred >= draft.stride:
+        return preferred
+    return draft.horizon + round(DAYS_PER_YEAR / draft.every)
 
 
 def _with_test(draft: Plan, test_fraction: float) -> Plan:

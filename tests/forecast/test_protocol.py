@@ -217,6 +217,11 @@ def test_a_plan_for_other_dates_is_refused(burst):
         protocol.fit_partial(burst.isel(time=slice(209)), plan)
 
 
+def test_a_record_of_two_and_a_half_years_is_scored_without_the_ridge(burst):
+    scores = protocol.evaluate(burst.isel(time=slice(120, None)), methods=("persistence", "seasonal_naive", "harmonic"))
+    assert scores.every_days == 12 and np.isfinite(scores.tables["honest"]["harmonic"]["rmse_all"])
+
+
 def test_a_cube_of_empty_series_scores_nothing_and_says_so(burst):
     cube = burst.assign(displacement=burst["displacement"].copy(data=np.full((600, 210), np.nan, np.float32)))
     scores = protocol.evaluate(cube, methods=NAIVE)

@@ -93,6 +93,15 @@ def test_a_short_record_says_how_many_dates_it_needs():
         plan(dates(np.arange(needed - 4) * 12))
 
 
+def test_a_record_too_short_for_the_ridge_serves_the_others():
+    with pytest.raises(CubeError, match="or leave out harmonic_ridge"):
+        plan(dates(np.arange(0, 960, 12)))
+    schedule = plan(dates(np.arange(0, 960, 12)), methods=("persistence", "harmonic"))
+    assert schedule.validation and schedule.validation[0].step * 12 > 365
+    with pytest.raises(CubeError, match=r"has 40 dates of 12 days, \d+ are needed.*test_fraction$"):
+        plan(dates(np.arange(0, 480, 12)), methods=("persistence", "harmonic"))
+
+
 def test_a_short_test_period_is_refused():
     with pytest.raises(CubeError, match="no test origin has all 6 leads"):
         plan(dates(np.arange(0, 1826, 12)), test_fraction=0.03)
