@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.metadata import version
 from importlib.resources import files as package_files
 from pathlib import Path
 from string import Template
@@ -12,7 +11,7 @@ from typing import Any
 
 import xarray as xr
 
-from insar_dask.report import sections
+from insar_dask.report import provenance, sections
 from insar_dask.report.choosing import representative_points
 from insar_dask.report.markup import facts
 
@@ -82,8 +81,8 @@ def write_report(
         "Distributions": sections.histograms_section(folder, products),
         "Points": sections.points_section(folder, chosen, raw, products, smooth, forecast),
         "Forecast scores": sections.scores_section(folder, scores) if scores else "",
-        "Data": sections.data_section(folder, raw, regular, ingest, files or {}),
-        "Run": sections.run_section(timings, config_text),
+        "Data": provenance.data_section(folder, raw, regular, ingest, files or {}),
+        "Run": provenance.run_section(timings, config_text),
     }
     top = f"<p class=lede>{sections.lede(raw, products)}</p>{sections.key_numbers(raw, products, scores)}"
     return _write_page(folder, title, top, parts)
@@ -112,7 +111,7 @@ def write_index(
     parts = {}
     for entry in entries:
         shown = {key: value for key, value in entry.items() if key not in ("title", "path")}
-        way = sections.link("Open the report", entry["path"], folder)
+        way = provenance.link("Open the report", entry["path"], folder)
         parts[str(entry["title"])] = (
             f"<div class=pair><div>{facts(shown)}<p>{way}</p></div>{_thumbnail(entry, folder)}</div>"
         )
@@ -124,7 +123,7 @@ def _thumbnail(entry: Mapping[str, Any], folder: Path) -> str:
     if not picture.is_file():
         return ""
     alt = escape(f"Map of the velocity of {entry['title']}")
-    return f"<img class=thumbnail src='{sections.relative(picture, folder)}' alt='{alt}'>"
+    return f"<img class=thumbnail src='{provenance.relative(picture, folder)}' alt='{alt}'>"
 
 
 def _write_page(folder: Path, title: str, top: str, parts: Mapping[str, str]) -> Path:
@@ -132,7 +131,7 @@ def _write_page(folder: Path, title: str, top: str, parts: Mapping[str, str]) ->
     shown = [(f"part-{number}", name, html) for number, (name, html) in enumerate(parts.items(), 1) if html]
     template = Template((package_files("insar_dask.report") / "page.html").read_text(encoding="utf-8"))
     text = template.substitute(
-        version=version("insar-dask"),
+        version=provenance.version_of("insar-dask"),
         title=escape(title),
         top=top,
         nav="".join(f"<a href='#{key}'>{escape(name)}</a>" for key, name, _ in shown),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from insar_dask.report import write_index, write_report
-from insar_dask.report.sections import data_section
+from insar_dask.report.provenance import data_section, version_of
 from tests.report.scenes import make_cube, make_forecast, make_products, make_scores
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -87,6 +87,16 @@ def test_the_first_rejected_rows_are_shown_with_their_reasons(regular_cube, tmp_
     assert "line 2</th>" in html
     assert "text &lt;x9&gt;, not a number" in html
     assert "x10" not in html
+
+
+def test_the_attribution_that_a_licence_asks_for_is_shown(regular_cube, tmp_path):
+    cube = regular_cube.assign_attrs(attribution="Generated from somebody's data")
+    assert "Generated from somebody&#x27;s data" in data_section(tmp_path, cube, None, INGEST, {})
+
+
+def test_a_package_that_is_not_installed_has_no_version():
+    assert version_of("no-such-package-at-all") == "(not installed)"
+    assert version_of("numpy") == np.__version__
 
 
 def test_writing_again_replaces_the_page_and_leaves_no_draft(regular_cube, tmp_path):
