@@ -22,11 +22,6 @@ def small_scene() -> xr.Dataset:
     return scene("l2b", n_points=3000, n_dates=90, seed=1).compute()
 
 
-@pytest.fixture
-def tree():
-    return stored_bytes
-
-
 def stored_bytes(store: Path) -> dict[str, bytes]:
     """Every object of a store but those that may differ between equal runs: receipts hold times and hosts."""
     skipped = ("jobs/receipts/", "jobs/lock")

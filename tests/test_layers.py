@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import insar_kernels
 import pytest
 
 import insar_dask
+import insar_kernels
 
 ROOT = Path(__file__).parents[1]
 

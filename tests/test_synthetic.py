@@ -10,11 +10,11 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from insar_kernels.hilbert import hilbert_index
 
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.kinematics import motion
 from insar_dask.synthetic import scene, write_egms
+from insar_kernels.hilbert import hilbert_index
 from tests import noise_figures as figures
 
 KINDS = ["l2b", "l3u", "l3e", "chumar"]
