@@ -105,7 +105,9 @@ def timings_table(timings: Sequence[Mapping[str, Any]]) -> str:
     for timing in timings:
         seconds = float(timing.get("seconds") or 0)
         bar = f"<span class=bar style='width:{100 * seconds / (total or 1):.1f}%'></span>"
-        rate, size = whole(timing.get("points_per_second")), number(timing.get("megabytes"))
+        kept = timing.get("computed") == 0  # a resumed run: nothing was computed, so there is no rate
+        rate = "kept from before" if kept else whole(timing.get("points_per_second"))
+        size = number(None if kept else timing.get("megabytes"))
         rows.append((str(timing.get("stage", "")).rsplit("/", 1)[-1], [number(seconds), bar, rate, size]))
     rows.append(("total", [number(total), "", "", ""]))
     return table("Seconds by stage", ["seconds", "share", "points/s", "MB written"], rows)

@@ -59,6 +59,13 @@ def test_timings_add_up():
     assert "1,000,000" in html
 
 
+def test_a_stage_that_a_resumed_run_kept_has_no_rate():
+    kept = {"stage": "p/raw", "seconds": 0.1, "points_per_second": 0, "megabytes": 0.0, "computed": 0}
+    text = plain(tables.timings_table([kept]))
+    assert "kept from before" in text
+    assert "raw 0.10" in text
+
+
 def test_names_beside_the_lines_never_overlap():
     scores = make_scores()
     for method in scores["methods"]:
