@@ -16,7 +16,7 @@ from insar_dask.readers.csv_source import CsvSource
 
 __all__ = ["Band", "BandReader"]
 
-BAND_BYTES = 4 << 20
+BAND_BYTES = 2 << 20
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import shapely
 import xarray as xr
-from insar_kernels.hilbert import hilbert_index
 from pyproj import Transformer
 
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.readers.egms import find_egms, peek, read_egms, read_table
+from insar_kernels.hilbert import hilbert_index
 
 GEOMETRY = (
     "line,pixel,{rmse},temporal_coherence,amplitude_dispersion,incidence_angle,track_angle,los_east,los_north,los_up"
