@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from insar_kernels.counting import bin_edges
 
 __all__ = ["N_CLASSES", "class_edges", "classify", "covered", "log_histogram", "quantiles"]

@@ -7,10 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.gaps import first_and_last, forward_fill
-from insar_kernels.history import ResidualSummary, combine, least_squares, residual_summary
 
 from insar_dask.forecast.windows import Context
+from insar_kernels.gaps import first_and_last, forward_fill
+from insar_kernels.history import ResidualSummary, combine, least_squares, residual_summary
 
 __all__ = [
     "Drift",

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.history import combine, residuals
-from insar_kernels.rolling import rolling_residuals
 
 from insar_dask.forecast.naive import Unpooled, harmonic_design, harmonic_fit, harmonic_needs
 from insar_dask.forecast.windows import Context
+from insar_kernels.history import combine, residuals
+from insar_kernels.rolling import cross_products, rolling_residuals
 
 __all__ = ["HarmonicRidge"]
 
@@ -67,8 +67,7 @@ class HarmonicRidge(Unpooled):
         gram = np.zeros((self.context, width))
         for start in range(0, len(context.grid_values), BLOCK):
             values = context.grid_values[start : start + BLOCK]
-            windows = rolling_residuals(values, design, steps, *around).reshape(-1, width)
-            gram += windows[:, : self.context].T @ windows
+            gram += cross_products(rolling_residuals(values, design, steps, *around), self.context)
         return {"gram": gram[:, : self.context], "moment": gram[:, self.context :]}
 
     def training_steps(self, context: Context) -> range:

@@ -103,7 +103,7 @@ def block_bootstrap(sums: Float64, length: int, level: float = 0.9, replicates: 
     starts = rng.integers(0, n_origins, (replicates, -(-n_origins // length)))
     runs = ((starts[:, :, None] + np.arange(length)) % n_origins).reshape(replicates, -1)[:, :n_origins]
     time = np.stack([(runs == origin).sum(axis=1) for origin in range(n_origins)], axis=1).astype(np.float64)
-    drawn = np.einsum("ro,rg,mogk->mrk", time, space, sums, optimize=True)
+    drawn = np.einsum("ro,mrok->mrk", time, np.einsum("rg,mogk->mrok", space, sums))  # no BLAS: the same bits anywhere
     with np.errstate(invalid="ignore", divide="ignore"):
         rmse = np.sqrt(drawn[..., 1] / drawn[..., 0])
     tail = (1 - level) / 2

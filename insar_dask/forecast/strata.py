@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import insar_kernels
 import numpy as np
 import numpy.typing as npt
 
+import insar_kernels
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.windows import Context
 

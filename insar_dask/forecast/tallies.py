@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from insar_kernels.counting import N_GROUPS, Tally, tally
 
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.audit import leakage_audit
@@ -18,6 +17,7 @@ from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
+from insar_kernels.counting import N_GROUPS, Tally, tally
 
 __all__ = ["block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]
 

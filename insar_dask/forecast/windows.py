@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import insar_kernels
 import numpy as np
 import numpy.typing as npt
 
+import insar_kernels
 from insar_dask.forecast.timetable import Origin, Plan
 
 __all__ = ["Context", "HonestWindows", "PublishedWindows"]

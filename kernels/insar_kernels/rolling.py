@@ -15,7 +15,7 @@ from numba import njit
 from insar_kernels.dispatch import namespace, rows
 from insar_kernels.history import DEGENERATE, solve
 
-__all__ = ["rolling_residuals"]
+__all__ = ["cross_products", "rolling_residuals"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -60,6 +60,26 @@ def rolling_residuals(
         return _on_array(xp, values, xp.asarray(basis), origins, before, after, *needs)
     out = _on_cpu(rows(values), basis, grams, _inverses(grams), origins, before, after, *needs)
     return out.reshape(*np.shape(values)[:-1], origins.size, before + after)
+
+
+def cross_products(windows: Any, before: int) -> Any:
+    """Sum over all windows of the products of their first ``before`` columns with all columns.
+
+    A matrix product does it as fast, but its last bits depend on the number of BLAS threads.
+
+    Parameters
+    ----------
+    windows : array of float64, shape (..., w)
+    before : int
+
+    Returns
+    -------
+    array of float64, shape (before, w)
+    """
+    flat = windows.reshape(-1, windows.shape[-1])
+    if namespace(windows) is not np:
+        return flat[:, :before].T @ flat
+    return _products_on_cpu(np.ascontiguousarray(flat), before)
 
 
 def _inverses(grams: Float64) -> Float64:
@@ -108,6 +128,16 @@ def _on_cpu(
                 continue
             if _coefficients(coefficients, moment, missing, grams[k], inverses[k], count == start):
                 _window(out[i, k], series[i, start - before : start + after], basis[start - before :], coefficients)
+    return out
+
+
+@njit(nogil=True, cache=True)
+def _products_on_cpu(windows: Float64, before: int) -> Float64:
+    out = np.zeros((before, windows.shape[1]))
+    for i in range(windows.shape[0]):
+        for a in range(before):
+            for b in range(windows.shape[1]):
+                out[a, b] += windows[i, a] * windows[i, b]
     return out
 
 

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import xarray as xr
-from insar_kernels.history import least_squares
-from insar_kernels.rolling import rolling_residuals
 
 from insar_dask.forecast import protocol
 from insar_dask.forecast.naive import harmonic_design
@@ -23,6 +21,8 @@ from insar_dask.forecast.registry import load
 from insar_dask.forecast.schedule import Plan
 from insar_dask.forecast.tallies import windows_of
 from insar_dask.synthetic import scene
+from insar_kernels.history import least_squares
+from insar_kernels.rolling import rolling_residuals
 
 SHARD, CHUMAR, DATES = 65_536, 588_600, 158
 RUNS = 5

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from insar_kernels.counting import N_BINS, bin_edges
 
 from insar_dask.forecast.conformal import class_edges, classify, covered, log_histogram, quantiles
+from insar_kernels.counting import N_BINS, bin_edges
 
 
 def histogram(ratios):

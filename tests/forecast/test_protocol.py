@@ -1,4 +1,5 @@
 import itertools
+import os
 import pickle
 import subprocess
 import sys
@@ -233,6 +234,28 @@ def test_the_gaussian_process_is_evaluated_beside_the_others(burst):
     scores = protocol.evaluate(burst, methods=("persistence", "gaussian_process"), protocols=("honest", "as_published"))
     assert scores.tables["honest"]["gaussian_process"]["skill"] > 0.05
     assert list(scores.tables["as_published"]) == ["persistence"]  # on a smoothed grid it would be something else
+
+
+def test_the_number_of_blas_threads_changes_no_bit():
+    code = """
+import hashlib
+from insar_dask.forecast import protocol
+from insar_dask.synthetic import scene
+cube = scene("l2b", n_points=1000, n_dates=210, seed=7).compute()
+plan = protocol.plan(cube["time"].values, methods=("persistence", "harmonic_ridge"))
+state = protocol.fit([protocol.fit_partial(cube, plan)], plan)
+state = protocol.calibrate([protocol.calibrate_partial(cube, plan, state)], plan, state)
+scores = protocol.score([protocol.score_partial(cube, plan, state)], plan, state)
+forecast = protocol.forecast_block(cube, plan, state)["displacement"].values
+print(hashlib.sha256(b"".join(state[k].tobytes() for k in sorted(state)) + forecast.tobytes()).hexdigest())
+print(hashlib.sha256(scores.to_json().encode()).hexdigest())
+"""
+    threads = [{**os.environ, "OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n} for n in ("1", "2")]
+    one, two = (
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+        for env in threads
+    )
+    assert one == two and len(one) > 100
 
 
 def test_evaluation_imports_no_torch():

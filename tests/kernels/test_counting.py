@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from insar_kernels.counting import N_BINS, N_GROUPS, bin_edges, tally
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from insar_kernels import history
 from insar_kernels.gaps import first_and_last, forward_fill
 from insar_kernels.history import combine, least_squares, residual_summary, residuals

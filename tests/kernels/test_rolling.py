@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+
 from insar_kernels import rolling
 from insar_kernels.history import least_squares
-from insar_kernels.rolling import rolling_residuals
-
+from insar_kernels.rolling import cross_products, rolling_residuals
 from tests.kernels.test_history import design, series
 
 
@@ -60,3 +60,9 @@ def test_whole_array_body_agrees_with_the_loop(gaps):
     steps = np.array([40, 55, 84])
     twin = rolling._on_array(np, values, np.linalg.qr(columns)[0], steps, 24, 6, 5, 0)
     np.testing.assert_allclose(twin, rolling_residuals(values, columns, steps, 24, 6), atol=1e-8)
+
+
+def test_cross_products_agree_with_the_matrix_product():
+    windows = np.random.default_rng(0).normal(0, 3, (50, 4, 30))
+    flat = windows.reshape(-1, 30)
+    np.testing.assert_allclose(cross_products(windows, 24), flat[:, :24].T @ flat, rtol=1e-12, atol=1e-9)
