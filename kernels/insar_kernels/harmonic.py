@@ -1,7 +1,7 @@
-"""Motion parameters and their standard errors: three nested least-squares fits from one orthogonal basis.
+"""Motion parameters and their standard errors: three nested least-squares fits from one pass over each series.
 
-The columns 1, cos, sin, t, t^2, t^3 are ordered so that the models of EGMS are their first 4, 5 and 6. With X = QR one
-pass over a series gives Q'y, and every coefficient, error and residual of all three models follows from six numbers.
+With X = QR (`insar_kernels.nested_models`) the pass gives Q'y, and every coefficient, error and residual of all three
+models follows from six numbers.
 """
 
 from __future__ import annotations
@@ -14,21 +14,12 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
+from insar_kernels.nested_models import DEGENERATE, MIN_DATES, PACKED, basis_of, packed_products
 
 __all__ = ["MIN_DATES", "Motion", "motion"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-
-MIN_DATES = 7
-"""Six terms need seven dates: with fewer no residual is left to judge them by."""
-
-DEGENERATE = 1e-9
-"""Share of a column's squared length below which it counts as a combination of the columns before it."""
-
-
-PACKED = 24
-"""Upper triangle of a 6 x 6 matrix, 21 numbers, filled up to whole vectors."""
 
 
 class Motion(NamedTuple):
@@ -72,13 +63,13 @@ def motion(values: Any, years: Float64) -> Motion:
         Arrays of shape (...); velocity in mm/yr, acceleration in mm/yr^2, seasonality and rmse in mm, and ``phase``,
         the year in [0, 1) at which the annual signal peaks.
     """
-    basis, inverse = _basis(np.asarray(years, np.float64))
+    basis, inverse = basis_of(np.asarray(years, np.float64))
     xp = namespace(values)
     if xp is np:
         shape = np.shape(values)[:-1]
         series = rows(values)
         fits, n_dates = np.empty((8, len(series)), np.float32), np.empty(len(series), np.int32)
-        _on_cpu(series, basis, inverse, fits, n_dates)
+        _on_cpu(series, basis, packed_products(basis), inverse, fits, n_dates)
         fits, n_dates = fits.reshape(8, *shape), n_dates.reshape(shape)
     else:
         fits, n_dates = _on_array(xp, values, xp.asarray(basis), xp.asarray(inverse))
@@ -96,32 +87,21 @@ def motion(values: Any, years: Float64) -> Motion:
     )
 
 
-def _basis(years: Float64) -> tuple[Float64, Float64]:
-    """Orthonormal columns (6, T) of the largest model, and the inverse of their triangle (6, 6).
-
-    The centre of the time axis keeps the powers of t apart; no coefficient that is read depends on it. Where the dates
-    cannot tell the columns apart both are NaN, and so becomes every parameter.
-    """
-    angle = 2 * np.pi * years
-    t = years - years.mean()
-    design = np.stack([np.ones_like(t), np.cos(angle), np.sin(angle), t, t**2, t**3], axis=1)
-    if len(years) >= MIN_DATES:
-        q, r = np.linalg.qr(design)
-        if (np.diag(r) ** 2 > DEGENERATE * (design**2).sum(axis=0)).all():
-            return np.ascontiguousarray(q.T), np.linalg.inv(r)
-    return np.full((6, len(years)), np.nan), np.full((6, 6), np.nan)
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
-def _on_cpu(series: Float32, basis: Float64, inverse: Float64, fits: Float32, n_dates: npt.NDArray[np.int32]) -> None:
+def _on_cpu(
+    series: Float32,
+    basis: Float64,
+    products: Float64,
+    inverse: Float64,
+    fits: Float32,
+    n_dates: npt.NDArray[np.int32],
+) -> None:
     """One pass over each series; only one with gaps, to which the basis is not orthogonal, needs an elimination."""
-    n, length = series.shape
-    products = _products(basis)
-    packed = np.empty(PACKED)
-    ones, whole = np.ones(6), inverse[1:3].copy()
+    length = series.shape[1]
+    ones, whole, packed = np.ones(6), inverse[1:3].copy(), np.empty(PACKED)
     gram, shares, sides, moments = np.empty((6, 6)), np.empty(6), np.empty((2, 6)), np.empty(7)
     filled, absent, missing = np.empty(length, np.float32), np.empty(length, np.uint8), np.empty(length + 1, np.uintp)
-    for i in range(n):
+    for i in range(len(series)):
         gaps = _fill(series[i], filled, absent)
         n_dates[i] = length - gaps
         _project(filled, basis, moments)
@@ -130,9 +110,8 @@ def _on_cpu(series: Float32, basis: Float64, inverse: Float64, fits: Float32, n_
         else:
             _list(absent, missing)
             _take_out(products, missing[:gaps], packed, gram)
-            sides[:] = whole
-            _eliminate(gram, moments, sides, shares)
-            _read_off(fits[:, i], moments, shares, sides, inverse, n_dates[i])
+            _eliminate(gram, moments, whole, sides, shares)
+            _read_off(fits[:, i], moments, shares, sides, inverse, length - gaps)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -155,22 +134,10 @@ def _list(absent: npt.NDArray[np.uint8], missing: npt.NDArray[np.uintp]) -> None
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _products(basis: Float64) -> Float64:
-    """Upper triangle of q q' of each date, one after the other."""
-    products = np.zeros((basis.shape[1], PACKED))
-    for t in range(basis.shape[1]):
-        place = 0
-        for a in range(6):
-            for b in range(a, 6):
-                products[t, place] = basis[a, t] * basis[b, t]
-                place += 1
-    return products.reshape(-1)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def _take_out(products: Float64, missing: npt.NDArray[np.uintp], packed: Float64, gram: Float64) -> None:
     """Gram matrix of the basis over the valid dates: the identity less q q' of each missing one."""
-    packed[:] = 0.0
+    for k in range(np.uintp(packed.size)):
+        packed[k] = 0.0
     for m in range(np.uintp(missing.size)):
         start = missing[m] * np.uintp(PACKED)
         for k in range(np.uintp(packed.size)):
@@ -200,8 +167,10 @@ def _project(series: Float32, basis: Float64, moments: Float64) -> None:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _eliminate(gram: Float64, moments: Float64, sides: Float64, shares: Float64) -> None:
+def _eliminate(gram: Float64, moments: Float64, whole: Float64, sides: Float64, shares: Float64) -> None:
     """Gaussian elimination of the Gram matrix with three right sides; ``shares`` are the inverse pivots."""
+    for k in range(np.uintp(6)):
+        sides[0, k], sides[1, k] = whole[0, k], whole[1, k]
     for k in range(np.uintp(6)):
         shares[k] = 1.0 / gram[k, k] if gram[k, k] > DEGENERATE else np.nan
         for a in range(k + np.uintp(1), np.uintp(6)):

@@ -14,11 +14,12 @@ import numpy as np
 import scipy.linalg
 import scipy.signal
 import sklearn.metrics
+from threadpoolctl import threadpool_limits
+
 from insar_kernels.harmonic import motion
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import ERROR_SUMS, error_sums
 from insar_kernels.smoothing import savgol
-from threadpoolctl import threadpool_limits
 
 N_POINTS = 588_600
 RUNS = 7

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from insar_kernels.harmonic import MIN_DATES, Motion, _basis, _on_array, motion
+
+from insar_kernels.harmonic import Motion, _on_array, motion
+from insar_kernels.nested_models import MIN_DATES, basis_of
 
 YEARS = np.sort(np.random.default_rng(5).choice(np.arange(0, 365 * 4, 6), 90, replace=False)) / 365.0
 
@@ -47,7 +49,7 @@ def some_series(n=40, years=YEARS, share=0.1):
 
 
 def on_array(y, years):
-    fits, n_dates = _on_array(np, y, *_basis(years))
+    fits, n_dates = _on_array(np, y, *basis_of(years))
     return fits, n_dates
 
 

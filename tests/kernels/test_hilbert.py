@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from insar_kernels.hilbert import HILBERT_BITS, HILBERT_LIMIT, _on_array, hilbert_index
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from insar_kernels.resampling import _on_array, _table, regularise
 
 values = st.floats(-500, 500, width=32) | st.just(np.nan)

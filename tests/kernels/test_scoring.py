@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from insar_kernels.scoring import BLOCK, ERROR_SUMS, _on_array, error_sums, merge_error_sums
 
 values = st.floats(-100, 100, width=16) | st.just(np.nan)

@@ -4,6 +4,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from insar_kernels.smoothing import _average_on_array, _polynomials, _savgol_on_array, moving_average, savgol
 
 WINDOWS = [(11, 2, 166), (5, 2, 20), (1, 0, 7), (3, 1, 3), (21, 3, 50), (61, 2, 166), (11, 2, 11), (101, 4, 166)]
