@@ -37,17 +37,19 @@ def rows() -> list[dict[str, Any]]:
 
 
 def report_row(folder: Path, products: xr.Dataset) -> dict[str, Any]:
-    """First of all, so that the peak memory is its own; the series are drawn lazily, 65,536 points a chunk."""
+    """First of all, so that the peak memory is its own; series come lazily, in the chunks that a store has."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     raw = make_cube(products, 158)
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         write_report(folder / "site", raw=raw, products=products, ingest={}, timings=[], config_text="", title="bench")
-        times.append(time.perf_counter() - began)
+        times.append((time.perf_counter() - began, time.process_time() - busy))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    note = f"whole process at most {peak / 1024:.0f} MB (bar 600), {before / 1024:.0f} MB of it before"
-    return {"what": "report of 588,600 points", "ours_s": statistics.median(times), "bar": "<= 20 s", "note": note}
+    wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+    memory = f"whole process at most {peak / 1024:.0f} MB (bar 600), {before / 1024:.0f} MB of it before"
+    note = f"{cpu:.1f} s of processor; {memory}"
+    return {"what": "report of 588,600 points", "ours_s": wall, "bar": "<= 20 s", "note": note}
 
 
 def maps_row(products: xr.Dataset) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def make_cube(products: xr.Dataset, n_times: int) -> xr.Dataset:
     import dask.array as da
 
     shape = (products.sizes["point"], n_times)
-    values = da.random.default_rng(1).normal(0, 3, shape, chunks=(65_536, -1)).astype(np.float32).round(1)
+    values = da.random.default_rng(1).normal(0, 3, shape, chunks=(1024, -1)).astype(np.float32).round(1)
     times = np.datetime64("2020-01-03", "ns") + np.arange(n_times) * np.timedelta64(12, "D")
     cube = products.drop_vars(NAMES).assign_coords(time=times)
     return cube.assign(displacement=(("point", "time"), values, describe("displacement")))
