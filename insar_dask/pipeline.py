@@ -188,7 +188,7 @@ class Workbench:
         from insar_dask.report import write_index
 
         if len(outcomes) > 1:
-            entries = [{"title": o.product, "path": o.report, "results": "; ".join(o.summary)} for o in outcomes]
+            entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
             write_index(self.store.parent, entries, title=self.config.report.title)
 
     def summary(self, product: str, scores: dict[str, Any]) -> tuple[str, ...]:
