@@ -14,6 +14,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol
 from insar_dask.forecast.naive import Persistence, harmonic_fit
 from insar_dask.forecast.registry import load
+from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.windows import HonestWindows
 from insar_dask.synthetic import scene
 
@@ -49,7 +50,11 @@ def test_scores_agree_with_errors_computed_by_hand(burst, outcome):
     np.testing.assert_allclose(row["mae"], np.nanmean(np.abs(errors.astype(float)), axis=(0, 1)), rtol=1e-6)
     assert row["n"] == np.isfinite(errors).sum(axis=(0, 1)).tolist()
     assert row["rmse_all"] == pytest.approx(np.sqrt(np.nanmean(errors.astype(float) ** 2)), rel=1e-6)
-    assert sum(stratum["n"] for stratum in row["strata"].values()) == np.isfinite(errors).sum()
+    kinds = stratify(windows.context(plan.test[0]))
+    for index, name in enumerate(STRATA):
+        of_kind = errors[:, kinds == index].astype(float)
+        assert row["strata"][name]["n"] == np.isfinite(of_kind).sum() > 0
+        assert row["strata"][name]["rmse"] == pytest.approx(np.sqrt(np.nanmean(of_kind**2)), rel=1e-6)
 
 
 def test_coverage_agrees_with_intervals_drawn_by_hand(burst, outcome):
