@@ -45,9 +45,9 @@ def _product(name: str, n_points: int, n_dates: int, n_grid: int, size: int, con
     stages = {
         "ingest": (1, STORED_TENTHS * n_dates * n_points, ingest_memory(n_points, n_dates)),
         "prepare": (plan.n_shards, 2 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, raw + 2 * regular)),
-        "fit": (plan.n_shards, 0, task_memory(plan.shard, 2 * raw)),
-        "score": (plan.n_shards, 0, task_memory(plan.shard, 2 * raw)),
-        "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, 2 * raw)),
+        "fit": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
+        "score": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
+        "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
     }
     lines = [
         f"{name}: about {n_points:,} points x {n_dates} dates from {size / 1e6:,.0f} MB of text, "

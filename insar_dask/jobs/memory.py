@@ -19,13 +19,19 @@ __all__ = ["check_memory", "ingest_memory", "stage_memory", "task_memory"]
 BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
 
-COPIES = 2.5
-"""Copies of a shard's arrays alive at the worst instant: input, a step's output, what the codec holds; measured."""
+COPIES = 1.7
+"""Copies of a shard's arrays alive at the worst instant: those themselves, and what the codec holds; measured."""
+
+WINDOWS = 2.0
+"""Further copies of the input that forecasting cuts its windows from; measured."""
 
 
-def task_memory(shard_points: int, bytes_per_point: int) -> int:
-    """Predicted peak resident bytes of a one-thread worker on a shard whose arrays take so many bytes a point."""
-    return int(BASE_BYTES + COPIES * shard_points * bytes_per_point)
+def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) -> int:
+    """Predicted peak resident bytes of a one-thread worker on a shard.
+
+    Its arrays take ``bytes_per_point``; ``window_bytes`` of a point are read by a forecaster.
+    """
+    return int(BASE_BYTES + shard_points * (COPIES * bytes_per_point + WINDOWS * window_bytes))
 
 
 def ingest_memory(n_points: int, n_dates: int) -> int:
@@ -35,8 +41,10 @@ def ingest_memory(n_points: int, n_dates: int) -> int:
 
 def stage_memory(stage: Stage, store: Store) -> int:
     """Predicted peak resident bytes of a one-thread worker that runs a shard of ``stage``; its groups exist."""
-    groups = [stage.source, *[t for t in stage.saves.values() if not t.startswith("jobs/")]]
-    return task_memory(shard_plan(store, stage.source).shard, sum(_bytes_per_point(store, group) for group in groups))
+    source = _bytes_per_point(store, stage.source)
+    written = sum(_bytes_per_point(store, t) for t in stage.saves.values() if not t.startswith("jobs/"))
+    forecasts = any("plan" in step.params for step in stage.steps)
+    return task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
 
 
 def check_memory(name: str, needed: int, client: Client | None) -> None:
