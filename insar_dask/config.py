@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from insar_dask.forecast.schedule import METHODS
+from insar_dask.forecast.catalogue import METHODS
 
 __all__ = ["Config", "ConfigError", "load_config", "to_toml"]
 
