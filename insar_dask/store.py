@@ -11,7 +11,6 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -305,6 +304,8 @@ def _variable(array: zarr.Array[Any], where: slice | None, *, lazy: bool) -> xr.
     if tenths:
         encoding["dtype"] = "int16"
     if lazy:
+        import dask.array as da  # 0.4 s that a process which only writes need not spend
+
         data = da.from_array(array, chunks=array.shards or array.chunks, name=_token(array), asarray=False)
         values = data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
     else:

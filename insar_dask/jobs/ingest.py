@@ -59,14 +59,15 @@ def ingest(
     """
     began, target, path = time.perf_counter(), f"{product}/raw", Path(source).absolute()
     reader = {"version": STEPS["ingest"][1], "options": dict(options)}
-    identity = {"source": file_sha256(path), "reader": reader, "shard_points": shard_points, "codec": CODEC}
+    sha256 = file_sha256(path)
+    identity = {"source": sha256, "reader": reader, "shard_points": shard_points, "codec": CODEC}
     key = canonical_key(identity)
     note = engine.ledger.read_note(f"ingest/{product}") or {}
     if note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     info = peek(path)
     check_memory(f"reading {path.name}", ingest_memory(info.n_points, len(info.times)), engine.client)
-    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, key)
+    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, key, sha256)
     with Progress(target, None, quiet=engine.quiet) as progress:
 
         def tick() -> None:
@@ -93,12 +94,13 @@ def ingest_file(
     options: Mapping[str, Any],
     shard_points: int,
     key: str,
+    sha256: str,
 ) -> dict[str, Any]:
     """Parse a product file and write the shards that lack a valid receipt: one task, as many threads as cores."""
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
     threads = os.cpu_count() or 1
-    table = read_table(source, rejected=quarantine, threads=threads, **options)
+    table = read_table(source, rejected=quarantine, threads=threads, sha256=sha256, **options)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
     if create_group(store, target, table.block(0, 2), plan):
@@ -131,7 +133,13 @@ def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
 
 def _write_shard(store: Store, target: str, table: PointTable, plan: ShardPlan, index: int, key: str) -> Receipt:
     began, where = time.perf_counter(), plan.slice(index)
-    checksum, size = write_block(store, target, plan, index, _stored_block(table, where))
+    try:
+        checksum, size = write_block(store, target, plan, index, _stored_block(table, where))
+    except OSError as error:
+        cure = "make room and run again: the shards that are done stay done"
+        raise OSError(
+            error.errno, f"cannot write shard {index} of {target}: {error.strerror}; {cure}", str(store)
+        ) from error
     seconds = round(time.perf_counter() - began, 4)
     receipt = Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
     Ledger(store).write(target, receipt)
