@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.decimals import PADDING
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.csv_source import CsvSource
+from insar_kernels.decimals import PADDING
 
 __all__ = ["Band", "BandReader"]
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels import decimals
 
 from insar_dask.readers.csv_bands import Band
 from insar_dask.readers.egms_names import EgmsHeader
 from insar_dask.tenths import NODATA, NotTenthsError
+from insar_kernels import decimals
 
 __all__ = ["RowParser", "Rows", "Selector"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from insar_kernels.hilbert import hilbert_index
 
 __all__ = ["hilbert_order", "repeated"]
