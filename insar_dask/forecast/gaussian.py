@@ -11,8 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.conditioning import invert, posterior
-from insar_kernels.likelihood import pooled_likelihood
 from scipy.optimize import minimize
 from scipy.special import ndtr
 
@@ -25,6 +23,8 @@ from insar_dask.forecast.covariance import (
     covariance_with_gradient,
 )
 from insar_dask.forecast.windows import Context
+from insar_kernels.conditioning import invert, posterior
+from insar_kernels.likelihood import pooled_likelihood
 
 __all__ = ["COMPONENTS", "PooledGaussianProcess"]
 

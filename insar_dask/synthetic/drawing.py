@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.noise import correlated_noise, uniforms
 
 from insar_dask.cube import years_since
 from insar_dask.synthetic.ground import Ground, signal_basis
 from insar_dask.synthetic.kinds import SIGMA_LEVELS, Kind
+from insar_kernels.noise import correlated_noise, uniforms
 
 __all__ = ["LARGEST", "Drawing"]
 

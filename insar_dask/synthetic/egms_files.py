@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from insar_kernels.decimal_text import format_rows
 
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.kinematics import motion
 from insar_dask.synthetic.egms_archive import egms_sink
+from insar_kernels.decimal_text import format_rows
 
 __all__ = ["write_egms"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.noise import gaussians
 
 from insar_dask.synthetic.kinds import Kind
+from insar_kernels.noise import gaussians
 
 __all__ = ["REGIMES", "Ground", "Place", "signal_basis"]
 

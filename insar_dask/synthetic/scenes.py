@@ -7,8 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from insar_kernels.harmonic import MIN_DATES
-from insar_kernels.noise import gaussians
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, describe, years_since
 from insar_dask.synthetic.dates import acquisition_dates
@@ -17,6 +15,8 @@ from insar_dask.synthetic.ground import Ground
 from insar_dask.synthetic.kinds import KINDS, Kind
 from insar_dask.synthetic.targets import HEADING, MAX_TILE, Targets, place_targets, point_names, scene_side
 from insar_dask.synthetic.truth import true_variables
+from insar_kernels.harmonic import MIN_DATES
+from insar_kernels.noise import gaussians
 
 __all__ = ["scene"]
 

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from insar_kernels.hilbert import hilbert_index
 
 from insar_dask.synthetic.kinds import Kind
+from insar_kernels.hilbert import hilbert_index
 
 __all__ = ["CELL", "MAX_TILE", "Targets", "place_targets", "point_names", "scene_side"]
 

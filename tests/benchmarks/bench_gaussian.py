@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-from insar_kernels.conditioning import invert
-from insar_kernels.likelihood import pooled_likelihood
 
 from insar_dask.forecast.covariance import covariance, covariance_with_gradient
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.windows import Context
+from insar_kernels.conditioning import invert
+from insar_kernels.likelihood import pooled_likelihood
 
 N_POINTS, N_DATES, HORIZON = 588_600, 158, 6
 SHARD = 65_536

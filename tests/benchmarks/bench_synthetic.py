@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from insar_kernels.decimal_text import format_rows
-from insar_kernels.noise import correlated_noise
 from scipy.signal import lfilter
 
 from insar_dask.synthetic import scene, write_egms
+from insar_kernels.decimal_text import format_rows
+from insar_kernels.noise import correlated_noise
 
 RUNS = 5
 

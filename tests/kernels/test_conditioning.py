@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from insar_kernels import conditioning
 from insar_kernels.conditioning import invert, posterior
 

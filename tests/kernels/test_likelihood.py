@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
+
 from insar_kernels.conditioning import invert
 from insar_kernels.likelihood import pooled_likelihood
-from scipy.stats import multivariate_normal
 
 N_DATES = 24
 YEARS = np.sort(np.random.default_rng(0).uniform(0, 3, N_DATES))

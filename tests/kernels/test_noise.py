@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from insar_kernels.noise import correlated_noise, gaussians, uniforms
 from scipy import stats
+
+from insar_kernels.noise import correlated_noise, gaussians, uniforms
 
 IDS = np.arange(2000)
 MASK = 2**64 - 1

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from insar_kernels.harmonic import motion
 
 from insar_dask.cube import years_since
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.windows import Context, HonestWindows
 from insar_dask.readers.egms import read_egms
+from insar_kernels.harmonic import motion
 
 DATA = os.environ.get("INSAR_DASK_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="INSAR_DASK_DATA does not name the folder of real products")

@@ -1,4 +1,4 @@
-"""The whole run on each of four real products: what comes out agrees with figures found before this code was written."""
+"""The whole run on each of four real products: what comes out agrees with figures found beforehand."""
 
 from pathlib import Path
 from typing import Any
