@@ -71,6 +71,7 @@ class Forecast(Section):
     horizon: int | None = Field(None, ge=1, description="steps ahead; unset: 10 for L3, 6 else")
     methods: list[str] = Field(list(METHODS), description="forecasters that are scored; the best one forecasts")
     level: float = Field(0.9, gt=0, lt=1, description="level of the prediction intervals")
+    threshold: float = Field(-20.0, description="mm; the outlook says how likely it is passed (negative: from above)")
     test_fraction: float = Field(0.2, gt=0, lt=0.5, description="last part of the record that origins roll over")
     stride: int = Field(3, ge=1, description="every how many dates an origin is scored")
     as_published: bool = Field(True, description="also score with filters that see the future, named as leaking")

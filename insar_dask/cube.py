@@ -59,6 +59,7 @@ LONG_NAMES_AND_UNITS: dict[str, tuple[str, str]] = {
     "rmse": ("root mean square residual of the cubic and annual model", "mm"),
     "n_dates": ("number of valid dates", "1"),
     "lower": ("lower bound of the prediction interval", "mm"),
+    "exceedance": ("probability of passing the threshold displacement", "1"),
     "upper": ("upper bound of the prediction interval", "mm"),
 }
 

@@ -147,7 +147,7 @@ class Workbench:
 
     def forecast(self, product: str) -> None:
         """Forecast beyond the record with the method that validation prefers."""
-        forecast(self.engine, product, **self._forecasting(product))
+        forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
 
     def report(self, product: str) -> Path:
         """Write the page, its figures and the exports into a folder beside the store."""
@@ -161,9 +161,18 @@ class Workbench:
             files["map for GIS"] = write_geotiff(
                 motion, folder / "motion.tif", resolution=self.config.report.resolution
             )
-            files["points for GIS"] = write_geoparquet(motion, folder / "motion.parquet")
+            files["points for GIS"] = write_geoparquet(self._with_outlook(product, motion), folder / "motion.parquet")
         with Progress(f"{product}/report", None, quiet=self.engine.quiet):
             return self._write_report(folder, product, motion, files)
+
+    def _with_outlook(self, product: str, motion: Any) -> Any:
+        """Motion parameters beside what the Gaussian process says, at its last lead, where it was asked."""
+        if "gaussian_process" not in self.config.forecast.methods:
+            return motion
+        last = self._group(product, "outlook")[["velocity", "velocity_std", "exceedance"]].isel(lead=-1).compute()
+        return motion.assign(
+            {f"{name}_outlook": (values.dims, values.values, values.attrs) for name, values in last.items()}
+        )
 
     def _write_report(self, folder: Path, product: str, motion: Any, files: dict[str, Path]) -> Path:
         from insar_dask.report import write_report
@@ -214,7 +223,7 @@ class Workbench:
         return self.config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")
 
     def _forecasting(self, product: str) -> dict[str, Any]:
-        settings = self.config.forecast.model_dump(exclude={"as_published"})
+        settings = self.config.forecast.model_dump(exclude={"as_published", "threshold"})
         protocols = ("honest", "as_published") if self.config.forecast.as_published else ("honest",)
         return {**settings, "every": self._every(product), "protocols": protocols}
 

@@ -47,8 +47,11 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     return scores
 
 
-def forecast(engine: Engine, product: str, **settings: Any) -> None:
+def forecast(engine: Engine, product: str, threshold: float, **settings: Any) -> None:
     """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, as `evaluate` prefers.
+
+    Where the Gaussian process is among the methods, ``PRODUCT/outlook`` has its velocities, their errors, and the
+    probability of passing ``threshold`` [mm].
 
     Raises
     ------
@@ -60,8 +63,11 @@ def forecast(engine: Engine, product: str, **settings: Any) -> None:
         raise FileNotFoundError(f"{product} has no forecaster yet; evaluate it first")
     plan = _plan(open_group(engine.store, f"{product}/raw"), settings)
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
-    step = Step("forecast_block", "raw", "forecast", params)
-    engine.run(Stage(f"{product}/forecast", f"{product}/raw", (step,), {"forecast": f"{product}/forecast"}))
+    steps = [Step("forecast_block", "raw", "forecast", params)]
+    if "gaussian_process" in plan.methods:
+        steps.append(Step("outlook_block", "raw", "outlook", {**params, "threshold": threshold}))
+    saves = {step.result: f"{product}/{step.result}" for step in steps}
+    engine.run(Stage(f"{product}/forecast", f"{product}/raw", tuple(steps), saves))
 
 
 def _plan(raw: Any, settings: dict[str, Any]) -> Any:

@@ -22,6 +22,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "fit_partial": ("insar_dask.forecast.protocol:fit_partial", 1),
     "calibrate_partial": ("insar_dask.forecast.protocol:calibrate_partial", 1),
     "score_partial": ("insar_dask.forecast.protocol:score_partial", 1),
+    "outlook_block": ("insar_dask.forecast.outlook:outlook_block", 1),
     "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""

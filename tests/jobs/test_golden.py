@@ -14,9 +14,11 @@ import xarray as xr
 
 from insar_dask.cube import describe
 from insar_dask.forecast import protocol
+from insar_dask.forecast.covariance import GUESS
 from insar_dask.jobs.recipe import STEPS, Step
 
 RECORD = Path(__file__).with_name("golden.json")
+THETA = {"honest.future.gaussian_process.theta": GUESS}
 METHODS = ("persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge")
 
 
@@ -68,6 +70,7 @@ def results() -> dict[str, Any]:
         "fit_partial": fits,
         "calibrate_partial": errors,
         "score_partial": run("score_partial", raw, plan=plan, state=state),
+        "outlook_block": run("outlook_block", raw, plan=plan, state=THETA, threshold=-20.0),
         "forecast_block": run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state)),
     }
 
