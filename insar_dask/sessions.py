@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 __all__ = ["session"]
 
@@ -61,14 +62,26 @@ def session(
         with Client(address, timeout=timeout) as client:
             yield client
         return
-    with (
-        LocalCluster(
-            n_workers=workers or CPU_COUNT,
-            threads_per_worker=threads_per_worker,
-            memory_limit=memory_limit,
-            dashboard_address=dashboard,
-            host="127.0.0.1",
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    cluster = LocalCluster(
+        n_workers=workers or CPU_COUNT,
+        threads_per_worker=threads_per_worker,
+        memory_limit=memory_limit,
+        dashboard_address=dashboard,
+        host="127.0.0.1",
+    )
+    try:
+        with Client(cluster) as client:
+            yield client
+    finally:
+        _close_quietly(cluster)
+
+
+def _close_quietly(cluster: LocalCluster) -> None:
+    """End the workers; that one is slow to go when its work is done is no news to anybody."""
+    log = logging.getLogger("distributed.nanny")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        cluster.close()
+    finally:
+        log.setLevel(level)
