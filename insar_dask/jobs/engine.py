@@ -93,6 +93,7 @@ class Engine:
         if lacking := [i for i in range(plan.n_shards) if i not in inputs]:
             raise JobError(f"{stage.source} lacks shards {lacking[:5]} of {plan.n_shards}; run its own stage first")
         self._create_targets(stage)
+        self._forget_beyond(stage, plan.n_shards)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         pending = self._pending(stage, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
@@ -161,6 +162,11 @@ class Engine:
             template = template.assign_attrs(recipe=[step.identity() for step in stage.ancestors(result)])
             if create_group(self.store, target, template, plan):
                 self.ledger.forget(target)
+
+    def _forget_beyond(self, stage: Stage, n_shards: int) -> None:
+        """Let go of shards that only an earlier source with more of them had."""
+        for target in stage.saves.values():
+            self.ledger.revoke(target, [index for index in self.ledger.done(target) if index >= n_shards])
 
     def _pending(self, stage: Stage, keys: Mapping[int, Mapping[str, str]]) -> dict[int, dict[str, str]]:
         pending: dict[int, dict[str, str]] = {}

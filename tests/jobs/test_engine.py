@@ -8,11 +8,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine, JobError, owned
-from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.receipts import Receipt
+from insar_dask.jobs.recipe import Stage, Step, plan_reference
 from insar_dask.objects import get_bytes, list_keys
+from insar_dask.store import open_group
 from tests.conftest import stored_bytes
 from tests.jobs.site_run import PREPARE
 
@@ -114,6 +118,19 @@ def test_a_stage_whose_input_is_not_done_says_which_shards_lack(engine: Engine) 
     engine.ledger.revoke("site/raw", [3])
     with pytest.raises(JobError, match=r"site/raw lacks shards \[3\] of 42"):
         engine.run(PREPARE)
+
+
+def test_partial_results_of_an_earlier_longer_source_are_let_go(engine: Engine) -> None:
+    target = "jobs/partials/site/fits"
+    times = open_group(engine.store, "site/raw")["time"].values
+    plan = protocol.plan(times, every="12D", horizon=1, stride=1, methods=["persistence"])
+    step = Step("fit_partial", "raw", "fits", {"plan": plan_reference(plan.to_dict())})
+    fit = Stage("site/fit", "site/raw", (step,), {"fits": target})
+    engine.run(fit)
+    checksum, size = engine.ledger.write_partial(target, 42, {"left": np.zeros(3)})
+    engine.ledger.write(target, Receipt(42, "a key", checksum, size, 128))
+    assert engine.run(fit).computed == 0
+    assert len(engine.partials(target)) == len(engine.ledger.done(target)) == 42
 
 
 def test_two_runs_of_one_store_do_not_mix(engine: Engine) -> None:
