@@ -9,7 +9,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
-__all__ = ["delete", "delete_below", "get_bytes", "list_keys", "open_store", "put_bytes"]
+__all__ = ["delete", "delete_below", "get_bytes", "list_keys", "list_names", "open_store", "put_bytes"]
 
 
 def open_store(path: str | Path | Store) -> Store:
@@ -33,6 +33,15 @@ def list_keys(store: Store, prefix: str) -> list[str]:
 
     async def collect() -> list[str]:
         return [key async for key in store.list_prefix(prefix)]
+
+    return sorted(sync(collect()))
+
+
+def list_names(store: Store, prefix: str) -> list[str]:
+    """Names directly below ``prefix``, of objects and of folders, sorted."""
+
+    async def collect() -> list[str]:
+        return [name async for name in store.list_dir(prefix)]
 
     return sorted(sync(collect()))
 

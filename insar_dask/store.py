@@ -20,7 +20,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
-from insar_dask.objects import delete, delete_below, get_bytes, list_keys, open_store, put_bytes
+from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, open_store, put_bytes
 from insar_dask.shard_bytes import can_encode, encode_shard
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths, encode_tenths
@@ -41,6 +41,7 @@ CODEC: dict[str, Any] = {
     "name": "zstd",
     "level": 1,
 }  # blosc gains 7 % and a browser cannot read it under a strict policy
+Arrays = list[tuple[zarr.Array[Any], list[str]]]
 _COMPRESSOR = ZstdCodec(level=CODEC["level"])
 
 
@@ -67,7 +68,8 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
     draft = MemoryStore()
     _write_metadata(draft, group, template, plan)
     wanted = {key: get_bytes(draft, key) for key in list_keys(draft, group)}
-    if all(get_bytes(store, key) == data for key, data in wanted.items()):
+    others = [f"{group}/{name}/zarr.json" for name in list_names(store, group)]
+    if all(get_bytes(store, key) == wanted.get(key) for key in {*wanted, *others}):
         return False
     delete_below(store, group)
     for parent in ("", "jobs", *map(str, list(Path(group).parents)[-2::-1])):
@@ -146,7 +148,7 @@ def _plain(attributes: Mapping[Hashable, Any]) -> dict[str, Any]:
 
 
 def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr.Dataset) -> tuple[str, int]:
-    """Write shard ``index`` of every array of a group; returns the checksum and the number of the bytes stored.
+    """Write shard ``index`` of every array of a group; returns what ``checksum_block`` will.
 
     Parameters
     ----------
@@ -160,8 +162,10 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     CubeError
         When the block is not the whole shard.
     """
-    where, digest, size = plan.slice(index), hashlib.sha256(), 0
-    for array, dims in point_arrays(store, group, mode="r+"):
+    where, size = plan.slice(index), 0
+    arrays = all_arrays(store, group, mode="r+")
+    digest = _group_digest(store, group, arrays)
+    for array, dims in _with_points(arrays):
         variable = block.variables[array.basename]
         if variable.sizes["point"] != where.stop - where.start:
             raise CubeError(
@@ -201,18 +205,48 @@ def _digest(digest: Any, name: str, data: bytes | None) -> int:
 
 
 def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
-    """SHA-256 over the stored bytes of shard ``index`` of every array, and their number; absent objects count."""
-    digest, size = hashlib.sha256(), 0
-    for array, dims in point_arrays(store, group):
+    """Checksum and number of the bytes of shard ``index`` of every array of a group.
+
+    The SHA-256 also covers what all shards share: documents, dates, every array without a point axis. So a shard is not
+    what it was when its dates are not, neither to ``verify`` nor to what is computed from it. Absent objects count; a
+    group that is gone, or whose documents are damaged, has the checksum ``""``.
+    """
+    if get_bytes(store, f"{group}/zarr.json") is None:
+        return "", 0
+    try:
+        arrays = all_arrays(store, group)
+    except ValueError:  # JSON that is none, or no Zarr metadata
+        return "", 0
+    digest, size = _group_digest(store, group, arrays), 0
+    for array, dims in _with_points(arrays):
         size += _digest(digest, array.basename, get_bytes(store, _object_key(array.path, dims, index)))
     return digest.hexdigest(), size
 
 
-def point_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> list[tuple[zarr.Array[Any], list[str]]]:
-    """Arrays of a group that have a point axis, by name, with their dimensions."""
+def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
+    """Hash begun with what all shards of a group share."""
+    digest = hashlib.sha256()
+    _digest(digest, "", get_bytes(store, f"{group}/zarr.json"))
+    for array, dims in arrays:
+        _digest(digest, array.basename, get_bytes(store, f"{array.path}/zarr.json"))
+        if "point" not in dims:
+            _digest(digest, array.basename, get_bytes(store, "/".join([array.path, "c", *("0" for _ in array.shape)])))
+    return digest
+
+
+def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arrays:
+    """Arrays of a group by name, with their dimensions."""
     root = zarr.open_group(store, path=group, mode=mode, zarr_format=3)
-    found = [(array, dimensions(array)) for _, array in sorted(root.arrays())]
-    return [(array, dims) for array, dims in found if "point" in dims]
+    return [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+
+
+def point_arrays(store: Store, group: str) -> Arrays:
+    """Arrays of a group that have a point axis, by name, with their dimensions."""
+    return _with_points(all_arrays(store, group))
+
+
+def _with_points(arrays: Arrays) -> Arrays:
+    return [(array, dims) for array, dims in arrays if "point" in dims]
 
 
 def dimensions(array: zarr.Array[Any]) -> list[str]:

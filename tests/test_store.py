@@ -122,3 +122,11 @@ def test_shards_cover_every_point_once(n_points: int, n_dates: int, power: int) 
     assert [s.start for s in slices[1:]] == [s.stop for s in slices[:-1]]
     assert (slices[0].start, slices[-1].stop) == (0, n_points)
     assert plan.shard % plan.inner(n_dates * 2) == 0 and plan.shard <= 2**power
+
+
+def test_a_group_does_not_keep_arrays_of_an_earlier_cube(tmp_path: Path, small_scene: xr.Dataset) -> None:
+    store, plan = open_store(tmp_path / "site.zarr"), ShardPlan(3000, 512)
+    judged = small_scene.assign(quality=("point", np.arange(3000.0)))
+    assert create_group(store, "a/raw", judged, plan)
+    assert create_group(store, "a/raw", small_scene, plan)
+    assert "quality" not in read_block(store, "a/raw", 0)
