@@ -21,12 +21,13 @@ from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, open_store, put_bytes
-from insar_dask.shard_bytes import can_encode, encode_shard
+from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths, encode_tenths
 
 __all__ = [
     "CODEC",
+    "ShardWriter",
     "checksum_block",
     "create_group",
     "open_cube",
@@ -162,27 +163,39 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     CubeError
         When the block is not the whole shard.
     """
-    where, size = plan.slice(index), 0
-    arrays = all_arrays(store, group, mode="r+")
-    digest = _group_digest(store, group, arrays)
-    for array, dims in _with_points(arrays):
-        variable = block.variables[array.basename]
-        if variable.sizes["point"] != where.stop - where.start:
-            raise CubeError(
-                f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
-                f"but {variable.sizes['point']} came; write whole shards"
-            )
-        values = np.asarray(variable.values)
-        if array.dtype == np.int16 and values.dtype == np.float32:
-            values = encode_tenths(values)
-        data = _write_shard(store, array, dims, index, where, values)
-        size += _digest(digest, array.basename, data)
-    return digest.hexdigest(), size
+    arrays = {str(name): variable.values for name, variable in block.variables.items() if "point" in variable.dims}
+    return ShardWriter(store, group, plan).write(index, arrays)
+
+
+class ShardWriter:
+    """Writes shards of one group, which is opened once; threads may share it."""
+
+    def __init__(self, store: Store, group: str, plan: ShardPlan) -> None:
+        self.store, self.group, self._plan = store, group, plan
+        arrays = all_arrays(store, group, mode="r+")
+        self._arrays, self._shared = _with_points(arrays), _group_digest(store, group, arrays)
+
+    def write(self, index: int, blocks: Mapping[str, Block]) -> tuple[str, int]:
+        """Write shard ``index`` as ``write_block`` does, from its values by name."""
+        where, digest, size = self._plan.slice(index), self._shared.copy(), 0
+        for array, dims in self._arrays:
+            values = blocks[array.basename]
+            n_points = values.shape[dims.index("point")]
+            if n_points != where.stop - where.start:
+                raise CubeError(
+                    f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
+                    f"but {n_points} came; write whole shards"
+                )
+            if array.dtype == np.int16 and values.dtype == np.float32:
+                values = encode_tenths(np.asarray(values))
+            data = _write_shard(self.store, array, dims, index, where, values)
+            size += _digest(digest, array.basename, data)
+        return digest.hexdigest(), size
 
 
 def _write_shard(
-    store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: npt.NDArray[Any]
-) -> bytes | None:
+    store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: Block
+) -> bytes | bytearray | None:
     """The bytes that now lie there; None when there are none, all being fill value."""
     key = _object_key(array.path, dims, index)
     if can_encode(array):
@@ -194,11 +207,11 @@ def _write_shard(
         return data
     # Zarr reads a shard before it replaces it, and would stumble over a damaged one
     delete(store, key)
-    array[tuple(where if dim == "point" else slice(None) for dim in dims)] = values
+    array[tuple(where if dim == "point" else slice(None) for dim in dims)] = np.asarray(values)
     return get_bytes(store, key)
 
 
-def _digest(digest: Any, name: str, data: bytes | None) -> int:
+def _digest(digest: Any, name: str, data: bytes | bytearray | None) -> int:
     digest.update(f"{name}:{-1 if data is None else len(data)};".encode())
     digest.update(data or b"")
     return len(data or b"")

@@ -49,6 +49,22 @@ def test_zarr_reads_what_was_encoded_and_encodes_the_same_chunks(tmp_path, dtype
     np.testing.assert_array_equal(zarr.open_array(store, mode="r")[...], values)
 
 
+@pytest.mark.parametrize("dtype", ["int32", "float32", "bool", "string"])
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_chunk_without_a_shard_has_the_bytes_that_zarr_writes(tmp_path, dtype, filled):
+    fill = {"string": "", "float32": np.nan, "bool": False, "int32": 0}[dtype]
+    values = drawn((11,), "int32", 7) if dtype == "string" else drawn((11,), dtype, fill)
+    values = np.array(["", "a", "zwölf", *map(str, values[3:])]) if dtype == "string" else values
+    values = np.full_like(values, fill) if filled else values
+    theirs = make(open_store(tmp_path / "theirs.zarr"), (11,), (4,), None, dtype, fill)
+    theirs[...] = values
+    for k in range(3):
+        data, other = encode_shard(theirs, values[4 * k : 4 * k + 4]), get_bytes(theirs.store, f"c/{k}")
+        assert data == other
+        if dtype == "string" and k:
+            assert encode_shard(theirs, values[4 * k : 4 * k + 4].astype("S")) == other
+
+
 def test_strided_values_are_encoded_by_value(tmp_path):
     store = open_store(tmp_path / "a.zarr")
     array = make(store, (8, 4), (4, 4), (8, 4))
@@ -66,7 +82,7 @@ def test_values_that_do_not_fit_are_refused(tmp_path, shape):
 
 def test_other_layouts_are_refused(tmp_path):
     others = [
-        zarr.create_array(open_store(tmp_path / "a"), shape=(8,), chunks=(8,), dtype="int16"),
+        zarr.create_array(open_store(tmp_path / "a"), shape=(8,), chunks=(8,), dtype="int16", compressors=None),
         zarr.create_array(
             open_store(tmp_path / "b"),
             shape=(8,),

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xarray as xr
 from zarr.abc.store import Store
 
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
@@ -20,11 +18,11 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import open_store
-from insar_dask.readers.csv_source import file_sha256
+from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
 from insar_dask.shards import SHARD_POINTS, ShardPlan
-from insar_dask.store import CODEC, create_group, write_block
+from insar_dask.store import CODEC, ShardWriter, create_group
 
 __all__ = ["ingest", "ingest_file"]
 
@@ -43,7 +41,7 @@ def ingest(
     product : str
         Name of the product's group.
     options : mapping
-        Keyword arguments of the reader: ``area``, ``min_coherence``, ``max_rejected``.
+        Keyword arguments of the reader: ``area``, ``min_coherence``, ``max_rejected``; ``name`` of a renamed file.
     shard_points : int
         Most points of a shard.
 
@@ -58,20 +56,19 @@ def ingest(
         What the reader says of a bad file.
     """
     began, target, path = time.perf_counter(), f"{product}/raw", Path(source).absolute()
-    reader = {"version": STEPS["ingest"][1], "options": dict(options)}
-    sha256 = file_sha256(path)
-    identity = {"source": sha256, "reader": reader, "shard_points": shard_points, "codec": CODEC}
-    key = canonical_key(identity)
+    # a source that was never read is hashed while it is read
+    begun = bool(engine.ledger.done(target)) and path.is_file()
+    key = _key(file_blake3(path), options, shard_points) if begun else None
     note = engine.ledger.read_note(f"ingest/{product}") or {}
-    if note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
+    if key and note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
-    info = peek(path)
+    info = peek(path, name=options.get("name"))
     check_memory(f"reading {path.name}", ingest_memory(info.n_points, len(info.times)), engine.client)
-    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, key, sha256)
+    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points)
     with Progress(target, None, quiet=engine.quiet) as progress:
 
         def tick() -> None:
-            receipts = [r for r in engine.ledger.done(target).values() if r.key == key]
+            receipts = [r for r in engine.ledger.done(target).values() if key in (None, r.key)]
             progress.show(len(receipts), sum(r.points for r in receipts))
 
         ((_, outcome),) = engine.map(ingest_file, [arguments], label=f"ingest-{product}", tick=tick)
@@ -81,7 +78,7 @@ def ingest(
     if isinstance(outcome, BaseException):
         raise JobError(f"{target}: {outcome!r}") from outcome
     engine.ledger.compact(target)
-    engine.ledger.write_note(f"ingest/{product}", {**outcome["note"], "key": key})
+    engine.ledger.write_note(f"ingest/{product}", outcome["note"])
     shards, written, points, size = outcome["counts"]
     return engine.report(StageReport(target, shards, written, points, size, time.perf_counter() - began))
 
@@ -93,31 +90,39 @@ def ingest_file(
     product: str,
     options: Mapping[str, Any],
     shard_points: int,
-    key: str,
-    sha256: str,
 ) -> dict[str, Any]:
     """Parse a product file and write the shards that lack a valid receipt: one task, as many threads as cores."""
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
     threads = os.cpu_count() or 1
-    table = read_table(source, rejected=quarantine, threads=threads, sha256=sha256, **options)
+    table = read_table(source, rejected=quarantine, threads=threads, **options)
+    key = _key(table.attrs["source_blake3"], options, shard_points)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
     if create_group(store, target, table.block(0, 2), plan):
         ledger.forget(target)
-    engine = Engine(store_path, quiet=True)
-    pending = sorted(engine.stale(target, dict.fromkeys(range(plan.n_shards), key)))
+    keys = dict.fromkeys(range(plan.n_shards), key)
+    ledger.supersede(target, keys)
+    pending = sorted(Engine(store_path, quiet=True).stale(target, keys))
+    writer = ShardWriter(store, target, plan)
+
+    def write(index: int) -> Receipt:
+        receipt = _write_shard(writer, table, plan.slice(index), index, key)
+        ledger.write(target, receipt)
+        return receipt
+
     with ThreadPoolExecutor(threads) as pool:
-        receipts = list(pool.map(lambda index: _write_shard(store, target, table, plan, index, key), pending))
+        receipts = list(pool.map(write, pending))
     note = {
         "source": Path(source).name,
-        "source_sha256": table.attrs.get("source_sha256"),
-        "source_size": table.attrs.get("source_size"),
+        "source_blake3": table.attrs["source_blake3"],
+        "source_size": table.attrs["source_size"],
         "n_points": table.n_points,
         "n_rejected": table.n_rejected,
         "rejected": str(quarantine) if table.n_rejected else None,
         "shards": plan.n_shards,
         "options": dict(options),
+        "key": key,
     }
     counts = plan.n_shards, len(receipts), sum(r.points for r in receipts), sum(r.size for r in receipts)
     return {"note": note, "counts": counts}
@@ -131,23 +136,19 @@ def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
     return path.with_name(f"{path.stem}-{product}-rejected.csv")
 
 
-def _write_shard(store: Store, target: str, table: PointTable, plan: ShardPlan, index: int, key: str) -> Receipt:
-    began, where = time.perf_counter(), plan.slice(index)
+def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
+    reader = {"version": STEPS["ingest"][1], "options": dict(options)}
+    return canonical_key({"source": checksum, "reader": reader, "shard_points": shard_points, "codec": CODEC})
+
+
+def _write_shard(writer: ShardWriter, table: PointTable, where: slice, index: int, key: str) -> Receipt:
+    began = time.perf_counter()
     try:
-        checksum, size = write_block(store, target, plan, index, _stored_block(table, where))
+        checksum, size = writer.write(index, table.shard(where.start, where.stop))
     except OSError as error:
         cure = "make room and run again: the shards that are done stay done"
         raise OSError(
-            error.errno, f"cannot write shard {index} of {target}: {error.strerror}; {cure}", str(store)
+            error.errno, f"cannot write shard {index} of {writer.group}: {error.strerror}; {cure}", str(writer.store)
         ) from error
     seconds = round(time.perf_counter() - began, 4)
-    receipt = Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
-    Ledger(store).write(target, receipt)
-    return receipt
-
-
-def _stored_block(table: PointTable, where: slice) -> xr.Dataset:
-    """A block with displacement as the store keeps it, so that it is not decoded only to be encoded again."""
-    stored = table.stored(where.start, where.stop)
-    columns = {name: ("point", np.asarray(c)) for name, c in table.coordinates(where.start, where.stop).items()}
-    return xr.Dataset({"displacement": (("point", "time"), stored), **columns})
+    return Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())

@@ -82,7 +82,7 @@ class BandReader:
     def _fill(self, buffer: bytearray, filled: int) -> int:
         view = memoryview(buffer)
         while filled < self._bytes:
-            count = self._source.stream.readinto(view[filled : self._bytes])  # type: ignore[union-attr]
+            count = self._source.stream.readinto(view[filled : self._bytes])
             if not count:
                 break
             filled += count

@@ -1,13 +1,14 @@
 """The bytes of a CSV file, plain or inside a zip, as a stream: nothing is unzipped to disk, no archive is trusted.
 
+The file is hashed while it is read, with BLAKE3 (O'Connor et al. 2020): 8 GB/s, where SHA-256 makes 1.8.
 Deflated members are inflated with ISA-L (``isal``), 1,300 MB/s where zlib makes 340.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,16 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+from blake3 import blake3
 from isal import isal_zlib
 
 from insar_dask.cube import CubeError
 
-__all__ = ["MAX_RATIO", "CsvSource", "file_sha256", "open_csv"]
+__all__ = ["MAX_RATIO", "CsvSource", "file_blake3", "open_csv"]
 
 MAX_RATIO = 100.0
 """Bytes out of a byte of zip beyond which an archive is taken for a bomb; EGMS products have 3.5 to 4."""
 
 PACKED_STEP = 1 << 18
+HASH_STEP = 1 << 20
 INFLATE_STEP = 1 << 20  # the most that a step adds to memory, whatever the ratio
 ZIP_MAGIC = b"PK"
 LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -41,7 +44,12 @@ class CsvSource:
     name: str
     size: int
     crc: int | None
-    stream: io.RawIOBase | BinaryIO
+    stream: io.RawIOBase
+    file: _HashedFile
+
+    def blake3(self) -> str:
+        """BLAKE3 of the whole file, archive and all; what has not been read yet is read."""
+        return self.file.digest()
 
 
 @contextmanager
@@ -60,17 +68,44 @@ def open_csv(path: Path, max_ratio: float = MAX_RATIO) -> Iterator[CsvSource]:
         raise CubeError(f"{path.name} is empty (0 bytes): download it again")
     with path.open("rb") as file:
         magic = file.read(2)
-        file.seek(0)
         if magic == ZIP_MAGIC or path.suffix.lower() == ".zip":
             yield _member(file, path.name, max_ratio)
         else:
-            yield CsvSource(path.name, path.stat().st_size, None, file)
+            hashed = _HashedFile(file)
+            yield CsvSource(path.name, path.stat().st_size, None, hashed, hashed)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes (1.8 GB/s)."""
+def file_blake3(path: Path) -> str:
+    """BLAKE3 of a file's bytes, as ``b3sum`` prints it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _HashedFile(file).digest()
+
+
+class _HashedFile(io.RawIOBase):
+    """A file read once from its first byte on, hashed on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        file.seek(0)
+        self._file, self._hash = file, blake3()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self._hash.update(memoryview(buffer)[:count])
+        return count
+
+    def skip(self, count: int) -> None:
+        """Read on without keeping what is read."""
+        step = memoryview(bytearray(HASH_STEP))
+        while count > 0 and (found := self.readinto(step[:count])):
+            count -= found
+
+    def digest(self) -> str:
+        """Hash of all bytes, the rest being read now."""
+        self.skip(sys.maxsize)
+        return self._hash.hexdigest()
 
 
 def _member(file: BinaryIO, name: str, max_ratio: float) -> CsvSource:
@@ -81,10 +116,11 @@ def _member(file: BinaryIO, name: str, max_ratio: float) -> CsvSource:
         raise CubeError(f"{name} is not a zip ({error}): download it again, or name it .csv if it is one") from None
     label = f"{name}/{entry.filename}"
     _check_member(entry, label, max_ratio)
-    file.seek(entry.header_offset)
-    _, name_length, extra_length = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    file.seek(name_length + extra_length, io.SEEK_CUR)
-    return CsvSource(label, entry.file_size, entry.CRC, _MemberStream(file, entry, label))
+    hashed = _HashedFile(file)
+    hashed.skip(entry.header_offset)
+    _, name_length, extra_length = LOCAL_HEADER.unpack(hashed.read(LOCAL_HEADER.size))
+    hashed.skip(name_length + extra_length)
+    return CsvSource(label, entry.file_size, entry.CRC, _MemberStream(hashed, entry, label), hashed)
 
 
 def _only_csv(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
@@ -119,7 +155,7 @@ def _check_member(entry: zipfile.ZipInfo, label: str, max_ratio: float) -> None:
 class _MemberStream(io.RawIOBase):
     """Bytes of a member, inflated as they are read; its size and CRC are checked at the end."""
 
-    def __init__(self, file: BinaryIO, entry: zipfile.ZipInfo, label: str) -> None:
+    def __init__(self, file: _HashedFile, entry: zipfile.ZipInfo, label: str) -> None:
         self._file, self._label = file, label
         self._packed, self._due, self._crc, self._wanted = entry.compress_size, entry.file_size, 0, entry.CRC
         self._inflate = isal_zlib.decompressobj(-zlib.MAX_WBITS)

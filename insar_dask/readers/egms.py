@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -22,8 +21,8 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import open_area
 from insar_dask.readers.csv_bands import BandReader
-from insar_dask.readers.csv_source import MAX_RATIO, file_sha256, open_csv
-from insar_dask.readers.egms_attributes import describe_product
+from insar_dask.readers.csv_source import MAX_RATIO, open_csv
+from insar_dask.readers.egms_attributes import GEOMETRY, describe_product
 from insar_dask.readers.egms_names import EgmsHeader, EgmsName, parse_header, parse_name, product_of
 from insar_dask.readers.egms_rows import Reading, Selection
 from insar_dask.readers.point_order import hilbert_order, repeated
@@ -134,7 +133,6 @@ def read_table(
     rejected: str | Path | None = None,
     threads: int | None = None,
     max_ratio: float = MAX_RATIO,
-    sha256: str | None = None,
 ) -> PointTable:
     """Read one EGMS product as a table, whose points leave in Hilbert order block by block.
 
@@ -158,8 +156,6 @@ def read_table(
         Threads that parse, default: the CPUs this process may use, at most 4.
     max_ratio : float
         Largest inflation of a zip member.
-    sha256 : str, optional
-        The file's checksum, when the caller has it already.
 
     Returns
     -------
@@ -176,18 +172,15 @@ def read_table(
     product = product_of(name or path.name)
     selection = Selection(None if area is None else open_area(area, area_crs), min_coherence, path.name)
     reading = Reading(path, selection, max_rejected, quarantine, threads or _cpus(), max_ratio)
-    with ThreadPoolExecutor(1) as pool:
-        checksum = pool.submit(file_sha256, path) if sha256 is None and path.is_file() else None
-        try:
-            header, rows = reading.read(wide=False)
-        except NotTenthsError:
-            header, rows = reading.read(wide=True)
-        digest = sha256 if checksum is None else checksum.result()
-    return _table(path, product, header, rows, reading, digest or "")
+    try:
+        header, rows, checksum = reading.read(wide=False)
+    except NotTenthsError:
+        header, rows, checksum = reading.read(wide=True)
+    return _table(path, product, header, rows, reading, checksum)
 
 
 def _table(
-    path: Path, product: EgmsName, header: EgmsHeader, rows: RowStore, reading: Reading, sha256: str
+    path: Path, product: EgmsName, header: EgmsHeader, rows: RowStore, reading: Reading, checksum: str
 ) -> PointTable:
     from pyproj import CRS
 
@@ -204,10 +197,11 @@ def _table(
     if not valid.any():
         raise CubeError(_nothing_left(path, rows, reading.selection))
     order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], np.flatnonzero(valid))
+    geometry = {name: columns[name][order] for name in GEOMETRY if name in columns}
     attrs = {
-        **describe_product(product, header, {name: column[order] for name, column in columns.items()}, path.name),
+        **describe_product(product, header, geometry, path.name),
         "source": path.name,
-        "source_sha256": sha256,
+        "source_blake3": checksum,
         "source_size": path.stat().st_size,
         "n_rows": rows.n_rows,
         "n_rejected": len(rows.rejected),

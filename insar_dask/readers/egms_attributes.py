@@ -11,7 +11,10 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.readers.egms_names import EgmsHeader, EgmsName
 
-__all__ = ["describe_product"]
+__all__ = ["GEOMETRY", "describe_column", "describe_product"]
+
+GEOMETRY = ("track_angle", "los_east")
+"""Columns that the pass follows from."""
 
 ATTRIBUTION = "Generated using European Union's Copernicus Land Monitoring Service information"
 POSITIVE = {"los": "towards the satellite", "up": "up", "east": "east"}
@@ -22,6 +25,37 @@ REFERENCES = {
 }
 FIRST_YEAR = 2015
 """First year of the releases whose file names say no period: 2015-2020 (baseline) and 2015-2021."""
+
+
+COLUMNS: dict[str, dict[str, str]] = {
+    name: {"long_name": f"{what}, as published", "units": units}
+    for name, (what, units) in {
+        "egms_rmse": ("root mean square residual of the model", "mm"),
+        "egms_mean_velocity": ("mean velocity", "mm yr-1"),
+        "egms_mean_velocity_std": ("standard error of the mean velocity", "mm yr-1"),
+        "egms_acceleration": ("acceleration", "mm yr-2"),
+        "egms_acceleration_std": ("standard error of the acceleration", "mm yr-2"),
+        "egms_seasonality": ("amplitude of the annual signal", "mm"),
+        "egms_seasonality_std": ("standard error of the annual amplitude", "mm"),
+        "egms_gnss_velocity": ("velocity of the GNSS model along the line of sight", "mm yr-1"),
+        "egms_gnss_velocity_n": ("north velocity of the GNSS model", "mm yr-1"),
+        "egms_gnss_velocity_e": ("east velocity of the GNSS model", "mm yr-1"),
+        "egms_gnss_velocity_u": ("up velocity of the GNSS model", "mm yr-1"),
+        "mp_type": ("type of the measurement point", "1"),
+        "cluster_label": ("cluster that the point belongs to", "1"),
+        "line": ("line of the point in the radar image", "1"),
+        "pixel": ("pixel of the point in the radar image", "1"),
+    }.items()
+}
+
+
+def describe_column(name: str) -> dict[str, str]:
+    """CF attributes (``long_name``, ``units``) of a column that only EGMS has.
+
+    >>> describe_column("egms_mean_velocity")["units"]
+    'mm yr-1'
+    """
+    return dict(COLUMNS[name])
 
 
 def describe_product(
@@ -36,7 +70,7 @@ def describe_product(
     header : EgmsHeader
         Its columns and dates.
     columns : mapping of ndarray
-        Point columns of the points kept; the pass follows from their geometry.
+        Those of ``GEOMETRY`` that the file has, of the points kept.
     source : str
         What messages call the file.
 

@@ -57,8 +57,8 @@ class Reading:
     threads: int
     max_ratio: float
 
-    def read(self, *, wide: bool) -> tuple[EgmsHeader, RowStore]:
-        """Header and all rows; ``wide`` as of ``RowParser``."""
+    def read(self, *, wide: bool) -> tuple[EgmsHeader, RowStore, str]:
+        """Header, all rows, and the BLAKE3 of the file; ``wide`` as of ``RowParser``."""
         with open_csv(self.path, self.max_ratio) as stream:
             reader = BandReader(stream, buffers=self.threads + 3)
             header = parse_header(reader.header, stream.name)
@@ -71,9 +71,10 @@ class Reading:
                 n_expected = (rows.n_rows + part.n_rows) * max(stream.size / read, 1.0)
                 rows.append(part, n_expected)
                 self._check(rows, n_expected)
+            checksum = stream.blake3()
         if rows.n_rows == 0:
             raise CubeError(f"{self.path.name} has a header and no row: download it again")
-        return header, rows
+        return header, rows, checksum
 
     def _parsed(self, reader: BandReader, parser: RowParser) -> Iterator[tuple[Rows, int]]:
         """Rows of every band in the order of the file; some bands are parsed while the next is read."""

@@ -14,11 +14,37 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, describe
+from insar_dask.readers.egms_attributes import describe_column
 from insar_dask.tenths import decode_tenths
 
-__all__ = ["PointTable"]
+__all__ = ["Gathering", "PointTable"]
 
 POINTS_PER_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Some rows of ``values``, (rows, time), gathered only when they are sliced."""
+
+    values: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and dates."""
+        return self.rows.size, self.values.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self.values.dtype
+
+    def __getitem__(self, where: tuple[slice, ...]) -> npt.NDArray[Any]:
+        """Values of a range of rows and of dates."""
+        return np.take(self.values, self.rows[where[0]], axis=0)[:, where[1]]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(np.take(self.values, self.rows, axis=0), dtype)
 
 
 @dataclass(frozen=True)
@@ -63,6 +89,12 @@ class PointTable:
         """Values of points ``start:stop`` as a store keeps them, (point, time) int16 or float32."""
         return np.take(self.values, self.order[start:stop], axis=0)
 
+    def shard(self, start: int, stop: int) -> dict[str, Any]:
+        """What a store writes of points ``start:stop``: the columns by name, and ``displacement`` still to gather."""
+        rows = self.order[start:stop]
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return {**columns, "displacement": Gathering(self.values, rows)}
+
     def displacement(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Displacement of points ``start:stop`` in mm, (point, time), NaN where missing."""
         values = self.stored(start, stop)
@@ -101,7 +133,7 @@ class PointTable:
     def _assemble(self, displacement: Any, start: int, stop: int) -> xr.Dataset:
         attrs = {**describe("displacement"), "grid_mapping": "crs"}
         coords: dict[str, Any] = {
-            name: ("point", column, describe(name) if name in LONG_NAMES_AND_UNITS else {})
+            name: ("point", column, describe(name) if name in LONG_NAMES_AND_UNITS else describe_column(name))
             for name, column in self.coordinates(start, stop).items()
         }
         coords["time"] = ("time", self.times)
