@@ -17,7 +17,7 @@ class ShardPlan:
     """How the points of a cube are cut into shards; follows from the data alone, never from the machine.
 
     >>> ShardPlan.of(n_points=588_600, n_dates=158)
-    ShardPlan(n_points=588600, shard=35840)
+    ShardPlan(n_points=588600, shard=34816)
     >>> ShardPlan.of(n_points=20_000, n_dates=210).n_shards
     20
     """

@@ -4,8 +4,8 @@ usage: one_task.py STORE prepare|fit
 """
 
 import json
-import resource
 import sys
+from pathlib import Path
 
 from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine
@@ -27,5 +27,7 @@ if __name__ == "__main__":
     path, name = sys.argv[1:]
     engine = Engine(path, quiet=True)
     engine.run(stage(path, name))
-    measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # not ru_maxrss, which starts at the size of the process that started this one
+    (peak,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+    measured = int(peak.split()[1]) * 1024
     sys.stdout.write(json.dumps({"measured": measured, "predicted": stage_memory(stage(path, name), engine.store)}))

@@ -41,7 +41,7 @@ FLOORS = {
         "gaussian_process": 3.900,
     },
 }
-POINTS = {"L3": 522, "022": 11_590, "117": 11_759}
+POINTS = {"_L3_": 522, "_022_": 11_590, "_117_": 11_759}
 
 
 @pytest.fixture(scope="module")
