@@ -26,17 +26,6 @@ ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
 ROWS = 16
 """Series filtered as one run of numbers: long enough for vector instructions, short enough for the first cache."""
 
-ONE, TWO, THREE, FOUR = np.uintp(1), np.uintp(2), np.uintp(3), np.uintp(4)
-
-ROWS = 16
-"""Series filtered as one run of numbers: long enough for vector instructions, short enough for the first cache."""
-
-SLOTS = 2048
-"""Remembered patterns of missing samples: with 5 % missing in a window of 11 nearly every one is met again."""
-
-LONGEST_KEY = 57
-"""Samples whose pattern fits into 64 bits beside the place in the window."""
-
 
 def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> Any:
     """Savitzky-Golay filter: each value becomes that of the polynomial fitted to its window.
