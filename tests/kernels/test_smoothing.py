@@ -43,6 +43,23 @@ def test_gaps_leave_the_fit_to_the_valid_samples(window, order, n_dates):
     np.testing.assert_allclose(savgol(y, window, order), exact, rtol=1e-4, atol=2e-4)
 
 
+def test_every_pattern_of_missing_samples_is_fitted():
+    y = np.tile(some_series(1, 9), (2**9, 1))
+    y[np.arange(2**9)[:, None] >> np.arange(9) & 1 == 1] = np.nan
+    exact = np.array([least_squares(one, 9, 2) for one in y])
+    np.testing.assert_allclose(savgol(y, 9, 2), exact, atol=5e-5)
+
+
+@pytest.mark.parametrize(("window", "order"), [(11, 2), (21, 3), (1, 0)])
+def test_windows_without_gaps_are_filtered_as_in_complete_series(window, order):
+    y = some_series(40, 166)
+    gappy = np.where(some_series(40, 166, 0.03) != some_series(40, 166, 0.03), np.nan, y).astype(np.float32)
+    first = np.clip(np.arange(166) - window // 2, 0, 166 - window)
+    whole = ~np.isnan(gappy[:, first[:, None] + np.arange(window)]).any(-1)
+    assert 0.3 < whole.mean() < 1
+    np.testing.assert_array_equal(savgol(gappy, window, order)[whole], savgol(y, window, order)[whole])
+
+
 def test_a_polynomial_passes_through_unchanged_whatever_is_missing():
     t = np.arange(40, dtype=np.float32)
     y = np.tile(3 + 0.5 * t - 0.02 * t**2, (8, 1)).astype(np.float32)
