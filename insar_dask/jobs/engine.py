@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
-from insar_dask.jobs.task import run_shard, run_steps
+from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import open_store
-from insar_dask.store import checksum_block, create_group, read_block, shard_plan
+from insar_dask.store import checksum_block, create_group, shard_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -92,12 +93,11 @@ class Engine:
         plan = shard_plan(self.store, stage.source)
         if lacking := [i for i in range(plan.n_shards) if i not in inputs]:
             raise JobError(f"{stage.source} lacks shards {lacking[:5]} of {plan.n_shards}; run its own stage first")
-        self._create_targets(stage)
-        self._forget_beyond(stage, plan.n_shards)
+        self._create_targets(stage, inputs[0].checksum)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         pending = self._pending(stage, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
-        tasks = [(str_path(self.path), stage, index, wanted) for index, wanted in pending.items()]
+        tasks = [(str_path(self.path), stage, i, wanted, inputs[i].checksum) for i, wanted in pending.items()]
         receipts: list[Receipt] = []
         with Progress(stage.name, plan.n_shards, plan.n_shards - len(pending), quiet=self.quiet) as progress:
             for index, outcome in self.map(run_shard, tasks, label=stage.name.replace("/", "-")):
@@ -149,12 +149,12 @@ class Engine:
 
     # --- the steps of run ---------------------------------------------------------------------------------------------
 
-    def _create_targets(self, stage: Stage) -> None:
+    def _create_targets(self, stage: Stage, checksum: str) -> None:
         """Make the groups of a stage from what its steps return for two points of the first shard."""
         groups = {result: target for result, target in stage.saves.items() if not target.startswith("jobs/")}
         if not groups:
             return
-        probe = read_block(self.store, stage.source, 0).isel(point=slice(0, 2))
+        probe = read_input(self.store, stage.source, 0, checksum).isel(point=slice(0, 2))
         results = run_steps(stage, probe, set(groups), self.ledger)
         plan = shard_plan(self.store, stage.source)
         for result, target in groups.items():
@@ -163,15 +163,12 @@ class Engine:
             if create_group(self.store, target, template, plan):
                 self.ledger.forget(target)
 
-    def _forget_beyond(self, stage: Stage, n_shards: int) -> None:
-        """Let go of shards that only an earlier source with more of them had."""
-        for target in stage.saves.values():
-            self.ledger.revoke(target, [index for index in self.ledger.done(target) if index >= n_shards])
-
     def _pending(self, stage: Stage, keys: Mapping[int, Mapping[str, str]]) -> dict[int, dict[str, str]]:
         pending: dict[int, dict[str, str]] = {}
         for result, target in stage.saves.items():
-            for index in self.stale(target, {i: wanted[result] for i, wanted in keys.items()}):
+            of_target = {i: wanted[result] for i, wanted in keys.items()}
+            self.ledger.supersede(target, of_target)
+            for index in self.stale(target, of_target):
                 pending.setdefault(index, {})[result] = keys[index][result]
         return dict(sorted(pending.items()))
 
@@ -196,8 +193,12 @@ class Engine:
         self, function: Callable[..., Any], label: str
     ) -> tuple[Callable[[tuple[Any, ...]], Any], int, Callable[[], None]]:
         if self.client is None:
+            stack = ExitStack()
+            # held here, not by each task alone: the first to end gives BLAS its threads back under the others
+            stack.enter_context(threadpool_limits(1))
             pool = ThreadPoolExecutor(self.threads, thread_name_prefix=label)
-            return lambda task: pool.submit(function, *task), self.threads, lambda: pool.shutdown(cancel_futures=True)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            return lambda task: pool.submit(function, *task), self.threads, stack.close
         client, run_id = self.client, time.time_ns()
 
         def submit(task: tuple[Any, ...]) -> Any:
@@ -243,7 +244,7 @@ def owned(path: str | Path | Store) -> Iterator[None]:
     Raises
     ------
     JobError
-        When another run holds the store.
+        When another run holds the store, or the folder holds something else.
     """
     if not isinstance(open_store(path), LocalStore):
         yield
@@ -251,6 +252,9 @@ def owned(path: str | Path | Store) -> Iterator[None]:
     import fcntl
 
     folder = Path(str(path)).absolute()
+    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if names and not names & {"zarr.json", "jobs"}:
+        raise JobError(f"{folder} is no store and not empty, so nothing is written there; name a new folder")
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     with (folder / "jobs" / "lock").open("w") as lock:
         try:

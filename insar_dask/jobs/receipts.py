@@ -47,13 +47,9 @@ class Ledger:
     def done(self, target: str) -> dict[int, Receipt]:
         """Receipts of a target by shard: the books, overridden by what came after them."""
         found: dict[int, Receipt] = {}
-        keys = list_keys(self.store, f"{ROOT}/{target}/")
-        for key in sorted(keys, key=lambda key: ("book-" not in key, key)):
-            data = get_bytes(self.store, key)
-            if data is not None:
-                entries = json.loads(data)
-                for entry in entries if isinstance(entries, list) else [entries]:
-                    found[entry["index"]] = Receipt(**entry)
+        books, loose = self._keys(target)
+        for key in books + loose:
+            found.update((receipt.index, receipt) for receipt in _receipts(get_bytes(self.store, key)))
         return {index: receipt for index, receipt in sorted(found.items()) if receipt.key}
 
     def write(self, target: str, receipt: Receipt) -> None:
@@ -65,6 +61,14 @@ class Ledger:
         for index in indices:
             self.write(target, Receipt(index, "", "", 0, 0))
 
+    def supersede(self, target: str, keys: Mapping[int, str]) -> None:
+        """Revoke what has another key than the wanted one of its shard, or is no shard any more.
+
+        To be called before the first shard is written: else a run that is killed leaves a mixture of two cubes, or of
+        two parameters, of which every shard looks done.
+        """
+        self.revoke(target, [index for index, receipt in self.done(target).items() if receipt.key != keys.get(index)])
+
     def forget(self, target: str) -> None:
         """Remove all receipts of a target."""
         for key in list_keys(self.store, f"{ROOT}/{target}/"):
@@ -72,16 +76,21 @@ class Ledger:
 
     def compact(self, target: str) -> None:
         """Bind loose receipts into books; a receipt is removed only after its book is stored."""
-        loose = [key for key in list_keys(self.store, f"{ROOT}/{target}/") if "book-" not in key]
+        loose = self._keys(target)[1]
         if not loose:
             return
         receipts = self.done(target)
-        for number in sorted({int(key[-11:-5]) // BOOK_RECEIPTS for key in loose}):
+        for number in sorted({int(_name(key)) // BOOK_RECEIPTS for key in loose}):
             book = [asdict(r) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
             data = json.dumps(book, sort_keys=True).encode()
             put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
         for key in loose:
             delete(self.store, key)
+
+    def _keys(self, target: str) -> tuple[list[str], list[str]]:
+        """Where the books of a target lie, and its loose receipts."""
+        keys = list_keys(self.store, f"{ROOT}/{target}/")
+        return [key for key in keys if not _name(key).isdigit()], [key for key in keys if _name(key).isdigit()]
 
     # --- partial results of reductions, and the states made of them ---------------------------------------------------
 
@@ -126,6 +135,19 @@ class Ledger:
         """The JSON document of that name, or None."""
         data = get_bytes(self.store, f"jobs/{name}.json")
         return None if data is None else dict(json.loads(data))
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _receipts(data: bytes | None) -> list[Receipt]:
+    """Receipts of a loose object or a book; what a crash of the machine left unreadable proves nothing, and is none."""
+    try:
+        entries = json.loads(data or b"[]")
+        return [Receipt(**entry) for entry in (entries if isinstance(entries, list) else [entries])]
+    except (ValueError, TypeError):
+        return []
 
 
 def partial_key(target: str, index: int) -> str:

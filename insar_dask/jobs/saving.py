@@ -17,7 +17,7 @@ from dask.tokenize import TokenizationError
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError, check_cube
-from insar_dask.jobs.engine import Engine, JobError, owned
+from insar_dask.jobs.engine import Engine, JobError, owned, str_path
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
 from insar_dask.jobs.watch import Progress
@@ -83,7 +83,7 @@ def save(
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
     raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
     with owned(path):
-        engine = Engine(path, client, threads=threads, quiet=quiet)
+        engine = Engine(path, client if is_dask_collection(cube) else None, threads=threads, quiet=quiet)
         for dtype in ["int16", "float32"] if raw else ["float32"]:
             try:
                 _save_as(engine, _with_dtype(cube, dtype), group, points, plan)
@@ -117,8 +117,10 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     key = canonical_key({"cube": identity, "shard": plan.shard, "codec": CODEC})
     if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
         engine.ledger.forget(group)
-    pending = sorted(engine.stale(group, dict.fromkeys(range(plan.n_shards), key)))
-    tasks = ((engine.path, cube.isel(point=points[plan.slice(i)]), i, group, plan, key) for i in pending)
+    keys = dict.fromkeys(range(plan.n_shards), key)
+    engine.ledger.supersede(group, keys)
+    pending = sorted(engine.stale(group, keys))
+    tasks = ((str_path(engine.path), cube.isel(point=points[plan.slice(i)]), i, group, plan, key) for i in pending)
     with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
         for index, outcome in engine.map(save_part, tasks, label=group.replace("/", "-")):
             if isinstance(outcome, NotTenthsError | CubeError):

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy.typing as npt
@@ -13,18 +14,22 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
-from insar_dask.store import read_block, shard_plan, write_block
+from insar_dask.store import checksum_block, read_block, shard_plan, write_block
 
-__all__ = ["run_shard", "run_steps"]
+__all__ = ["read_input", "run_shard", "run_steps"]
 
 STATES_KEPT = 4
 _STATES: dict[str, dict[str, npt.NDArray[Any]]] = {}
+_STATES_LOCK = Lock()
 
 
-def run_shard(path: str | Path | Store, stage: Stage, index: int, keys: Mapping[str, str]) -> list[Receipt]:
+def run_shard(
+    path: str | Path | Store, stage: Stage, index: int, keys: Mapping[str, str], checksum: str
+) -> list[Receipt]:
     """Make the results named in ``keys`` for one shard.
 
     Parameters
@@ -37,18 +42,35 @@ def run_shard(path: str | Path | Store, stage: Stage, index: int, keys: Mapping[
         Shard.
     keys : mapping
         Result -> the key its receipt shall bear; results that are done already are left out.
+    checksum : str
+        Of the source's shard, as its receipt has it and the keys take it for granted.
 
     Returns
     -------
     list of Receipt
         One a result, as written to the store.
+
+    Raises
+    ------
+    CubeError
+        When the source's shard does not have that checksum.
     """
     store = open_store(path)
     began = time.perf_counter()
     with threadpool_limits(1):  # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
-        block = read_block(store, stage.source, index)
+        block = read_input(store, stage.source, index, checksum)
         results = run_steps(stage, block, set(keys), Ledger(store))
     return [_write(store, stage, index, result, results[result], keys[result], began) for result in sorted(keys)]
+
+
+def read_input(store: Store, source: str, index: int, checksum: str) -> xr.Dataset:
+    """Shard of a stage's source, if it is what its receipt says: else its results would be taken for right for good."""
+    if checksum_block(store, source, index)[0] != checksum:
+        raise CubeError(
+            f"shard {index} of {source} does not hold the bytes of its receipt: read or save {source} again, "
+            "which rebuilds what is damaged"
+        )
+    return read_block(store, source, index)
 
 
 def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger) -> dict[str, Any]:
@@ -78,11 +100,12 @@ def _resolve(value: Any, ledger: Ledger) -> Any:
 
 def _read_state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
     """Stored arrays; the last few are kept, their name being the hash of what they hold."""
-    if name not in _STATES:
-        while len(_STATES) >= STATES_KEPT:
-            _STATES.pop(next(iter(_STATES)), None)
-        _STATES[name] = ledger.read_state(name)
-    return _STATES[name]
+    with _STATES_LOCK:
+        if name not in _STATES:
+            while len(_STATES) >= STATES_KEPT:
+                del _STATES[next(iter(_STATES))]
+            _STATES[name] = ledger.read_state(name)
+        return _STATES[name]
 
 
 def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float) -> Receipt:

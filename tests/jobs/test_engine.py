@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine, JobError, owned
@@ -108,10 +110,11 @@ def test_receipts_are_small_and_bound_into_books(engine: Engine) -> None:
         assert max(len(json.dumps(receipt)) for receipt in receipts) <= 1024
 
 
-def test_a_failing_shard_is_named_and_the_rest_stays_done(engine: Engine) -> None:
+def test_a_wrong_parameter_is_refused_before_any_shard(engine: Engine) -> None:
     steps = (Step("savgol", "raw", "odd", {"window": 4, "order": 2}),)
     with pytest.raises(ValueError, match="odd"):
         engine.run(Stage("site/odd", "site/raw", steps, {"odd": "site/odd"}))
+    assert engine.ledger.done("site/odd") == {}
 
 
 def test_a_stage_whose_input_is_not_done_says_which_shards_lack(engine: Engine) -> None:
@@ -131,6 +134,27 @@ def test_partial_results_of_an_earlier_longer_source_are_let_go(engine: Engine) 
     engine.ledger.write(target, Receipt(42, "a key", checksum, size, 128))
     assert engine.run(fit).computed == 0
     assert len(engine.partials(target)) == len(engine.ledger.done(target)) == 42
+
+
+def test_no_thread_of_the_engine_gives_blas_its_threads_back_under_another(tmp_path: Path) -> None:
+    first_is_done = Event()
+
+    def work(_path: str, _stage: str, index: int) -> set[int]:
+        if index:
+            first_is_done.wait(10)
+        with threadpool_limits(1):
+            pass
+        first_is_done.set()
+        return blas_threads()
+
+    before = blas_threads()
+    found = dict(Engine(tmp_path, threads=2).map(work, [("", "", 0), ("", "", 1)], label="work"))
+    assert found == {0: {1}, 1: {1}}
+    assert blas_threads() == before
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
 def test_two_runs_of_one_store_do_not_mix(engine: Engine) -> None:

@@ -2,15 +2,19 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import insar_dask as insar
-from insar_dask.jobs.engine import Engine
+from insar_dask.jobs import saving
+from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.status import damaged
+from insar_dask.objects import list_keys, open_store, put_bytes
 from insar_dask.store import open_group
 
 MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})
@@ -50,3 +54,54 @@ def test_damage_to_what_all_shards_share_is_found_and_mended(lost: str, engine: 
     assert damaged(str(engine.path)) == {target: list(range(SHARDS))}
     assert engine.run(stage).computed == SHARDS
     assert damaged(str(engine.path)) == {}
+
+
+def test_a_damaged_input_is_refused_and_the_rest_stays_done(engine: Engine) -> None:
+    stage = Stage("site/again", "site/raw", (Step("motion", "raw", "again"),), {"again": "site/again"})
+    column = Path(str(engine.path)) / "site/raw/easting/c"
+    (column / "3").write_bytes((column / "2").read_bytes())
+    with pytest.raises(JobError, match=r"stage site/again, shard 3: .*shard 3 of site/raw does not hold the bytes"):
+        engine.run(stage)
+    assert {0, 1, 2} <= set(engine.ledger.done("site/again")) <= {0, 1, 2, 4, 5}
+
+
+def test_a_save_that_is_killed_halfway_leaves_no_mixture_that_looks_done(
+    engine: Engine, small_scene: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_part = saving.save_part
+
+    def die_at_shard_2(path: str, part: xr.Dataset, index: int, *others: Any) -> Receipt:
+        assert Path(path).is_absolute(), "a worker has a working folder of its own"
+        if index == 2:
+            raise KeyboardInterrupt
+        return save_part(path, part, index, *others)
+
+    mirrored = small_scene.assign(
+        displacement=(-small_scene["displacement"]).assign_attrs(small_scene.displacement.attrs)
+    )
+    mirrored["displacement"].encoding = small_scene["displacement"].encoding
+    monkeypatch.setattr(saving, "save_part", die_at_shard_2)
+    monkeypatch.chdir(Path(str(engine.path)).parent)
+    with pytest.raises(JobError, match="site/raw, shard 2: KeyboardInterrupt"):
+        insar.save(mirrored, "site.zarr", "site/raw", shard_points=512, quiet=True)
+    assert set(engine.ledger.done("site/raw")) <= {0, 1, 3}
+    with pytest.raises(JobError, match="site/raw lacks shards"):
+        engine.run(MOTION)
+
+
+def test_a_receipt_that_cannot_be_read_proves_nothing(engine: Engine) -> None:
+    (book,) = list_keys(engine.store, "jobs/receipts/site/products/")
+    put_bytes(engine.store, book, b'[{"index": 0,')
+    assert engine.ledger.done("site/products") == {}
+    assert engine.run(MOTION).computed == SHARDS
+
+
+def test_books_hold_any_number_of_shards(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(tmp_path))
+    receipts = {index: Receipt(index, "key", "checksum", 1, 1) for index in (0, 999, 1000, 1_234_567)}
+    for receipt in receipts.values():
+        ledger.write("a/book-of/raw", receipt)
+    ledger.compact("a/book-of/raw")
+    assert ledger.done("a/book-of/raw") == receipts
+    books = list_keys(ledger.store, "jobs/receipts/a/book-of/raw/")
+    assert [book[-16:] for book in books] == ["book-000000.json", "book-000001.json", "book-001234.json"]
