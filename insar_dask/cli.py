@@ -34,7 +34,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
     quiet: Quiet = False,
 ) -> None:
-    """Run the whole pipeline on a synthetic burst, or on EGMS files, with default settings."""
+    """Run everything, with default settings: on EGMS files, or a demo."""
     from insar_dask.config import parse_config
 
     _run(parse_config({"source": {"files": source or []}, "store": {"path": str(out / "cube.zarr")}}), quiet)
@@ -50,7 +50,7 @@ def run(config: ConfigFile, quiet: Quiet = False) -> None:
 
 @app.command()
 def plan(config: ConfigFile) -> None:
-    """Show what a configuration would do, how much it would write, and the memory that its tasks need."""
+    """Show the stages, bytes and memory that a run would take."""
     from insar_dask.config import load_config
     from insar_dask.planning import plan_run
 
@@ -59,7 +59,7 @@ def plan(config: ConfigFile) -> None:
 
 @app.command()
 def config() -> None:
-    """Print the commented default configuration; run as it is, it is the demo."""
+    """Print the default configuration: run as it is, it is the demo."""
     from insar_dask.config import Config, to_toml
 
     typer.echo(to_toml(Config()), nl=False)
@@ -83,13 +83,13 @@ def ingest(
 
 @app.command()
 def products(store: StorePath, quiet: Quiet = False) -> None:
-    """Regular dates, smoothed series and motion parameters of every product in a store."""
+    """Make regular dates, smoothed series and motion parameters."""
     _each(store, quiet, lambda bench, product: bench.prepare(product))
 
 
 @app.command()
 def evaluate(store: StorePath, quiet: Quiet = False) -> None:
-    """Score all forecasters over rolling origins, and print the table."""
+    """Score all forecasters over rolling origins; print the table."""
     from insar_dask.forecast.scores import Scores
 
     def step(bench: Any, product: str) -> None:
@@ -101,7 +101,7 @@ def evaluate(store: StorePath, quiet: Quiet = False) -> None:
 
 @app.command()
 def forecast(store: StorePath, quiet: Quiet = False) -> None:
-    """Forecast beyond the record with the method that the evaluation prefers."""
+    """Forecast beyond the record by the method that scored best."""
 
     def step(bench: Any, product: str) -> None:
         bench.evaluate(product)
@@ -112,7 +112,7 @@ def forecast(store: StorePath, quiet: Quiet = False) -> None:
 
 @app.command()
 def report(store: StorePath, quiet: Quiet = False) -> None:
-    """Write page, maps and exports beside a store whose stages are done."""
+    """Write page, maps and exports beside a store that is done."""
     _each(store, quiet, lambda bench, product: typer.echo(str(bench.report(product))))
 
 
@@ -126,7 +126,7 @@ def status(store: StorePath) -> None:
 
 @app.command()
 def verify(store: StorePath) -> None:
-    """Compare every stored byte with its receipt; damaged shards are named, and rebuilt by the next run."""
+    """Name the shards that are damaged; the next run rebuilds them."""
     from insar_dask.jobs.status import damaged
 
     found = damaged(store)
@@ -147,11 +147,10 @@ def _settings(store: Path) -> Config:
 
 
 def _each(store: Path, quiet: bool, step: Any) -> None:
+    from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
 
-    if not store.exists():
-        raise FileNotFoundError(f"there is no store at {store}; make one with `insar-dask ingest`")
-    with opened(_settings(store), quiet=quiet) as bench:
+    with opened(_settings(existing_store(store)), quiet=quiet) as bench:
         for product in bench.products:
             step(bench, product)
 
@@ -171,6 +170,6 @@ def main() -> None:
     """Entry point: exit 0 done, 1 the data or the configuration is wrong, 2 usage."""
     try:
         app()
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
         typer.echo(f"insar-dask: {error}", err=True)
         sys.exit(1)

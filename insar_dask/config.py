@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from insar_dask.forecast.catalogue import METHODS
+from insar_dask.forecast.catalogue import FORECASTERS, METHODS
 
 __all__ = ["Config", "ConfigError", "load_config", "to_toml"]
 
@@ -52,7 +53,9 @@ class Synthetic(Section):
 class Store(Section):
     """Where results go."""
 
-    path: str = Field("demo-output/cube.zarr", description="Zarr store; report and maps are written beside it")
+    path: str = Field(
+        "demo-output/cube.zarr", min_length=1, description="Zarr store; report and maps are written beside it"
+    )
     shard_points: int = Field(65_536, ge=128, description="most points of a shard; small cubes get about 16 shards")
 
 
@@ -63,6 +66,20 @@ class Prepare(Section):
     max_gap: str = Field("60D", description="longer gaps stay missing")
     window: int = Field(11, ge=3, description="Savitzky-Golay window in dates, odd")
     order: int = Field(2, ge=0, description="Savitzky-Golay polynomial order")
+
+    @field_validator("every", "max_gap")
+    @classmethod
+    def _is_duration(cls, text: str | None) -> str | None:
+        if text is not None and not re.fullmatch(r"[1-9]\d* ?D", text):
+            raise ValueError('wanted a whole number of days such as "12D"')
+        return text
+
+    @field_validator("window")
+    @classmethod
+    def _is_odd(cls, window: int) -> int:
+        if window % 2 == 0:
+            raise ValueError("wanted an odd number of dates")
+        return window
 
 
 class Forecast(Section):
@@ -75,6 +92,13 @@ class Forecast(Section):
     test_fraction: float = Field(0.2, gt=0, lt=0.5, description="last part of the record that origins roll over")
     stride: int = Field(3, ge=1, description="every how many dates an origin is scored")
     as_published: bool = Field(True, description="also score with filters that see the future, named as leaking")
+
+    @field_validator("methods")
+    @classmethod
+    def _are_known(cls, methods: list[str]) -> list[str]:
+        if not methods or not set(methods) <= set(FORECASTERS):
+            raise ValueError(f"wanted one or more of {', '.join(FORECASTERS)}")
+        return methods
 
 
 class Report(Section):
@@ -120,7 +144,7 @@ def load_config(path: str | Path) -> Config:
     """
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     return parse_config(content, str(path))
 
@@ -165,7 +189,7 @@ def _explain(fault: Any) -> str:
         known = list(Config.model_fields) + [f"{s}.{key}" for s, model in _sections() for key in model.model_fields]
         near = difflib.get_close_matches(where, known, 1, cutoff=0.5) or known[:1]
         return f"unknown key {where!r}; did you mean {near[0]!r}?"
-    return f"{where} = {fault['input']!r}: {fault['msg']}"
+    return f"{where} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def _toml(value: Any) -> str:

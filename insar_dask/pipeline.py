@@ -15,6 +15,7 @@ from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
+from insar_dask.readers.egms import find_egms
 from insar_dask.sessions import session
 from insar_dask.store import open_group, products
 
@@ -60,6 +61,8 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
         config = load_config(config)
     if config.report.exports:
         _check_exports()
+    if config.source.files:
+        find_egms(config.source.files)
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
         for source in bench.sources():
@@ -116,8 +119,6 @@ class Workbench:
 
     def sources(self) -> list[Path]:
         """Product files of the configuration; the synthetic one is written where none is named."""
-        from insar_dask.readers.egms import find_egms
-
         if self.config.source.files:
             return list(find_egms(self.config.source.files))
         return [self._synthetic()]

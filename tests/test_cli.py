@@ -88,6 +88,8 @@ def test_plan_says_what_it_would_cost(folder: Path) -> None:
         (["status", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
         (["products", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
         (["ingest", "nothing*.zip", "x.zarr"], 1, r"nothing\*.zip"),
+        (["products", "."], 1, "no store at ."),
+        (["demo", "nothing.zip", "--out", "x"], 1, "nothing.zip"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:
@@ -95,6 +97,20 @@ def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int,
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert message.replace("\\", "") in done.stderr
+
+
+def test_a_run_that_finds_no_source_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert insar("demo", "nothing.zip", "--out", "x", cwd=tmp_path).returncode == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_something_else_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "half-done.partial").write_text("mine")
+    (source,) = folder.glob("*.zip")
+    done = insar("ingest", source, tmp_path)
+    assert done.returncode == 1
+    assert "is no store and not empty" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["half-done.partial"]
 
 
 def test_help_loads_nothing_heavy() -> None:

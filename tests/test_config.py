@@ -33,6 +33,11 @@ def test_values_survive_the_round_trip() -> None:
         ({"forcast": {"horizon": 6}}, "unknown key 'forcast'; did you mean 'forecast'"),
         ({"forecast": {"level": 1.5}}, "forecast.level = 1.5: Input should be less than 1"),
         ({"cluster": {"workers": "two"}}, "cluster.workers = 'two': .* integer"),
+        ({"prepare": {"every": "12"}}, "prepare.every = '12': wanted a whole number of days such as \"12D\""),
+        ({"prepare": {"window": 4}}, "prepare.window = 4: wanted an odd number"),
+        ({"forecast": {"methods": ["arima"]}}, "forecast.methods = .*arima.*: wanted one or more of persistence, "),
+        ({"forecast": {"methods": []}}, "forecast.methods = .*: wanted one or more of persistence, "),
+        ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str) -> None:
@@ -43,4 +48,7 @@ def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str)
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("[source\n")
     with pytest.raises(ConfigError, match=r"run\.toml is not TOML: .* line 1"):
+        load_config(tmp_path / "run.toml")
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"run\.toml is not TOML: .* decode"):
         load_config(tmp_path / "run.toml")

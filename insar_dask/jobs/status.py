@@ -9,7 +9,7 @@ from insar_dask.jobs.receipts import ROOT, Ledger
 from insar_dask.objects import list_keys, open_store
 from insar_dask.store import shard_plan
 
-__all__ = ["damaged", "status_table", "targets"]
+__all__ = ["damaged", "existing_store", "status_table", "targets"]
 
 
 def targets(ledger: Ledger) -> list[str]:
@@ -20,14 +20,14 @@ def targets(ledger: Ledger) -> list[str]:
 
 def damaged(path: str | Path) -> dict[str, list[int]]:
     """Shards whose stored bytes are not those of their receipt, by target; empty when all is well."""
-    engine = Engine(_existing(path), quiet=True)
+    engine = Engine(existing_store(path), quiet=True)
     found = {target: engine.verify(target) for target in targets(engine.ledger)}
     return {target: shards for target, shards in found.items() if shards}
 
 
 def status_table(path: str | Path) -> str:
     """A line a target: shards done of all, points, megabytes, seconds of work."""
-    ledger = Ledger(open_store(_existing(path)))
+    ledger = Ledger(open_store(existing_store(path)))
     lines = [f"{'target':<56} {'shards':>13} {'points':>12} {'MB':>9} {'seconds':>9}"]
     for target in targets(ledger):
         done = ledger.done(target).values()
@@ -44,7 +44,8 @@ def _total(ledger: Ledger, target: str) -> int:
     return shard_plan(ledger.store, f"{product}/raw").n_shards
 
 
-def _existing(path: str | Path) -> Path:
+def existing_store(path: str | Path) -> Path:
+    """The path of a store; FileNotFoundError with the cure where there is none."""
     if not (Path(path) / "zarr.json").exists():
         raise FileNotFoundError(f"there is no store at {path}; make one with `insar-dask ingest`")
     return Path(path)
