@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
+from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
 from insar_dask.store import open_group
 
 __all__ = ["evaluate", "forecast"]
@@ -43,7 +44,8 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     scored = protocol.score(partials["scores"], plan, calibrated, {**raw.attrs, "product": product})
     scores: dict[str, Any] = json.loads(scored.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
-    engine.ledger.write_note(f"forecaster/{product}", {"state": engine.ledger.write_state(calibrated)})
+    state = engine.ledger.write_state(calibrated)
+    engine.ledger.write_note(f"forecaster/{product}", {"state": state, "plan": canonical_key(plan.to_dict())})
     return scores
 
 
@@ -57,11 +59,15 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     ------
     FileNotFoundError
         When the product was not evaluated.
+    CubeError
+        When it was evaluated with other settings or dates: intervals and weights would belong to another forecast.
     """
     note = engine.ledger.read_note(f"forecaster/{product}")
     if note is None:
         raise FileNotFoundError(f"{product} has no forecaster yet; evaluate it first")
     plan = _plan(open_group(engine.store, f"{product}/raw"), settings)
+    if note.get("plan") != canonical_key(plan.to_dict()):
+        raise CubeError(f"{product} was evaluated with other settings or dates; evaluate it again with these")
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
     steps = [Step("forecast_block", "raw", "forecast", params)]
     if "gaussian_process" in plan.methods:
@@ -73,7 +79,8 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
 def _plan(raw: Any, settings: dict[str, Any]) -> Any:
     from insar_dask.forecast import protocol
 
-    return protocol.plan(raw["time"].values, observed=raw["observed"].values, **settings)
+    observed = raw["observed"].values if "observed" in raw else None
+    return protocol.plan(raw["time"].values, observed=observed, **settings)
 
 
 def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, list[dict[str, Any]]]:

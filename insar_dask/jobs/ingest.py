@@ -137,7 +137,10 @@ def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
 
 
 def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
-    reader = {"version": STEPS["ingest"][1], "options": dict(options)}
+    area = options.get("area")
+    # a file of an area is what it holds: it may be drawn anew under its old name
+    content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
+    reader = {"version": STEPS["ingest"][1], "options": {**options, **content}}
     return canonical_key({"source": checksum, "reader": reader, "shard_points": shard_points, "codec": CODEC})
 
 

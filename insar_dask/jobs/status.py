@@ -40,8 +40,9 @@ def status_table(path: str | Path) -> str:
 
 
 def _total(ledger: Ledger, target: str) -> int:
-    product = target.removeprefix("jobs/partials/").split("/")[0]
-    return shard_plan(ledger.store, f"{product}/raw").n_shards
+    partials = "jobs/partials/"
+    group = f"{target.removeprefix(partials).split('/')[0]}/raw" if target.startswith(partials) else target
+    return shard_plan(ledger.store, group).n_shards
 
 
 def existing_store(path: str | Path) -> Path:

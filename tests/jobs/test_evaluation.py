@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import insar_dask as insar
+from insar_dask.cube import CubeError
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.status import status_table
+from insar_dask.store import open_group
+
+SETTINGS = {"every": "12D", "methods": ("persistence", "harmonic")}
+
+
+def test_a_forecast_goes_with_the_settings_it_was_calibrated_for(tmp_path: Path, small_scene: xr.Dataset) -> None:
+    insar.save(small_scene.drop_vars("observed"), tmp_path / "site.zarr", "site/raw", shard_points=1024, quiet=True)
+    engine = Engine(tmp_path / "site.zarr", quiet=True)
+    with pytest.raises(FileNotFoundError, match="evaluate it first"):
+        forecast(engine, "site", 0.0, **SETTINGS)
+    evaluate(engine, "site", **SETTINGS)
+    with pytest.raises(CubeError, match="evaluated with other settings or dates; evaluate it again"):
+        forecast(engine, "site", 0.0, level=0.5, **SETTINGS)
+    forecast(engine, "site", 0.0, **SETTINGS)
+    assert open_group(engine.store, "site/forecast").attrs["level"] == 0.9
+
+
+def test_status_needs_no_raw_cube(tmp_path: Path, small_scene: xr.Dataset) -> None:
+    insar.save(small_scene, tmp_path / "site.zarr", "site/other", shard_points=1024, quiet=True)
+    assert "3 of 3" in status_table(tmp_path / "site.zarr")

@@ -1,0 +1,37 @@
+import json
+from pathlib import Path
+
+import numpy as np
+
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.status import damaged
+from insar_dask.store import open_group
+from insar_dask.synthetic import scene, write_egms
+
+NAME = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
+
+
+def test_an_area_drawn_anew_under_its_old_name_is_read_anew(tmp_path: Path) -> None:
+    drawn = scene("l2b", n_points=400, n_dates=30, seed=2)
+    write_egms(tmp_path / f"{NAME}.csv", drawn)
+    west, east = float(drawn.easting.min()), float(drawn.easting.max())
+    south, north = float(drawn.northing.min()), float(drawn.northing.max())
+    engine = Engine(tmp_path / "site.zarr", quiet=True)
+
+    def read(share: float) -> tuple[int, int]:
+        middle = west + share * (east - west)
+        ring = [[west - 1, south - 1], [middle, south - 1], [middle, north + 1], [west - 1, north + 1]]
+        shape = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+        crs = {"type": "name", "properties": {"name": "EPSG:3035"}}
+        (tmp_path / "area.geojson").write_text(json.dumps({**shape, "crs": crs}))
+        options = {"area": str(tmp_path / "area.geojson")}
+        computed = ingest(engine, tmp_path / f"{NAME}.csv", "site", options, 128).computed
+        return computed, open_group(engine.store, "site/raw").sizes["point"]
+
+    for share in (0.3, 0.7):
+        wanted = int(np.count_nonzero(drawn.easting.values <= west + share * (east - west)))
+        computed, points = read(share)
+        assert computed > 0 and abs(points - wanted) <= 2
+        assert read(share) == (0, points)
+    assert damaged(tmp_path / "site.zarr") == {}
