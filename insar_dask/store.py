@@ -66,6 +66,7 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
     bool
         True when the group was made anew (whatever it held is gone), False when it was already exactly this.
     """
+    _mend_parents(store, group)
     draft = MemoryStore()
     _write_metadata(draft, group, template, plan)
     wanted = {key: get_bytes(draft, key) for key in list_keys(draft, group)}
@@ -73,12 +74,23 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
     if all(get_bytes(store, key) == wanted.get(key) for key in {*wanted, *others}):
         return False
     delete_below(store, group)
-    for parent in ("", "jobs", *map(str, list(Path(group).parents)[-2::-1])):
-        zarr.open_group(store, path=parent, mode="a", zarr_format=3)
     # the group's own document last: a group that can be opened is whole
     for key in sorted(wanted, key=lambda key: key == f"{group}/zarr.json"):
         put_bytes(store, key, wanted[key] or b"")
     return True
+
+
+def _mend_parents(store: Store, group: str) -> None:
+    """Make the groups above a group, where they are not there or their documents are damaged."""
+    for parent in ("", "jobs", *map(str, list(Path(group).parents)[-2::-1])):
+        key = f"{parent}/zarr.json".lstrip("/")
+        try:
+            known = json.loads(get_bytes(store, key) or b"{}")
+        except ValueError:
+            known = {}
+        if not isinstance(known, dict) or known.get("node_type") != "group":
+            delete(store, key)
+            zarr.open_group(store, path=parent, mode="a", zarr_format=3)
 
 
 def _write_metadata(store: Store, group: str, template: xr.Dataset, plan: ShardPlan) -> None:
@@ -325,9 +337,9 @@ def open_cube(path: str | Path | Store, group: str | None = None) -> xr.Dataset:
 
 
 def products(path: str | Path | Store) -> list[str]:
-    """Names of the products in a store, sorted."""
-    root = zarr.open_group(open_store(path), mode="r", zarr_format=3)
-    return sorted(name for name, _ in root.groups() if name != "jobs")
+    """Names of the products in a store, sorted: the groups that hold a raw cube."""
+    store = open_store(path)
+    return [name for name in list_names(store, "") if get_bytes(store, f"{name}/raw/zarr.json") is not None]
 
 
 def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Dataset:

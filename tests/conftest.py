@@ -3,8 +3,13 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from hypothesis import settings
 
 from insar_dask.synthetic import scene
+
+# a busy machine is no failure
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,28 @@ def test_a_cube_comes_back_equal_whatever_order_it_was_in(
         assert back.attrs == by_id.attrs
 
 
+def test_groups_without_a_raw_cube_are_no_products(tmp_path: Path, small_scene: xr.Dataset) -> None:
+    raw = insar.save(small_scene, tmp_path / "site.zarr", shard_points=512)
+    insar.save(small_scene, tmp_path / "site.zarr", "mine/smooth", shard_points=512)
+    assert [f"{name}/raw" for name in products(tmp_path / "site.zarr")] == [raw]
+    assert insar.open_cube(tmp_path / "site.zarr").sizes == small_scene.sizes
+
+
+@pytest.mark.parametrize("key", ["zarr.json", f"{Path(GROUP).parent}/zarr.json"])
+@pytest.mark.parametrize("damage", [None, b"{", b"[]"])
+def test_documents_above_a_group_are_mended(
+    key: str, damage: bytes | None, tmp_path: Path, small_scene: xr.Dataset
+) -> None:
+    store, cube = open_store(tmp_path / "site.zarr"), small_scene.isel(point=slice(2))
+    create_group(store, GROUP, cube, ShardPlan(2, 2))
+    whole = (tmp_path / "site.zarr" / key).read_bytes()
+    (tmp_path / "site.zarr" / key).unlink()
+    if damage is not None:
+        (tmp_path / "site.zarr" / key).write_bytes(damage)
+    assert not create_group(store, GROUP, cube, ShardPlan(2, 2))
+    assert (tmp_path / "site.zarr" / key).read_bytes() == whole
+
+
 def test_opening_reads_no_series(stored: Path) -> None:
     cube = insar.open_cube(stored)
     assert cube.displacement.chunks == ((512,) * 5 + (440,), (90,))

@@ -132,9 +132,11 @@ class Ledger:
         put_bytes(self.store, f"jobs/{name}.json", json.dumps(content, indent=1, sort_keys=True).encode())
 
     def read_note(self, name: str) -> dict[str, Any] | None:
-        """The JSON document of that name, or None."""
-        data = get_bytes(self.store, f"jobs/{name}.json")
-        return None if data is None else dict(json.loads(data))
+        """The JSON document of that name; None where there is none that can be read."""
+        try:
+            return dict(json.loads(get_bytes(self.store, f"jobs/{name}.json") or b"null"))
+        except (ValueError, TypeError):
+            return None
 
 
 def _name(key: str) -> str:

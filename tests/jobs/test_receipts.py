@@ -105,3 +105,11 @@ def test_books_hold_any_number_of_shards(tmp_path: Path) -> None:
     assert ledger.done("a/book-of/raw") == receipts
     books = list_keys(ledger.store, "jobs/receipts/a/book-of/raw/")
     assert [book[-16:] for book in books] == ["book-000000.json", "book-000001.json", "book-001234.json"]
+
+
+def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(tmp_path))
+    ledger.write_note("ingest/site", {"shards": 3})
+    assert ledger.read_note("ingest/site") == {"shards": 3}
+    put_bytes(ledger.store, "jobs/ingest/site.json", b"{")
+    assert ledger.read_note("ingest/site") is None
