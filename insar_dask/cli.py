@@ -140,8 +140,9 @@ def verify(store: StorePath) -> None:
 def _settings(store: Path) -> Config:
     """The configuration kept beside a store, or the defaults."""
     from insar_dask.config import load_config, parse_config
+    from insar_dask.pipeline import kept_config
 
-    kept = store.parent / "config.toml"
+    kept = kept_config(store)
     config = load_config(kept) if kept.exists() else parse_config({})
     return config.model_copy(update={"store": config.store.model_copy(update={"path": str(store)})})
 

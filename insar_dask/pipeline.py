@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from insar_dask.config import Config, load_config, to_toml
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, owned
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
@@ -22,7 +23,7 @@ from insar_dask.store import open_group, products
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Outcome", "Workbench", "opened", "run"]
+__all__ = ["Outcome", "Workbench", "kept_config", "opened", "run"]
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,13 @@ def opened(config: Config, *, client: Client | None = None, quiet: bool = False)
     path = Path(config.store.path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     with owned(path), _cluster(config, client) as connected:
-        (path.parent / "config.toml").write_text(to_toml(config), encoding="utf-8")
+        kept_config(path).write_text(to_toml(config), encoding="utf-8")
         yield Workbench(config, path, Engine(path, connected, quiet=quiet))
+
+
+def kept_config(store: Path) -> Path:
+    """Where the configuration of a store's last run lies: beside it, under its name, so that no file of a user goes."""
+    return store.with_name(f"{store.stem}-config.toml")
 
 
 @contextmanager
@@ -119,9 +125,13 @@ class Workbench:
 
     def sources(self) -> list[Path]:
         """Product files of the configuration; the synthetic one is written where none is named."""
-        if self.config.source.files:
-            return list(find_egms(self.config.source.files))
-        return [self._synthetic()]
+        if not self.config.source.files:
+            return [self._synthetic()]
+        found = find_egms(self.config.source.files)
+        files = {source.stem: source for source in found}
+        if twice := [source for source in found if files[source.stem] != source]:
+            raise CubeError(f"{twice[0]} and {files[twice[0].stem]} would be one product: name only one of them")
+        return found
 
     def ingest(self, source: Path) -> str:
         """Read a product file into the store; returns the product's name."""
@@ -215,6 +225,7 @@ class Workbench:
         )
 
     def _group(self, product: str, stage: str) -> Any:
+        self.engine.require(f"{product}/{stage}")
         return open_group(self.engine.store, f"{product}/{stage}")
 
     def _ingested(self, product: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_page_maps_and_exports(folder: Path) -> None:
     product = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
     assert {path.name for path in product.iterdir()} >= {"index.html", "figures", "motion.tif", "motion.parquet"}
-    assert (folder / "config.toml").exists()
+    assert (folder / "site-config.toml").exists()
 
 
 def test_status_and_verify_read_the_store_alone(folder: Path) -> None:
@@ -64,7 +64,7 @@ def test_verify_names_what_is_damaged_and_run_rebuilds_it(folder: Path) -> None:
 def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "cube.zarr"
     source = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip"
-    (tmp_path / "config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
+    (tmp_path / "cube-config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
     assert insar("ingest", source, store).stdout == f"{store}/{source.stem}/raw\n"
     for verb in ("products", "evaluate", "forecast", "report"):
         done = insar(verb, store)

@@ -19,7 +19,7 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.jobs.watch import Progress
-from insar_dask.objects import open_store
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.store import checksum_block, create_group, shard_plan
 
 if TYPE_CHECKING:
@@ -89,10 +89,8 @@ class Engine:
     def run(self, stage: Stage) -> StageReport:
         """Bring every target of a stage up to date; shards whose receipts and bytes agree are not touched."""
         began = time.perf_counter()
-        inputs = self.ledger.done(stage.source)
+        inputs = self.require(stage.source)
         plan = shard_plan(self.store, stage.source)
-        if lacking := [i for i in range(plan.n_shards) if i not in inputs]:
-            raise JobError(f"{stage.source} lacks shards {lacking[:5]} of {plan.n_shards}; run its own stage first")
         self._create_targets(stage, inputs[0].checksum)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         pending = self._pending(stage, keys)
@@ -110,6 +108,15 @@ class Engine:
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
         counts = len(pending), points, sum(receipt.size for receipt in receipts)
         return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began))
+
+    def require(self, group: str) -> dict[int, Receipt]:
+        """Receipts of all shards of a group; raises JobError where some are not done, or there is no such group."""
+        if get_bytes(self.store, f"{group}/zarr.json") is None:
+            raise JobError(f"there is no {group} yet; run its own stage first")
+        done, n_shards = self.ledger.done(group), shard_plan(self.store, group).n_shards
+        if lacking := [index for index in range(n_shards) if index not in done]:
+            raise JobError(f"{group} lacks shards {lacking[:5]} of {n_shards}; run its own stage first")
+        return done
 
     def partials(self, target: str) -> list[dict[str, Any]]:
         """Partial results of a reduction in shard order."""
