@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -49,7 +51,7 @@ def session(
     Raises
     ------
     ValueError
-        When both ``workers`` and ``address`` are given.
+        When both ``workers`` and ``address`` are given, or ``workers`` is below 1.
     OSError
         When no scheduler answers at ``address``.
     """
@@ -62,18 +64,32 @@ def session(
         with Client(address, timeout=timeout) as client:
             yield client
         return
-    cluster = LocalCluster(
-        n_workers=workers or CPU_COUNT,
-        threads_per_worker=threads_per_worker,
-        memory_limit=memory_limit,
-        dashboard_address=dashboard,
-        host="127.0.0.1",
-    )
+    with _born_deaf_to_interrupts():
+        cluster = LocalCluster(
+            n_workers=workers or CPU_COUNT,
+            threads_per_worker=threads_per_worker,
+            memory_limit=memory_limit,
+            dashboard_address=dashboard,
+            host="127.0.0.1",
+        )
     try:
         with Client(cluster) as client:
             yield client
     finally:
         _close_quietly(cluster)
+
+
+@contextmanager
+def _born_deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to every process of a terminal; only this one shall hear it, and end its workers without a trace."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _close_quietly(cluster: LocalCluster) -> None:

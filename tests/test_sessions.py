@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 import insar_dask as insar
@@ -15,6 +17,18 @@ def test_a_session_computes_on_its_own_workers_and_ends_with_them() -> None:
         pass
 
 
+def test_workers_leave_interrupts_to_who_started_them() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with insar.session(workers=1) as client:
+        assert client.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_workers_and_address_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="not both"), insar.session(workers=2, address="tcp://127.0.0.1:1"):
+        pass
+
+
+def test_a_session_without_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="workers is 0; wanted at least 1"), insar.session(workers=0):
         pass
