@@ -23,7 +23,7 @@ def get_bytes(store: Store, key: str) -> bytes | None:
     return None if found is None else found.to_bytes()
 
 
-def put_bytes(store: Store, key: str, data: bytes | bytearray) -> None:
+def put_bytes(store: Store, key: str, data: bytes | memoryview) -> None:
     """Write an object at once: another process sees all of it or nothing."""
     sync(store.set(key, default_buffer_prototype().buffer.from_bytes(data)))
 

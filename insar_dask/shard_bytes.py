@@ -7,6 +7,7 @@ Zarr's ``sharding_indexed`` codec (Zarr enhancement proposal 2). The chunk of an
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ ABSENT = np.uint64(2**64 - 1)
 
 INDEX_CODECS = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
 
+
+BOUND = 128
+"""Bytes by which zstd may lengthen a chunk that it cannot shorten, beside a 256th; and of the index."""
 
 TEXT = {"name": "vlen-utf8", "configuration": {}}
 
@@ -50,7 +54,7 @@ def can_encode(array: zarr.Array[Any]) -> bool:
     return _zstd_level(array) is not None
 
 
-def encode_shard(array: zarr.Array[Any], values: Block) -> bytes | bytearray | None:
+def encode_shard(array: zarr.Array[Any], values: Block) -> bytes | memoryview | None:
     """Encode one shard.
 
     Parameters
@@ -62,7 +66,7 @@ def encode_shard(array: zarr.Array[Any], values: Block) -> bytes | bytearray | N
 
     Returns
     -------
-    bytes, bytearray or None
+    bytes, memoryview or None
         The object to store; None when all is fill value, which Zarr says by having no object.
 
     Raises
@@ -80,18 +84,21 @@ def encode_shard(array: zarr.Array[Any], values: Block) -> bytes | bytearray | N
         chunk = _chunk(values, (0,) * len(shard), inner, fill)
         return None if chunk is None else bytes(codec.encode(_text(chunk) if fill.dtype.kind in "SU" else chunk))
     index = np.full((*(n // m for n, m in zip(shard, inner, strict=True)), 2), ABSENT)
-    data = bytearray()
+    size = math.prod(shard) * fill.itemsize
+    data, used = np.empty(size + size // 256 + index.size * BOUND, np.uint8), 0
     for place in np.ndindex(index.shape[:-1]):
         chunk = _chunk(values, place, inner, fill)
         if chunk is not None:
             packed = codec.encode(chunk)
-            index[place] = len(data), len(packed)
-            data += packed
-    if not data:
+            index[place] = used, len(packed)
+            data[used : used + len(packed)] = np.frombuffer(packed, np.uint8)
+            used += len(packed)
+    if not used:
         return None
     tail = index.astype("<u8").tobytes()
-    data += tail + struct.pack("<I", crc32c(tail))
-    return data
+    tail += struct.pack("<I", crc32c(tail))
+    data[used : used + len(tail)] = np.frombuffer(tail, np.uint8)
+    return data.data[: used + len(tail)]
 
 
 def _fill(array: zarr.Array[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

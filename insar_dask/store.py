@@ -207,7 +207,7 @@ class ShardWriter:
 
 def _write_shard(
     store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: Block
-) -> bytes | bytearray | None:
+) -> bytes | memoryview | None:
     """The bytes that now lie there; None when there are none, all being fill value."""
     key = _object_key(array.path, dims, index)
     if can_encode(array):
@@ -223,7 +223,7 @@ def _write_shard(
     return get_bytes(store, key)
 
 
-def _digest(digest: Any, name: str, data: bytes | bytearray | None) -> int:
+def _digest(digest: Any, name: str, data: bytes | memoryview | None) -> int:
     digest.update(f"{name}:{-1 if data is None else len(data)};".encode())
     digest.update(data or b"")
     return len(data or b"")

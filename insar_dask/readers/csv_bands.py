@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +19,36 @@ __all__ = ["Band", "BandReader"]
 
 BAND_BYTES = 2 << 20
 
-T = TypeVar("T")
+
+class Memory:
+    """Room for a band and for the values parsed from it, used again and again: fresh pages cost more than parsing."""
+
+    def __init__(self, band_bytes: int) -> None:
+        self.text = bytearray(band_bytes + PADDING)
+        self._values = np.empty(0, np.uint8)
+
+    def values(self, shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array whose content is arbitrary."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if size > self._values.size:
+            self._values = np.empty(size + size // 8, np.uint8)
+        return self._values[:size].view(dtype).reshape(shape)
 
 
 @dataclass(frozen=True)
 class Band:
-    """Whole lines: ``used`` bytes of ``text``, which lies in ``buffer``; ``last`` if the file ends with them."""
+    """Whole lines: ``used`` bytes of ``text``, which lies in ``memory``; ``last`` if the file ends with them."""
 
     text: npt.NDArray[np.uint8]
     used: int
-    buffer: bytearray
+    memory: Memory
     last: bool
 
 
 class BandReader:
     """Header and bands of a CSV stream.
 
-    Buffers are reused, so reading needs ``buffers * band_bytes`` of memory however long the file is: parse each band
-    through ``lend``.
+    Memory is reused, so reading needs ``buffers`` bands of it however long the file is: ``give_back`` each band.
 
     Parameters
     ----------
@@ -49,35 +62,32 @@ class BandReader:
 
     def __init__(self, source: CsvSource, buffers: int, band_bytes: int = BAND_BYTES) -> None:
         self._source, self._bytes = source, band_bytes
-        self._idle: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Memory] = queue.SimpleQueue()
         for _ in range(buffers):
-            self._idle.put(bytearray(band_bytes + PADDING))
+            self._idle.put(Memory(band_bytes))
         self._held = self._idle.get()
-        self._filled = self._fill(self._held, 0)
-        self._begin = self._held.find(b"\n", 0, self._filled) + 1 or self._filled
-        self.header = self._decode(bytes(self._held[: self._begin]))
+        self._filled = self._fill(self._held.text, 0)
+        self._begin = self._held.text.find(b"\n", 0, self._filled) + 1 or self._filled
+        self.header = self._decode(bytes(self._held.text[: self._begin]))
 
-    def lend(self, parse: Callable[[Band], T], band: Band) -> T:
-        """Parse a band, then take its memory back for the bands to come."""
-        try:
-            return parse(band)
-        finally:
-            self._idle.put(band.buffer)
+    def give_back(self, band: Band) -> None:
+        """Take the memory of a band for the bands to come."""
+        self._idle.put(band.memory)
 
     def __iter__(self) -> Iterator[Band]:
-        buffer, begin, filled = self._held, self._begin, self._filled
+        memory, begin, filled = self._held, self._begin, self._filled
         while filled > begin:
             last = filled < self._bytes
-            cut = filled if last else buffer.rfind(b"\n", begin, filled) + 1
+            cut = filled if last else memory.text.rfind(b"\n", begin, filled) + 1
             if cut <= begin:
                 raise CubeError(f"{self._source.name}: no line break within {self._bytes} bytes; not a CSV")
             following = self._idle.get()
             carried = filled - cut
-            following[:carried] = memoryview(buffer)[cut:filled]
-            text = np.frombuffer(buffer, np.uint8)[begin:]
-            yield Band(text, cut - begin, buffer, last)
-            filled = 0 if last else self._fill(following, carried)
-            buffer, begin = following, 0
+            following.text[:carried] = memoryview(memory.text)[cut:filled]
+            text = np.frombuffer(memory.text, np.uint8)[begin:]
+            yield Band(text, cut - begin, memory, last)
+            filled = 0 if last else self._fill(following.text, carried)
+            memory, begin = following, 0
 
     def _fill(self, buffer: bytearray, filled: int) -> int:
         view = memoryview(buffer)

@@ -129,7 +129,8 @@ class RowParser:
         marks: _Marks,
     ) -> npt.NDArray[Any]:
         parse = decimals.parse_floats if self._wide else decimals.parse_tenths
-        values, verdicts = parse(band.text, starts, after, lines, self._n_dates)
+        values = band.memory.values((lines.size, self._n_dates), np.float32 if self._wide else np.int16)
+        verdicts = parse(band.text, starts, after, lines, self._n_dates, values)[1]
         if marks.careful:
             verdicts[np.isin(lines, list(marks.careful))] = decimals.ODD
         for row in np.flatnonzero(verdicts).tolist():

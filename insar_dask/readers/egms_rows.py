@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import Area
-from insar_dask.readers.csv_bands import BandReader
+from insar_dask.readers.csv_bands import Band, BandReader
 from insar_dask.readers.csv_rows import RowParser, Rows
 from insar_dask.readers.csv_source import open_csv
 from insar_dask.readers.egms_names import EgmsHeader, parse_header
@@ -77,18 +78,23 @@ class Reading:
         return header, rows, checksum
 
     def _parsed(self, reader: BandReader, parser: RowParser) -> Iterator[tuple[Rows, int]]:
-        """Rows of every band in the order of the file; some bands are parsed while the next is read."""
-        ahead: deque[tuple[Future[Rows], int]] = deque()
+        """Rows of every band in the order of the file; some bands are parsed while the next is read.
+
+        Rows lie in memory that is used again when the next are asked for.
+        """
+        ahead: deque[tuple[Future[Rows], Band]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
             try:
-                for band in reader:
-                    ahead.append((pool.submit(reader.lend, parser, band), band.used))
-                    if len(ahead) > self.threads:
-                        future, used = ahead.popleft()
-                        yield future.result(), used
-                while ahead:
-                    future, used = ahead.popleft()
-                    yield future.result(), used
+                for band in chain(reader, repeat(None)):
+                    if band is not None:
+                        ahead.append((pool.submit(parser, band), band))
+                        if len(ahead) <= self.threads:
+                            continue
+                    elif not ahead:
+                        return
+                    future, parsed = ahead.popleft()
+                    yield future.result(), parsed.used
+                    reader.give_back(parsed)
             finally:
                 pool.shutdown(cancel_futures=True)
 

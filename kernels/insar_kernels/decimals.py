@@ -267,7 +267,7 @@ def _parse_leading(
 
 
 def parse_tenths(
-    text: Bytes, starts: Places, after: Places, lines: Places, n_cells: int
+    text: Bytes, starts: Places, after: Places, lines: Places, n_cells: int, out: Tenths | None = None
 ) -> tuple[npt.NDArray[np.int16], Verdicts]:
     """Parse the dates of some lines as tenths.
 
@@ -279,6 +279,8 @@ def parse_tenths(
         Lines to parse.
     n_cells : int
         Cells from ``after`` to the end of each line.
+    out : ndarray of int16, (rows, n_cells), optional
+        Where to put the tenths.
 
     Returns
     -------
@@ -287,7 +289,8 @@ def parse_tenths(
     verdicts : ndarray of uint8, (rows,)
         ``PLAIN``, ``ODD`` (also a wrong number of cells) or ``WIDE``.
     """
-    tenths, verdicts = np.empty((lines.size, n_cells), np.int16), np.zeros(lines.size, np.uint8)
+    tenths = np.empty((lines.size, n_cells), np.int16) if out is None else out
+    verdicts = np.zeros(lines.size, np.uint8)
     _parse_tenths(text, words_of(text), starts, after, lines, tenths, verdicts)
     return tenths, verdicts
 
@@ -412,10 +415,15 @@ def _tenths(text: Bytes, place: Any, end: int) -> tuple[int, int, int]:
 
 
 def parse_floats(
-    text: Bytes, starts: Places, after: Places, lines: Places, n_cells: int
+    text: Bytes,
+    starts: Places,
+    after: Places,
+    lines: Places,
+    n_cells: int,
+    out: npt.NDArray[np.float32] | None = None,
 ) -> tuple[npt.NDArray[np.float32], Verdicts]:
     """Parse the dates of some lines as float32, NaN where empty; otherwise as ``parse_tenths``, and never ``WIDE``."""
-    values = np.empty((lines.size, n_cells), np.float32)
+    values = np.empty((lines.size, n_cells), np.float32) if out is None else out
     verdicts = np.zeros(lines.size, np.uint8)
     _parse_floats(text, starts, after, lines, values, verdicts)
     return values, verdicts
