@@ -58,6 +58,8 @@ def session(
     from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
 
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; wanted at least 1, or no session at all to work in this process")
     if address is not None:
         if workers is not None:
             raise ValueError("give workers=... for a cluster of this machine, or address=... to join one, not both")

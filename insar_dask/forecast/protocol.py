@@ -197,7 +197,11 @@ def _forecast_cube(block: xr.Dataset, plan: Plan, values: dict[str, Any], method
         time=(("origin", "lead"), days[None, :]),
     )
     data = {
-        name: (("origin", "point", "lead"), np.asarray(array, np.float32)[None], describe(name))
+        name: (
+            ("origin", "point", "lead"),
+            np.asarray(array, np.float32)[None],
+            describe(name) | {"grid_mapping": "crs"},
+        )
         for name, array in values.items()
     }
     attrs = {name: value for name, value in block.attrs.items() if name != "sees_future"}

@@ -22,7 +22,9 @@ def test_a_forecast_goes_with_the_settings_it_was_calibrated_for(tmp_path: Path,
     with pytest.raises(CubeError, match="evaluated with other settings or dates; evaluate it again"):
         forecast(engine, "site", 0.0, level=0.5, **SETTINGS)
     forecast(engine, "site", 0.0, **SETTINGS)
-    assert open_group(engine.store, "site/forecast").attrs["level"] == 0.9
+    made = open_group(engine.store, "site/forecast")
+    assert made.attrs["level"] == 0.9
+    assert {made[name].attrs["grid_mapping"] for name in ("displacement", "lower", "upper")} == {"crs"}
 
 
 def test_status_needs_no_raw_cube(tmp_path: Path, small_scene: xr.Dataset) -> None:
