@@ -7,8 +7,13 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 __all__ = ["Progress"]
+
+NAME_WIDTH = 27
+OTHER_WIDTH = 70
+"""Columns that all but the bar takes, the spaces too: at 80 columns nothing is cut."""
 
 
 class Progress:
@@ -28,8 +33,8 @@ class Progress:
         console = Console(stderr=True)
         self._points = 0
         self._bars = Bars(
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=32),
+            TextColumn("{task.description}", table_column=Column(width=NAME_WIDTH, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=max(6, min(32, console.width - OTHER_WIDTH))),
             MofNCompleteColumn(),
             TaskProgressColumn(show_speed=False),
             TextColumn("{task.fields[rate]:>16}"),
@@ -37,7 +42,7 @@ class Progress:
             console=console,
             disable=quiet or not console.is_terminal,
         )
-        self._task = self._bars.add_task(name, total=total, completed=done, rate="")
+        self._task = self._bars.add_task(_label(name), total=total, completed=done, rate="")
 
     def advance(self, points: int, shards: int = 1) -> None:
         """One more shard of so many points is done."""
@@ -60,3 +65,9 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+
+
+def _label(name: str) -> str:
+    """``EGMS_L3_E45N17_100km_U_2020_2024_1/raw`` as ``raw      L3_E45N17_100km_U_...``: what matters comes first."""
+    product, _, stage = name.rpartition("/")
+    return f"{stage:<8} {product.removeprefix('EGMS_')}" if product else stage
