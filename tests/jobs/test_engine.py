@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -71,8 +72,10 @@ def external_cluster(folder: Path) -> Iterator[str]:
         start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
         for _ in range(3):
             start("worker", *here, "--nthreads", "1", "--scheduler-file", str(note))
+        deadline = time.monotonic() + 60
         while not (note.exists() and note.read_text().strip()):
-            pass
+            assert time.monotonic() < deadline, "the scheduler did not start"
+            time.sleep(0.05)
         yield json.loads(note.read_text())["address"]
 
 
