@@ -105,7 +105,7 @@ class Report(Section):
     """Page, maps and exports."""
 
     title: str = Field("Ground motion", description="title of the page")
-    resolution: float = Field(100.0, gt=0, description="cell of the exported maps in metres")
+    resolution: float = Field(100.0, ge=1, description="cell of the exported maps in metres")
     exports: bool = Field(True, description="also write GeoTIFF and GeoParquet (needs the geo extra)")
 
 
@@ -187,8 +187,8 @@ def _explain(fault: Any) -> str:
     where = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         known = list(Config.model_fields) + [f"{s}.{key}" for s, model in _sections() for key in model.model_fields]
-        near = difflib.get_close_matches(where, known, 1, cutoff=0.5) or known[:1]
-        return f"unknown key {where!r}; did you mean {near[0]!r}?"
+        near = difflib.get_close_matches(where, known, 1, cutoff=0.0)
+        return f"unknown key {where!r}; did you mean {near[0]!r}? `insar-dask config` prints all"
     return f"{where} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
 
 

@@ -217,7 +217,8 @@ class Workbench:
         low, middle, high = self._group(product, "products")["velocity"].compute().quantile([0.05, 0.5, 0.95]).values
         best, table = scores["default"], scores["tables"]["honest"]
         return (
-            f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected",
+            f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected"
+            + (f", see {ingested['rejected']}" if ingested["n_rejected"] else ""),
             f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points",
             f"forecast by {best}: RMSE {table[best]['rmse_all']:.2f} mm over {scores['horizon']} steps of "
             f"{scores['every_days']} days (persistence {table['persistence']['rmse_all']:.2f}); "

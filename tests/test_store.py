@@ -15,7 +15,7 @@ from insar_dask.shards import ShardPlan
 from insar_dask.store import create_group, products, read_block, shard_plan, write_block
 from insar_dask.tenths import NotTenthsError, decode_tenths, encode_tenths
 
-GROUP = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1/raw"
+GROUP = "EGMS_L2b_000_0000_IW1_VV_2020_2024_1/raw"
 
 
 @pytest.fixture(scope="module")

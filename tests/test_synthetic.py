@@ -345,7 +345,7 @@ def test_missing_values_are_as_many_as_asked_and_leave_the_others():
 @pytest.mark.parametrize(
     ("kind", "name", "header"),
     [
-        ("l2b", "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip", L2B_HEADER),
+        ("l2b", "EGMS_L2b_000_0000_IW1_VV_2020_2024_1.zip", L2B_HEADER),
         ("l3u", "EGMS_L3_E44N23_100km_U_2020_2024_1.zip", L3_HEADER),
         ("l3e", "EGMS_L3_E44N23_100km_E_2020_2024_1.csv", L3_HEADER),
         ("chumar", "EGMS_L2b_066_0409_IW1_VV_2018_2023_1.csv", L2B_HEADER),
@@ -429,12 +429,12 @@ def test_bytes_do_not_depend_on_chunks_threads_or_day(tmp_path, monkeypatch):
 
 
 def test_a_zip_holds_csv_and_xml(tmp_path):
-    name = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
+    name = "EGMS_L2b_000_0000_IW1_VV_2020_2024_1"
     with zipfile.ZipFile(write_egms(tmp_path / f"{name}.zip", scene(n_points=20))) as archive:
         assert sorted(archive.namelist()) == [f"{name}.csv", f"{name}.xml"]
         assert archive.testzip() is None
         xml = archive.read(f"{name}.xml").decode()
-    assert "<track>022</track>" in xml
+    assert "<track>000</track>" in xml
     assert "<burst_id>0845</burst_id>" in xml
 
 

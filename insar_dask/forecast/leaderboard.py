@@ -122,8 +122,9 @@ def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:
         notes.append(f"the cube's own values have seen {seen}: these scores LEAK on top of their protocol")
     first = plan.protocols[0]
     targets = int(total[f"{first}.targets"].sum())
-    for method in methods_of(plan, first):
-        scored = int(total[f"{first}.{method}.leads"][:, 0].sum())
-        if scored < targets:
-            notes.append(f"{method} could not forecast {targets - scored} of {targets} observations: not in its scores")
-    return notes
+    missed = {method: int(total[f"{first}.{method}.missed"].sum()) for method in methods_of(plan, first)}
+    return notes + [
+        f"{method} could not forecast {number} of {targets} observations: they count for no method"
+        for method, number in missed.items()
+        if number
+    ]

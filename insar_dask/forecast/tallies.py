@@ -118,9 +118,13 @@ def _count_chunk(
     for at, origin in enumerate(origins):
         context, targets = windows.context(origin), windows.targets(origin)
         _add_one(totals, f"{prefix}targets", np.isfinite(targets).sum(axis=0))
-        for method, model in models.items():
-            mean, scale = forecast_with_scale(model, context)
-            counts = tally(mean - targets, scale, *kinds, N_CLASSES, len(STRATA))
+        forecasts = {method: forecast_with_scale(model, context) for method, model in models.items()}
+        # methods are compared on the observations that all of them forecast, lest a method gain by passing on hard ones
+        shared = np.logical_and.reduce([np.isfinite(mean) for mean, _ in forecasts.values()])
+        compared = np.where(shared, targets, np.float32(np.nan))
+        for method, (mean, scale) in forecasts.items():
+            _add_one(totals, f"{prefix}{method}.missed", (np.isnan(mean) & np.isfinite(targets)).sum(axis=0))
+            counts = tally(mean - compared, scale, *kinds, N_CLASSES, len(STRATA))
             groups = np.zeros((len(origins), N_GROUPS, 2))
             groups[at] = counts.groups
             _add(totals, f"{prefix}{method}.", counts._replace(groups=groups))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -100,7 +101,7 @@ class Engine:
         with Progress(stage.name, plan.n_shards, plan.n_shards - len(pending), quiet=self.quiet) as progress:
             for index, outcome in self.map(run_shard, tasks, label=stage.name.replace("/", "-")):
                 if isinstance(outcome, BaseException):
-                    raise JobError(f"stage {stage.name}, shard {index}: {outcome!r}") from outcome
+                    raise JobError(f"stage {stage.name}, shard {index}: {outcome!r}{_cure(outcome)}") from outcome
                 receipts += outcome
                 progress.advance(outcome[0].points)
         for target in stage.saves.values():
@@ -232,6 +233,11 @@ def _first_done(running: Mapping[Any, int]) -> set[Any]:
         return set(wait_distributed(futures, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED).done)
     except TimeoutError:
         return set()
+
+
+def _cure(error: BaseException) -> str:
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return "; make room and run again: the shards that are done stay done" if full else ""
 
 
 def _outcome(future: Any) -> Any:

@@ -31,11 +31,12 @@ def plot_leads(scores: Mapping[str, Any]) -> Figure:
     for method in (name for name in scores["methods"] if name in table):
         chief = method == scores.get("default")
         colour = PALETTE["forecast" if chief else "data"]
+        rmse = np.asarray(table[method]["rmse"], dtype=float)  # a lead without any observation is None
         axes.plot(
-            days, table[method]["rmse"], "o-", color=colour, linewidth=2 if chief else 0.9,
+            days, rmse, "o-", color=colour, linewidth=2 if chief else 0.9,
             markersize=4 if chief else 2.2, zorder=3 if chief else 2,
         )  # fmt: skip
-        ends.append((float(table[method]["rmse"][-1]), method, colour))
+        ends.append((float(rmse[-1]), method, colour))
     tidy(axes, 8)
     axes.set_xticks(days)
     axes.set_xlabel("lead [days]", fontsize=8)

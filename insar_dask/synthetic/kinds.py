@@ -86,7 +86,7 @@ class Kind:
 L2B = Kind(
     component="los",
     product="L2b",
-    file_name="EGMS_L2b_022_0845_IW2_VV_2020_2024_1",
+    file_name="EGMS_L2b_000_0000_IW1_VV_2020_2024_1",
     release="2020-2024",
     first_date="2020-01-03",
     centre=(4_410_000.0, 2_360_000.0),
