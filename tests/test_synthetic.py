@@ -435,7 +435,7 @@ def test_a_zip_holds_csv_and_xml(tmp_path):
         assert archive.testzip() is None
         xml = archive.read(f"{name}.xml").decode()
     assert "<track>000</track>" in xml
-    assert "<burst_id>0845</burst_id>" in xml
+    assert "<burst_id>0000</burst_id>" in xml
 
 
 def test_values_at_the_ends_of_int16_survive(tmp_path):
