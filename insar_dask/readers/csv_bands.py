@@ -17,7 +17,7 @@ from insar_kernels.decimals import PADDING
 
 __all__ = ["Band", "BandReader"]
 
-BAND_BYTES = 2 << 20
+BAND_BYTES = 1 << 19
 
 
 class Memory:

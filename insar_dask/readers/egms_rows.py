@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,42 +61,37 @@ class Reading:
     def read(self, *, wide: bool) -> tuple[EgmsHeader, RowStore, str]:
         """Header, all rows, and the BLAKE3 of the file; ``wide`` as of ``RowParser``."""
         with open_csv(self.path, self.max_ratio) as stream:
-            reader = BandReader(stream, buffers=self.threads + 3)
+            reader = BandReader(stream, buffers=2 * self.threads + 3)
             header = parse_header(reader.header, stream.name)
             self.selection.check(header)
             parser = RowParser(header, self.selection, wide=wide)
             rows = RowStore(parser.numbers, header.dates.size, np.float32 if wide else np.int16)
             read = len(reader.header)
-            for part, used in self._parsed(reader, parser):
-                read += used
-                n_expected = (rows.n_rows + part.n_rows) * max(stream.size / read, 1.0)
-                rows.append(part, n_expected)
-                self._check(rows, n_expected)
+            with ThreadPoolExecutor(self.threads) as pool:
+                try:
+                    for part, band in self._parsed(reader, parser, pool):
+                        read += band.used
+                        n_expected = (rows.n_rows + part.n_rows) * max(stream.size / read, 1.0)
+                        rows.append(part, n_expected, pool, partial(reader.give_back, band))
+                        self._check(rows, n_expected)
+                    rows.settle()
+                finally:
+                    pool.shutdown(cancel_futures=True)
             checksum = stream.blake3()
         if rows.n_rows == 0:
             raise CubeError(f"{self.path.name} has a header and no row: download it again")
         return header, rows, checksum
 
-    def _parsed(self, reader: BandReader, parser: RowParser) -> Iterator[tuple[Rows, int]]:
-        """Rows of every band in the order of the file; some bands are parsed while the next is read.
-
-        Rows lie in memory that is used again when the next are asked for.
-        """
+    def _parsed(self, reader: BandReader, parser: RowParser, pool: ThreadPoolExecutor) -> Iterator[tuple[Rows, Band]]:
+        """Rows of every band in the order of the file; some bands are parsed while the next is read."""
         ahead: deque[tuple[Future[Rows], Band]] = deque()
-        with ThreadPoolExecutor(self.threads) as pool:
-            try:
-                for band in chain(reader, repeat(None)):
-                    if band is not None:
-                        ahead.append((pool.submit(parser, band), band))
-                        if len(ahead) <= self.threads:
-                            continue
-                    elif not ahead:
-                        return
-                    future, parsed = ahead.popleft()
-                    yield future.result(), parsed.used
-                    reader.give_back(parsed)
-            finally:
-                pool.shutdown(cancel_futures=True)
+        for band in reader:
+            ahead.append((pool.submit(parser, band), band))
+            if len(ahead) > self.threads:
+                future, parsed = ahead.popleft()
+                yield future.result(), parsed
+        for future, parsed in ahead:
+            yield future.result(), parsed
 
     def _check(self, rows: RowStore, n_rows: float) -> None:
         """Stop early: once the share of all rows is exceeded it stays so. What was found so far is written first."""

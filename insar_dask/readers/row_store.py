@@ -5,6 +5,8 @@ Reserved memory is not used memory: pages that no row reaches are never touched.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -43,18 +45,18 @@ class RowStore:
         self.rejected: list[tuple[int, str]] = []
         self.reach: tuple[float, ...] = (np.inf, np.inf, -np.inf, -np.inf)
         self._names = names
+        self._copies: list[Future[None]] = []
         self._values: npt.NDArray[Any] = np.empty((0, n_dates), dtype)
         self._points: npt.NDArray[Any] = np.empty(0, _record(names, 1))
 
-    def append(self, rows: Rows, n_expected: float) -> None:
-        """Add the rows of the next band of a file that has about ``n_expected`` in all."""
+    def append(self, rows: Rows, n_expected: float, pool: ThreadPoolExecutor, done: Callable[[], None]) -> None:
+        """Add the rows of the next band of a file that has about ``n_expected`` in all; ``done`` when they are copied.
+
+        Threads of the ``pool`` copy: on fresh pages that takes as long as to parse, and one thread would hold up all.
+        """
         start, stop = self.n_kept, self.n_kept + len(rows.values)
         self._reserve(stop, int(n_expected * SPARE), rows.point_ids.dtype.itemsize)
-        self._values[start:stop] = rows.values
-        points = self._points[start:stop]
-        points["point_id"], points["file_line"] = rows.point_ids, rows.lines + self._next_line
-        for k, name in enumerate(self._names):
-            points[name] = rows.numbers[:, k]
+        self._copies.append(pool.submit(self._copy, rows, slice(start, stop), self._next_line, done))
         self.n_kept = stop
         self.n_rows += rows.n_rows
         self.n_careful += rows.n_careful
@@ -62,6 +64,20 @@ class RowStore:
         self._next_line += rows.n_lines
         low, high = np.minimum(self.reach, rows.reach)[:2], np.maximum(self.reach, rows.reach)[2:]
         self.reach = (*map(float, low), *map(float, high))
+
+    def settle(self) -> None:
+        """Wait until all rows are copied."""
+        for copy in self._copies:
+            copy.result()
+        self._copies.clear()
+
+    def _copy(self, rows: Rows, where: slice, first_line: int, done: Callable[[], None]) -> None:
+        self._values[where] = rows.values
+        points = self._points[where]
+        points["point_id"], points["file_line"] = rows.point_ids, rows.lines + first_line
+        for k, name in enumerate(self._names):
+            points[name] = rows.numbers[:, k]
+        done()
 
     @property
     def values(self) -> npt.NDArray[Any]:
@@ -78,7 +94,10 @@ class RowStore:
         return columns
 
     def _reserve(self, needed: int, expected: int, id_bytes: int) -> None:
-        if id_bytes > self._points.dtype["point_id"].itemsize:
+        longer = id_bytes > self._points.dtype["point_id"].itemsize
+        if longer or needed > len(self._values):
+            self.settle()
+        if longer:
             self._points = self._points.astype(_record(self._names, id_bytes))
         if needed > len(self._values):
             capacity = max(needed, expected)

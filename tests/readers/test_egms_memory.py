@@ -16,12 +16,15 @@ ALLOWED = 300e6
 PROGRAM = """
 import json, pathlib, sys
 from insar_dask.readers.egms import read_egms, read_table
-from insar_dask.shards import ShardPlan
 if sys.argv[2] == "table":
+    from insar_dask.shards import ShardPlan
     table = read_table(sys.argv[1], threads=2)
     plan = ShardPlan.of(table.n_points, table.times.size)
     shards = [plan.slice(k) for k in range(plan.n_shards)]
     total = sum(int(table.stored(shard.start, shard.stop).sum(dtype="int64")) for shard in shards)
+elif sys.argv[2] == "store":
+    from insar_dask.jobs.ingest import ingest_file
+    total = ingest_file(sys.argv[3], sys.argv[1], 0, "tile", {}, 65_536)["counts"][2]
 else:
     cube = read_egms(sys.argv[1], threads=2, **json.loads(sys.argv[3]))
     total = cube.sizes["point"]
@@ -51,7 +54,14 @@ def tile(tmp_path_factory):
 
 
 def measured(path, what, options):
-    command = [sys.executable, "-c", PROGRAM, str(path), what, json.dumps(options)]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(path),
+        what,
+        options if isinstance(options, str) else json.dumps(options),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     total, peak = json.loads(done.stdout)
@@ -62,6 +72,12 @@ def test_a_table_takes_its_int16_cube_and_300_mb(tile):
     path, expected = tile
     total, peak = measured(path, "table", {})
     assert total == expected
+    assert peak <= CUBE + ALLOWED, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
+
+
+def test_reading_and_writing_take_the_int16_cube_and_300_mb(tile, tmp_path):
+    total, peak = measured(tile[0], "store", str(tmp_path / "tile.zarr"))
+    assert total == N_POINTS
     assert peak <= CUBE + ALLOWED, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
 
 
