@@ -7,9 +7,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from insar_dask.forecast.catalogue import FORECASTERS, METHODS
 
@@ -80,6 +80,16 @@ class Prepare(Section):
         if window % 2 == 0:
             raise ValueError("wanted an odd number of dates")
         return window
+
+    @model_validator(mode="after")
+    def _fits_the_window(self) -> Self:
+        if self.order >= self.window:
+            raise ValueError(f"order {self.order} must be smaller than window {self.window}")
+        return self
+
+    def spacing(self, product: str) -> str:
+        """Spacing of the regular dates of a product."""
+        return self.every or ("6D" if product.startswith("EGMS_L3") else "12D")
 
 
 class Forecast(Section):

@@ -103,7 +103,7 @@ def kept_config(store: Path) -> Path:
 
 @contextmanager
 def _cluster(config: Config, client: Client | None) -> Iterator[Client | None]:
-    if client is not None or config.cluster.workers == 0:
+    if client is not None or (config.cluster.workers == 0 and config.cluster.address is None):
         yield client
         return
     with session(**config.cluster.model_dump()) as started:
@@ -233,7 +233,7 @@ class Workbench:
         return self.engine.ledger.read_note(f"ingest/{product}") or {}
 
     def _every(self, product: str) -> str:
-        return self.config.prepare.every or ("6D" if product.startswith("EGMS_L3") else "12D")
+        return self.config.prepare.spacing(product)
 
     def _forecasting(self, product: str) -> dict[str, Any]:
         settings = self.config.forecast.model_dump(exclude={"as_published", "threshold"})

@@ -34,7 +34,7 @@ def plan_run(config: Config) -> str:
 
 
 def _grid(info: ProductInfo, path: Path, config: Config) -> int:
-    step = int((config.prepare.every or ("6D" if path.stem.startswith("EGMS_L3") else "12D")).removesuffix("D"))
+    step = int(config.prepare.spacing(path.stem).removesuffix("D"))
     return int((info.times[-1] - info.times[0]) / np.timedelta64(step, "D")) + 1
 
 
