@@ -6,9 +6,9 @@ The rival reads with ``polars.read_csv`` (dates as float32), rounds to int16 and
 order of the file. Ours also hashes the source, sorts the points along the Hilbert curve, writes all columns and hashes
 what it writes.
 
-1,000,000 x 304 on two cores that other work shared: ours 5.6-5.7 s (8.0 s of CPU, 1,075 MB), polars 8.6 s (14.5-15, 3,120
-MB) in the quietest pairs, 1.5x. Of ours import is 0.65 s on one core, reading, hashing and sorting 2.4-2.7, writing 1.8-2.0;
-2.6-3 s of the CPU is the kernel's, for fresh pages of the cube and of the file written.
+1,000,000 x 304 on two cores that other work shared, in the quietest pairs: ours 5.6-5.7 s (8.0 s of CPU, 1,075 MB),
+polars 8.6 s (14.5-15 s, 3,120 MB), 1.5x. Ours: import 0.65 s on one core; read, hash, parse, sort 2.4-2.7; write
+1.8-2.0; 2.6-3 s of the CPU are the kernel's, for fresh pages of the cube and of the files written.
 """
 
 import hashlib
