@@ -53,7 +53,7 @@ def write_report(
     scores : mapping, optional
         Result of the evaluation: methods, leads, tables.
     ingest : mapping
-        ``n_points``, ``n_rejected``, ``rejected`` (file), ``source``, ``sha256`` and anything else to show.
+        ``n_points``, ``n_rejected``, ``rejected`` (file), ``source``, its checksum and anything else to show.
     timings : sequence of mappings
         ``stage``, ``seconds``, ``points_per_second``, ``megabytes``.
     config_text : str
