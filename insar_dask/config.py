@@ -162,10 +162,10 @@ def load_config(path: str | Path) -> Config:
 def parse_config(content: dict[str, Any], name: str = "configuration") -> Config:
     """Check a configuration given as nested dicts.
 
-    >>> parse_config({"forecast": {"horizons": 6}})
+    >>> parse_config({"forecast": {"horizons": 6}})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    insar_dask.config.ConfigError: configuration: unknown key 'forecast.horizons'; did you mean 'forecast.horizon'?
+    insar_dask.config.ConfigError: configuration: unknown key 'forecast.horizons'; did you mean 'forecast.horizon'? ...
     """
     try:
         return Config.model_validate(content)
