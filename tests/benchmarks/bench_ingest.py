@@ -6,9 +6,11 @@ The rival reads with ``polars.read_csv`` (dates as float32), rounds to int16 and
 order of the file. Ours also hashes the source, sorts the points along the Hilbert curve, writes all columns and hashes
 what it writes.
 
-1,000,000 x 304 on two cores that other work shared, in the quietest pairs: ours 5.6-5.7 s (8.0 s of CPU, 1,075 MB),
-polars 8.6 s (14.5-15 s, 3,120 MB), 1.5x. Ours: import 0.65 s on one core; read, hash, parse, sort 2.4-2.7; write
-1.8-2.0; 2.6-3 s of the CPU are the kernel's, for fresh pages of the cube and of the files written.
+1,000,000 x 304 on two cores at load 1.6, three pairs: ours 5.8 s (8.2 s of CPU, 1,076 MB), polars 8.9 s (15.2 s, 3,128
+MB), 1.54x; from zip 8.4 s, of which inflating takes 2.3 on one core. Ours: import 0.63 s on one core; read, hash, parse,
+sort 2.7; write 2.1. One thread's limits: read 0.30, BLAKE3 with its read 0.34, lines 0.24, point columns 0.34, dates
+0.80, sort 0.19, gather 0.14, compress 1.46, SHA-256 of shards 0.49, disk 0.22: 4.0 s in all. Most of the other 4 s of
+CPU are the kernel's, for fresh pages of the cube and of the files written.
 """
 
 import hashlib
@@ -101,7 +103,10 @@ def check_equal(folder: str) -> None:
     assert layout(ours) == layout(rival)
     for power in (1, 2):
         sums = [
-            sum((a[k : k + a.shards[0]].astype(np.int64) ** power).sum(axis=0) for k in range(0, len(a), a.shards[0]))
+            sum(
+                (a[k : k + a.shards[0]].astype(np.int64) ** power).sum(axis=0)
+                for k in range(0, a.shape[0], a.shards[0])
+            )
             for a in (ours, rival)
         ]
         assert np.array_equal(*sums)
