@@ -7,7 +7,7 @@ order of the file. Ours also hashes the source, sorts the points along the Hilbe
 what it writes.
 
 1,000,000 x 304 on two cores at load 1.6, three pairs: ours 5.8 s (8.2 s of CPU, 1,076 MB), polars 8.9 s (15.2 s, 3,128
-MB), 1.54x; from zip 8.4 s, of which inflating takes 2.3 on one core. Ours: import 0.63 s on one core; read, hash, parse,
+MB), 1.54x; from zip 8.4 s, of which inflating takes 2.3 on one core. Ours: import 0.63 s; read, hash, parse,
 sort 2.7; write 2.1. One thread's limits: read 0.30, BLAKE3 with its read 0.34, lines 0.24, point columns 0.34, dates
 0.80, sort 0.19, gather 0.14, compress 1.46, SHA-256 of shards 0.49, disk 0.22: 4.0 s in all. Most of the other 4 s of
 CPU are the kernel's, for fresh pages of the cube and of the files written.
