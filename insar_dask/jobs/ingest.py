@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -147,11 +146,10 @@ def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
 def _write_shard(writer: ShardWriter, table: PointTable, where: slice, index: int, key: str) -> Receipt:
     began = time.perf_counter()
     try:
-        checksum, size = writer.write(index, table.shard(where.start, where.stop))
+        stored = writer.write(index, table.shard(where.start, where.stop))
     except OSError as error:
         cure = "make room and run again: the shards that are done stay done"
         raise OSError(
             error.errno, f"cannot write shard {index} of {writer.group}: {error.strerror}; {cure}", str(writer.store)
         ) from error
-    seconds = round(time.perf_counter() - began, 4)
-    return Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
+    return Receipt.sign(index, key, stored, where.stop - where.start, began)

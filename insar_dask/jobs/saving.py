@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 import uuid
 import warnings
@@ -134,8 +133,7 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
 def save_part(path: str | Path | Store, part: xr.Dataset, index: int, group: str, plan: ShardPlan, key: str) -> Receipt:
     """Compute one shard of a cube on this thread and write it."""
     began, store = time.perf_counter(), open_store(path)
-    checksum, size = write_block(store, group, plan, index, part.compute(scheduler="synchronous"))
-    seconds = round(time.perf_counter() - began, 4)
-    receipt = Receipt(index, key, checksum, size, part.sizes["point"], seconds, socket.gethostname())
+    stored = write_block(store, group, plan, index, part.compute(scheduler="synchronous"))
+    receipt = Receipt.sign(index, key, stored, part.sizes["point"], began)
     Ledger(store).write(group, receipt)
     return receipt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,11 +110,10 @@ def _read_state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
 def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float) -> Receipt:
     target, plan = stage.saves[result], shard_plan(store, stage.source)
     if isinstance(value, xr.Dataset):
-        checksum, size = write_block(store, target, plan, index, value)
+        stored = write_block(store, target, plan, index, value)
     else:
-        checksum, size = Ledger(store).write_partial(target, index, value)
+        stored = Ledger(store).write_partial(target, index, value)
     where = plan.slice(index)
-    seconds = round(time.perf_counter() - began, 4)
-    receipt = Receipt(index, key, checksum, size, where.stop - where.start, seconds, socket.gethostname())
+    receipt = Receipt.sign(index, key, stored, where.stop - where.start, began)
     Ledger(store).write(target, receipt)
     return receipt
