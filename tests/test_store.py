@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
+from insar_dask.layout import create_group
 from insar_dask.objects import open_store
+from insar_dask.shard_store import read_block, write_block
 from insar_dask.shards import ShardPlan
-from insar_dask.store import create_group, products, read_block, shard_plan, write_block
+from insar_dask.store import products, shard_plan
 from insar_dask.tenths import NotTenthsError, decode_tenths, encode_tenths
 
 GROUP = "EGMS_L2b_000_0000_IW1_VV_2020_2024_1/raw"

@@ -20,8 +20,10 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.jobs.watch import Progress
+from insar_dask.layout import create_group
 from insar_dask.objects import get_bytes, open_store
-from insar_dask.store import checksum_block, create_group, shard_plan
+from insar_dask.shard_store import checksum_block
+from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from insar_dask.store import CODEC
+from insar_dask.layout import CODEC
 
 __all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_reference"]
 

@@ -20,10 +20,11 @@ from insar_dask.jobs.engine import Engine, JobError, owned, str_path
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
 from insar_dask.jobs.watch import Progress
+from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import open_store
 from insar_dask.readers.point_order import hilbert_order
+from insar_dask.shard_store import write_block
 from insar_dask.shards import SHARD_POINTS, ShardPlan
-from insar_dask.store import CODEC, create_group, write_block
 from insar_dask.tenths import NotTenthsError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
-from insar_dask.store import checksum_block, read_block, shard_plan, write_block
+from insar_dask.shard_store import checksum_block, read_block, write_block
+from insar_dask.store import shard_plan
 
 __all__ = ["read_input", "run_shard", "run_steps"]
 

@@ -11,9 +11,10 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.memory import check_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.layout import create_group
 from insar_dask.objects import open_store
+from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
-from insar_dask.store import create_group, write_block
 from insar_dask.synthetic import scene
 from tests.jobs.site_run import PREPARE
 

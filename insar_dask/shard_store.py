@@ -1,0 +1,132 @@
+"""The shards of a stored cube: written whole, read, and summed up by a checksum.
+
+Two writers in one shard lose data, so nothing here writes less than a whole shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError
+from insar_dask.objects import delete, get_bytes, put_bytes
+from insar_dask.shard_bytes import Block, can_encode, encode_shard
+from insar_dask.shards import ShardPlan
+from insar_dask.store import Arrays, all_arrays, load_points, shard_plan, with_points
+from insar_dask.tenths import encode_tenths
+
+__all__ = ["ShardWriter", "checksum_block", "read_block", "write_block"]
+
+
+def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr.Dataset) -> tuple[str, int]:
+    """Write shard ``index`` of every array of a group; returns what ``checksum_block`` will.
+
+    Parameters
+    ----------
+    block : xr.Dataset
+        In-memory values of exactly the points ``plan.slice(index)``; float32 is packed where the array is int16.
+
+    Raises
+    ------
+    NotTenthsError
+        When a packed array cannot hold a value.
+    CubeError
+        When the block is not the whole shard.
+    """
+    arrays = {str(name): variable.values for name, variable in block.variables.items() if "point" in variable.dims}
+    return ShardWriter(store, group, plan).write(index, arrays)
+
+
+class ShardWriter:
+    """Writes shards of one group, which is opened once; threads may share it."""
+
+    def __init__(self, store: Store, group: str, plan: ShardPlan) -> None:
+        self.store, self.group, self._plan = store, group, plan
+        arrays = all_arrays(store, group, mode="r+")
+        self._arrays, self._shared = with_points(arrays), _group_digest(store, group, arrays)
+
+    def write(self, index: int, blocks: Mapping[str, Block]) -> tuple[str, int]:
+        """Write shard ``index`` as ``write_block`` does, from its values by name."""
+        where, digest, size = self._plan.slice(index), self._shared.copy(), 0
+        for array, dims in self._arrays:
+            values = blocks[array.basename]
+            n_points = values.shape[dims.index("point")]
+            if n_points != where.stop - where.start:
+                raise CubeError(
+                    f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
+                    f"but {n_points} came; write whole shards"
+                )
+            if array.dtype == np.int16 and values.dtype == np.float32:
+                values = encode_tenths(np.asarray(values))
+            data = _write_shard(self.store, array, dims, index, where, values)
+            size += _digest(digest, array.basename, data)
+        return digest.hexdigest(), size
+
+
+def _write_shard(
+    store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: Block
+) -> bytes | memoryview | None:
+    """The bytes that now lie there; None when there are none, all being fill value."""
+    key = _object_key(array.path, dims, index)
+    if can_encode(array):
+        data = encode_shard(array, values)
+        if data is None:
+            delete(store, key)
+        else:
+            put_bytes(store, key, data)
+        return data
+    # Zarr reads a shard before it replaces it, and would stumble over a damaged one
+    delete(store, key)
+    array[tuple(where if dim == "point" else slice(None) for dim in dims)] = np.asarray(values)
+    return get_bytes(store, key)
+
+
+def _digest(digest: Any, name: str, data: bytes | memoryview | None) -> int:
+    digest.update(f"{name}:{-1 if data is None else len(data)};".encode())
+    digest.update(data or b"")
+    return len(data or b"")
+
+
+def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
+    """Checksum and number of the bytes of shard ``index`` of every array of a group.
+
+    The SHA-256 also covers what all shards share: documents, dates, every array without a point axis. So a shard is not
+    what it was when its dates are not, neither to ``verify`` nor to what is computed from it. Absent objects count; a
+    group that is gone, or whose documents are damaged, has the checksum ``""``.
+    """
+    if get_bytes(store, f"{group}/zarr.json") is None:
+        return "", 0
+    try:
+        arrays = all_arrays(store, group)
+    except ValueError:  # JSON that is none, or no Zarr metadata
+        return "", 0
+    digest, size = _group_digest(store, group, arrays), 0
+    for array, dims in with_points(arrays):
+        size += _digest(digest, array.basename, get_bytes(store, _object_key(array.path, dims, index)))
+    return digest.hexdigest(), size
+
+
+def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
+    """Hash begun with what all shards of a group share."""
+    digest = hashlib.sha256()
+    _digest(digest, "", get_bytes(store, f"{group}/zarr.json"))
+    for array, dims in arrays:
+        _digest(digest, array.basename, get_bytes(store, f"{array.path}/zarr.json"))
+        if "point" not in dims:
+            _digest(digest, array.basename, get_bytes(store, "/".join([array.path, "c", *("0" for _ in array.shape)])))
+    return digest
+
+
+def read_block(store: Store, group: str, index: int) -> xr.Dataset:
+    """Shard ``index`` of a group as an in-memory data set, decoded."""
+    return load_points(store, group, shard_plan(store, group).slice(index))
+
+
+def _object_key(path: str, dims: list[str], index: int) -> str:
+    return f"{path}/c/" + "/".join(str(index) if dim == "point" else "0" for dim in dims)
