@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
+    from insar_dask.jobs.opening import open_cube
     from insar_dask.jobs.saving import save
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from insar_dask.selection import select
     from insar_dask.sessions import session
     from insar_dask.smooth import moving_average, savgol
-    from insar_dask.store import open_cube, products
+    from insar_dask.store import products
 
 _HOMES = {
     "CubeError": "cube",
@@ -31,7 +32,7 @@ _HOMES = {
     "load_config": "config",
     "motion": "kinematics",
     "moving_average": "smooth",
-    "open_cube": "store",
+    "open_cube": "jobs.opening",
     "products": "store",
     "plot_point": "report",
     "read_egms": "readers.egms",

@@ -22,7 +22,6 @@ __all__ = [
     "all_arrays",
     "dimensions",
     "load_points",
-    "open_cube",
     "open_group",
     "point_arrays",
     "products",
@@ -70,41 +69,6 @@ def load_points(store: Store, group: str, where: slice) -> xr.Dataset:
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
     """A stored group as a lazy data set, one Dask chunk a shard."""
     return _open(open_store(path), group, None, lazy=True)
-
-
-def open_cube(path: str | Path | Store, group: str | None = None) -> xr.Dataset:
-    """Open a cube of a store, lazily.
-
-    Parameters
-    ----------
-    path : str, Path or zarr Store
-        The store.
-    group : str, optional
-        Such as ``"SITE/raw"``; default: the raw cube of the only product in the store.
-
-    Returns
-    -------
-    xr.Dataset
-        Point cube; one Dask chunk a shard.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no store.
-    CubeError
-        When the store holds several products and none was named, or no such group.
-    """
-    store = open_store(path)
-    if get_bytes(store, "zarr.json") is None:
-        raise FileNotFoundError(f"{path} is not a store; make one with insar_dask.save or `insar-dask ingest`")
-    names = products(store)
-    if group is None:
-        if len(names) != 1:
-            raise CubeError(f"{path} holds {len(names)} products, name one of: {[f'{name}/raw' for name in names]}")
-        group = f"{names[0]}/raw"
-    if get_bytes(store, f"{group}/zarr.json") is None:
-        raise CubeError(f"{path} has no group {group!r}; its products are {names}")
-    return open_group(store, group)
 
 
 def products(path: str | Path | Store) -> list[str]:

@@ -1,0 +1,71 @@
+"""Open a cube of a store: a whole one, unless what there is of it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.objects import get_bytes, open_store
+from insar_dask.store import open_group, products, shard_plan
+
+__all__ = ["open_cube"]
+
+
+def open_cube(path: str | Path | Store, group: str | None = None, *, partial: bool = False) -> xr.Dataset:
+    """Open a cube of a store, lazily.
+
+    Parameters
+    ----------
+    path : str, Path or zarr Store
+        The store.
+    group : str, optional
+        Such as ``"SITE/raw"``; default: the raw cube of the only product in the store.
+    partial : bool
+        Open a cube that is not done: the points of the shards that are, and ``attrs["incomplete"]`` saying so.
+
+    Returns
+    -------
+    xr.Dataset
+        Point cube; one Dask chunk a shard.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no store.
+    CubeError
+        When the store holds several products and none was named, or no such group, or when shards of it lack their
+        receipts: a run was killed, or is at work.
+    """
+    store = open_store(path)
+    if get_bytes(store, "zarr.json") is None:
+        raise FileNotFoundError(f"{path} is not a store; make one with insar_dask.save or `insar-dask ingest`")
+    names = products(store)
+    if group is None:
+        if len(names) != 1:
+            raise CubeError(f"{path} holds {len(names)} products, name one of: {[f'{name}/raw' for name in names]}")
+        group = f"{names[0]}/raw"
+    if get_bytes(store, f"{group}/zarr.json") is None:
+        raise CubeError(f"{path} has no group {group!r}; its products are {names}")
+    return _done_part(store, group, path, partial=partial)
+
+
+def _done_part(store: Store, group: str, path: str | Path | Store, *, partial: bool) -> xr.Dataset:
+    plan = shard_plan(store, group)
+    done = [index for index in Ledger(store).done(group) if index < plan.n_shards]
+    if len(done) == plan.n_shards:
+        return open_group(store, group)
+    came = f"{len(done)} of {plan.n_shards} shards"
+    if not partial:
+        raise CubeError(
+            f"{group} of {path} is not whole: {came} are done. Run what makes it again: it goes on where it was "
+            "(`insar-dask status` and `verify` say more); or take what there is with open_cube(..., partial=True)"
+        )
+    cube = open_group(store, group)
+    # joined slices keep one chunk a shard, where a list of points would cut them anew
+    parts = [cube.isel(point=plan.slice(index)) for index in done] or [cube.isel(point=slice(0))]
+    joined = xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override", join="override")
+    return joined.assign_attrs(incomplete=came)
