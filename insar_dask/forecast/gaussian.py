@@ -7,6 +7,7 @@ with errors scaled to its own noise. No date is gridded or filled, so nothing le
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -81,6 +82,14 @@ class PooledGaussianProcess:
         chosen = np.argsort(hashes, kind="stable")[: self.sample]
         return {"hash": hashes[chosen], "values": context.values[usable[chosen]]}
 
+    def merge(
+        self, one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Sample of two blocks together; of equal hashes the former's comes first."""
+        both = {name: np.concatenate([one[name], other[name]]) for name in ("hash", "values")}
+        chosen = np.argsort(both["hash"], kind="stable")[: self.sample]
+        return {name: array[chosen] for name, array in both.items()}
+
     def fit(self, partials: Sequence[Mapping[str, npt.NDArray[Any]]], axes: Context) -> Self:
         """Maximise the pooled marginal likelihood of the sample.
 
@@ -96,9 +105,7 @@ class PooledGaussianProcess:
         ValueError
             When no series of the sample has more dates than the covariance has parameters.
         """
-        hashes = np.concatenate([part["hash"] for part in partials])
-        candidates = np.concatenate([part["values"] for part in partials])
-        values = candidates[np.argsort(hashes, kind="stable")[: self.sample]]
+        values = reduce(self.merge, partials)["values"]
         if len(values) == 0:
             raise ValueError(
                 f"no series has more than {len(PARAMETERS)} valid dates before the first origin: "

@@ -35,6 +35,12 @@ class Unpooled:
         """Nothing is pooled."""
         return {}
 
+    def merge(
+        self, one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Nothing is pooled."""
+        return {}
+
     def fit(self, partials: Partials, axes: Context) -> Self:
         """Nothing is learned."""
         return self

@@ -11,7 +11,7 @@ Every partial is additive, or a bounded sample, and smaller than 1 MB.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,19 +76,22 @@ def fit_partial(block: xr.Dataset, plan: Plan) -> State:
     return out
 
 
-def fit(partials: Sequence[Arrays], plan: Plan) -> State:
-    """Merge the partials of all blocks, in their order, into the fitted state: small arrays by name."""
+def fit(partials: Iterable[Arrays], plan: Plan) -> State:
+    """Merge the partials of all blocks, in their order, into the fitted state: small arrays by name.
+
+    One partial is held at a time, so that memory does not grow with the number of blocks.
+    """
     audit_schedule(plan)
+    pooled = _pool(partials, plan)
     state: State = {}
     for protocol in plan.protocols:
         windows = windows_of(np.empty((0, len(plan.days)), np.float32), plan, protocol)
         for stage, origin in _cutoffs(plan, protocol):
             axes = windows.context(origin)
-            counts = np.sum([part[f"{protocol}.{stage}.rmse"] for part in partials], axis=0)
-            state[f"{protocol}.{stage}.edges"] = class_edges(counts)
+            state[f"{protocol}.{stage}.edges"] = class_edges(pooled[f"{protocol}.{stage}.rmse"])
             for method in methods_of(plan, protocol):
                 prefix = f"{protocol}.{stage}.{method}."
-                model = new(method, plan).fit([under(prefix, part) for part in partials], axes)
+                model = new(method, plan).fit([under(prefix, pooled)], axes)
                 state.update({prefix + name: array for name, array in model.state().items()})
     return state
 
@@ -103,7 +106,7 @@ def score_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
     return count_errors(block, plan, state, "test", plan.test)
 
 
-def calibrate(partials: Sequence[Arrays], plan: Plan, state: Arrays) -> State:
+def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
     """Add the interval widths and the ranking of the methods at the validation origins to the fitted state."""
     total = sum_partials(partials)
     out = dict(state)
@@ -117,7 +120,7 @@ def calibrate(partials: Sequence[Arrays], plan: Plan, state: Arrays) -> State:
     return {**out, "ranking": np.array(methods)[order], "validation_rmse": errors[order]}
 
 
-def score(partials: Sequence[Arrays], plan: Plan, state: Arrays, attrs: Mapping[str, Any] | None = None) -> Scores:
+def score(partials: Iterable[Arrays], plan: Plan, state: Arrays, attrs: Mapping[str, Any] | None = None) -> Scores:
     """Table of scores from the test partials of all blocks and the calibrated state.
 
     ``attrs``, the cube's, tell its product and component.
@@ -165,12 +168,34 @@ def evaluate(cube: xr.Dataset, *, block: int = 65_536, **settings: Any) -> Score
     check_series(cube)
     observed = cube["observed"].values if "observed" in cube else None
     schedule = plan(cube["time"].values, observed=observed, **settings)
-    state = fit([fit_partial(part, schedule) for part in _blocks(cube, block)], schedule)
-    validation, test = [], []
+    state = fit((fit_partial(part, schedule) for part in _blocks(cube, block)), schedule)
+    validation: State = {}
+    test: State = {}
     for part in _blocks(cube, block):
-        validation.append(calibrate_partial(part, schedule, state))
-        test.append(score_partial(part, schedule, state))
-    return score(test, schedule, calibrate(validation, schedule, state), cube.attrs)
+        validation = sum_partials([validation, calibrate_partial(part, schedule, state)])
+        test = sum_partials([test, score_partial(part, schedule, state)])
+    return score([test], schedule, calibrate([validation], schedule, state), cube.attrs)
+
+
+def _pool(partials: Iterable[Arrays], plan: Plan) -> State:
+    """One partial that stands for all of them."""
+    pooled: State = {}
+    for part in partials:
+        pooled = _merge(pooled, part, plan) if pooled else dict(part)
+    return pooled
+
+
+def _merge(one: State, other: Arrays, plan: Plan) -> State:
+    merged: State = {}
+    for protocol in plan.protocols:
+        for stage, _ in _cutoffs(plan, protocol):
+            name = f"{protocol}.{stage}.rmse"
+            merged[name] = one[name] + other[name]
+            for method in methods_of(plan, protocol):
+                prefix = f"{protocol}.{stage}.{method}."
+                both = new(method, plan).merge(under(prefix, one), under(prefix, other))
+                merged.update({prefix + name: array for name, array in both.items()})
+    return merged
 
 
 def _cutoffs(plan: Plan, protocol: str) -> Iterator[tuple[str, Origin]]:

@@ -26,6 +26,9 @@ class Forecaster(Protocol):
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
         """What a block of points contributes to the pooled fit: additive or a bounded sample, well below 1 MB."""
 
+    def merge(self, one: Arrays, other: Arrays) -> dict[str, npt.NDArray[Any]]:
+        """Partial of two runs of blocks together, ``one`` before ``other``; no larger than either may be."""
+
     def fit(self, partials: Sequence[Arrays], axes: Context) -> Self:
         """Learn from the partials of all blocks; ``axes`` has the dates, and no points."""
 

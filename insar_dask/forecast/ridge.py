@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -70,6 +71,12 @@ class HarmonicRidge(Unpooled):
             gram += cross_products(rolling_residuals(values, design, steps, *around), self.context)
         return {"gram": gram[:, : self.context], "moment": gram[:, self.context :]}
 
+    def merge(
+        self, one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Normal equations of two blocks together."""
+        return {name: one[name] + other[name] for name in ("gram", "moment")}
+
     def training_steps(self, context: Context) -> range:
         """Training origins: all their outputs lie before the context's origin."""
         last = len(context.grid_years) - len(context.target_years)
@@ -88,8 +95,8 @@ class HarmonicRidge(Unpooled):
                 f"the history of {len(axes.grid_years)} steps has no training origin for the ridge: it needs "
                 f"{self.train_start + len(axes.target_years)}; start the origins later or leave out {self.name!r}"
             )
-        gram = np.sum([part["gram"] for part in partials], axis=0)
-        moment = np.sum([part["moment"] for part in partials], axis=0)
+        total = reduce(self.merge, partials)
+        gram, moment = total["gram"], total["moment"]
         ridge = self.penalty * np.trace(gram) / self.context
         quiet = 1.0 if ridge == 0 else 0.0  # no residual anywhere: the weights are 0
         self.weights_: Float64 = np.linalg.solve(gram + (ridge + quiet) * np.eye(self.context), moment)

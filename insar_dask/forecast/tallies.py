@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,8 @@ def count_errors(
     return totals
 
 
-def sum_partials(partials: Sequence[Arrays]) -> dict[str, npt.NDArray[Any]]:
-    """Add partials in their order."""
+def sum_partials(partials: Iterable[Arrays]) -> dict[str, npt.NDArray[Any]]:
+    """Add partials in their order; one at a time is held."""
     total: dict[str, npt.NDArray[Any]] = {}
     for part in partials:
         for name, array in part.items():

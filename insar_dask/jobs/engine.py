@@ -121,9 +121,9 @@ class Engine:
             raise JobError(f"{group} lacks shards {lacking[:5]} of {n_shards}; run its own stage first")
         return done
 
-    def partials(self, target: str) -> list[dict[str, Any]]:
-        """Partial results of a reduction in shard order."""
-        return [self.ledger.read_partial(target, index) for index in self.ledger.done(target)]
+    def partials(self, target: str) -> Iterator[dict[str, Any]]:
+        """Partial results of a reduction in shard order, each read when its turn comes."""
+        return (self.ledger.read_partial(target, index) for index in self.ledger.done(target))
 
     def verify(self, target: str) -> list[int]:
         """Shards whose stored bytes are not those their receipt was written for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from insar_dask.cube import CubeError
@@ -83,8 +84,8 @@ def _plan(raw: Any, settings: dict[str, Any]) -> Any:
     return protocol.plan(raw["time"].values, observed=observed, **settings)
 
 
-def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, list[dict[str, Any]]]:
-    """Run steps whose results are small arrays; returns those of each result in shard order."""
+def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, Iterator[dict[str, Any]]]:
+    """Run steps whose results are small arrays; yields those of each result in shard order."""
     targets = {step.result: f"jobs/partials/{product}/{step.result}" for step in steps}
     engine.run(Stage(f"{product}/{name}", f"{product}/raw", tuple(steps), targets))
     return {result: engine.partials(target) for result, target in targets.items()}

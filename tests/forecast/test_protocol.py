@@ -3,17 +3,22 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
+from functools import reduce
 
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_equal
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast import protocol
+from insar_dask.forecast import conformal, protocol, tallies
+from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.naive import Persistence, harmonic_fit
-from insar_dask.forecast.registry import load
+from insar_dask.forecast.registry import load, under
+from insar_dask.forecast.ridge import HarmonicRidge
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.windows import HonestWindows
 from insar_dask.synthetic import scene
@@ -244,7 +249,7 @@ def test_the_gaussian_process_is_evaluated_beside_the_others(burst):
 def test_the_number_of_blas_threads_changes_no_bit():
     code = """
 import hashlib
-from insar_dask.forecast import protocol
+from insar_dask.forecast import conformal, protocol, tallies
 from insar_dask.synthetic import scene
 cube = scene("l2b", n_points=1000, n_dates=210, seed=7).compute()
 plan = protocol.plan(cube["time"].values, methods=("persistence", "harmonic_ridge"))
@@ -267,3 +272,41 @@ def test_evaluation_imports_no_torch():
     code = "import sys; from insar_dask.forecast import evaluate; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+def test_merging_holds_one_partial_at_a_time_however_many_there_are(burst):
+    plan = protocol.plan(burst["time"].values)
+    state_of = protocol.fit([part := protocol.fit_partial(burst, plan)], plan)
+    errors = protocol.score_partial(burst, plan, state_of)
+
+    def peak(merge, partial, number):
+        tracemalloc.start()
+        merge({name: array.copy() for name, array in partial.items()} for _ in range(number))
+        grown = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return grown
+
+    for merge, partial in ((lambda parts: protocol.fit(parts, plan), part), (tallies.sum_partials, errors)):
+        size = sum(array.nbytes for array in partial.values())
+        few, many = peak(merge, partial, 3), peak(merge, partial, 40)
+        assert many - few < 3 * size  # a list would have grown by 37
+
+
+def test_partials_merge_the_same_in_one_go_and_step_by_step(burst):
+    plan = protocol.plan(burst["time"].values)
+    cuts = np.linspace(0, burst.sizes["point"], 12).astype(int)
+    parts = [protocol.fit_partial(burst.isel(point=slice(*pair)), plan) for pair in itertools.pairwise(cuts)]
+    state = protocol.fit(iter(parts), plan)
+    prefix = "honest.test."
+    assert_equal(
+        state[prefix + "edges"], conformal.class_edges(np.sum([part[prefix + "rmse"] for part in parts], axis=0))
+    )
+    sums = [np.sum([part[f"{prefix}harmonic_ridge.{name}"] for part in parts], axis=0) for name in ("gram", "moment")]
+    ridge = HarmonicRidge.from_state({"weights": state[f"{prefix}harmonic_ridge.weights"]})
+    penalty = ridge.penalty * np.trace(sums[0]) / len(sums[0])
+    assert_equal(ridge.weights_, np.linalg.solve(sums[0] + penalty * np.eye(len(sums[0])), sums[1]))
+    hashes, values = (np.concatenate([p[f"{prefix}gaussian_process.{n}"] for p in parts]) for n in ("hash", "values"))
+    model = PooledGaussianProcess()
+    first = np.argsort(hashes, kind="stable")[: model.sample]
+    merged = reduce(model.merge, [under(f"{prefix}gaussian_process.", part) for part in parts])
+    assert_equal(merged["values"], values[first])
