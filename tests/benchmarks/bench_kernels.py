@@ -1,142 +1,151 @@
-"""Kernels against the libraries a user would reach for: one thread, warm, paired runs, medians of CPU seconds.
+"""Kernels against the libraries a user would reach for: one thread, warm and from nothing, accuracy gated.
 
-Run as ``python tests/benchmarks/bench_kernels.py``; about three minutes.
+Run as ``python tests/benchmarks/run.py kernels``; about four minutes.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.signal
-import sklearn.metrics
-from threadpoolctl import threadpool_limits
 
 from insar_kernels.harmonic import motion
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import ERROR_SUMS, error_sums
-from insar_kernels.smoothing import savgol
+from insar_kernels.smoothing import moving_average, savgol
+from tests.benchmarks import rivals
+from tests.benchmarks.measure import Row, gate, limit, paired, row, size, whole_process, worst
 
-N_POINTS = 588_600
-RUNS = 7
+SAMPLE = 20_000
+"""Series on which accuracy is judged."""
+
+DAYS = 12.0 * np.delete(np.arange(166), [5, 23, 24, 60, 88, 119, 120, 149])
+NEW_DAYS = 12.0 * np.arange(166)
+YEARS = np.arange(158) * 12 / 365
 
 
-def rows() -> list[dict[str, Any]]:
-    with threadpool_limits(1):  # after SciPy has loaded its BLAS: earlier it has no effect
-        return [*savgol_rows(), *regularise_rows(), *motion_rows(), *metrics_rows()]
+def rows() -> list[Row]:
+    return [*savgol_rows(), *average_rows(), *regularise_rows(), *motion_rows(), *metrics_rows()]
 
 
-def savgol_rows() -> list[dict[str, Any]]:
-    y = series(N_POINTS, 166)
-    out = np.zeros_like(y)
-    ours, rival = paired(lambda: savgol(y, 11, 2, out), lambda: scipy.signal.savgol_filter(y, 11, 2))
-    fresh, again = paired(lambda: savgol(y, 11, 2), lambda: scipy.signal.savgol_filter(y, 11, 2))
-    exact = scipy.signal.savgol_filter(y[:20_000].astype(np.float64), 11, 2)
-    error, theirs = worst(savgol(y[:20_000], 11, 2), exact), worst(scipy.signal.savgol_filter(y[:20_000], 11, 2), exact)
-    note = (
-        f"largest error against float64 SciPy {error:.1e} mm (float32 SciPy {theirs:.1e}); into an array in use; "
-        f"into 390 MB of fresh memory {statistics.median(b / a for a, b in zip(fresh, again, strict=True)):.1f}"
+def savgol_rows() -> list[Row]:
+    y = series(size(588_600), 166)
+    out, what, few = np.zeros_like(y), f"savgol {len(y):,} x 166, window 11", y[:SAMPLE]
+
+    def rival() -> Any:
+        return scipy.signal.savgol_filter(y, 11, 2)
+
+    exact = scipy.signal.savgol_filter(few.astype(np.float64), 11, 2)
+    gates = [gate("mm from float64 SciPy", worst(savgol(few, 11, 2), exact), 1e-4)]
+    more = {"limit": limit("copy", 2 * y.nbytes), "gates": gates}
+    more["note"] = f"SciPy's float32 is {worst(scipy.signal.savgol_filter(few, 11, 2), exact):.1e} mm off"
+    more["process"] = whole_process(
+        "from insar_kernels.smoothing import savgol; savgol(y, 11, 2)",
+        "from scipy.signal import savgol_filter; savgol_filter(y, 11, 2)",
+        y=y,
     )
-    dense = row("savgol 588,600 x 166, window 11", ours, "scipy float32", rival, 12, note)
+    reused = row(what, *against(lambda: savgol(y, 11, 2, out), "SciPy float32", rival), bar=">= 12", **more)
+    fresh = row(f"{what}, into fresh memory", *against(lambda: savgol(y, 11, 2), "SciPy float32", rival))
+    return [reused, fresh | {"limit": limit("fresh", y.nbytes)}, savgol_gaps(y, out)]
+
+
+def savgol_gaps(y: Any, out: Any) -> Row:
     holes = with_gaps(y, 0.05)
-    gappy, ours = paired(lambda: savgol(holes, 11, 2, out), lambda: savgol(y, 11, 2, out))
-    return [dense, cost_row("savgol, 5 % NaN", gappy, ours)]
+    few = holes[:200]
+    gates = [gate("mm from polynomials", worst(savgol(few, 11, 2), rivals.polynomial_windows(few, 11, 2)), 1e-3)]
+    return cost_of_gaps("savgol", lambda: savgol(holes, 11, 2, out), lambda: savgol(y, 11, 2, out), gates)
 
 
-def regularise_rows() -> list[dict[str, Any]]:
-    days = 12.0 * np.delete(np.arange(166), [5, 23, 24, 60, 88, 119, 120, 149])
-    new_days = 12.0 * np.arange(166)
-    y = with_gaps(series(100_000, 158), 0.05)
+def average_rows() -> list[Row]:
+    """Of what SciPy has, only the average of complete series compares."""
+    y = series(size(200_000), 166)
+    few = y[:SAMPLE]
+    exact = scipy.ndimage.uniform_filter1d(few.astype(np.float64), 11, axis=1)[:, 5:-5]
+    gates = [gate("mm from float64 SciPy", worst(moving_average(few, 11, True)[:, 5:-5], exact), 1e-4)]
+    timed = against(
+        lambda: moving_average(y, 11, True), "SciPy uniform_filter1d", lambda: scipy.ndimage.uniform_filter1d(y, 11)
+    )
+    return [row(f"moving average {len(y):,} x 166", *timed, gates=gates, limit=limit("copy", 2 * y.nbytes))]
 
-    out, theirs = np.zeros((len(y), 166), np.float32), np.zeros((len(y), 166), np.float32)
+
+def regularise_rows() -> list[Row]:
+    y = with_gaps(series(size(100_000), 158), 0.05)
+    out, few = np.zeros((len(y), 166), np.float32), y[: len(y) // 5]
+    what, dates = f"regularise {len(y):,} x 158 -> 166, 5 % NaN", {"days": DAYS, "new_days": NEW_DAYS}
+
+    def ours() -> Any:
+        return regularise(y, DAYS, NEW_DAYS, out=out)
 
     def loop() -> Any:
-        for i, one in enumerate(y):
-            valid = ~np.isnan(one)
-            theirs[i] = np.interp(new_days, days[valid], one[valid], left=np.nan, right=np.nan)
-        return theirs
+        return rivals.interp_loop(y, DAYS, NEW_DAYS)
 
-    ours, rival = paired(lambda: regularise(y, days, new_days, out=out), loop)
-    note = f"largest difference {worst(regularise(y, days, new_days), loop()):.1e} mm"
-    return [row("regularise 100,000 x 158 -> 166, 5 % NaN", ours, "np.interp loop", rival, 20, note)]
+    more: Row = {"gates": [gate("mm from np.interp", worst(ours(), loop()), 1e-4)]}
+    more["limit"] = limit("copy", y.nbytes + out.nbytes)
+    more["process"] = whole_process(
+        "from insar_kernels.resampling import regularise; regularise(y, days, new_days)",
+        "from tests.benchmarks.rivals import interp_loop; interp_loop(y, days, new_days)",
+        y=y,
+        **dates,
+    )
+    first = row(what, *against(ours, "np.interp loop", loop), bar=">= 20", **more)
+    mine, theirs = ours()[: len(few)], rivals.xarray_interp(few, DAYS, NEW_DAYS)
+    less = np.isnan(theirs) & ~np.isnan(mine)  # a date beside a missing first or last one
+    more = {"gates": [gate("mm from xarray where it has a value", worst(np.where(less, np.nan, mine), theirs), 1e-4)]}
+    more["note"] = f"xarray was given {len(few):,} series, and lost {less.sum():,} of the values"
+    timed = against(ours, "xarray interpolate_na, interp", lambda: rivals.xarray_interp(few, DAYS, NEW_DAYS))
+    return [first, row(what, *timed, scale=len(y) / len(few), **more)]
 
 
-def motion_rows() -> list[dict[str, Any]]:
-    years = np.arange(158) * 12 / 365
-    y = series(200_000, 158)
-    ours, rival = paired(lambda: motion(y, years), lambda: batched_lstsq(y, years))
-    fit, oracle = motion(y, years), batched_lstsq(y, years)
-    error = {name: worst(getattr(fit, name), oracle[name]) for name in oracle}
-    note = "largest errors: " + ", ".join(f"{name} {value:.0e}" for name, value in error.items())
-    dense = row("motion 200,000 x 158, three models", ours, "batched float64 lstsq", rival, 50, note)
+def motion_rows() -> list[Row]:
+    y = series(size(200_000), 158)
+    more: Row = {"limit": limit("read", y.nbytes)}
+    more["process"] = whole_process(
+        "from insar_kernels.harmonic import motion; motion(y, years)",
+        "from tests.benchmarks.rivals import batched_lstsq; batched_lstsq(y, years)",
+        y=y,
+        years=YEARS,
+    )
+    more["gates"] = motion_gates(y[:SAMPLE], rivals.batched_lstsq(y[:SAMPLE], YEARS))
+    timed = against(lambda: motion(y, YEARS), "batched float64 lstsq", lambda: rivals.batched_lstsq(y, YEARS))
+    dense = row(f"motion {len(y):,} x 158, three models", *timed, bar=">= 50", **more)
     holes = with_gaps(y, 0.05)
-    gappy, ours = paired(lambda: motion(holes, years), lambda: motion(y, years))
-    return [dense, cost_row("motion, 5 % NaN", gappy, ours)]
+    gates = motion_gates(holes[:300], rivals.lstsq_one_by_one(holes[:300], YEARS))
+    return [dense, cost_of_gaps("motion", lambda: motion(holes, YEARS), lambda: motion(y, YEARS), gates)]
 
 
-def batched_lstsq(y: Any, years: Any) -> dict[str, Any]:
-    """Table 14 as one writes it with SciPy: a batched float64 least squares and its residuals for each model."""
-    columns = [np.ones_like(years), np.cos(2 * np.pi * years), np.sin(2 * np.pi * years), years, years**2 / 2, years**3]
-    observed, n = y.T.astype(np.float64), len(years)
-    fits = []
-    for terms in (4, 5, 6):
-        design = np.stack(columns[:terms], axis=1)
-        beta, squares, _, _ = scipy.linalg.lstsq(design, observed, check_finite=False)
-        fits.append((beta, squares, np.diag(np.linalg.inv(design.T @ design))))
-    (linear, first, q1), (square, second, q2), (cubic, third, q3) = fits
-    rmse = np.sqrt(third / n)
-    return {
-        "velocity": linear[3],
-        "velocity_std": np.sqrt(q1[3] * first / (n - 1)),
-        "acceleration": square[4],
-        "acceleration_std": np.sqrt(q2[4] * second / (n - 1)),
-        "seasonality": np.hypot(cubic[1], cubic[2]),
-        "seasonality_std": np.sqrt((4 - np.pi) / 2 * (q3[1] + q3[2]) / 2) * rmse,
-        "rmse": rmse,
-    }
+def motion_gates(y: Any, exact: dict[str, Any]) -> list[Row]:
+    fit = motion(y, YEARS)
+    return [gate(name, worst(getattr(fit, name), exact[name]), 1e-4) for name in exact]
 
 
-def metrics_rows() -> list[dict[str, Any]]:
+def metrics_rows() -> list[Row]:
     rng = np.random.default_rng(0)
-    observed = rng.normal(0, 10, 30_000_000).astype(np.float32)
+    observed = rng.normal(0, 10, size(30_000_000)).astype(np.float32)
     predicted = observed + rng.normal(0, 3, observed.size).astype(np.float32)
+    exact = rivals.four_scores_in_numpy(observed, predicted)
+    relative = max(abs(a / b - 1) for a, b in zip(our_scores(observed, predicted), exact, strict=True))
+    more: Row = {"limit": limit("read", 2 * observed.nbytes), "gates": [gate("relative, from NumPy", relative, 1e-7)]}
+    more["process"] = whole_process(
+        "from insar_kernels.scoring import error_sums; error_sums(p, o)",
+        "from tests.benchmarks.rivals import four_scores; four_scores(o, p)",
+        p=predicted,
+        o=observed,
+    )
+    timed = against(
+        lambda: error_sums(predicted, observed), "scikit-learn", lambda: rivals.four_scores(observed, predicted)
+    )
+    what = f"metrics, {observed.size / 1e6:g} M pairs"
+    return [row(what, *timed, bar=">= 30", note="seven scores against four", **more)]
 
-    def four() -> list[float]:
-        scores = sklearn.metrics
-        return [
-            scores.root_mean_squared_error(observed, predicted),
-            scores.mean_absolute_error(observed, predicted),
-            scores.mean_absolute_percentage_error(observed, predicted),
-            scores.r2_score(observed, predicted),
-        ]
 
-    ours, rival = paired(lambda: error_sums(predicted, observed), four)
+def our_scores(observed: Any, predicted: Any) -> list[float]:
     sums = dict(zip(ERROR_SUMS, error_sums(predicted, observed), strict=True))
-    mine = [
+    return [
         np.sqrt(sums["squared"] / sums["n"]),
         sums["absolute"] / sums["n"],
         sums["relative"] / (sums["n"] - sums["n_zero"]),
         1 - sums["squared"] / sums["spread_observed"],
-    ]
-    exact = [float(score) for score in oracle_scores(predicted.astype(np.float64), observed.astype(np.float64))]
-    relative = max(abs(a / b - 1) for a, b in zip(mine, exact, strict=True))
-    note = f"7 scores against 4; largest relative error {relative:.0e} of float64 NumPy"
-    return [row("metrics, 30 M pairs", ours, "scikit-learn", rival, 30, note)]
-
-
-def oracle_scores(p: Any, o: Any) -> list[Any]:
-    error = p - o
-    nonzero = o != 0
-    squares = (error**2).sum()
-    return [
-        np.sqrt(squares / o.size),
-        np.abs(error).mean(),
-        np.abs(error[nonzero] / o[nonzero]).mean(),
-        1 - squares / ((o - o.mean()) ** 2).sum(),
     ]
 
 
@@ -156,41 +165,14 @@ def with_gaps(y: Any, share: float) -> Any:
     return holes
 
 
-def paired(ours: Callable[[], Any], rival: Callable[[], Any]) -> tuple[list[float], list[float]]:
-    """CPU seconds of interleaved runs of both, after one warm run of each."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for run in range(RUNS + 1):
-        for call, kept in zip((ours, rival), times, strict=True):
-            start = time.process_time()
-            call()
-            if run:
-                kept.append(time.process_time() - start)
-    return times
+def against(ours: Any, name: str, rival: Any) -> tuple[list[float], str, list[float]]:
+    """What `row` wants: our seconds, the rival's name, its seconds."""
+    mine, theirs = paired(ours, rival)
+    return mine, name, theirs
 
 
-def row(what: str, ours: list[float], rival: str, theirs: list[float], bar: float, note: str) -> dict[str, Any]:
-    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-    return {
-        "what": what,
-        "ours_s": statistics.median(ours),
-        "rival": rival,
-        "rival_s": statistics.median(theirs),
-        "ratio": ratio,
-        "bar": f">= {bar}",
-        "note": note,
-    }
-
-
-def cost_row(what: str, gappy: list[float], dense: list[float]) -> dict[str, Any]:
-    """Cost of gaps: here the rival is the same kernel on complete series, and small is good."""
-    cost = row(what, gappy, "the same, complete", dense, 0, "cost of gaps = ours / complete")
-    return cost | {"ratio": statistics.median(a / b for a, b in zip(gappy, dense, strict=True)), "bar": "<= 3"}
-
-
-def worst(ours: Any, exact: Any) -> float:
-    return float(np.nanmax(np.abs(ours - exact)))
-
-
-if __name__ == "__main__":
-    for line in rows():
-        print("{what:42} {ours_s:9.4f} s  {rival:22} {rival_s:9.4f} s  {ratio:7.1f}  bar {bar:6} {note}".format(**line))
+def cost_of_gaps(kernel: str, gappy: Any, dense: Any, gates: list[Row]) -> Row:
+    """Here the rival is the same kernel on complete series, and the ratio is ours over its: small is good."""
+    few, full = paired(gappy, dense)
+    cost = row(f"{kernel}, 5 % NaN: cost over complete", full, "the same, complete", few, gates=gates, bar="<= 3")
+    return cost | {"ours_s": cost["rival_s"], "rival_s": cost["ours_s"]}
