@@ -8,6 +8,8 @@ from typing import Any
 _HOMES = {
     "error_sums": "scoring",
     "hilbert_index": "hilbert",
+    "holt_winters": "holt_winters_fit",
+    "holt_winters_forecast": "holt_winters_fit",
     "merge_error_sums": "scoring",
     "motion": "harmonic",
     "moving_average": "smoothing",
