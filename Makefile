@@ -1,6 +1,6 @@
 # make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst or on a product of yours
 # make test                       lint, types, import contracts, tests
-# make bench [TOPICS="kernels"]   timings against the rivals
+# make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -22,7 +22,7 @@ test: .venv/test
 	$(BIN)/python -m pytest
 
 bench: .venv/bench
-	$(BIN)/python tests/benchmarks/run.py $(TOPICS)
+	$(BIN)/python tests/benchmarks/run.py $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON)) $(TOPICS)
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)
