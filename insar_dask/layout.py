@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, put_bytes
+from insar_dask.outline import Outline, Part
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["CODEC", "create_group"]
 
@@ -27,7 +30,7 @@ CODEC: dict[str, Any] = {
 _COMPRESSOR = ZstdCodec(level=CODEC["level"])
 
 
-def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan) -> bool:
+def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan: ShardPlan) -> bool:
     """Create an empty group shaped like ``template``, unless exactly that group is there already.
 
     Parameters
@@ -36,7 +39,7 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
         Where.
     group : str
         Path of the group in the store, such as ``site/raw``.
-    template : xr.Dataset
+    template : xr.Dataset or Outline
         Any number of points; names, dtypes, attributes, other axes and values without a point axis are taken from it. A
         variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
     plan : ShardPlan
@@ -49,7 +52,7 @@ def create_group(store: Store, group: str, template: xr.Dataset, plan: ShardPlan
     """
     _mend_parents(store, group)
     draft = MemoryStore()
-    _write_metadata(draft, group, template, plan)
+    _write_metadata(draft, group, template if isinstance(template, Outline) else Outline.of(template), plan)
     wanted = {key: get_bytes(draft, key) for key in list_keys(draft, group)}
     others = [f"{group}/{name}/zarr.json" for name in list_names(store, group)]
     if all(get_bytes(store, key) == wanted.get(key) for key in {*wanted, *others}):
@@ -74,25 +77,24 @@ def _mend_parents(store: Store, group: str) -> None:
             zarr.open_group(store, path=parent, mode="a", zarr_format=3)
 
 
-def _write_metadata(store: Store, group: str, template: xr.Dataset, plan: ShardPlan) -> None:
-    coordinates = " ".join(sorted(str(name) for name in template.coords if name not in template.dims))
+def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan) -> None:
+    coordinates = " ".join(sorted(template.coords - template.dims))
     kind: dict[str, Any] = {"featureType": "timeSeries"} if "time" in template.dims else {}
-    attributes = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
+    attributes: dict[Any, Any] = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
     root = zarr.open_group(store, path=group, mode="w", zarr_format=3, attributes=_plain(attributes))
-    for name in sorted(map(str, template.variables)):
-        variable = template.variables[name]
-        if "point" in variable.dims:
-            _create_array(root, name, variable, plan)
+    for name, part in sorted(template.parts.items()):
+        if "point" in part.dims:
+            _create_array(root, name, part, plan)
         else:
-            _create_whole(root, name, xr.conventions.encode_cf_variable(variable.compute(), name=name))
+            _create_whole(root, name, part)
 
 
-def _create_array(root: zarr.Group, name: str, variable: xr.Variable, plan: ShardPlan) -> None:
-    axis = variable.dims.index("point")
-    shape = tuple(plan.n_points if dim == "point" else size for dim, size in variable.sizes.items())
-    tenths = str(variable.encoding.get("dtype", "")) == "int16" and variable.dtype == np.float32
-    dtype, fill = _dtype_and_fill(variable, tenths)
-    others = int(np.prod([size for dim, size in variable.sizes.items() if dim != "point"], dtype=np.int64))
+def _create_array(root: zarr.Group, name: str, part: Part, plan: ShardPlan) -> None:
+    axis = part.dims.index("point")
+    shape = tuple(plan.n_points if dim == "point" else size for dim, size in part.sizes.items())
+    tenths = str(part.encoding.get("dtype", "")) == "int16" and part.values.dtype == np.float32
+    dtype, fill = _dtype_and_fill(part, tenths)
+    others = int(np.prod([size for dim, size in part.sizes.items() if dim != "point"], dtype=np.int64))
     inner = plan.inner(others * np.dtype("int16" if tenths else dtype).itemsize) if len(shape) > 1 else plan.shard
 
     def cut(length: int) -> tuple[int, ...]:
@@ -106,31 +108,31 @@ def _create_array(root: zarr.Group, name: str, variable: xr.Variable, plan: Shar
         shards=cut(plan.shard) if len(shape) > 1 else None,
         fill_value=fill,
         compressors=[_COMPRESSOR],
-        dimension_names=[str(dim) for dim in variable.dims],
-        attributes=_plain({**variable.attrs, **(PACKING if tenths else {})}),
+        dimension_names=[str(dim) for dim in part.dims],
+        attributes=_plain({**part.attrs, **(PACKING if tenths else {})}),
     )
 
 
-def _dtype_and_fill(variable: xr.Variable, tenths: bool) -> tuple[str, Any]:
+def _dtype_and_fill(part: Part, tenths: bool) -> tuple[str, Any]:
     if tenths:
         return "int16", PACKING["_FillValue"]
-    if variable.dtype.kind in "UTO":
+    if part.values.dtype.kind in "UTO":
         return "string", ""
-    if variable.dtype.kind == "f":
-        return str(variable.dtype), np.nan
-    return str(variable.dtype), variable.dtype.type(0)
+    if part.values.dtype.kind == "f":
+        return str(part.values.dtype), np.nan
+    return str(part.values.dtype), part.values.dtype.type(0)
 
 
-def _create_whole(root: zarr.Group, name: str, variable: xr.Variable) -> None:
-    values = np.asarray(variable.values)
+def _create_whole(root: zarr.Group, name: str, part: Part) -> None:
+    values = np.asarray(part.values)
     array = root.create_array(
         name,
         shape=values.shape,
         dtype="string" if values.dtype.kind in "UTO" else values.dtype,
         chunks=tuple(max(n, 1) for n in values.shape),
         compressors=[_COMPRESSOR],
-        dimension_names=[str(dim) for dim in variable.dims],
-        attributes=_plain(variable.attrs),
+        dimension_names=[str(dim) for dim in part.dims],
+        attributes=_plain(part.attrs),
     )
     array[...] = values
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
@@ -20,6 +19,9 @@ from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan
 from insar_dask.store import Arrays, all_arrays, load_points, shard_plan, with_points
 from insar_dask.tenths import encode_tenths
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["ShardWriter", "checksum_block", "read_block", "write_block"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 import zarr
 from zarr.abc.store import Store
 
@@ -17,6 +16,9 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = [
     "all_arrays",
@@ -78,6 +80,8 @@ def products(path: str | Path | Store) -> list[str]:
 
 
 def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Dataset:
+    import xarray as xr
+
     root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
     variables = {name: _variable(array, where, lazy=lazy) for name, array in sorted(root.arrays())}
     attributes = dict(root.attrs)
@@ -88,6 +92,8 @@ def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Da
 
 
 def _variable(array: zarr.Array[Any], where: slice | None, *, lazy: bool) -> xr.Variable:
+    import xarray as xr
+
     dims = dimensions(array)
     attributes: dict[str, Any] = dict(array.attrs)
     if "point" not in dims:

@@ -99,7 +99,7 @@ def ingest_file(
     key = _key(table.attrs["source_blake3"], options, shard_points)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
-    if create_group(store, target, table.block(0, 2), plan):
+    if create_group(store, target, table.outline(), plan):
         ledger.forget(target)
     keys = dict.fromkeys(range(plan.n_shards), key)
     ledger.supersede(target, keys)

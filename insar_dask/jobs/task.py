@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-import xarray as xr
 from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
@@ -19,6 +18,9 @@ from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
 from insar_dask.shard_store import checksum_block, read_block, write_block
 from insar_dask.store import shard_plan
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["read_input", "run_shard", "run_steps"]
 
@@ -54,6 +56,8 @@ def run_shard(
     ------
     CubeError
         When the source's shard does not have that checksum.
+    SupersededError
+        When a later run has made a result of other parameters: this task's driver is gone.
     """
     store = open_store(path)
     began = time.perf_counter()
@@ -109,7 +113,10 @@ def _read_state(ledger: Ledger, name: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key: str, began: float) -> Receipt:
+    import xarray as xr
+
     target, plan = stage.saves[result], shard_plan(store, stage.source)
+    Ledger(store).check_free(target, index, key)
     if isinstance(value, xr.Dataset):
         stored = write_block(store, target, plan, index, value)
     else:

@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import open_area
@@ -29,6 +28,9 @@ from insar_dask.readers.point_order import hilbert_order, repeated
 from insar_dask.readers.point_table import PointTable
 from insar_dask.readers.row_store import RowStore
 from insar_dask.tenths import PACKING, NotTenthsError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table"]
 

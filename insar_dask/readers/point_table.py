@@ -7,15 +7,18 @@ order and decoded to float32. So the float32 cube, twice the size of the int16 o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, describe
+from insar_dask.outline import Outline, Part, coded
 from insar_dask.readers.egms_attributes import describe_column
 from insar_dask.tenths import decode_tenths
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["Gathering", "PointTable"]
 
@@ -130,27 +133,36 @@ class PointTable:
         ]
         return da.concatenate(blocks, axis=0)
 
-    def _assemble(self, displacement: Any, start: int, stop: int) -> xr.Dataset:
-        def variable(dims: tuple[str, ...], values: Any, attrs: dict[str, Any]) -> xr.Variable:
-            # unchecked: to ask whether these are Dask's, Xarray would import it: 0.25 s, 20 MB
-            return xr.Variable(dims, values, attrs, fastpath=True)
+    def outline(self) -> Outline:
+        """The cube without its points: what a store is laid out after."""
+        data, coords = self._parts(np.empty((0, self.times.size), np.float32), 0, 0)
+        parts = {name: part if "point" in part.dims else coded(part) for name, part in {**data, **coords}.items()}
+        return Outline(parts, self.attrs, frozenset(coords))
 
-        attrs = {**describe("displacement"), "grid_mapping": "crs"}
-        coords: dict[str, Any] = {
-            name: variable(
-                ("point",), column, describe(name) if name in LONG_NAMES_AND_UNITS else describe_column(name)
-            )
+    def _assemble(self, displacement: Any, start: int, stop: int) -> xr.Dataset:
+        import xarray as xr
+
+        def variables(parts: dict[str, Part]) -> dict[str, Any]:
+            # unchecked: to ask whether these are Dask's, Xarray would import it: 0.25 s, 20 MB
+            return {
+                name: xr.Variable(part.dims, part.values, part.attrs, part.encoding, fastpath=True)
+                for name, part in parts.items()
+            }
+
+        data, coords = self._parts(displacement, start, stop)
+        return xr.Dataset(variables(data), coords=variables(coords), attrs=dict(self.attrs))
+
+    def _parts(self, displacement: Any, start: int, stop: int) -> tuple[dict[str, Part], dict[str, Part]]:
+        """Data variables of points ``start:stop`` of the cube, and its coordinates."""
+        coords = {
+            name: Part(("point",), column, describe(name) if name in LONG_NAMES_AND_UNITS else describe_column(name))
             for name, column in self.coordinates(start, stop).items()
         }
-        coords["time"] = variable(("time",), self.times, {})
-        coords["crs"] = variable((), np.array(0, np.int32), {"crs_wkt": self.crs_wkt, "epsg": 3035})
-        cube = xr.Dataset(
-            {
-                "displacement": variable(("point", "time"), displacement, attrs),
-                "observed": variable(("time",), np.ones(self.times.size, bool), describe("observed")),
-            },
-            coords=coords,
-            attrs=dict(self.attrs),
-        )
-        cube["displacement"].encoding = dict(self.encoding)
-        return cube
+        coords["time"] = Part(("time",), self.times, {})
+        coords["crs"] = Part((), np.array(0, np.int32), {"crs_wkt": self.crs_wkt, "epsg": 3035})
+        attrs = {**describe("displacement"), "grid_mapping": "crs"}
+        data = {
+            "displacement": Part(("point", "time"), displacement, attrs, self.encoding),
+            "observed": Part(("time",), np.ones(self.times.size, bool), describe("observed")),
+        }
+        return data, coords
