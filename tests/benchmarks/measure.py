@@ -20,6 +20,7 @@ process of its own, with one thread for BLAS before anything is imported.
 
 from __future__ import annotations
 
+import importlib
 import os
 import statistics
 import subprocess
@@ -126,3 +127,12 @@ def one_process(source: str) -> tuple[float, float]:
 
 def column(runs: Iterable[list[tuple[float, float]]], side: int, clock: int) -> list[float]:
     return [pair[side][clock] for pair in runs]
+
+
+def absent(package: str) -> str | None:
+    """Why a rival cannot be measured; None where it can."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        return f"{package} cannot be imported here: {error}; `make bench` installs it where it can be had"
+    return None
