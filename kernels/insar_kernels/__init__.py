@@ -10,12 +10,14 @@ _HOMES = {
     "hilbert_index": "hilbert",
     "holt_winters": "holt_winters_fit",
     "holt_winters_forecast": "holt_winters_fit",
+    "lloyd_sums": "nearest",
     "merge_error_sums": "scoring",
     "motion": "harmonic",
     "moving_average": "smoothing",
     "namespace": "dispatch",
     "regularise": "resampling",
     "savgol": "smoothing",
+    "stl": "seasonal_trend",
 }
 
 __all__ = sorted(_HOMES)

@@ -9,6 +9,7 @@ from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
+from insar_kernels.seasonal_trend import stl
 from insar_kernels.smoothing import moving_average, savgol
 
 DAYS = np.cumsum(np.random.default_rng(1).choice([6.0, 12.0], 60))
@@ -16,6 +17,7 @@ CALLS = {
     "regularise": lambda y: regularise(y, DAYS, np.arange(0.0, 500.0, 12.0), 30.0),
     "savgol": lambda y: savgol(y, 11, 2),
     "moving_average": lambda y: moving_average(y, 5, True),
+    "stl": lambda y: np.stack(stl(y, 12)),
     "motion": lambda y: np.stack(motion(y, DAYS / 365)),
     "error_sums": lambda y: error_sums(y[..., 1:], y[..., :-1]),
     "hilbert_index": lambda y: hilbert_index(np.nan_to_num(y), np.nan_to_num(y) + 3),

@@ -17,6 +17,7 @@ from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
+from insar_kernels.seasonal_trend import stl
 from insar_kernels.smoothing import moving_average, savgol
 
 rng = np.random.default_rng(0)
@@ -25,7 +26,8 @@ y = rng.normal(0, 10, (35, 40)).astype(np.float32)
 y[rng.random(y.shape) < 0.1] = np.nan
 y[3], y[4, 1:] = np.nan, np.nan
 results = [
-    *motion(y, days / 365), regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
+    *motion(y, days / 365), *stl(y[:6], 5),
+    regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
     *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
     error_sums(y[:, 1:], y[:, :-1]),
 ]
