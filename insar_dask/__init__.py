@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
     from insar_dask.readers.egms import find_egms, read_egms
+    from insar_dask.readers.grid import to_grid
+    from insar_dask.readers.mintpy import read_mintpy
     from insar_dask.report import plot_point, write_csv, write_report
     from insar_dask.resample import regularise
     from insar_dask.selection import select
@@ -36,12 +38,14 @@ _HOMES = {
     "products": "store",
     "plot_point": "report",
     "read_egms": "readers.egms",
+    "read_mintpy": "readers.mintpy",
     "regularise": "resample",
     "run": "pipeline",
     "save": "jobs.saving",
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
+    "to_grid": "readers.grid",
     "write_csv": "report",
     "write_report": "report",
 }
@@ -57,12 +61,14 @@ __all__ = [
     "plot_point",
     "products",
     "read_egms",
+    "read_mintpy",
     "regularise",
     "run",
     "save",
     "savgol",
     "select",
     "session",
+    "to_grid",
     "write_csv",
     "write_report",
 ]

@@ -1,0 +1,171 @@
+"""Which pixels of a stack of rasters hold a series: found tile by tile, one byte a pixel being kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.cube import CubeError
+from insar_dask.readers.grid import PixelGrid
+
+__all__ = ["Kept", "PixelStack", "Tile", "find_pixels", "tiles"]
+
+Float32 = npt.NDArray[np.float32]
+Whole = npt.NDArray[np.int64]
+Window = tuple[slice, slice]
+Kinds = npt.NDArray[np.int8]
+Piece = tuple[npt.NDArray[np.intp], Float32]
+Pieces = Callable[[slice, slice], Iterator[Piece]]
+
+TILE_BYTES = 1 << 25
+"""Bytes of a tile, all dates: 32 MiB, some 340 x 340 pixels of 70 dates."""
+
+EXAMPLES = 3
+NOTHING, SERIES, INFINITE, CONSTANT = 0, 1, 2, 3
+"""What a pixel is found to hold."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of a raster that is worth reading at once."""
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, grid: PixelGrid, bytes_per_pixel: int, chunk: tuple[int, int] | None = None) -> Tile:
+        """About `TILE_BYTES` in whole chunks of the file; of whole rows where the file has no chunks."""
+        rows, columns = chunk or (1, grid.columns)
+        while columns < grid.columns and rows * columns * 2 * bytes_per_pixel <= TILE_BYTES:
+            columns *= 2
+        columns = min(columns, grid.columns)
+        fit = max(TILE_BYTES // (bytes_per_pixel * columns * rows), 1)
+        return cls(min(rows * fit, grid.rows), columns)
+
+
+class PixelStack(Protocol):
+    """Rasters of all dates on one grid, as a reader of files offers them; it must survive pickling."""
+
+    @property
+    def grid(self) -> PixelGrid:
+        """Where the pixels lie."""
+
+    @property
+    def times(self) -> npt.NDArray[np.datetime64]:
+        """(time,) dates, increasing."""
+
+    @property
+    def tile(self) -> Tile:
+        """Window that is read at once."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the values might."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def pieces(self) -> AbstractContextManager[Pieces]:
+        """Hold the files open; calling what comes yields, for rows and columns, dates and (dates, rows, columns) mm."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What the first pass found: flat numbers of the pixels that hold a series, and of those that hold nonsense."""
+
+    pixels: Whole
+    n_empty: int
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+
+def tiles(grid: PixelGrid, tile: Tile) -> Iterator[Window]:
+    """Windows that cover a raster, row by row."""
+    for top in range(0, grid.rows, tile.rows):
+        for left in range(0, grid.columns, tile.columns):
+            yield (
+                slice(top, min(top + tile.rows, grid.rows)),
+                slice(left, min(left + tile.columns, grid.columns)),
+            )
+
+
+def find_pixels(
+    stack: PixelStack, *, zero_is_missing: bool, always: Sequence[tuple[int, int]] = (), max_rejected: float
+) -> Kept:
+    """Find the pixels that hold a series, reading everything once, tile by tile.
+
+    Parameters
+    ----------
+    stack : PixelStack
+        The rasters.
+    zero_is_missing : bool
+        Whether a pixel that is 0 at every date holds nothing.
+    always : sequence of (row, column)
+        Pixels where it does not, such as the reference pixel, which is 0 by definition.
+    max_rejected : float
+        Largest share of pixels with values that may hold nonsense: an infinite value, or one value at all of several
+        dates that is not 0 (a fill value that nobody declared).
+
+    Raises
+    ------
+    CubeError
+        When no pixel holds a series, or too many hold nonsense.
+    """
+    grid, found = stack.grid, np.zeros((stack.grid.rows, stack.grid.columns), np.int8)
+    with stack.pieces() as pieces:
+        for rows, columns in tiles(grid, stack.tile):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            found[rows, columns] = _kinds(pieces(rows, columns), shape, zero_is_missing, stack.times.size)
+        for row, column in always:
+            if 0 <= row < grid.rows and 0 <= column < grid.columns and found[row, column] == NOTHING:
+                window = slice(row, row + 1), slice(column, column + 1)
+                zero = all((values == 0).all() for _, values in pieces(*window))
+                found[row, column] = SERIES if zero else NOTHING
+        rejected = list(_reasons(found, pieces, grid))
+    n_filled = int(np.count_nonzero(found))
+    _check_rejected(stack.name, rejected, n_filled, max_rejected)
+    kept = np.flatnonzero(found == SERIES)
+    if kept.size == 0:
+        raise CubeError(f"{stack.name}: none of {found.size} pixels has a value other than no-data")
+    return Kept(kept, found.size - n_filled, rejected)
+
+
+def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: bool, n_times: int) -> Kinds:
+    """What each pixel of a window of ``shape`` holds."""
+    first, infinite, varies = np.full(shape, np.nan, np.float32), np.zeros(shape, bool), np.zeros(shape, bool)
+    for _, values in pieces:
+        for plane in values:
+            infinite |= np.isinf(plane)
+            varies |= (plane != first) & ~np.isnan(plane) & ~np.isnan(first)
+            np.copyto(first, plane, where=np.isnan(first))
+    found = np.where(np.isnan(first), NOTHING, SERIES).astype(np.int8)
+    found[~varies & (first == 0) & zero_is_missing] = NOTHING
+    found[~varies & (first != 0) & ~np.isnan(first) & (n_times > 1)] = CONSTANT
+    found[infinite] = INFINITE
+    return found
+
+
+def _reasons(found: Kinds, pieces: Pieces, grid: PixelGrid) -> Iterator[tuple[int, str]]:
+    for flat in np.flatnonzero(found > SERIES).tolist():
+        row, column = divmod(flat, grid.columns)
+        if found[row, column] == INFINITE:
+            yield flat, f"row {row}, column {column}: an infinite value"
+            continue
+        _, values = next(pieces(slice(row, row + 1), slice(column, column + 1)))
+        yield flat, f"row {row}, column {column}: {float(values[0, 0, 0]):g} mm at every date"
+
+
+def _check_rejected(name: str, rejected: list[tuple[int, str]], n_filled: int, most: float) -> None:
+    if len(rejected) <= most * n_filled:
+        return
+    examples = "; ".join(reason for _, reason in rejected[:EXAMPLES])
+    raise CubeError(
+        f"{name}: {len(rejected)} of {n_filled} pixels rejected, more than {most:.2%}: {examples}. Has "
+        "the file a value for no data that it does not declare? Pass nodata=, or allow it with max_rejected="
+        f"{min(1.0, len(rejected) / max(n_filled, 1) * 1.01 + 1e-4):.4f}"
+    )
