@@ -20,6 +20,7 @@ __all__ = [
     "DAYS_PER_YEAR",
     "CubeError",
     "check_cube",
+    "check_even",
     "check_series",
     "describe",
     "looks_ahead",
@@ -60,7 +61,22 @@ LONG_NAMES_AND_UNITS: dict[str, tuple[str, str]] = {
     "phase": ("day of the year at which the annual signal peaks", "d"),
     "rmse": ("root mean square residual of the cubic and annual model", "mm"),
     "n_dates": ("number of valid dates", "1"),
+    "trend": ("trend of the displacement", "mm"),
+    "season": ("seasonal part of the displacement", "mm"),
+    "residual": ("what trend and season leave of the displacement", "mm"),
+    "alpha": ("smoothing parameter of the level", "1"),
+    "beta": ("smoothing parameter of the slope", "1"),
+    "gamma": ("smoothing parameter of the season", "1"),
+    "sse": ("sum of the squared errors of one-step forecasts", "mm2"),
+    "sigma": ("standard deviation of the errors of one-step forecasts", "mm"),
+    "final_level": ("level after the last date", "mm"),
+    "final_season": ("seasonal index of the dates after the last one", "mm"),
     "lower": ("lower bound of the prediction interval", "mm"),
+    "cluster": ("pattern of motion that a point belongs to", "1"),
+    "cluster_distance": ("root mean square difference from the centroid of its cluster", "mm"),
+    "cluster_size": ("number of points in the cluster", "1"),
+    "centroid": ("mean series of the cluster", "mm"),
+    "centroid_velocity": ("velocity of the centroid", "mm yr-1"),
     "exceedance": ("probability of passing the threshold displacement", "1"),
     "upper": ("upper bound of the prediction interval", "mm"),
 }
@@ -147,6 +163,18 @@ def _is_dataset(cube: object) -> bool:
     import xarray as xr  # 0.5 s and 80 MB that a process which only reads product files need not spend
 
     return isinstance(cube, xr.Dataset)
+
+
+def check_even(cube: xr.Dataset) -> np.timedelta64:
+    """Return the spacing of the dates of a cube, zero if there is but one; raise `CubeError` if they are uneven."""
+    steps = np.diff(cube["time"].values)
+    day = np.timedelta64(1, "D")
+    if steps.size and (steps != steps[0]).any():
+        raise CubeError(
+            f"dates are {steps.min() / day:g} to {steps.max() / day:g} days apart, wanted an even spacing: "
+            "use insar_dask.regularise(cube, every='12D') first"
+        )
+    return np.timedelta64(steps[0] if steps.size else 0, "ns")
 
 
 def _check_variable(cube: xr.Dataset, name: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import CubeError, check_series, looks_ahead
+from insar_dask.cube import check_even, check_series, looks_ahead
 
 __all__ = ["moving_average", "savgol"]
 
@@ -53,7 +53,7 @@ def savgol(cube: xr.Dataset, window: int = 11, order: int = 2) -> xr.Dataset:
     if not 0 <= order < window:
         raise ValueError(f"order is {order}; wanted 0 <= order < window = {window}")
     kernel = partial(insar_kernels.savgol, window=window, order=order)
-    return _filtered(cube, kernel, (window - 1) * _even_step(cube))
+    return _filtered(cube, kernel, (window - 1) * int(np.ceil(check_even(cube) / DAY)))
 
 
 def moving_average(cube: xr.Dataset, window: int = 3, centred: bool = False) -> xr.Dataset:
@@ -103,13 +103,3 @@ def _filtered(cube: xr.Dataset, kernel: partial, ahead: int) -> xr.Dataset:  # t
         keep_attrs=True,
     )
     return cube.assign(displacement=displacement).assign_attrs(sees_future=looks_ahead(cube, ahead))
-
-
-def _even_step(cube: xr.Dataset) -> int:
-    steps = np.diff(cube["time"].values)
-    if steps.size and (steps != steps[0]).any():
-        raise CubeError(
-            f"dates are {steps.min() / DAY:g} to {steps.max() / DAY:g} days apart; this filter needs an even spacing: "
-            "use insar_dask.regularise(cube, every='12D') first"
-        )
-    return int(np.ceil(steps[0] / DAY)) if steps.size else 0
