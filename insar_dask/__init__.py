@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from insar_dask.sessions import session
     from insar_dask.smooth import moving_average, savgol
     from insar_dask.store import products
+    from insar_dask.totals import component_shares, component_variances, cumulative_displacement
 
 _HOMES = {
     "CubeError": "cube",
     "check_cube": "cube",
+    "component_shares": "totals",
+    "component_variances": "totals",
+    "cumulative_displacement": "totals",
     "find_egms": "readers.egms",
     "load_config": "config",
     "motion": "kinematics",
@@ -53,6 +57,9 @@ _HOMES = {
 __all__ = [
     "CubeError",
     "check_cube",
+    "component_shares",
+    "component_variances",
+    "cumulative_displacement",
     "find_egms",
     "load_config",
     "motion",

@@ -67,12 +67,20 @@ def results() -> dict[str, Any]:
         "savgol": run("savgol", regular, window=11, order=2),
         "moving_average": run("moving_average", regular, window=3),
         "motion": run("motion", raw),
+        "cumulative_displacement": run("cumulative_displacement", regular),
+        "component_variances": run("component_variances", parts(regular)),
         "fit_partial": fits,
         "calibrate_partial": errors,
         "score_partial": run("score_partial", raw, plan=plan, state=state),
         "outlook_block": run("outlook_block", raw, plan=plan, state=THETA, threshold=-20.0),
         "forecast_block": run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state)),
     }
+
+
+def parts(regular: xr.Dataset) -> xr.Dataset:
+    """Something for each component: the series, its square, its past."""
+    values = regular["displacement"]
+    return regular.drop_vars("displacement").assign(trend=values, season=values**2 / 50, residual=values.shift(time=1))
 
 
 def run(function: str, source: xr.Dataset, **params: Any) -> Any:
