@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import zarr
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
-from insar_dask.objects import delete, get_bytes, put_bytes
+from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan
 from insar_dask.store import Arrays, all_arrays, load_points, shard_plan, with_points
@@ -66,33 +67,35 @@ class ShardWriter:
                 )
             if array.dtype == np.int16 and values.dtype == np.float32:
                 values = encode_tenths(np.asarray(values))
-            data = _write_shard(self.store, array, dims, index, where, values)
-            size += _digest(digest, array.basename, data)
+            stored = _write_shard(self.store, array, dims, index, where, values)
+            size += _digest(digest, array.basename, stored)
         return digest.hexdigest(), size
 
 
 def _write_shard(
     store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: Block
-) -> bytes | memoryview | None:
-    """The bytes that now lie there; None when there are none, all being fill value."""
+) -> Blocks | None:
+    """What now lies there; None when there is nothing, all being fill value."""
     key = _object_key(array.path, dims, index)
     if can_encode(array):
-        data = encode_shard(array, values)
-        if data is None:
+        blocks = encode_shard(array, values)
+        first = next(blocks, None)
+        if first is None:
             delete(store, key)
-        else:
-            put_bytes(store, key, data)
-        return data
+            return None
+        return put_blocks(store, key, chain((first,), blocks))
     # Zarr reads a shard before it replaces it, and would stumble over a damaged one
     delete(store, key)
     array[tuple(where if dim == "point" else slice(None) for dim in dims)] = np.asarray(values)
-    return get_bytes(store, key)
+    return get_blocks(store, key)
 
 
-def _digest(digest: Any, name: str, data: bytes | memoryview | None) -> int:
-    digest.update(f"{name}:{-1 if data is None else len(data)};".encode())
-    digest.update(data or b"")
-    return len(data or b"")
+def _digest(digest: Any, name: str, stored: Blocks | None) -> int:
+    size, blocks = stored or (-1, ())
+    digest.update(f"{name}:{size};".encode())
+    for block in blocks:
+        digest.update(block)
+    return max(size, 0)
 
 
 def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
@@ -110,18 +113,18 @@ def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
         return "", 0
     digest, size = _group_digest(store, group, arrays), 0
     for array, dims in with_points(arrays):
-        size += _digest(digest, array.basename, get_bytes(store, _object_key(array.path, dims, index)))
+        size += _digest(digest, array.basename, get_blocks(store, _object_key(array.path, dims, index)))
     return digest.hexdigest(), size
 
 
 def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
     """Hash begun with what all shards of a group share."""
     digest = hashlib.sha256()
-    _digest(digest, "", get_bytes(store, f"{group}/zarr.json"))
+    _digest(digest, "", get_blocks(store, f"{group}/zarr.json"))
     for array, dims in arrays:
-        _digest(digest, array.basename, get_bytes(store, f"{array.path}/zarr.json"))
+        _digest(digest, array.basename, get_blocks(store, f"{array.path}/zarr.json"))
         if "point" not in dims:
-            _digest(digest, array.basename, get_bytes(store, "/".join([array.path, "c", *("0" for _ in array.shape)])))
+            _digest(digest, array.basename, get_blocks(store, "/".join([array.path, "c", *("0" for _ in array.shape)])))
     return digest
 
 

@@ -38,7 +38,7 @@ def test_zarr_reads_what_was_encoded_and_encodes_the_same_chunks(tmp_path, dtype
     assert can_encode(array)
     for place in np.ndindex(*(-(-n // m) for n, m in zip(shape, shards, strict=True))):
         at = tuple(slice(k * m, (k + 1) * m) for k, m in zip(place, shards, strict=True))
-        data = encode_shard(array, values[at])
+        data = encoded(array, values[at])
         key = "c/" + "/".join(map(str, place))
         if data is not None:
             put_bytes(store, key, data)
@@ -47,6 +47,17 @@ def test_zarr_reads_what_was_encoded_and_encodes_the_same_chunks(tmp_path, dtype
         assert (data is None) == (other is None)
         assert data is None or len(data) == len(other)
     np.testing.assert_array_equal(zarr.open_array(store, mode="r")[...], values)
+
+
+def test_no_shard_is_ever_whole_in_memory(tmp_path):
+    array = make(open_store(tmp_path / "a.zarr"), (40, 5), (4, 5), (40, 5), "int16", -1)
+    blocks = list(encode_shard(array, drawn((40, 5), "int16", -1)))
+    assert len(blocks) > 5 and b"".join(blocks) == encoded(array, drawn((40, 5), "int16", -1))
+
+
+def encoded(array, values):
+    """The object of a shard; None where there is none."""
+    return b"".join(encode_shard(array, values)) or None
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32", "bool", "string"])
@@ -59,17 +70,17 @@ def test_a_chunk_without_a_shard_has_the_bytes_that_zarr_writes(tmp_path, dtype,
     theirs = make(open_store(tmp_path / "theirs.zarr"), (11,), (4,), None, dtype, fill)
     theirs[...] = values
     for k in range(3):
-        data, other = encode_shard(theirs, values[4 * k : 4 * k + 4]), get_bytes(theirs.store, f"c/{k}")
+        data, other = encoded(theirs, values[4 * k : 4 * k + 4]), get_bytes(theirs.store, f"c/{k}")
         assert data == other
         if dtype == "string" and k:
-            assert encode_shard(theirs, values[4 * k : 4 * k + 4].astype("S")) == other
+            assert encoded(theirs, values[4 * k : 4 * k + 4].astype("S")) == other
 
 
 def test_strided_values_are_encoded_by_value(tmp_path):
     store = open_store(tmp_path / "a.zarr")
     array = make(store, (8, 4), (4, 4), (8, 4))
     values = np.arange(64, dtype=">i8").reshape(8, 8)[:, ::2]
-    put_bytes(store, "c/0/0", encode_shard(array, values) or b"")
+    put_bytes(store, "c/0/0", encoded(array, values) or b"")
     np.testing.assert_array_equal(zarr.open_array(store, mode="r")[...], values)
 
 

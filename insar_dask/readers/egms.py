@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.allocator import give_back
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import open_area
 from insar_dask.readers.csv_bands import BandReader
@@ -178,7 +179,9 @@ def read_table(
         header, rows, checksum = reading.read(wide=False)
     except NotTenthsError:
         header, rows, checksum = reading.read(wide=True)
-    return _table(path, product, header, rows, reading, checksum)
+    table = _table(path, product, header, rows, reading, checksum)
+    give_back()
+    return table
 
 
 def _table(
@@ -198,7 +201,7 @@ def _table(
     valid[twice] = False
     if not valid.any():
         raise CubeError(_nothing_left(path, rows, reading.selection))
-    order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], np.flatnonzero(valid))
+    order = _order(columns, np.flatnonzero(valid))
     geometry = {name: columns[name][order] for name in GEOMETRY if name in columns}
     attrs = {
         **describe_product(product, header, geometry, path.name),
@@ -214,6 +217,10 @@ def _table(
     return PointTable(
         rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
     )
+
+
+def _order(columns: dict[str, npt.NDArray[Any]], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    return hilbert_order(columns["easting"], columns["northing"], columns["point_id"], rows).astype(np.int32)
 
 
 def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:

@@ -30,7 +30,7 @@ class Gathering:
     """Some rows of ``values``, (rows, time), gathered only when they are sliced."""
 
     values: npt.NDArray[Any]
-    rows: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.integer[Any]]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,7 +58,7 @@ class PointTable:
     ----------
     values : ndarray, (rows, time), int16 or float32
         Displacement in file order: tenths of a millimetre with ``NODATA`` for missing, or millimetres with NaN.
-    order : ndarray of int64, (point,)
+    order : ndarray of integers, (point,)
         Row of each point, in Hilbert order. Rows that no point refers to were rejected or not asked for.
     columns : dict of ndarray, (rows,)
         The other columns in file order, ``point_id`` as bytes.
@@ -75,7 +75,7 @@ class PointTable:
     """
 
     values: npt.NDArray[Any]
-    order: npt.NDArray[np.int64]
+    order: npt.NDArray[np.integer[Any]]
     columns: dict[str, npt.NDArray[Any]]
     times: npt.NDArray[np.datetime64]
     attrs: dict[str, Any]

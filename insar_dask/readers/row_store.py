@@ -1,6 +1,7 @@
 """Rows of a file as they come, band after band, in memory reserved once: nothing is joined or copied at the end.
 
-Reserved memory is not used memory: pages that no row reaches are never touched.
+Reserved memory is not used memory: pages that no row reaches are never touched. Each column has its own array, so that
+one which is done with can go.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class RowStore:
         self._names = names
         self._copies: list[Future[None]] = []
         self._values: npt.NDArray[Any] = np.empty((0, n_dates), dtype)
-        self._points: npt.NDArray[Any] = np.empty(0, _record(names, 1))
+        self._columns: dict[str, npt.NDArray[Any]] = {name: np.empty(0, _dtype(name)) for name in names}
+        self._columns |= {"file_line": np.empty(0, np.int32), "point_id": np.empty(0, "S1")}
 
     def append(self, rows: Rows, n_expected: float, pool: ThreadPoolExecutor, done: Callable[[], None]) -> None:
         """Add the rows of the next band of a file that has about ``n_expected`` in all; ``done`` when they are copied.
@@ -73,10 +75,10 @@ class RowStore:
 
     def _copy(self, rows: Rows, where: slice, first_line: int, done: Callable[[], None]) -> None:
         self._values[where] = rows.values
-        points = self._points[where]
-        points["point_id"], points["file_line"] = rows.point_ids, rows.lines + first_line
+        self._columns["point_id"][where] = rows.point_ids
+        self._columns["file_line"][where] = rows.lines + first_line
         for k, name in enumerate(self._names):
-            points[name] = rows.numbers[:, k]
+            self._columns[name][where] = rows.numbers[:, k]
         done()
 
     @property
@@ -85,31 +87,31 @@ class RowStore:
         return self._values[: self.n_kept]
 
     def columns(self) -> dict[str, npt.NDArray[Any]]:
-        """The other columns by name, (rows,) each; ``file_line`` is the line each row came from."""
-        points = self._points[: self.n_kept]
-        columns = {str(name): points[name] for name in points.dtype.names or ()}
+        """The other columns by name, (rows,) each; ``file_line`` is the line each row came from.
+
+        They are handed over: the store forgets them.
+        """
+        columns = {name: column[: self.n_kept] for name, column in self._columns.items()}
+        self._columns.clear()
         for name in WHOLE:
             if name in columns and (np.trunc(columns[name]) == columns[name]).all() and _fits_int32(columns[name]):
                 columns[name] = columns[name].astype(np.int32)
         return columns
 
     def _reserve(self, needed: int, expected: int, id_bytes: int) -> None:
-        longer = id_bytes > self._points.dtype["point_id"].itemsize
+        longer = id_bytes > self._columns["point_id"].dtype.itemsize
         if longer or needed > len(self._values):
             self.settle()
         if longer:
-            self._points = self._points.astype(_record(self._names, id_bytes))
+            self._columns["point_id"] = self._columns["point_id"].astype(f"S{id_bytes}")
         if needed > len(self._values):
             capacity = max(needed, expected)
             self._values = _grown(self._values, capacity, self.n_kept)
-            self._points = _grown(self._points, capacity, self.n_kept)
+            self._columns = {name: _grown(c, capacity, self.n_kept) for name, c in self._columns.items()}
 
 
-def _record(names: list[str], id_bytes: int) -> np.dtype[Any]:
-    """One point: wide fields first, so that every field is aligned."""
-    exact = [(name, "f8") for name in names if name in EXACT]
-    others = [(name, "f4") for name in names if name not in EXACT]
-    return np.dtype([*exact, *others, ("file_line", "i4"), ("point_id", f"S{id_bytes}")], align=True)
+def _dtype(name: str) -> npt.DTypeLike:
+    return np.float64 if name in EXACT else np.float32
 
 
 def _grown(rows: npt.NDArray[Any], capacity: int, used: int) -> npt.NDArray[Any]:
