@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
+    from insar_dask.decompose import holt_winters, holt_winters_forecast, stl
     from insar_dask.jobs.opening import open_cube
     from insar_dask.jobs.saving import save
     from insar_dask.kinematics import motion
@@ -35,6 +36,8 @@ _HOMES = {
     "component_variances": "totals",
     "cumulative_displacement": "totals",
     "find_egms": "readers.egms",
+    "holt_winters": "decompose",
+    "holt_winters_forecast": "decompose",
     "load_config": "config",
     "motion": "kinematics",
     "moving_average": "smooth",
@@ -49,6 +52,7 @@ _HOMES = {
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
+    "stl": "decompose",
     "to_grid": "readers.grid",
     "write_csv": "report",
     "write_report": "report",
@@ -61,6 +65,8 @@ __all__ = [
     "component_variances",
     "cumulative_displacement",
     "find_egms",
+    "holt_winters",
+    "holt_winters_forecast",
     "load_config",
     "motion",
     "moving_average",
@@ -75,6 +81,7 @@ __all__ = [
     "savgol",
     "select",
     "session",
+    "stl",
     "to_grid",
     "write_csv",
     "write_report",

@@ -70,6 +70,7 @@ LONG_NAMES_AND_UNITS: dict[str, tuple[str, str]] = {
     "sse": ("sum of the squared errors of one-step forecasts", "mm2"),
     "sigma": ("standard deviation of the errors of one-step forecasts", "mm"),
     "final_level": ("level after the last date", "mm"),
+    "final_slope": ("slope after the last date", "mm yr-1"),
     "final_season": ("seasonal index of the dates after the last one", "mm"),
     "lower": ("lower bound of the prediction interval", "mm"),
     "cluster": ("pattern of motion that a point belongs to", "1"),

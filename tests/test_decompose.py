@@ -1,0 +1,247 @@
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.tsa.holtwinters import ExponentialSmoothing
+from statsmodels.tsa.seasonal import STL
+
+from insar_dask.cube import CubeError
+from insar_dask.decompose import NUMBERS, PARTS, holt_winters, holt_winters_forecast, stl
+from insar_dask.resample import regularise
+
+PERIOD = 12
+DAY = np.timedelta64(1, "D")
+STEPS = [
+    lambda cube: stl(cube, PERIOD),
+    lambda cube: holt_winters(cube, PERIOD),
+    lambda cube: holt_winters(cube, PERIOD, until=cube["time"].values[40]),
+]
+
+
+def refuse(*_args, **_kwargs):
+    raise AssertionError("something computed")
+
+
+@pytest.fixture(scope="module")
+def regular(small_scene):
+    cube = regularise(small_scene.isel(point=slice(120))).isel(time=slice(60))
+    return cube.assign_attrs(sees_future=0)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_parts_sum_to_the_displacement(regular, step):
+    gappy = regular.copy(deep=True)
+    gappy["displacement"].values[::3, 5:50:7] = np.nan
+    parts = step(gappy)
+    total = sum(parts[name].astype(np.float64) for name in PARTS)
+    valid = gappy["displacement"].notnull()
+    assert valid.sum() > 5000
+    assert float(abs(total - gappy["displacement"]).max()) < 1e-3
+    assert (parts["residual"].notnull() == valid).all()
+    assert parts["trend"].isel(time=slice(10, 50)).notnull().all()
+    assert "displacement" not in parts
+    assert parts["season"].attrs == {
+        "long_name": "seasonal part of the displacement",
+        "units": "mm",
+        "grid_mapping": "crs",
+    }
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_lazy_cubes_stay_lazy_and_give_the_same(regular, step):
+    with dask.config.set(scheduler=refuse):
+        lazy = step(regular.chunk(point=50))
+    assert all(lazy[name].chunks == ((50, 50, 20), (60,)) for name in PARTS)
+    assert all(lazy[name].dtype == np.float32 for name in PARTS)
+    xr.testing.assert_identical(lazy.compute(), step(regular))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_points_know_nothing_of_each_other(regular, step):
+    gappy = regular.copy(deep=True)
+    gappy["displacement"].values[::3, 5::7] = np.nan
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(120), 2))
+    xr.testing.assert_identical(step(gappy).isel(point=order), step(gappy.isel(point=order)))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_grids_are_decomposed_like_points(regular, step):
+    values = regular["displacement"].values[:12].reshape(3, 4, -1)
+    grid = xr.Dataset({"displacement": (("y", "x", "time"), values)}, coords={"time": regular["time"]})
+    whole, expected = step(grid), step(regular)
+    for name in PARTS:
+        np.testing.assert_array_equal(whole[name].values, expected[name].values[:12].reshape(3, 4, -1))
+        assert whole[name].dims == ("y", "x", "time")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_empty_series_are_missing_and_harm_nobody(regular, step):
+    empty = regular.copy(deep=True)
+    empty["displacement"].values[7] = np.nan
+    parts = step(empty)
+    assert all(parts[name][7].isnull().all() for name in PARTS)
+    xr.testing.assert_identical(parts.isel(point=slice(7)), step(regular).isel(point=slice(7)))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_uneven_dates_are_refused_with_the_cure(small_scene, step):
+    with pytest.raises(CubeError, match="regularise"):
+        step(small_scene)
+
+
+@pytest.mark.parametrize("step", [stl, holt_winters])
+def test_short_records_and_odd_periods_are_refused(regular, step):
+    with pytest.raises(CubeError, match=r"60 dates, wanted at least two periods of 31.*a year has 30 dates of 12 days"):
+        step(regular, 31)
+    for period in (1, 0, 12.5):
+        with pytest.raises(ValueError, match="whole number of dates"):
+            step(regular, period)
+
+
+@pytest.mark.parametrize("wrong", [{"seasonal": 1}, {"seasonal": 8}, {"trend": 11}, {"low_pass": 14}])
+def test_impossible_neighbours_are_refused(regular, wrong):
+    with pytest.raises(ValueError, match="odd number of neighbours"):
+        stl(regular, PERIOD, **wrong)
+
+
+def test_stl_is_statsmodels_and_has_seen_everything(regular):
+    parts = stl(regular, PERIOD, seasonal=9, trend=25)
+    for i in range(5):
+        theirs = STL(regular["displacement"].values[i].astype(np.float64), PERIOD, seasonal=9, trend=25).fit()
+        np.testing.assert_allclose(parts["trend"][i], theirs.trend, atol=1e-4)
+        np.testing.assert_allclose(parts["season"][i], theirs.seasonal, atol=1e-4)
+    assert parts.attrs == regular.attrs | {"sees_future": -1, "period": PERIOD}
+
+
+def test_a_multiplicative_season_is_refused_with_the_reason(regular):
+    with pytest.raises(ValueError, match="crosses zero"):
+        holt_winters(regular, PERIOD, seasonal="mul")
+
+
+def test_products_carry_points_units_and_flags(regular):
+    parts = holt_winters(regular, PERIOD)
+    xr.testing.assert_identical(parts["easting"].variable, regular["easting"].variable)
+    assert {*PARTS, *NUMBERS, "final_season", "status"} <= set(parts.data_vars)
+    assert parts["final_slope"].attrs["units"] == "mm yr-1"
+    assert parts["final_season"].dims == ("point", "ahead")
+    status = parts["status"]
+    assert len(status.attrs["flag_meanings"].split()) == len(status.attrs["flag_values"])
+    assert status.attrs["flag_values"].dtype == status.dtype == np.int8
+    empty = holt_winters(regular.where(False), PERIOD)
+    assert set(np.unique(empty["status"])) == {status.attrs["flag_meanings"].split().index("no_data")}
+
+
+def test_a_slope_per_year_is_one(regular):
+    years = (regular["time"].values - regular["time"].values[0]) / DAY / 365
+    line = (7 * years).astype(np.float32) + 0 * regular["displacement"]
+    parts = holt_winters(regular.assign(displacement=line), PERIOD)
+    np.testing.assert_allclose(parts["final_slope"], 7, atol=1e-3)
+    np.testing.assert_allclose(parts["season"], 0, atol=1e-3)
+
+
+def test_without_until_the_cube_says_that_it_has_seen_the_future(regular):
+    assert holt_winters(regular, PERIOD).attrs == regular.attrs | {"sees_future": -1, "period": PERIOD}
+    assert holt_winters(regular, PERIOD, until="2999-01-01").attrs["sees_future"] == -1
+
+
+def test_until_says_what_values_know(regular):
+    until = regular["time"].values[40]
+    attrs = holt_winters(regular, PERIOD, until=until + 5 * DAY).attrs
+    assert attrs["fitted_until"] == str(until.astype("datetime64[D]"))
+    assert (attrs["sees_future"], attrs["sees_future_after_fit"]) == (40 * 12, 0)
+    filled = holt_winters(regular.assign_attrs(sees_future=60), PERIOD, until=until).attrs
+    assert (filled["sees_future"], filled["sees_future_after_fit"]) == (40 * 12 + 60, 60)
+    whole = holt_winters(regular.assign_attrs(sees_future=-1), PERIOD, until=until).attrs
+    assert (whole["sees_future"], whole["sees_future_after_fit"]) == (-1, -1)
+
+
+@settings(max_examples=20)
+@given(st.integers(24, 58), st.integers(0, 34), st.integers(0, 2**32 - 1))
+def test_no_value_after_the_fit_knows_its_future(regular, fitted, later, seed):
+    until, origin = regular["time"].values[fitted - 1], min(fitted + later, 59)
+    chance = np.random.default_rng(seed)
+    changed = regular.copy(deep=True)
+    values = changed["displacement"].values[:, origin:]
+    values += chance.normal(0, 100, values.shape).astype(np.float32)
+    values[chance.random(values.shape) < 0.2] = np.nan
+    before, after = holt_winters(regular, PERIOD, until), holt_winters(changed, PERIOD, until)
+    for name in PARTS:
+        np.testing.assert_array_equal(before[name].values[:, :origin], after[name].values[:, :origin])
+        assert (before[name].values[:, origin:] != after[name].values[:, origin:]).any()
+    for name in ("alpha", "beta", "gamma", "sse", "sigma", "status"):
+        np.testing.assert_array_equal(before[name].values, after[name].values)
+
+
+def test_an_early_until_is_refused_with_the_first_that_will_do(regular):
+    with pytest.raises(ValueError, match=f"until='{str(regular['time'].values[23])[:10]}' or later"):
+        holt_winters(regular, PERIOD, until=regular["time"].values[22])
+
+
+def test_forecasts_are_those_of_statsmodels_from_the_same_states(regular):
+    parts = holt_winters(regular.isel(point=slice(4)), PERIOD)
+    for i in range(4):
+        y = regular["displacement"].values[i].astype(np.float64)
+        theirs = ExponentialSmoothing(
+            y, trend="add", seasonal="add", seasonal_periods=PERIOD, initialization_method="estimated"
+        ).fit()
+        states = {
+            "final_level": theirs.level[-1],
+            "final_slope": theirs.trend[-1] * 365 / 12,
+            "final_season": theirs.season[-PERIOD:],
+            "alpha": theirs.params["smoothing_level"],
+            "beta": theirs.params["smoothing_trend"],
+            "gamma": theirs.params["smoothing_seasonal"],
+            "sigma": np.sqrt(theirs.sse / (60 - PERIOD - 4)),
+        }
+        for name, value in states.items():
+            parts[name].values[i] = value
+        forecast = holt_winters_forecast(parts, 30, level=0.8).isel(point=i, origin=0)
+        np.testing.assert_allclose(forecast["displacement"], theirs.forecast(30), atol=1e-3)
+        drawn = theirs.simulate(30, repetitions=20_000, error="add", rng=np.random.default_rng(i))
+        low, high = np.quantile(drawn, [0.1, 0.9], axis=1)
+        width = (forecast["upper"] - forecast["lower"]).values
+        np.testing.assert_allclose(width, high - low, rtol=0.04)
+        np.testing.assert_allclose(forecast["upper"] - forecast["displacement"], width / 2, atol=1e-4)
+
+
+def test_a_forecast_cube_has_origin_leads_and_dates(regular):
+    parts = holt_winters(regular, PERIOD)
+    forecast = holt_winters_forecast(parts, steps=3)
+    dates = regular["time"].values[-1] + 12 * DAY * np.arange(1, 4)
+    assert forecast["displacement"].dims == ("origin", "point", "lead")
+    np.testing.assert_array_equal(forecast["origin"], dates[:1])
+    np.testing.assert_array_equal(forecast["time"], dates[None])
+    assert forecast["lead"].values.tolist() == [1, 2, 3]
+    assert forecast["lead"].attrs["units"] == "12 d"
+    assert (forecast.attrs["level"], forecast.attrs["method"]) == (0.9, "holt_winters")
+    assert "sees_future" not in forecast.attrs
+    assert set(forecast.data_vars) == {"displacement", "lower", "upper"}
+    xr.testing.assert_identical(forecast["point_id"].variable, regular["point_id"].variable)
+    assert forecast["crs"].attrs == regular["crs"].attrs
+
+
+def test_lazy_parts_give_lazy_forecasts(regular):
+    with dask.config.set(scheduler=refuse):
+        lazy = holt_winters_forecast(holt_winters(regular.chunk(point=50), PERIOD), 40)
+    assert lazy["upper"].chunks is not None
+    xr.testing.assert_identical(lazy.compute(), holt_winters_forecast(holt_winters(regular, PERIOD), 40))
+
+
+def test_grids_are_forecast_too(regular):
+    values = regular["displacement"].values[:12].reshape(3, 4, -1)
+    grid = xr.Dataset({"displacement": (("y", "x", "time"), values)}, coords={"time": regular["time"]})
+    forecast = holt_winters_forecast(holt_winters(grid, PERIOD), 2)
+    assert forecast["lower"].dims == ("origin", "y", "x", "lead")
+    points = holt_winters_forecast(holt_winters(regular, PERIOD), 2)
+    np.testing.assert_array_equal(forecast["lower"].values.reshape(12, 2), points["lower"].values[0, :12])
+
+
+def test_impossible_forecasts_are_refused(regular):
+    parts = holt_winters(regular, PERIOD)
+    with pytest.raises(CubeError, match=r"final_level.*insar_dask.holt_winters"):
+        holt_winters_forecast(stl(regular, PERIOD))
+    for wrong in ({"steps": 0}, {"level": 1.0}, {"level": 90}):
+        with pytest.raises(ValueError, match="wanted at least 1 step"):
+            holt_winters_forecast(parts, **wrong)
