@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
 from insar_dask.report import tables
 from insar_dask.report.choosing import Chosen
 from insar_dask.report.colours import QUANTITIES
+from insar_dask.report.figures import place_figure, sentence, unbroken
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.histograms import plot_histogram
 from insar_dask.report.leads import plot_leads
 from insar_dask.report.maps import legend_line, plot_map, source_line
 from insar_dask.report.places import crs_name
 from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
-from insar_dask.report.style import png_bytes, svg_text
 
 __all__ = [
     "histograms_section",
@@ -40,7 +39,7 @@ def lede(raw: xr.Dataset, products: xr.Dataset) -> str:
     if attrs.get("track") is not None:
         parts.append(f"track {attrs['track']} {attrs.get('pass', '')}")
     parts += [f"{str(times[0])[:10]} to {str(times[-1])[:10]}", crs_name(products), f"release {attrs.get('release')}"]
-    return _unbroken(" · ".join(parts))
+    return unbroken(" · ".join(parts))
 
 
 def key_numbers(raw: xr.Dataset, products: xr.Dataset, scores: Mapping[str, Any] | None) -> str:
@@ -70,9 +69,9 @@ def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen]) -
             f"Map of {quantity.title}, median {_median(products, name)} {quantity.unit}; {legend_line(products, name)}"
         )
         caption = f"<b>{quantity.title}</b><br>{escape(legend_line(products, name))}"
-        figures.append(_figure(folder, figure, name, alt, caption))
+        figures.append(place_figure(folder, figure, name, alt, caption))
     note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the points drawn below."
-    return f"<p class=note>{_sentence(note)}</p><div class=two>{''.join(figures)}</div>"
+    return f"<p class=note>{sentence(note)}</p><div class=two>{''.join(figures)}</div>"
 
 
 def histograms_section(folder: Path, products: xr.Dataset) -> str:
@@ -82,7 +81,7 @@ def histograms_section(folder: Path, products: xr.Dataset) -> str:
         median = f"median {_median(products, name)} {quantity.unit}"
         figure = plot_histogram(products[name].values, quantity)
         alt = f"Histogram of {quantity.title}, {median}"
-        figures.append(_figure(folder, figure, f"{name}-histogram", alt, f"<b>{quantity.title}</b><br>{median}"))
+        figures.append(place_figure(folder, figure, f"{name}-histogram", alt, f"<b>{quantity.title}</b><br>{median}"))
     return f"<div class=four>{''.join(figures)}</div>"
 
 
@@ -101,9 +100,9 @@ def points_section(
         row = products.isel(point=choice.number)
         alt = f"Displacement through time of point {number}, {choice.reason}, with fit and forecast"
         caption = (
-            f"<b>{number} · {choice.reason}</b> {escape(str(row['point_id'].values))}<br>{_unbroken(parameters(row))}"
+            f"<b>{number} · {choice.reason}</b> {escape(str(row['point_id'].values))}<br>{unbroken(parameters(row))}"
         )
-        figures.append(_figure(folder, figure, f"point-{number}", alt, caption))
+        figures.append(place_figure(folder, figure, f"point-{number}", alt, caption))
     return (
         "<p class=note>Chosen by rule: the median point, the calmest, and those at the 0.5th or 99.5th percentile of a "
         "motion parameter (rmse: 95th), so that no single outlier speaks for the scene. The fit uses the whole record, "
@@ -116,50 +115,29 @@ def scores_section(folder: Path, scores: Mapping[str, Any]) -> str:
     """How well each method forecasts: honest first, what leaks apart and named so."""
     protocol, published = scores.get("protocol", {}), scores["tables"].get("as_published")
     origins = scores.get("origins", [])
-    parts = [f"<p>{_sentence(protocol.get('honest', ''))}</p>"]
+    parts = [f"<p>{sentence(protocol.get('honest', ''))}</p>"]
     if scores.get("default"):
-        parts.append(
-            f"<p>Default method: <b>{escape(scores['default'])}</b>. {_sentence(scores.get('reason', ''))}</p>"
-        )
+        parts.append(f"<p>Default method: <b>{escape(scores['default'])}</b>. {sentence(scores.get('reason', ''))}</p>")
     caption = f"<b>RMSE by lead, honest</b> {len(origins)} origins"
     if origins:
         caption += f" from {origins[0][:10]} to {origins[-1][:10]}"
-    parts.append(_figure(folder, plot_leads(scores), "leads", _leads_alt(scores), caption))
+    parts.append(place_figure(folder, plot_leads(scores), "leads", _leads_alt(scores), caption))
     parts += [tables.summary_table(scores), tables.leads_table(scores, "honest"), tables.strata_table(scores)]
     parts.append(tables.coverage_table(scores, scores.get("default", "")))
     if published:
-        parts.append(f"<p class=warning>{_sentence(protocol.get('as_published', ''))}</p>")
+        parts.append(f"<p class=warning>{sentence(protocol.get('as_published', ''))}</p>")
         parts.append(tables.leads_table(scores, "as_published"))
     more = [tables.leads_table(scores, "honest", measure) for measure in ("mae", "coverage", "interval_width", "n")]
     if any(more):
         parts.append(f"<details><summary>MAE, coverage, width and number by lead</summary>{''.join(more)}</details>")
-    parts += [f"<p class=note>{_sentence(note)}</p>" for note in scores.get("notes", [])]
+    parts += [f"<p class=note>{sentence(note)}</p>" for note in scores.get("notes", [])]
     return "".join(parts)
-
-
-def _figure(folder: Path, figure: Figure, name: str, alt: str, caption: str) -> str:
-    """Save a figure as ``figures/<name>.png`` and return it as inline SVG with its caption."""
-    (folder / "figures" / f"{name}.png").write_bytes(png_bytes(figure))
-    return f"<figure id='{name}'><figcaption>{caption}</figcaption>{svg_text(figure, name + '-svg', alt)}</figure>"
 
 
 def _leads_alt(scores: Mapping[str, Any]) -> str:
     rows = {method: scores["tables"]["honest"].get(method, {}).get("rmse") for method in scores["methods"]}
     spans = [f"{method} {rmse[0]:.2f} to {rmse[-1]:.2f}" for method, rmse in rows.items() if rmse]
     return f"RMSE in mm from the first to the last lead: {'; '.join(spans)}"
-
-
-def _unbroken(text: str) -> str:
-    """Escaped; lines break between the parts, never within."""
-    first, *others = (escape(part) for part in reversed(text.split(" · ")))
-    parts = [f"<span class=whole>{part} ·</span>" for part in reversed(others)]
-    return " ".join([*parts, f"<span class=whole>{first}</span>"])
-
-
-def _sentence(text: str) -> str:
-    """Escaped, with a capital and a full stop."""
-    text = text.strip()
-    return escape(text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) or not text else "."))
 
 
 def _median(products: xr.Dataset, name: str) -> str:
