@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.cube import CubeError
-from insar_dask.jobs.engine import Engine, owned
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms

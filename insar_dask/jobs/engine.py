@@ -5,18 +5,16 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
-from zarr.storage import LocalStore
 
+from insar_dask.jobs.flight import in_flight
 from insar_dask.jobs.memory import check_memory, stage_memory
-from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.jobs.watch import Progress
@@ -30,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "JobError", "StageReport"]
 
-IN_FLIGHT_PER_THREAD = 2
-TICK_SECONDS = 0.25
+MOST_ROUNDS = 3
+"""Times a stage is gone over: what tasks of a dead driver spoil, they spoil once."""
 
 
 class JobError(RuntimeError):
@@ -98,19 +96,76 @@ class Engine:
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         pending = self._pending(stage, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
-        tasks = [(str_path(self.path), stage, i, wanted, inputs[i].checksum) for i, wanted in pending.items()]
-        receipts: list[Receipt] = []
+
+        def task(index: int, wanted: Mapping[str, str]) -> tuple[Any, ...]:
+            return str_path(self.path), stage, index, wanted, inputs[index].checksum
+
         with Progress(stage.name, plan.n_shards, plan.n_shards - len(pending), quiet=self.quiet) as progress:
-            for index, outcome in self.map(run_shard, tasks, label=stage.name.replace("/", "-")):
-                if isinstance(outcome, BaseException):
-                    raise JobError(f"stage {stage.name}, shard {index}: {outcome!r}{_cure(outcome)}") from outcome
-                receipts += outcome
-                progress.advance(outcome[0].points)
+            made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
         for target in stage.saves.values():
             self.ledger.compact(target)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
-        counts = len(pending), points, sum(receipt.size for receipt in receipts)
+        counts = len(pending), points, sum(receipt.size for receipt in made.values())
         return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began))
+
+    def settle(
+        self,
+        name: str,
+        saves: Mapping[str, str],
+        pending: Mapping[int, Mapping[str, str]],
+        function: Callable[..., list[Receipt]],
+        task: Callable[[int, Mapping[str, str]], tuple[Any, ...]],
+        progress: Progress,
+        passed_on: tuple[type[BaseException], ...] = (),
+    ) -> dict[tuple[str, int], Receipt]:
+        """Compute shards, and again those that somebody else wrote over.
+
+        A driver that dies leaves tasks behind on an external scheduler. They keep off a shard that another run has
+        made, but one that was writing already may end after it.
+
+        Parameters
+        ----------
+        name : str
+            For messages.
+        saves : mapping
+            Result -> target.
+        pending : mapping
+            Shard -> result -> key.
+        function, task : callable
+            What makes the results of a shard and returns their receipts, in the order of the results' names; and its
+            arguments for a shard.
+        progress : Progress
+        passed_on : tuple of exception types
+            Raised as they come, not as a `JobError`.
+
+        Returns
+        -------
+        dict
+            (target, shard) -> receipt, as it now stands in the ledger.
+
+        Raises
+        ------
+        JobError
+            When a shard fails, or is written over again and again: another driver is at work.
+        """
+        made: dict[tuple[str, int], Receipt] = {}
+        left = pending
+        for _ in range(MOST_ROUNDS):
+            tasks = (task(index, wanted) for index, wanted in left.items())
+            for index, outcome in self.map(function, tasks, label=name.split()[-1].replace("/", "-")):
+                if isinstance(outcome, SupersededError):
+                    continue
+                if isinstance(outcome, passed_on):
+                    raise outcome
+                if isinstance(outcome, BaseException):
+                    raise JobError(f"{name}, shard {index}: {outcome!r}{_cure(outcome)}") from outcome
+                targets = [saves[result] for result in sorted(left[index])]
+                made.update(((target, index), receipt) for target, receipt in zip(targets, outcome, strict=True))
+                progress.advance(outcome[0].points)
+            left = self._written_over(saves, pending, made)
+            if not left:
+                return made
+        raise JobError(f"{name}: shards {list(left)[:5]} are written by another run too; end it, and run again")
 
     def require(self, group: str) -> dict[int, Receipt]:
         """Receipts of all shards of a group; raises JobError where some are not done, or there is no such group."""
@@ -139,23 +194,9 @@ class Engine:
     ) -> Iterator[tuple[int, Any]]:
         """Run ``function(*task)`` for all tasks with a bounded number in flight.
 
-        Yields the task's shard (its third entry) and what came of it, a result or an exception, as they end;
-        ``tick`` is called several times a second in between.
+        See `insar_dask.jobs.flight.in_flight`.
         """
-        submit, workers, close = self._executor(function, label)
-        try:
-            waiting = iter(tasks)
-            running: dict[Any, int] = {}
-            for _ in range(workers * IN_FLIGHT_PER_THREAD):
-                _submit_next(submit, waiting, running)
-            while running:
-                tick()
-                for future in _first_done(running):
-                    index = running.pop(future)
-                    _submit_next(submit, waiting, running)
-                    yield index, _outcome(future)
-        finally:
-            close()
+        return in_flight(function, tasks, self.client, self.threads, label, tick)
 
     # --- the steps of run ---------------------------------------------------------------------------------------------
 
@@ -172,6 +213,22 @@ class Engine:
             template = template.assign_attrs(recipe=[step.identity() for step in stage.ancestors(result)])
             if create_group(self.store, target, template, plan):
                 self.ledger.forget(target)
+
+    def _written_over(
+        self,
+        saves: Mapping[str, str],
+        wanted: Mapping[int, Mapping[str, str]],
+        made: Mapping[tuple[str, int], Receipt],
+    ) -> dict[int, dict[str, str]]:
+        """Shards and keys of which the ledger does not hold the receipt that their task returned; it is revoked."""
+        left: dict[int, dict[str, str]] = {}
+        for result, target in saves.items():
+            done = self.ledger.done(target)
+            for index, keys in wanted.items():
+                if result in keys and (index not in done or done[index] != made.get((target, index))):
+                    left.setdefault(index, {})[result] = keys[result]
+                    self.ledger.revoke(target, [index])
+        return left
 
     def _pending(self, stage: Stage, keys: Mapping[int, Mapping[str, str]]) -> dict[int, dict[str, str]]:
         pending: dict[int, dict[str, str]] = {}
@@ -199,83 +256,12 @@ class Engine:
             return self.ledger.checksum_partial(target, receipt.index) == receipt.checksum
         return checksum_block(self.store, target, receipt.index)[0] == receipt.checksum
 
-    def _executor(
-        self, function: Callable[..., Any], label: str
-    ) -> tuple[Callable[[tuple[Any, ...]], Any], int, Callable[[], None]]:
-        if self.client is None:
-            stack = ExitStack()
-            # held here, not by each task alone: the first to end gives BLAS its threads back under the others
-            stack.enter_context(threadpool_limits(1))
-            pool = ThreadPoolExecutor(self.threads, thread_name_prefix=label)
-            stack.callback(pool.shutdown, cancel_futures=True)
-            return lambda task: pool.submit(function, *task), self.threads, stack.close
-        client, run_id = self.client, time.time_ns()
-
-        def submit(task: tuple[Any, ...]) -> Any:
-            return client.submit(function, *task, key=f"{label}-{run_id:x}-{task[2]:06d}", pure=False)
-
-        return submit, max(sum(client.nthreads().values()), 1), lambda: None
-
-
-def _submit_next(
-    submit: Callable[[tuple[Any, ...]], Any], waiting: Iterator[tuple[Any, ...]], running: dict[Any, int]
-) -> None:
-    task = next(waiting, None)
-    if task is not None:
-        running[submit(task)] = task[2]
-
-
-def _first_done(running: Mapping[Any, int]) -> set[Any]:
-    futures = list(running)
-    if isinstance(futures[0], Future):
-        return set(wait(futures, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED).done)
-    from distributed import wait as wait_distributed
-
-    try:
-        return set(wait_distributed(futures, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED).done)
-    except TimeoutError:
-        return set()
-
 
 def _cure(error: BaseException) -> str:
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     return "; make room and run again: the shards that are done stay done" if full else ""
 
 
-def _outcome(future: Any) -> Any:
-    error = future.exception()
-    return future.result() if error is None else error
-
-
 def str_path(path: str | Path | Store) -> str | Store:
     """A store's address as it can travel to a worker on another machine."""
     return path if isinstance(path, Store) else str(Path(path).absolute())
-
-
-@contextmanager
-def owned(path: str | Path | Store) -> Iterator[None]:
-    """Hold a store for one run: refuse a second driver, and sweep what a killed one left half written.
-
-    Raises
-    ------
-    JobError
-        When another run holds the store, or the folder holds something else.
-    """
-    if not isinstance(open_store(path), LocalStore):
-        yield
-        return
-    import fcntl
-
-    folder = Path(str(path)).absolute()
-    names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if names and not names & {"zarr.json", "jobs"}:
-        raise JobError(f"{folder} is no store and not empty, so nothing is written there; name a new folder")
-    (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    with (folder / "jobs" / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise JobError(f"another run is working on {folder}; wait for it, or end it") from None
-        for leftover in folder.rglob("*.partial"):
-            leftover.unlink()
-        yield

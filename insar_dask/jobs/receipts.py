@@ -17,10 +17,14 @@ from zarr.abc.store import Store
 
 from insar_dask.objects import delete, get_bytes, list_keys, put_bytes
 
-__all__ = ["Ledger", "Receipt"]
+__all__ = ["Ledger", "Receipt", "SupersededError"]
 
 BOOK_RECEIPTS = 1000
 ROOT = "jobs/receipts"
+
+
+class SupersededError(RuntimeError):
+    """A task would write what a later run has made; it is its driver that is gone."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,19 @@ class Ledger:
 
     def write(self, target: str, receipt: Receipt) -> None:
         """Say that a shard is done; to be called after its data are stored."""
-        put_bytes(self.store, f"{ROOT}/{target}/{receipt.index:06d}.json", receipt.to_json())
+        put_bytes(self.store, _loose(target, receipt.index), receipt.to_json())
+
+    def check_free(self, target: str, index: int, key: str) -> None:
+        """Raise `SupersededError` where a shard has a receipt of another key; to be called before its data are stored.
+
+        A run revokes what has another key before its first task. So what has one now is of a later run, and the caller
+        a task that outlived its driver.
+        """
+        book = f"{ROOT}/{target}/book-{index // BOOK_RECEIPTS:06d}.json"
+        loose = _receipts(get_bytes(self.store, _loose(target, index)))
+        found = loose or [r for r in _receipts(get_bytes(self.store, book)) if r.index == index]
+        if found and found[0].key not in ("", key):
+            raise SupersededError(f"shard {index} of {target} is of a later run; this task has outlived its own")
 
     def revoke(self, target: str, indices: Iterable[int]) -> None:
         """Say that shards are not done: a receipt without a key overrides the book."""
@@ -145,6 +161,10 @@ class Ledger:
             return dict(json.loads(get_bytes(self.store, f"jobs/{name}.json") or b"null"))
         except (ValueError, TypeError):
             return None
+
+
+def _loose(target: str, index: int) -> str:
+    return f"{ROOT}/{target}/{index:06d}.json"
 
 
 def _name(key: str) -> str:

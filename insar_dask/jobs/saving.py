@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from dask.tokenize import TokenizationError
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError, check_cube
-from insar_dask.jobs.engine import Engine, JobError, owned, str_path
+from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
 from insar_dask.jobs.watch import Progress
@@ -120,21 +122,24 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     keys = dict.fromkeys(range(plan.n_shards), key)
     engine.ledger.supersede(group, keys)
     pending = sorted(engine.stale(group, keys))
-    tasks = ((str_path(engine.path), cube.isel(point=points[plan.slice(i)]), i, group, plan, key) for i in pending)
+
+    def task(index: int, _wanted: Mapping[str, str]) -> tuple[Any, ...]:
+        return str_path(engine.path), cube.isel(point=points[plan.slice(index)]), index, group, plan, key
+
+    wanted = {index: {"cube": key} for index in pending}
     with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
-        for index, outcome in engine.map(save_part, tasks, label=group.replace("/", "-")):
-            if isinstance(outcome, NotTenthsError | CubeError):
-                raise outcome
-            if isinstance(outcome, BaseException):
-                raise JobError(f"{group}, shard {index}: {outcome!r}") from outcome
-            progress.advance(outcome.points)
+        engine.settle(group, {"cube": group}, wanted, save_part, task, progress, (NotTenthsError, CubeError))
     engine.ledger.compact(group)
 
 
-def save_part(path: str | Path | Store, part: xr.Dataset, index: int, group: str, plan: ShardPlan, key: str) -> Receipt:
+def save_part(
+    path: str | Path | Store, part: xr.Dataset, index: int, group: str, plan: ShardPlan, key: str
+) -> list[Receipt]:
     """Compute one shard of a cube on this thread and write it."""
     began, store = time.perf_counter(), open_store(path)
-    stored = write_block(store, group, plan, index, part.compute(scheduler="synchronous"))
+    block = part.compute(scheduler="synchronous")
+    Ledger(store).check_free(group, index, key)
+    stored = write_block(store, group, plan, index, block)
     receipt = Receipt.sign(index, key, stored, part.sizes["point"], began)
     Ledger(store).write(group, receipt)
-    return receipt
+    return [receipt]

@@ -7,8 +7,9 @@ import json
 import sys
 from contextlib import nullcontext
 
-from insar_dask.jobs.engine import Engine, owned
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.sessions import session
 

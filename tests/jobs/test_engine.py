@@ -1,11 +1,6 @@
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,12 +10,14 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from insar_dask.forecast import protocol
-from insar_dask.jobs.engine import Engine, JobError, owned
+from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import Receipt
 from insar_dask.jobs.recipe import Stage, Step, plan_reference
 from insar_dask.objects import get_bytes, list_keys
 from insar_dask.store import open_group
 from tests.conftest import stored_bytes
+from tests.jobs.clusters import external_cluster
 from tests.jobs.site_run import PREPARE
 
 
@@ -53,30 +50,6 @@ def test_an_external_scheduler_writes_the_same_bytes(serial: Path, tmp_path: Pat
     with external_cluster(tmp_path) as address:
         finish(tmp_path / "site.zarr", address)
     assert stored_bytes(tmp_path / "site.zarr") == stored_bytes(serial)
-
-
-@contextmanager
-def external_cluster(folder: Path) -> Iterator[str]:
-    """A scheduler and three workers started by their own commands."""
-    note = folder / "scheduler.json"
-    dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
-    with ExitStack() as stack:
-
-        def start(*arguments: str) -> None:
-            process = subprocess.Popen([*dask, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
-            stack.callback(process.wait)
-            stack.callback(os.killpg, process.pid, signal.SIGKILL)
-
-        start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
-        for _ in range(3):
-            start("worker", *here, "--nthreads", "1", "--scheduler-file", str(note))
-        deadline = time.monotonic() + 60
-        while not (note.exists() and note.read_text().strip()):
-            assert time.monotonic() < deadline, "the scheduler did not start"
-            time.sleep(0.05)
-        yield json.loads(note.read_text())["address"]
 
 
 def test_a_changed_parameter_recomputes_exactly_what_depends_on_it(engine: Engine) -> None:

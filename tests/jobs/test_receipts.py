@@ -70,7 +70,7 @@ def test_a_save_that_is_killed_halfway_leaves_no_mixture_that_looks_done(
 ) -> None:
     save_part = saving.save_part
 
-    def die_at_shard_2(path: str, part: xr.Dataset, index: int, *others: Any) -> Receipt:
+    def die_at_shard_2(path: str, part: xr.Dataset, index: int, *others: Any) -> list[Receipt]:
         assert Path(path).is_absolute(), "a worker has a working folder of its own"
         if index == 2:
             raise KeyboardInterrupt

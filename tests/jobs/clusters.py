@@ -1,0 +1,35 @@
+"""Dask clusters of processes that no driver owns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def external_cluster(folder: Path, *worker: str, threads: int = 1) -> Iterator[str]:
+    """A scheduler and three workers started by their own commands, the latter with further arguments."""
+    note = folder / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    with ExitStack() as stack:
+
+        def start(*arguments: str) -> None:
+            process = subprocess.Popen([*dask, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
+            stack.callback(process.wait)
+            stack.callback(os.killpg, process.pid, signal.SIGKILL)
+
+        start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
+        for _ in range(3):
+            start("worker", *here, "--nthreads", str(threads), "--scheduler-file", str(note), *worker)
+        deadline = time.monotonic() + 60
+        while not (note.exists() and note.read_text().strip()):
+            assert time.monotonic() < deadline, "the scheduler did not start"
+            time.sleep(0.05)
+        yield json.loads(note.read_text())["address"]
