@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from insar_dask.cluster.estimator import Clusters
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
     from insar_dask.decompose import holt_winters, holt_winters_forecast, stl
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from insar_dask.totals import component_shares, component_variances, cumulative_displacement
 
 _HOMES = {
+    "Clusters": "cluster.estimator",
     "CubeError": "cube",
     "check_cube": "cube",
     "component_shares": "totals",
@@ -59,6 +61,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Clusters",
     "CubeError",
     "check_cube",
     "component_shares",

@@ -1,0 +1,1 @@
+"""Deformation patterns: k-means over cubes of any size."""

@@ -1,0 +1,124 @@
+"""What is clustered: the series of a cube or some of its features as rows, and a sample of them drawn by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError, check_cube, sees_future
+
+__all__ = ["axis_of", "check_rows", "drawn", "known_dates", "rows_of"]
+
+Words = npt.NDArray[np.uint64]
+
+DAY = np.timedelta64(1, "D")
+FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def check_rows(cube: xr.Dataset, features: Sequence[str] | None, until: str | None) -> None:
+    """Raise a CubeError, with its cure, unless rows can be taken from the cube; nothing is computed."""
+    if features is None:
+        known_dates(check_cube(cube), until)
+        return
+    if until is not None:
+        raise CubeError(
+            "features have no dates to cut off: compute them from history alone, as in "
+            f"insar_dask.motion(cube.sel(time=slice(None, {until!r}))), and leave `until` out"
+        )
+    for name in (*features, "point_id", "easting", "northing"):
+        if name not in cube.variables or cube[name].dims != ("point",):
+            raise CubeError(f"wanted {name!r} over ('point',); the data set has {sorted(map(str, cube.variables))}")
+
+
+def known_dates(cube: xr.Dataset, until: str | None) -> int:
+    """How many of the first dates of a cube have seen nothing from ``until`` on; all of them where that is None.
+
+    Raises
+    ------
+    CubeError
+        When there are none.
+    """
+    times = cube["time"].values
+    if until is None:
+        return len(times)
+    days = sees_future(cube)
+    if days < 0:
+        raise CubeError(
+            "every value of this cube has seen the whole series (attrs['sees_future'] = -1), so none is known at "
+            f"{until}: cut the cube before the step that looked ahead, as in cube.sel(time=slice(None, {until!r}))"
+        )
+    known = int((times + days * DAY < np.datetime64(until, "ns")).sum())
+    if known == 0:
+        raise CubeError(
+            f"no value is known at {until}: the first date is {np.datetime_as_string(times[0], 'D')} and the values "
+            f"have seen {days} days ahead; give a later date, or filter with trailing windows"
+        )
+    return known
+
+
+def axis_of(cube: xr.Dataset, features: Sequence[str] | None, until: str | None) -> dict[str, npt.NDArray[Any]]:
+    """What names the columns of the rows: ``times`` (T,), up to the last that is known, or ``features`` (T,)."""
+    if features is not None:
+        return {"features": np.array(list(features), np.str_)}
+    return {"times": cube["time"].values[: known_dates(cube, until)].astype("datetime64[ns]")}
+
+
+def rows_of(cube: xr.Dataset, axis: Mapping[str, npt.NDArray[Any]]) -> xr.Variable:
+    """Rows ``(point, time)`` [mm] at given dates, or ``(point, feature)``; float32, lazy where the cube is.
+
+    Raises
+    ------
+    CubeError
+        When the cube lacks one of the dates.
+    """
+    if "features" in axis:
+        columns = [cube[str(name)].variable.astype(np.float32) for name in axis["features"]]
+        table: xr.Variable = xr.Variable.concat(columns, "feature")  # type: ignore[no-untyped-call]
+        rows = table.transpose("point", "feature")
+        return rows.chunk(feature=-1) if rows.chunks else rows
+    own, times = cube["time"].values, axis["times"]
+    places = np.searchsorted(own, times).clip(max=len(own) - 1)
+    if (lacking := own[places] != times).any():
+        raise CubeError(
+            f"the clusters were fitted on {len(times)} dates; this cube lacks {lacking.sum()} of them, the first being "
+            f"{np.datetime_as_string(times[lacking][0], 'D')}: bring it onto the same dates with insar_dask.regularise"
+        )
+    together = places[-1] - places[0] == len(places) - 1
+    # a slice copies nothing
+    return cube["displacement"].variable.isel(time=slice(places[0], places[-1] + 1) if together else places)
+
+
+def drawn(block: xr.Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.int64], Words]:
+    """Places of the points drawn, and the hashes that drew them.
+
+    A point is drawn when the hash of its name, place and ``seed`` lies below ``share`` of all hashes: by itself, not by
+    who its neighbours are or how points are cut into blocks. In the order of their hashes points are shuffled.
+    """
+    hashes = _hashes(block, seed)
+    chosen = np.flatnonzero(hashes < share * 2.0**64) if share < 1 else np.arange(len(hashes))
+    return chosen, hashes[chosen]
+
+
+def _hashes(block: xr.Dataset, seed: int) -> Words:
+    """SplitMix64 over the characters of ``point_id`` and the bits of the coordinates, (n,)."""
+    names = np.ascontiguousarray(block["point_id"].values.astype(np.str_))
+    letters = names.view(np.uint32).reshape(len(names), -1).T.astype(np.uint64)
+    place = [np.ascontiguousarray(block[axis].values, np.float64).view(np.uint64) for axis in ("easting", "northing")]
+    hashes = _mixed(np.full(len(names), seed, np.uint64))
+    for word in (*place, *letters):
+        # names are padded with zeros to the longest of the block, which is not theirs
+        hashes = np.where(word == 0, hashes, _mixed(hashes ^ word))
+    return hashes
+
+
+def _mixed(words: Words) -> Words:
+    words = words + GOLDEN
+    words = (words ^ (words >> SHIFTS[0])) * FACTORS[0]
+    words = (words ^ (words >> SHIFTS[1])) * FACTORS[1]
+    return words ^ (words >> SHIFTS[2])

@@ -1,0 +1,250 @@
+import warnings
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+import insar_dask as insar
+from insar_dask.cluster.estimator import Clusters
+from insar_dask.cluster.rows import drawn
+from insar_dask.cube import CubeError
+from insar_dask.synthetic import scene
+
+
+def refuse(*_args, **_kwargs):
+    raise AssertionError("something computed")
+
+
+@pytest.fixture(scope="module")
+def smooth():
+    """6,000 points on 12-day dates, smoothed, in memory; the smoothing has seen 180 days ahead."""
+    cube = scene("l2b", n_points=6000, n_dates=100, seed=2)
+    return insar.savgol(insar.regularise(cube, every="12D")).compute()
+
+
+def small(**parameters):
+    return Clusters(**({"n_clusters": 5, "sample_size": 2000, "n_init": 3, "batch_size": 256} | parameters))
+
+
+@pytest.fixture(scope="module")
+def fitted(smooth):
+    return small().fit(smooth)
+
+
+def same_bits(one, other):
+    return {name: a.tobytes() for name, a in one.state().items()} == {
+        name: a.tobytes() for name, a in other.state().items()
+    }
+
+
+def with_series(cube, values):
+    return cube.assign(displacement=(("point", "time"), values.astype(np.float32), cube["displacement"].attrs))
+
+
+def test_well_separated_groups_are_found_exactly(smooth):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 5, smooth.sizes["point"])
+    years = np.linspace(0, 3, smooth.sizes["time"])
+    values = np.array([-40, -20, 0, 15, 30])[truth, None] * years + rng.normal(0, 1, (len(truth), len(years)))
+    model = small().fit(with_series(smooth, values))
+    np.testing.assert_array_equal(model.predict(with_series(smooth, values))["cluster"], truth)
+    assert np.diff(model.velocities_).min() > 0
+    np.testing.assert_array_equal(model.sizes_, np.bincount(truth))
+    exact = sum(((values[truth == j] - values[truth == j].mean(axis=0)) ** 2).sum() for j in range(5))
+    assert model.inertia_ == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("random_state", [0, 1, 2])
+def test_inertia_is_within_one_percent_of_full_k_means_from_the_same_start(smooth, random_state):
+    model = small(random_state=random_state).fit(smooth)
+    full = KMeans(5, init=model.state()["start"], n_init=1, tol=1e-6).fit(smooth["displacement"].values)
+    assert model.inertia_ <= 1.01 * full.inertia_
+    exact = ((smooth["displacement"].values.astype(float)[:, None] - model.cluster_centers_) ** 2).sum(axis=2)
+    assert model.inertia_ == pytest.approx(exact.min(axis=1).sum(), rel=1e-5)
+
+
+def test_regimes_are_found_as_well_as_by_full_k_means(smooth):
+    """Neither finds them well: most ground is stable, and k-means cuts it up by its velocity."""
+    regime = smooth["true_regime"].values
+    ours = adjusted_rand_score(regime, small().fit(smooth).predict(smooth)["cluster"])
+    full = KMeans(5, n_init=8, random_state=0).fit_predict(smooth["displacement"].values)
+    assert ours >= adjusted_rand_score(regime, full) - 0.02
+    assert ours >= 0.3
+
+
+def test_chunks_order_of_points_and_scheduler_change_no_bit(smooth, fitted):
+    shuffled = smooth.isel(point=np.random.default_rng(1).permutation(smooth.sizes["point"]))
+    for cube in (smooth.chunk(point=700), shuffled, shuffled.chunk(point=1111)):
+        assert same_bits(small().fit(cube), fitted)
+    with dask.config.set(scheduler="synchronous"):
+        assert same_bits(small().fit(smooth.chunk(point=2500)), fitted)
+
+
+def test_points_of_the_sample_are_drawn_by_their_name_and_place_alone(smooth):
+    chosen, hashes = drawn(smooth, 0.1, 0)
+    assert 500 < len(chosen) < 700
+    some = smooth.isel(point=chosen[:50])
+    places, again = drawn(some, 0.1, 0)
+    np.testing.assert_array_equal(again, hashes[:50])
+    assert len(places) == 50
+    assert not np.array_equal(drawn(smooth, 0.1, 1)[0], chosen)
+    padded = smooth.assign_coords(point_id=smooth["point_id"].astype("U40"))
+    np.testing.assert_array_equal(drawn(padded, 0.1, 0)[0], chosen)
+
+
+def test_another_seed_is_another_result(smooth, fitted):
+    assert not same_bits(small(random_state=1).fit(smooth), fitted)
+
+
+def test_prediction_is_lazy_and_the_same(smooth, fitted):
+    with dask.config.set(scheduler=refuse):
+        lazy = fitted.predict(smooth.chunk(point=700))
+    assert lazy["cluster"].chunks == lazy["cluster_distance"].chunks
+    xr.testing.assert_identical(lazy.compute(), fitted.predict(smooth))
+
+
+def test_labels_carry_flags_points_and_curves(smooth, fitted):
+    labels = fitted.predict(smooth)
+    assert labels["cluster"].dtype == np.int8
+    assert labels["cluster"].attrs["flag_values"].tolist() == [-1, 0, 1, 2, 3, 4]
+    assert labels["cluster"].attrs["flag_meanings"].split()[:2] == ["none", "pattern_0"]
+    assert labels["centroid"].dims == ("pattern", "time")
+    np.testing.assert_array_equal(labels["cluster_size"], np.bincount(labels["cluster"]))
+    np.testing.assert_array_equal(labels["point_id"], smooth["point_id"])
+    squares = labels["cluster_distance"].astype(float) ** 2 * smooth.sizes["time"]
+    assert float(squares.sum()) == pytest.approx(fitted.inertia_, rel=1e-5)
+    assert "displacement" not in labels
+
+
+def test_many_clusters_have_wider_labels(smooth):
+    labels = Clusters(n_clusters=130, n_init=1, steps=0).fit(smooth).predict(smooth)
+    assert labels["cluster"].dtype == np.int16
+    assert labels["cluster"].max() == 129
+
+
+def test_gaps_are_compared_over_valid_dates_and_no_date_is_no_cluster(smooth, fitted):
+    holes = smooth["displacement"].values.copy()
+    holes[::2, 40:60] = np.nan
+    holes[7] = np.nan
+    labels = fitted.predict(with_series(smooth, holes))
+    some = np.delete(np.arange(len(holes)), 7)
+    exact = np.nanmean((holes[some, None].astype(float) - fitted.cluster_centers_) ** 2, axis=2)
+    np.testing.assert_array_equal(labels["cluster"][some], exact.argmin(axis=1))
+    np.testing.assert_allclose(labels["cluster_distance"][some], np.sqrt(exact.min(axis=1)), rtol=1e-5)
+    assert labels["cluster"][7] == -1 and np.isnan(labels["cluster_distance"][7])
+
+
+def test_series_with_gaps_take_part_in_the_exact_steps(smooth):
+    holes = smooth["displacement"].values.copy()
+    holes[::2, 40:60] = np.nan
+    cube = with_series(smooth, holes)
+    model = small(steps=30).fit(cube)
+    labels = model.predict(cube)["cluster"].values
+    for j in range(5):
+        np.testing.assert_allclose(model.cluster_centers_[j], np.nanmean(holes[labels == j], axis=0), atol=0.2)
+
+
+def test_dates_that_most_series_lack_are_left_out(smooth):
+    holes = smooth["displacement"].values.copy()
+    holes[:, 30:33] = np.nan
+    holes[:50, 31] = 5.0
+    model = small().fit(with_series(smooth, holes))
+    assert np.isnan(model.cluster_centers_[:, 30:33]).all()
+    assert np.isfinite(np.delete(model.cluster_centers_, slice(30, 33), axis=1)).all()
+    assert (model.predict(with_series(smooth, holes))["cluster"] >= 0).all()
+
+
+def test_series_that_are_never_complete_are_refused(smooth):
+    holes = smooth["displacement"].values.copy()
+    holes[np.random.default_rng(0).random(holes.shape) < 0.3] = np.nan
+    with pytest.raises(CubeError, match=r"only 0 are complete.*regularise"):
+        small().fit(with_series(smooth, holes))
+
+
+def test_until_uses_nothing_that_has_seen_later_dates(smooth):
+    until = "2021-06-01"
+    known = smooth["time"].values + np.timedelta64(smooth.attrs["sees_future"], "D") < np.datetime64(until)
+    model = small().fit(smooth, until=until)
+    np.testing.assert_array_equal(model.times_, smooth["time"].values[known])
+    later = smooth["displacement"].values.copy()
+    later[:, ~known] += 1000
+    changed = with_series(smooth, later)
+    assert same_bits(small().fit(changed, until=until), model)
+    labels = model.predict(changed)
+    xr.testing.assert_identical(labels, model.predict(smooth))
+    assert labels.attrs["sees_future"] == 0 and labels.attrs["until"] == until
+    assert small().fit(smooth).predict(smooth).attrs["sees_future"] == -1
+
+
+def test_until_is_refused_where_nothing_is_known(smooth):
+    with pytest.raises(CubeError, match=r"seen the whole series.*sel"):
+        small().fit(smooth.assign_attrs(sees_future=-1), until="2022-01-01")
+    with pytest.raises(CubeError, match="no value is known at 2020-02-01"):
+        small().fit(smooth, until="2020-02-01")
+
+
+def test_features_are_clustered_in_their_place(smooth):
+    motion = insar.motion(smooth)
+    names = ("seasonality", "velocity")
+    model = small(features=names).fit(motion)
+    np.testing.assert_array_equal(model.velocities_, model.cluster_centers_[:, 1])
+    assert (np.diff(model.velocities_) >= 0).all()
+    labels = model.predict(motion.chunk(point=1000)).compute()
+    rows = np.stack([motion[name].values for name in names], axis=1).astype(float)
+    exact = ((rows[:, None] - model.cluster_centers_) ** 2).sum(axis=2)
+    assert (labels["cluster"].values == exact.argmin(axis=1)).mean() > 0.9999
+    assert labels["cluster_distance"].attrs["units"] == "1"
+    with pytest.raises(CubeError, match="features have no dates"):
+        small(features=names).fit(motion, until="2022-01-01")
+    with pytest.raises(CubeError, match="wanted 'speed'"):
+        small(features=["speed"]).fit(motion)
+
+
+def test_standardising_makes_units_irrelevant(smooth):
+    motion = insar.motion(smooth)
+    metres = motion.assign(velocity=motion["velocity"] / 1024)
+    names = ("seasonality", "velocity")
+    one, other = (small(features=names, standardise=True).fit(data).predict(data) for data in (motion, metres))
+    np.testing.assert_array_equal(one["cluster"], other["cluster"])
+
+
+def test_a_saved_model_is_the_same_model(smooth, tmp_path):
+    for model in (
+        small().fit(smooth, until="2021-06-01"),
+        small(features=("velocity",), standardise=True).fit(insar.motion(smooth)),
+    ):
+        again = Clusters.load(model.save(tmp_path / "clusters.npz"))
+        assert same_bits(again, model)
+        assert again.parameters() == model.parameters() and again.until_ == model.until_
+        assert (again.save(tmp_path / "again.npz").read_bytes()) == (tmp_path / "clusters.npz").read_bytes()
+        data = smooth if model.features is None else insar.motion(smooth)
+        xr.testing.assert_identical(again.predict(data), model.predict(data))
+
+
+def test_what_is_no_saved_model_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(ValueError, match="holds no Clusters"):
+        Clusters.load(tmp_path / "other.npz")
+
+
+def test_mistakes_are_named(smooth, fitted):
+    with pytest.raises(ValueError, match="call fit"):
+        Clusters().predict(smooth)
+    with pytest.raises(ValueError, match="n_clusters is 0; wanted at least 1"):
+        Clusters(n_clusters=0).fit(smooth)
+    with pytest.raises(CubeError, match="fitted on 73 dates; this cube lacks 1 of them, the first being 2020-01-09"):
+        fitted.predict(smooth.isel(time=slice(1, None)))
+    with pytest.raises(CubeError, match="fewer than the 5 clusters"):
+        small().fit(smooth.isel(point=slice(3)))
+
+
+def test_equal_points_and_equal_velocities_are_no_trouble(smooth):
+    flat = with_series(smooth, np.zeros((smooth.sizes["point"], smooth.sizes["time"])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = small().fit(flat)
+    assert model.sizes_.tolist() == [smooth.sizes["point"], 0, 0, 0, 0]
+    assert model.inertia_ == 0
