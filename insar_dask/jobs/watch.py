@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-from rich.table import Column
-
 __all__ = ["Progress"]
 
 NAME_WIDTH = 27
@@ -30,6 +25,12 @@ class Progress:
     """
 
     def __init__(self, name: str, total: int | None, done: int = 0, *, quiet: bool = False) -> None:
+        # 5 MB that the workers need not load, who show nothing
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+        from rich.table import Column
+
         console = Console(stderr=True)
         self._points = 0
         self._bars = Bars(

@@ -201,7 +201,8 @@ def _table(
     valid[twice] = False
     if not valid.any():
         raise CubeError(_nothing_left(path, rows, reading.selection))
-    order = _order(columns, np.flatnonzero(valid))
+    rows_left = np.flatnonzero(valid).astype(np.int32)
+    order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], rows_left)
     geometry = {name: columns[name][order] for name in GEOMETRY if name in columns}
     attrs = {
         **describe_product(product, header, geometry, path.name),
@@ -217,10 +218,6 @@ def _table(
     return PointTable(
         rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
     )
-
-
-def _order(columns: dict[str, npt.NDArray[Any]], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    return hilbert_order(columns["easting"], columns["northing"], columns["point_id"], rows).astype(np.int32)
 
 
 def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from insar_kernels.hilbert import hilbert_index
 
 __all__ = ["hilbert_order", "repeated"]
+
+Integer = TypeVar("Integer", np.int32, np.int64)
 
 MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hash
 HALF = np.uint64(32)
@@ -18,9 +22,9 @@ def hilbert_order(
     easting: npt.NDArray[np.float64],
     northing: npt.NDArray[np.float64],
     point_id: npt.NDArray[np.bytes_],
-    rows: npt.NDArray[np.int64],
-) -> npt.NDArray[np.int64]:
-    """Sort ``rows`` by Hilbert index, within one cell of 1 m by identifier; (rows,) int64."""
+    rows: npt.NDArray[Integer],
+) -> npt.NDArray[Integer]:
+    """Sort ``rows`` by Hilbert index, within one cell of 1 m by identifier; (rows,) of the same type."""
     index = hilbert_index(easting, northing)
     if rows.size < index.size:
         index = index[rows]
@@ -31,7 +35,8 @@ def hilbert_order(
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     group = rank[tied]
     rank[tied] = group[np.lexsort((point_id[rows[group]], index[tied]))]
-    return np.asarray(rows[rank], np.int64)
+    del index, same
+    return rows[rank]
 
 
 def repeated(point_id: npt.NDArray[np.bytes_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
