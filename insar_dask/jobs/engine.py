@@ -158,7 +158,7 @@ class Engine:
                 if isinstance(outcome, passed_on):
                     raise outcome
                 if isinstance(outcome, BaseException):
-                    raise JobError(f"{name}, shard {index}: {outcome!r}{_cure(outcome)}") from outcome
+                    raise JobError(f"{name}, shard {index}: {outcome!r}{cure_of(outcome)}") from outcome
                 targets = [saves[result] for result in sorted(left[index])]
                 made.update(((target, index), receipt) for target, receipt in zip(targets, outcome, strict=True))
                 progress.advance(outcome[0].points)
@@ -257,8 +257,9 @@ class Engine:
         return checksum_block(self.store, target, receipt.index)[0] == receipt.checksum
 
 
-def _cure(error: BaseException) -> str:
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+def cure_of(error: BaseException) -> str:
+    """What helps against a full disk or quota, to be put at the end of a message; nothing for other errors."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return "; make room and run again: the shards that are done stay done" if full else ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from typing import Any
 
 from zarr.abc.store import Store
 
-from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.engine import Engine, JobError, StageReport, cure_of, str_path
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
@@ -19,7 +18,7 @@ from insar_dask.jobs.watch import Progress
 from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import open_store
 from insar_dask.readers.csv_source import file_blake3
-from insar_dask.readers.egms import peek, read_table
+from insar_dask.readers.egms import peek, read_table, usable_cpus
 from insar_dask.readers.point_table import PointTable
 from insar_dask.shard_store import ShardWriter
 from insar_dask.shards import SHARD_POINTS, ShardPlan
@@ -91,10 +90,10 @@ def ingest_file(
     options: Mapping[str, Any],
     shard_points: int,
 ) -> dict[str, Any]:
-    """Parse a product file and write the shards that lack a valid receipt: one task, as many threads as cores."""
+    """Parse a product file and write the shards that lack a valid receipt: one task, a thread for each usable core."""
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
-    threads = os.cpu_count() or 1
+    threads = usable_cpus()
     table = read_table(source, rejected=quarantine, threads=threads, **options)
     key = _key(table.attrs["source_blake3"], options, shard_points)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
@@ -149,8 +148,6 @@ def _write_shard(writer: ShardWriter, table: PointTable, where: slice, index: in
     try:
         stored = writer.write(index, table.shard(where.start, where.stop))
     except OSError as error:
-        cure = "make room and run again: the shards that are done stay done"
-        raise OSError(
-            error.errno, f"cannot write shard {index} of {writer.group}: {error.strerror}; {cure}", str(writer.store)
-        ) from error
+        message = f"cannot write shard {index} of {writer.group}: {error.strerror}{cure_of(error)}"
+        raise OSError(error.errno, message, str(writer.store)) from error
     return Receipt.sign(index, key, stored, where.stop - where.start, began)

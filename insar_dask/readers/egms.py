@@ -33,7 +33,7 @@ from insar_dask.tenths import PACKING, NotTenthsError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table"]
+__all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table", "usable_cpus"]
 
 EPSG = 3035
 MOST_THREADS = 4
@@ -60,6 +60,11 @@ class ProductInfo:
     def cube_bytes(self) -> int:
         """Estimated bytes of the int16 cube in memory."""
         return self.n_points * self.times.size * 2
+
+
+def usable_cpus() -> int:
+    """Cores that this process may use, which a container or a queue may have made fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_egms(sources: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -174,7 +179,7 @@ def read_table(
     path, quarantine = Path(source), None if rejected is None else Path(rejected)
     product = product_of(name or path.name)
     selection = Selection(None if area is None else open_area(area, area_crs), min_coherence, path.name)
-    reading = Reading(path, selection, max_rejected, quarantine, threads or _cpus(), max_ratio)
+    reading = Reading(path, selection, max_rejected, quarantine, threads or min(usable_cpus(), MOST_THREADS), max_ratio)
     try:
         header, rows, checksum = reading.read(wide=False)
     except NotTenthsError:
@@ -240,8 +245,3 @@ def _products_in(folder: Path) -> list[Path]:
 
 def _matching(pattern: str) -> list[Path]:
     return [Path(hit) for hit in glob(pattern) if Path(hit).is_file()]  # noqa: PTH207 - Path.glob takes no absolute pattern
-
-
-def _cpus() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MOST_THREADS)
