@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from insar_dask.cluster.estimator import Clusters
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
-    from insar_dask.decompose import holt_winters, holt_winters_forecast, stl
+    from insar_dask.decompose import holt_winters, stl
+    from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.jobs.opening import open_cube
     from insar_dask.jobs.saving import save
     from insar_dask.kinematics import motion
@@ -39,7 +40,7 @@ _HOMES = {
     "cumulative_displacement": "totals",
     "find_egms": "readers.egms",
     "holt_winters": "decompose",
-    "holt_winters_forecast": "decompose",
+    "holt_winters_forecast": "forecast.exponential",
     "load_config": "config",
     "motion": "kinematics",
     "moving_average": "smooth",

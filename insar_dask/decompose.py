@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
-from scipy.special import ndtri
 
 import insar_kernels
 from insar_dask.cube import DAYS_PER_YEAR, CubeError, check_even, check_series, describe, looks_ahead, sees_future
 from insar_kernels.holt_winters_fit import NO_DATA, NOISELESS, NOT_CONVERGED, OK, TOO_SHORT, UNSEEN_SEASON
 
-__all__ = ["holt_winters", "holt_winters_forecast", "stl"]
+__all__ = ["holt_winters", "stl"]
 
 DAY = np.timedelta64(1, "D")
 
 PARTS = ("trend", "season", "residual")
 NUMBERS = ("alpha", "beta", "gamma", "sse", "sigma", "final_level", "final_slope")
-STATES = ("final_level", "final_slope", "final_season", "alpha", "beta", "gamma", "sigma")
 
 MEANINGS = {
     OK: "ok",
@@ -107,8 +104,8 @@ def holt_winters(
         In the place of ``displacement``, over the points and ``time``: ``trend``, ``season``, ``residual`` [mm], which
         sum to it; at a missing date the states are those predicted, and the residual is NaN. Over the points:
         ``alpha``, ``beta``, ``gamma``; ``sse`` [mm2] and ``sigma`` [mm] of the one-step errors; ``status``, whose
-        ``flag_meanings`` tell why a series is NaN; and what `holt_winters_forecast` needs: ``final_level`` [mm],
-        ``final_slope`` [mm yr-1], and ``final_season`` [mm] of the ``ahead`` dates after the last one.
+        ``flag_meanings`` tell why a series is NaN; and what `insar_dask.holt_winters_forecast` needs: ``final_level``
+        [mm], ``final_slope`` [mm yr-1], and ``final_season`` [mm] of the ``ahead`` dates after the last one.
 
         ``sees_future`` is -1; with ``until`` the days from the first date to it, which is what the values *up to*
         ``until`` see. A value at a later date sees ``sees_future_after_fit`` days, which is what the cube itself saw:
@@ -144,68 +141,11 @@ def holt_winters(
     return parts.assign_coords(ahead=ahead).assign_attrs(period=period, **_what_they_know(cube, n_fit))
 
 
-def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9) -> xr.Dataset:
-    """Forecast the dates after the record from the final states of `holt_winters`, with intervals.
-
-    The mean goes on with the last slope and season. The interval is that of normal errors whose parameters are known
-    (`insar_kernels.holt_winters_forecast`); since they are estimated, and displacement has heavier tails, it is too
-    narrow: the evaluation of `insar_dask.forecast` widens intervals to what validation demands.
-
-    Parameters
-    ----------
-    parts : xr.Dataset
-        What `holt_winters` returned; in memory or lazy.
-    steps : int
-        Dates ahead, at least 1.
-    level : float
-        Probability of the interval, between 0 and 1.
-
-    Returns
-    -------
-    xr.Dataset
-        Forecast cube ``(origin, point, lead)``: ``displacement``, ``lower`` and ``upper`` [mm]; the origin is the first
-        date forecast, ``time(origin, lead)`` are the dates. NaN where the series could not be fitted.
-
-    Raises
-    ------
-    CubeError
-        If the data set has no final states.
-    ValueError
-        If ``steps`` or ``level`` are out of range.
-    """
-    missing = [name for name in STATES if name not in parts]
-    if missing:
-        raise CubeError(f"the data set lacks {missing}: wanted what insar_dask.holt_winters(cube) returns")
-    if steps < 1 or not 0 < level < 1:
-        raise ValueError(f"got steps={steps} and level={level}; wanted at least 1 step and a level between 0 and 1")
-    step = check_even(parts)
-    mean, error = xr.apply_ufunc(
-        _continue,
-        *(parts[name].variable for name in STATES),
-        kwargs={"steps": steps, "per_year": DAYS_PER_YEAR / (step / DAY)},
-        input_core_dims=[["ahead"] if name == "final_season" else [] for name in STATES],
-        output_core_dims=[["lead"], ["lead"]],
-        dask="parallelized",
-        dask_gufunc_kwargs={"output_sizes": {"lead": steps}},
-        output_dtypes=[np.float32] * 2,
-    )
-    half = error * np.float32(ndtri(0.5 + level / 2))
-    bounds = {"displacement": mean, "lower": mean - half, "upper": mean + half}
-    return _forecast_cube(parts, bounds, step).assign_attrs(level=level, method="holt_winters")
-
-
 def _smooth(values: Any, period: int, n_fit: int, per_year: float) -> tuple[Any, ...]:
     fit = insar_kernels.holt_winters(values, period, n_fit)
     slope = fit.slope * np.float32(per_year)
     numbers = fit.alpha, fit.beta, fit.gamma, fit.sse, fit.sigma, fit.level, slope
     return fit.trend, fit.season, fit.residual, *numbers, fit.seasonal, fit.status
-
-
-def _continue(
-    level: Any, slope: Any, seasonal: Any, alpha: Any, beta: Any, gamma: Any, sigma: Any, steps: int, per_year: float
-) -> Any:
-    slope = slope / np.float32(per_year)
-    return insar_kernels.holt_winters_forecast(level, slope, seasonal, alpha, beta, gamma, sigma, steps)
 
 
 def _check_dates(cube: xr.Dataset, period: int) -> np.timedelta64:
@@ -276,23 +216,3 @@ def _flags() -> dict[str, Any]:
         "flag_values": np.array(list(MEANINGS), np.int8),
         "flag_meanings": " ".join(MEANINGS.values()),
     }
-
-
-def _forecast_cube(parts: xr.Dataset, variables: dict[str, Any], step: np.timedelta64) -> xr.Dataset:
-    """Points of ``parts`` with what is forecast for them, over (origin, ..., lead)."""
-    steps = variables["displacement"].sizes["lead"]
-    dates: npt.NDArray[np.datetime64] = parts["time"].values[-1] + step * np.arange(1, steps + 1)
-    places = parts[[name for name in parts.coords if not {"time", "ahead"} & set(parts[name].dims)]]
-    lead = {"long_name": "lead", "units": f"{step / DAY:g} d"}
-    cube = places.assign_coords(
-        origin=("origin", dates[:1]),
-        lead=("lead", np.arange(1, steps + 1), lead),
-        time=(("origin", "lead"), dates[None, :]),
-    )
-    mapping = {k: v for k, v in parts["trend"].attrs.items() if k == "grid_mapping"}
-    for name, variable in variables.items():
-        variable.attrs = describe(name) | mapping
-        cube[name] = variable.expand_dims("origin")
-    known = {name: value for name, value in parts.attrs.items() if not name.startswith("sees_future")}
-    cube.attrs = known
-    return cube

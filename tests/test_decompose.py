@@ -4,11 +4,10 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.tsa.holtwinters import ExponentialSmoothing
 from statsmodels.tsa.seasonal import STL
 
 from insar_dask.cube import CubeError
-from insar_dask.decompose import NUMBERS, PARTS, holt_winters, holt_winters_forecast, stl
+from insar_dask.decompose import NUMBERS, PARTS, holt_winters, stl
 from insar_dask.resample import regularise
 
 PERIOD = 12
@@ -177,71 +176,3 @@ def test_no_value_after_the_fit_knows_its_future(regular, fitted, later, seed):
 def test_an_early_until_is_refused_with_the_first_that_will_do(regular):
     with pytest.raises(ValueError, match=f"until='{str(regular['time'].values[23])[:10]}' or later"):
         holt_winters(regular, PERIOD, until=regular["time"].values[22])
-
-
-def test_forecasts_are_those_of_statsmodels_from_the_same_states(regular):
-    parts = holt_winters(regular.isel(point=slice(4)), PERIOD)
-    for i in range(4):
-        y = regular["displacement"].values[i].astype(np.float64)
-        theirs = ExponentialSmoothing(
-            y, trend="add", seasonal="add", seasonal_periods=PERIOD, initialization_method="estimated"
-        ).fit()
-        states = {
-            "final_level": theirs.level[-1],
-            "final_slope": theirs.trend[-1] * 365 / 12,
-            "final_season": theirs.season[-PERIOD:],
-            "alpha": theirs.params["smoothing_level"],
-            "beta": theirs.params["smoothing_trend"],
-            "gamma": theirs.params["smoothing_seasonal"],
-            "sigma": np.sqrt(theirs.sse / (60 - PERIOD - 4)),
-        }
-        for name, value in states.items():
-            parts[name].values[i] = value
-        forecast = holt_winters_forecast(parts, 30, level=0.8).isel(point=i, origin=0)
-        np.testing.assert_allclose(forecast["displacement"], theirs.forecast(30), atol=1e-3)
-        drawn = theirs.simulate(30, repetitions=20_000, error="add", rng=np.random.default_rng(i))
-        low, high = np.quantile(drawn, [0.1, 0.9], axis=1)
-        width = (forecast["upper"] - forecast["lower"]).values
-        np.testing.assert_allclose(width, high - low, rtol=0.04)
-        np.testing.assert_allclose(forecast["upper"] - forecast["displacement"], width / 2, atol=1e-4)
-
-
-def test_a_forecast_cube_has_origin_leads_and_dates(regular):
-    parts = holt_winters(regular, PERIOD)
-    forecast = holt_winters_forecast(parts, steps=3)
-    dates = regular["time"].values[-1] + 12 * DAY * np.arange(1, 4)
-    assert forecast["displacement"].dims == ("origin", "point", "lead")
-    np.testing.assert_array_equal(forecast["origin"], dates[:1])
-    np.testing.assert_array_equal(forecast["time"], dates[None])
-    assert forecast["lead"].values.tolist() == [1, 2, 3]
-    assert forecast["lead"].attrs["units"] == "12 d"
-    assert (forecast.attrs["level"], forecast.attrs["method"]) == (0.9, "holt_winters")
-    assert "sees_future" not in forecast.attrs
-    assert set(forecast.data_vars) == {"displacement", "lower", "upper"}
-    xr.testing.assert_identical(forecast["point_id"].variable, regular["point_id"].variable)
-    assert forecast["crs"].attrs == regular["crs"].attrs
-
-
-def test_lazy_parts_give_lazy_forecasts(regular):
-    with dask.config.set(scheduler=refuse):
-        lazy = holt_winters_forecast(holt_winters(regular.chunk(point=50), PERIOD), 40)
-    assert lazy["upper"].chunks is not None
-    xr.testing.assert_identical(lazy.compute(), holt_winters_forecast(holt_winters(regular, PERIOD), 40))
-
-
-def test_grids_are_forecast_too(regular):
-    values = regular["displacement"].values[:12].reshape(3, 4, -1)
-    grid = xr.Dataset({"displacement": (("y", "x", "time"), values)}, coords={"time": regular["time"]})
-    forecast = holt_winters_forecast(holt_winters(grid, PERIOD), 2)
-    assert forecast["lower"].dims == ("origin", "y", "x", "lead")
-    points = holt_winters_forecast(holt_winters(regular, PERIOD), 2)
-    np.testing.assert_array_equal(forecast["lower"].values.reshape(12, 2), points["lower"].values[0, :12])
-
-
-def test_impossible_forecasts_are_refused(regular):
-    parts = holt_winters(regular, PERIOD)
-    with pytest.raises(CubeError, match=r"final_level.*insar_dask.holt_winters"):
-        holt_winters_forecast(stl(regular, PERIOD))
-    for wrong in ({"steps": 0}, {"level": 1.0}, {"level": 90}):
-        with pytest.raises(ValueError, match="wanted at least 1 step"):
-            holt_winters_forecast(parts, **wrong)

@@ -1,0 +1,118 @@
+"""Exponential smoothing forecasts: Holt-Winters at every origin, and from the final states of a decomposed cube."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.special import ndtri
+
+import insar_kernels
+from insar_dask.cube import DAYS_PER_YEAR, CubeError, check_even, describe
+from insar_dask.forecast.naive import Unpooled
+from insar_dask.forecast.windows import Context
+
+__all__ = ["HoltWinters", "holt_winters_forecast"]
+
+Float32 = npt.NDArray[np.float32]
+
+DAY = np.timedelta64(1, "D")
+
+STATES = ("final_level", "final_slope", "final_season", "alpha", "beta", "gamma", "sigma")
+
+
+class HoltWinters(Unpooled):
+    """Additive Holt-Winters with a season of a year, its parameters estimated from each point's own history.
+
+    Works on the regular grid, where dates without an acquisition are missing and not filled; a year is rounded to
+    whole steps. Estimated anew at every origin, so it costs about as much as all other forecasters together and is not
+    among the default ones.
+    """
+
+    name = "holt_winters"
+
+    def predict(self, context: Context) -> tuple[Float32, Float32]:
+        """Mean and standard deviation (n, h) [mm]; NaN with less than two years of history, or a season unseen."""
+        fit = insar_kernels.holt_winters(context.grid_values, round(1.0 / context.step))
+        states = fit.level, fit.slope, fit.seasonal, fit.alpha, fit.beta, fit.gamma, fit.sigma
+        mean, deviation = insar_kernels.holt_winters_forecast(*states, len(context.target_years))
+        return mean, deviation
+
+
+def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9) -> xr.Dataset:
+    """Forecast the dates after the record from the final states of `holt_winters`, with intervals.
+
+    The mean goes on with the last slope and season. The interval is that of normal errors whose parameters are known
+    (`insar_kernels.holt_winters_forecast`); since they are estimated, and displacement has heavier tails, it is too
+    narrow: the evaluation of `insar_dask.forecast` widens intervals to what validation demands.
+
+    Parameters
+    ----------
+    parts : xr.Dataset
+        What `holt_winters` returned; in memory or lazy.
+    steps : int
+        Dates ahead, at least 1.
+    level : float
+        Probability of the interval, between 0 and 1.
+
+    Returns
+    -------
+    xr.Dataset
+        Forecast cube ``(origin, point, lead)``: ``displacement``, ``lower`` and ``upper`` [mm]; the origin is the first
+        date forecast, ``time(origin, lead)`` are the dates. NaN where the series could not be fitted.
+
+    Raises
+    ------
+    CubeError
+        If the data set has no final states.
+    ValueError
+        If ``steps`` or ``level`` are out of range.
+    """
+    missing = [name for name in STATES if name not in parts]
+    if missing:
+        raise CubeError(f"the data set lacks {missing}: wanted what insar_dask.holt_winters(cube) returns")
+    if steps < 1 or not 0 < level < 1:
+        raise ValueError(f"got steps={steps} and level={level}; wanted at least 1 step and a level between 0 and 1")
+    step = check_even(parts)
+    mean, error = xr.apply_ufunc(
+        _continue,
+        *(parts[name].variable for name in STATES),
+        kwargs={"steps": steps, "per_year": DAYS_PER_YEAR / (step / DAY)},
+        input_core_dims=[["ahead"] if name == "final_season" else [] for name in STATES],
+        output_core_dims=[["lead"], ["lead"]],
+        dask="parallelized",
+        dask_gufunc_kwargs={"output_sizes": {"lead": steps}},
+        output_dtypes=[np.float32] * 2,
+    )
+    half = error * np.float32(ndtri(0.5 + level / 2))
+    bounds = {"displacement": mean, "lower": mean - half, "upper": mean + half}
+    return _forecast_cube(parts, bounds, step).assign_attrs(level=level, method="holt_winters")
+
+
+def _continue(
+    level: Any, slope: Any, seasonal: Any, alpha: Any, beta: Any, gamma: Any, sigma: Any, steps: int, per_year: float
+) -> Any:
+    slope = slope / np.float32(per_year)
+    return insar_kernels.holt_winters_forecast(level, slope, seasonal, alpha, beta, gamma, sigma, steps)
+
+
+def _forecast_cube(parts: xr.Dataset, variables: dict[str, Any], step: np.timedelta64) -> xr.Dataset:
+    """Points of ``parts`` with what is forecast for them, over (origin, ..., lead)."""
+    steps = variables["displacement"].sizes["lead"]
+    dates: npt.NDArray[np.datetime64] = parts["time"].values[-1] + step * np.arange(1, steps + 1)
+    places = parts[[name for name in parts.coords if not {"time", "ahead"} & set(parts[name].dims)]]
+    lead = {"long_name": "lead", "units": f"{step / DAY:g} d"}
+    cube = places.assign_coords(
+        origin=("origin", dates[:1]),
+        lead=("lead", np.arange(1, steps + 1), lead),
+        time=(("origin", "lead"), dates[None, :]),
+    )
+    mapping = {k: v for k, v in parts["trend"].attrs.items() if k == "grid_mapping"}
+    for name, variable in variables.items():
+        variable.attrs = describe(name) | mapping
+        cube[name] = variable.expand_dims("origin")
+    known = {name: value for name, value in parts.attrs.items() if not name.startswith("sees_future")}
+    cube.attrs = known
+    return cube
