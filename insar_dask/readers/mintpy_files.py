@@ -32,12 +32,12 @@ SERIES = "timeseries"
 
 @dataclass(frozen=True)
 class MintPyStack:
-    """A series file as `insar_dask.readers.pixels` reads it; ``order`` has the place of each date in the file."""
+    """A series file as `insar_dask.readers.pixels` reads it; ``places`` has where each date of the file goes."""
 
     path: Path
     grid: PixelGrid
     times: npt.NDArray[np.datetime64]
-    order: npt.NDArray[np.intp]
+    places: npt.NDArray[np.intp]
     to_mm: float
     nodata: float | None
     tile: Tile
@@ -55,11 +55,12 @@ class MintPyStack:
             values = dataset(file, SERIES, self.path, 3)
 
             def read(rows: slice, columns: slice) -> Iterator[Piece]:
-                raw = values[:, rows, columns]
-                millimetres = (raw * raw.dtype.type(self.to_mm)).astype(np.float32, copy=False)
-                if self.nodata is not None:
-                    millimetres[raw == self.nodata] = np.nan
-                yield np.arange(self.times.size), millimetres[self.order]
+                block = values[:, rows, columns]
+                missing = None if self.nodata is None else block == self.nodata
+                block *= block.dtype.type(self.to_mm)  # in place: tiles of all threads are in memory at once
+                if missing is not None:
+                    block[missing] = np.nan
+                yield self.places, block.astype(np.float32, copy=False)
 
             yield read
 
@@ -93,7 +94,9 @@ def open_stack(
     nodata = attributes.number("NO_DATA_VALUE") if nodata is None else nodata
     # 0 at one date is a value, whatever the file says of fills
     fill = None if nodata == 0 else nodata
-    stack = MintPyStack(path, grid, times, order, scale_of(attributes, units), fill, tile, file_blake3(path))
+    stack = MintPyStack(
+        path, grid, times, np.argsort(order), scale_of(attributes, units), fill, tile, file_blake3(path)
+    )
     return stack, attributes
 
 

@@ -22,8 +22,8 @@ Kinds = npt.NDArray[np.int8]
 Piece = tuple[npt.NDArray[np.intp], Float32]
 Pieces = Callable[[slice, slice], Iterator[Piece]]
 
-TILE_BYTES = 1 << 25
-"""Bytes of a tile, all dates: 32 MiB, some 340 x 340 pixels of 70 dates."""
+TILE_BYTES = 1 << 24
+"""Bytes of a tile, all dates: 16 MiB, some 200 x 200 pixels of 100 dates; every thread holds one."""
 
 EXAMPLES = 3
 NOTHING, SERIES, INFINITE, CONSTANT = 0, 1, 2, 3
