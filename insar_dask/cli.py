@@ -126,13 +126,15 @@ def status(store: StorePath) -> None:
 
 @app.command()
 def verify(store: StorePath) -> None:
-    """Name the shards that are damaged; the next run rebuilds them."""
-    from insar_dask.jobs.status import damaged
+    """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
+    from insar_dask.jobs.status import damaged, damaged_documents
 
-    found = damaged(store)
+    found, documents = damaged(store), damaged_documents(store)
     for target, shards in found.items():
         typer.echo(f"{target}: damaged shards {', '.join(map(str, shards))}")
-    if found:
+    for key in documents:
+        typer.echo(f"{key}: damaged")
+    if found or documents:
         raise typer.Exit(1)
     typer.echo("every shard holds the bytes of its receipt")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import socket
 import time
@@ -11,16 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
+from insar_dask.jobs.seals import pack, sealed, unpack, unsealed
 from insar_dask.objects import delete, get_bytes, list_keys, put_bytes
 
 __all__ = ["Ledger", "Receipt", "SupersededError"]
 
 BOOK_RECEIPTS = 1000
 ROOT = "jobs/receipts"
+STATES = "jobs/states"
+PARTIALS = "jobs/partials"
 
 
 class SupersededError(RuntimeError):
@@ -47,7 +48,7 @@ class Receipt:
 
     def to_json(self) -> bytes:
         """At most 1 KB."""
-        return json.dumps(asdict(self), sort_keys=True).encode()
+        return json.dumps(sealed(asdict(self)), sort_keys=True).encode()
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Ledger:
             return
         receipts = self.done(target)
         for number in sorted({int(_name(key)) // BOOK_RECEIPTS for key in loose}):
-            book = [asdict(r) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
+            book = [sealed(asdict(r)) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
             data = json.dumps(book, sort_keys=True).encode()
             put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
         for key in loose:
@@ -140,27 +141,44 @@ class Ledger:
         """Store arrays under their own hash, which is returned."""
         data = pack(arrays)
         name = hashlib.sha256(data).hexdigest()
-        if get_bytes(self.store, f"jobs/states/{name}.npz") != data:
-            put_bytes(self.store, f"jobs/states/{name}.npz", data)
+        if get_bytes(self.store, f"{STATES}/{name}.npz") != data:
+            put_bytes(self.store, f"{STATES}/{name}.npz", data)
         return name
 
     def read_state(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """The arrays stored under a hash; a state whose bytes do not have that hash is an error."""
-        data = get_bytes(self.store, f"jobs/states/{name}.npz")
+        data = get_bytes(self.store, f"{STATES}/{name}.npz")
         if data is None or hashlib.sha256(data).hexdigest() != name:
-            raise FileNotFoundError(f"jobs/states/{name}.npz is missing or damaged; run again to rebuild it")
+            raise FileNotFoundError(f"{STATES}/{name}.npz is missing or damaged; run again to rebuild it")
         return unpack(data)
 
     def write_note(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keep a JSON document beside the receipts."""
-        put_bytes(self.store, f"jobs/{name}.json", json.dumps(content, indent=1, sort_keys=True).encode())
+        """Keep a sealed JSON document beside the receipts."""
+        put_bytes(self.store, f"jobs/{name}.json", json.dumps(sealed(content), indent=1, sort_keys=True).encode())
 
     def read_note(self, name: str) -> dict[str, Any] | None:
-        """The JSON document of that name; None where there is none that can be read."""
-        try:
-            return dict(json.loads(get_bytes(self.store, f"jobs/{name}.json") or b"null"))
-        except (ValueError, TypeError):
-            return None
+        """The JSON document of that name; None where there is none, or not the one that was written."""
+        return _unsealed(get_bytes(self.store, f"jobs/{name}.json"))
+
+    def notes(self) -> list[str]:
+        """Keys of all notes."""
+        return [key for key in list_keys(self.store, "jobs/") if _is_note(key)]
+
+    def damaged(self) -> list[str]:
+        """Books, receipts, states and notes that are not what was written; partials have receipts of their own."""
+        return [key for key in list_keys(self.store, "jobs/") if not self._sound(key)]
+
+    def _sound(self, key: str) -> bool:
+        if key.startswith(f"{ROOT}/"):
+            return _entries(get_bytes(self.store, key)) == len(_receipts(get_bytes(self.store, key)))
+        if key.startswith(f"{STATES}/"):
+            return hashlib.sha256(get_bytes(self.store, key) or b"").hexdigest() == _name(key).removesuffix(".npz")
+        return not _is_note(key) or _unsealed(get_bytes(self.store, key)) is not None
+
+
+def _is_note(key: str) -> bool:
+    elsewhere = key.startswith((f"{ROOT}/", f"{STATES}/", f"{PARTIALS}/"))
+    return key.endswith(".json") and not key.endswith("/zarr.json") and not elsewhere
 
 
 def _loose(target: str, index: int) -> str:
@@ -172,27 +190,34 @@ def _name(key: str) -> str:
 
 
 def _receipts(data: bytes | None) -> list[Receipt]:
-    """Receipts of a loose object or a book; what a crash of the machine left unreadable proves nothing, and is none."""
+    """Receipts of a loose object or a book; what is not as it was written proves nothing, and is none."""
     try:
-        entries = json.loads(data or b"[]")
-        return [Receipt(**entry) for entry in (entries if isinstance(entries, list) else [entries])]
+        found = [unsealed(entry) for entry in _listed(data)]
+        return [Receipt(**entry) for entry in found if entry is not None]
     except (ValueError, TypeError):
         return []
+
+
+def _entries(data: bytes | None) -> int:
+    """Number of receipts that an object holds, sound or not; -1 where it cannot be read."""
+    try:
+        return len(_listed(data))
+    except ValueError:
+        return -1
+
+
+def _listed(data: bytes | None) -> list[Any]:
+    entries = json.loads(b"[]" if data is None else data)
+    return entries if isinstance(entries, list) else [entries]
+
+
+def _unsealed(data: bytes | None) -> dict[str, Any] | None:
+    try:
+        return unsealed(json.loads(data or b"null"))
+    except ValueError:
+        return None
 
 
 def partial_key(target: str, index: int) -> str:
     """Where the partial of a shard lies."""
     return f"{target}/{index:06d}.npz"
-
-
-def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Arrays as .npz bytes, equal for equal arrays (NumPy dates every member 1980-01-01)."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{name: arrays[name] for name in sorted(arrays)})
-    return buffer.getvalue()
-
-
-def unpack(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of .npz bytes; nothing pickled is read."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}

@@ -9,7 +9,7 @@ from insar_dask.jobs.receipts import ROOT, Ledger
 from insar_dask.objects import list_keys, open_store
 from insar_dask.store import shard_plan
 
-__all__ = ["damaged", "existing_store", "status_table", "targets"]
+__all__ = ["damaged", "damaged_documents", "existing_store", "status_table", "targets"]
 
 
 def targets(ledger: Ledger) -> list[str]:
@@ -23,6 +23,11 @@ def damaged(path: str | Path) -> dict[str, list[int]]:
     engine = Engine(existing_store(path), quiet=True)
     found = {target: engine.verify(target) for target in targets(engine.ledger)}
     return {target: shards for target, shards in found.items() if shards}
+
+
+def damaged_documents(path: str | Path) -> list[str]:
+    """Receipt books, receipts, states and notes of a store that are not what was written; empty when all is well."""
+    return Ledger(open_store(existing_store(path))).damaged()
 
 
 def status_table(path: str | Path) -> str:
