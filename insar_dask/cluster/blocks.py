@@ -90,6 +90,8 @@ def label_block(block: xr.Dataset, state: State, until: str | None = None) -> xr
     distance.attrs = describe("cluster_distance")
     if "features" in state or "scale" in state:
         distance.attrs["units"] = "1"
+    if "crs" in block.variables:
+        cluster.attrs["grid_mapping"] = distance.attrs["grid_mapping"] = "crs"
     dropped = [name for name in block.variables if name in RESULTS or "time" in block[name].dims]
     seen = {"sees_future": -1} if until is None else {"sees_future": 0, "until": until}
     labels = {"cluster": cluster, "cluster_distance": distance}

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, sums_block
-from insar_dask.cluster.learning import Arrays, Settings, learn, plain_centroids, velocities
+from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
 from insar_dask.cluster.rows import axis_of, check_rows
 
 __all__ = ["Clusters"]
@@ -132,14 +132,12 @@ class Clusters:
             When a parameter is out of range.
         """
         check_rows(cube, self.features, until)
-        settings = self.settings(axis_of(cube, self.features, until))
-        share = self.sample_size / max(cube.sizes["point"], 1)
-        draw = partial(sample_block, share=share, seed=self.random_state, features=self.features, until=until)
+        draw = partial(sample_block, **self.draw(cube.sizes["point"], until))
 
-        def passes(name: str, state: Arrays | None) -> list[Arrays]:
+        def passes(state: Arrays | None) -> list[Arrays]:
             return over_blocks(cube, draw if state is None else partial(sums_block, state=state))
 
-        return self.learned(learn(settings, passes), until)
+        return self.learn(axis_of(cube, self.features, until), passes, until)
 
     def predict(self, cube: xr.Dataset) -> xr.Dataset:
         """Label every point by its nearest centroid, lazily.
@@ -169,16 +167,26 @@ class Clusters:
         check_rows(cube, self.features, None)
         return label_block(cube, state, self.until_)
 
-    def settings(self, axis: Arrays) -> Settings:
-        """Check the parameters; ``axis`` names the columns of the rows."""
+    def draw(self, n_points: int, until: str | None) -> dict[str, Any]:
+        """Parameters, as plain values, of `insar_dask.cluster.blocks.sample_block` for a cube of ``n_points``."""
+        features = None if self.features is None else list(self.features)
+        share = min(self.sample_size / max(n_points, 1), 1.0)
+        return {"share": share, "seed": self.random_state, "features": features, "until": until}
+
+    def learn(self, axis: Arrays, passes: Passes, until: str | None) -> Self:
+        """Learn from ``passes`` over all points, as `insar_dask.cluster.learning.learn` wants them."""
+        self._check()
+        settings = Settings(
+            self.n_clusters, self.standardise, self.random_state, self.n_init, self.batch_size, self.steps, axis
+        )
+        return self.learned(learn(settings, passes), until)
+
+    def _check(self) -> None:
         least = {"n_clusters": 1, "sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
         least |= {"steps": 0, "random_state": 0}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted at least {minimum}")
-        return Settings(
-            self.n_clusters, self.standardise, self.random_state, self.n_init, self.batch_size, self.steps, axis
-        )
 
     def learned(self, state: Mapping[str, Any], until: str | None) -> Self:
         """Take over what was learned; the inverse of `state`."""

@@ -14,11 +14,11 @@ import insar_kernels
 from insar_dask.cube import CubeError, years_since
 from insar_kernels.lloyd import INERTIA_UNIT, SUM_UNIT, LloydSums
 
-__all__ = ["Arrays", "Settings", "learn", "plain_centroids", "scaled", "velocities"]
+__all__ = ["Arrays", "Passes", "Settings", "learn", "plain_centroids", "scaled", "velocities"]
 
 Float32 = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
-Passes = Callable[[str, Arrays | None], Iterable[Mapping[str, npt.NDArray[Any]]]]
+Passes = Callable[[Arrays | None], Iterable[Mapping[str, npt.NDArray[Any]]]]
 
 ENOUGH = 1e-5
 """Relative gain of a step at which the descent on the sample ends; a hundredth of what the sample errs by."""
@@ -46,8 +46,8 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
     ----------
     settings : Settings
     passes : callable
-        ``passes("sample", None)`` and ``passes("sums", state)`` yield what `insar_dask.cluster.blocks.sample_block` and
-        `sums_block` make of every block, in any order.
+        ``passes(None)`` and ``passes(state)`` yield what `insar_dask.cluster.blocks.sample_block` and `sums_block` make
+        of every block, in any order.
 
     Returns
     -------
@@ -61,11 +61,11 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
     CubeError
         When the sample holds fewer complete series than clusters are wanted.
     """
-    state = _started(passes("sample", None), settings)
+    state = _started(passes(None), settings)
     for _ in range(settings.steps):
-        state |= _advanced(_total(passes("sums", state)), state["centroids"])
+        state |= _advanced(_total(passes(state)), state["centroids"])
     state |= _ordered(state)
-    total = _total(passes("sums", state))
+    total = _total(passes(state))
     return state | {"sizes": total.sizes, "inertia": np.float64(total.inertia * INERTIA_UNIT)}
 
 

@@ -59,6 +59,11 @@ def results() -> dict[str, Any]:
     raw = cube()
     plan = protocol.plan(raw["time"].values, every="12D", methods=METHODS)
     regular = run("regularise", raw, every="12D")
+    patterns = {
+        "centroids": regular["displacement"].values[:3],
+        "times": regular["time"].values,
+        "sizes": np.arange(3),
+    }
     fits = run("fit_partial", raw, plan=plan)
     state = protocol.fit([fits], plan)
     errors = run("calibrate_partial", raw, plan=plan, state=state)
@@ -71,6 +76,9 @@ def results() -> dict[str, Any]:
         "stl": run("stl", regular, period=30),
         "cumulative_displacement": run("cumulative_displacement", regular),
         "component_variances": run("component_variances", parts(regular)),
+        "sample_patterns": run("sample_patterns", regular, share=0.3, seed=1),
+        "sum_patterns": run("sum_patterns", regular, state=patterns),
+        "label_patterns": run("label_patterns", regular, state=patterns),
         "fit_partial": fits,
         "calibrate_partial": errors,
         "score_partial": run("score_partial", raw, plan=plan, state=state),
