@@ -80,8 +80,8 @@ def _savgol_on_cpu(series: Float32, taps: Float32, ends: Float32, smooth: Float3
         last = min(first + ROWS, len(series))
         # as one run of numbers: the values where two rows meet are wrong, and overwritten by the ends
         missing = _convolve(series[first:last].reshape(-1), taps, half, smooth[first:last].reshape(-1))
-        for i in range(first, last):
-            _fit_ends(series[i], ends, half, smooth[i])
+        for i in range(np.uintp(first), np.uintp(last)):
+            _fit_ends(series, i, ends, half, smooth)
             if missing > 0:
                 gaps[i] = _any_missing(smooth[i])
 
@@ -141,27 +141,30 @@ def _add(series: Float32, taps: Float32, reach: Index, half: np.uintp, inner: Fl
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
-def _fit_ends(series: Float32, ends: Float32, half: int, smooth: Float32) -> None:
-    """First and last values, five of each at once: the last window is the first one seen in a mirror."""
-    last = np.uintp(series.size - 1)
+def _fit_ends(series: Float32, row: int, ends: Float32, half: int, smooth: Float32) -> None:
+    """First and last values, five of each at once: the last window is the first one seen in a mirror.
+
+    A view of the row would cost a reference counted up and down, 5 % of the whole filter.
+    """
+    last = np.uintp(series.shape[1] - 1)
     for first in range(0, half, TAPS):
         p = np.uintp(first)
         a = b = c = d = e = np.float32(0)
         f = g = h = i = j = np.float32(0)
         for k in range(np.uintp(ends.shape[1])):
-            left, right = series[k], series[last - k]
+            left, right = series[row, k], series[row, last - k]
             u, v, w, x, y = ends[p, k], ends[p + ONE, k], ends[p + TWO, k], ends[p + THREE, k], ends[p + FOUR, k]
             a, b, c, d, e = a + u * left, b + v * left, c + w * left, d + x * left, e + y * left
             f, g, h, i, j = f + u * right, g + v * right, h + w * right, i + x * right, j + y * right
-        smooth[p], smooth[last - p] = a, f
+        smooth[row, p], smooth[row, last - p] = a, f
         if half > first + 1:
-            smooth[p + ONE], smooth[last - p - ONE] = b, g
+            smooth[row, p + ONE], smooth[row, last - p - ONE] = b, g
         if half > first + 2:
-            smooth[p + TWO], smooth[last - p - TWO] = c, h
+            smooth[row, p + TWO], smooth[row, last - p - TWO] = c, h
         if half > first + 3:
-            smooth[p + THREE], smooth[last - p - THREE] = d, i
+            smooth[row, p + THREE], smooth[row, last - p - THREE] = d, i
         if half > first + 4:
-            smooth[p + FOUR], smooth[last - p - FOUR] = e, j
+            smooth[row, p + FOUR], smooth[row, last - p - FOUR] = e, j
 
 
 def _savgol_on_array(xp: ModuleType, values: Any, basis: Any) -> Any:
