@@ -18,6 +18,8 @@ from insar_dask.readers.csv_bands import Band
 from insar_dask.readers.egms_names import EgmsHeader
 from insar_dask.tenths import NODATA, NotTenthsError
 from insar_kernels import decimals
+from insar_kernels.decimal_tenths import parse_tenths
+from insar_kernels.text_lines import line_starts
 
 __all__ = ["RowParser", "Rows", "Selector"]
 
@@ -92,7 +94,7 @@ class RowParser:
 
     def __call__(self, band: Band) -> Rows:
         """Rows of a band that are understood and wanted; raises NotTenthsError unless ``wide``."""
-        starts = decimals.line_starts(band.text, band.used)
+        starts = line_starts(band.text, band.used)
         numbers, labels, after, verdicts = decimals.parse_leading(band.text, starts, self._kinds, len(self.numbers))
         if band.last and _cut_off(band.text, band.used):
             verdicts[-1] = decimals.ODD
@@ -128,7 +130,7 @@ class RowParser:
         lines: npt.NDArray[np.int64],
         marks: _Marks,
     ) -> npt.NDArray[Any]:
-        parse = decimals.parse_floats if self._wide else decimals.parse_tenths
+        parse = decimals.parse_floats if self._wide else parse_tenths
         values = band.memory.values((lines.size, self._n_dates), np.float32 if self._wide else np.int16)
         verdicts = parse(band.text, starts, after, lines, self._n_dates, values)[1]
         if marks.careful:

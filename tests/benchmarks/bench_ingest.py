@@ -181,6 +181,8 @@ def limits(source: str, store_path: str) -> dict[str, float]:
     from insar_dask.readers.egms import read_table
     from insar_dask.readers.point_order import hilbert_order, repeated
     from insar_kernels import decimals
+    from insar_kernels.decimal_tenths import parse_tenths
+    from insar_kernels.text_lines import line_starts
 
     buffer = bytearray(16 << 20)
     text_path = Path(source).with_suffix(".csv")
@@ -199,12 +201,12 @@ def limits(source: str, store_path: str) -> dict[str, float]:
     text = np.concatenate([np.fromfile(text_path, np.uint8), np.zeros(decimals.PADDING, np.uint8)])
     used = text.size - decimals.PADDING
     stages.stage("(load)")
-    starts = decimals.line_starts(text, used)
+    starts = line_starts(text, used)
     stages.stage("find lines")
     kinds = np.array([decimals.LABEL, *range(13)])
     after, verdicts = decimals.parse_leading(text, starts, kinds, 13)[2:]
     stages.stage("parse columns")
-    decimals.parse_tenths(text, starts, after, np.arange(1, starts.size - 1), 304)
+    parse_tenths(text, starts, after, np.arange(1, starts.size - 1), 304)
     stages.stage("parse dates")
     del text
     table = read_table(text_path, threads=1)

@@ -8,19 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insar_kernels.decimals import (
-    LABEL,
-    MISSING,
-    ODD,
-    PADDING,
-    PLAIN,
-    SKIP,
-    WIDE,
-    line_starts,
-    parse_floats,
-    parse_leading,
-    parse_tenths,
-)
+from insar_kernels.decimal_tenths import MISSING, WIDE, parse_tenths
+from insar_kernels.decimals import LABEL, ODD, PADDING, PLAIN, SKIP, parse_floats, parse_leading
+from insar_kernels.text_lines import line_starts
 
 
 def as_text(data: bytes, spare: int = 500) -> np.ndarray:
