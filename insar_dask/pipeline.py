@@ -14,7 +14,9 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.lock import owned
+from insar_dask.jobs.pruning import prune_states
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms
@@ -70,11 +72,14 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
         for source in bench.sources():
             product = bench.ingest(source)
             bench.prepare(product)
+            bench.find_patterns(product)
+            bench.decompose(product)
             scores = bench.evaluate(product)
             bench.forecast(product)
             page = bench.report(product)
             outcomes.append(Outcome(product, bench.store, page, bench.summary(product, scores)))
         bench.index(outcomes)
+        prune_states(bench.engine.ledger)
     return outcomes
 
 
@@ -152,6 +157,24 @@ class Workbench:
         )
         saves = {step.result: f"{product}/{step.result}" for step in steps}
         self.engine.run(Stage(f"{product}/prepare", f"{product}/raw", steps, saves))
+
+    def find_patterns(self, product: str) -> None:
+        """Cluster all points, and label each, where patterns are wanted."""
+        wanted = self.config.patterns.model_dump()
+        if wanted["n_clusters"]:
+            source = "products" if wanted["features"] else "smooth"
+            fit_patterns(self.engine, product, source, **wanted | {"features": wanted["features"] or None})
+            label_patterns(self.engine, product)
+
+    def decompose(self, product: str) -> None:
+        """Trend, season and residual of the smoothed series, what they come to, and the displacement in all."""
+        period = self.config.decompose.period or self.config.prepare.dates_a_year(product)
+        steps = [Step("cumulative_displacement", "smooth", "cumulative")]
+        if self.config.decompose.method != "none":
+            steps.append(Step(self.config.decompose.method, "smooth", "parts", {"period": period}))
+            steps.append(Step("component_variances", "parts", "variances"))
+        saves = {step.result: f"{product}/{step.result}" for step in steps}
+        self.engine.run(Stage(f"{product}/decompose", f"{product}/smooth", tuple(steps), saves))
 
     def evaluate(self, product: str) -> dict[str, Any]:
         """Score all forecasters over rolling origins."""

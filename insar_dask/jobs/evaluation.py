@@ -38,7 +38,8 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     reference = plan_reference(plan.to_dict())
     partials = _pass(engine, product, "fit", [Step("fit_partial", "raw", "fits", {"plan": reference})])
     fitted = protocol.fit(partials["fits"], plan)
-    params = {"plan": reference, "state": state_reference(engine.ledger.write_state(fitted))}
+    before = engine.ledger.write_state(fitted)
+    params = {"plan": reference, "state": state_reference(before)}
     steps = [Step("calibrate_partial", "raw", "errors", params), Step("score_partial", "raw", "scores", params)]
     partials = _pass(engine, product, "score", steps)
     calibrated = protocol.calibrate(partials["errors"], plan, fitted)
@@ -46,7 +47,8 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     scores: dict[str, Any] = json.loads(scored.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
     state = engine.ledger.write_state(calibrated)
-    engine.ledger.write_note(f"forecaster/{product}", {"state": state, "plan": canonical_key(plan.to_dict())})
+    note = {"state": state, "uncalibrated": before, "plan": canonical_key(plan.to_dict())}
+    engine.ledger.write_note(f"forecaster/{product}", note)
     return scores
 
 
