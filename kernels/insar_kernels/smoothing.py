@@ -216,18 +216,24 @@ def moving_average(values: Any, window: int, centred: bool) -> Any:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _average_on_cpu(series: Float32, window: int, ahead: int, out: Float32) -> None:
-    """Differences of running sums, in float64: they neither drift nor carry one window's rounding into the next."""
-    n, n_dates = series.shape
-    total, count = np.zeros(n_dates + 1), np.zeros(n_dates + 1)
-    for i in range(n):
-        for t in range(n_dates):
+    """Differences of running sums, in float64: they neither drift nor carry one window's rounding into the next.
+
+    The sums go on at both ends as if nothing were there, so that every date takes the same difference.
+    """
+    dates, first = np.uintp(series.shape[1]), np.uintp(window - ahead)
+    total, count = np.zeros(series.shape[1] + window + 1), np.zeros(series.shape[1] + window + 1)
+    stop_total, stop_count = total[window:], count[window:]
+    for i in range(np.uintp(len(series))):
+        values, valid_values = 0.0, 0.0
+        for t in range(dates):
             valid = series[i, t] == series[i, t]
-            total[t + 1] = total[t] + (series[i, t] if valid else 0.0)
-            count[t + 1] = count[t] + (1.0 if valid else 0.0)
-        for t in range(n_dates):
-            stop = min(t + 1 + ahead, n_dates)
-            start = max(t + 1 + ahead - window, 0)
-            mean = (total[stop] - total[start]) / (count[stop] - count[start])
+            values += series[i, t] if valid else 0.0
+            valid_values += 1.0 if valid else 0.0
+            total[first + t], count[first + t] = values, valid_values
+        for t in range(first + dates, np.uintp(total.size)):
+            total[t], count[t] = values, valid_values
+        for t in range(dates):
+            mean = (stop_total[t] - total[t]) / (stop_count[t] - count[t])
             out[i, t] = mean if series[i, t] == series[i, t] else np.nan
 
 
