@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from insar_dask.cluster.estimator import Clusters
+    from insar_dask.cluster.number import choose_n_clusters
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
     from insar_dask.decompose import holt_winters, stl
@@ -35,6 +36,7 @@ _HOMES = {
     "Clusters": "cluster.estimator",
     "CubeError": "cube",
     "check_cube": "cube",
+    "choose_n_clusters": "cluster.number",
     "component_shares": "totals",
     "component_variances": "totals",
     "cumulative_displacement": "totals",
@@ -65,6 +67,7 @@ __all__ = [
     "Clusters",
     "CubeError",
     "check_cube",
+    "choose_n_clusters",
     "component_shares",
     "component_variances",
     "cumulative_displacement",

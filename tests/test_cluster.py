@@ -248,3 +248,44 @@ def test_equal_points_and_equal_velocities_are_no_trouble(smooth):
         model = small().fit(flat)
     assert model.sizes_.tolist() == [smooth.sizes["point"], 0, 0, 0, 0]
     assert model.inertia_ == 0
+
+
+def test_standardising_skips_dates_that_nobody_has(smooth):
+    holes = smooth["displacement"].values.copy()
+    holes[:, 30:33] = np.nan
+    model = small(standardise=True).fit(with_series(smooth, holes))
+    labels = model.predict(with_series(smooth, holes))
+    assert np.isnan(model.cluster_centers_[:, 30:33]).all()
+    np.testing.assert_array_equal(labels["cluster_size"], np.bincount(labels["cluster"]))
+
+
+def test_as_many_clusters_are_advised_as_there_are_groups(smooth):
+    truth = np.arange(smooth.sizes["point"]) % 4
+    years = np.linspace(0, 3, smooth.sizes["time"])
+    noise = np.random.default_rng(0).normal(0, 2, (len(truth), len(years)))
+    cube = with_series(smooth, np.array([-45.0, -15.0, 15.0, 45.0])[truth, None] * years + noise)
+    table = insar.choose_n_clusters(cube.chunk(point=1000), range(2, 8), sample_size=1500)
+    assert table.attrs["elbow"] == table.attrs["best_silhouette"] == 4
+    assert 1350 < table.attrs["n_points"] < 1650
+    assert float(table["inertia"].sel(n_clusters=4)) == pytest.approx(4 * len(years), rel=0.01)
+    xr.testing.assert_identical(table, insar.choose_n_clusters(cube, range(2, 8), sample_size=1500))
+
+
+def test_silhouettes_are_those_of_all_pairs(smooth):
+    table = insar.choose_n_clusters(smooth, [2, 3], sample_size=300)
+    model = small(n_clusters=3, sample_size=300, n_init=8, batch_size=1024, steps=0).fit(smooth)
+    chosen, _ = drawn(smooth, 300 / smooth.sizes["point"], 0)
+    rows = smooth["displacement"].values[chosen].astype(float)
+    labels = model.predict(smooth)["cluster"].values[chosen]
+    pairs = np.sqrt(((rows[:, None] - rows) ** 2).sum(axis=2))
+    to = np.stack([pairs[:, labels == j].sum(axis=1) for j in range(3)], axis=1)
+    sizes = np.bincount(labels)
+    own = to[np.arange(len(rows)), labels] / (sizes[labels] - 1)
+    others = np.where(np.arange(3) == labels[:, None], np.inf, to / sizes).min(axis=1)
+    assert float(table["silhouette"][1]) == pytest.approx(((others - own) / np.maximum(own, others)).mean(), abs=1e-4)
+
+
+def test_numbers_of_clusters_must_increase(smooth):
+    for numbers in ([], [1, 2], [4, 3]):
+        with pytest.raises(ValueError, match="wanted increasing numbers from 2 on"):
+            insar.choose_n_clusters(smooth, numbers)

@@ -21,6 +21,13 @@ def test_the_best_forecaster_is_named(capsys: pytest.CaptureFixture[str]) -> Non
     assert "gaussian_process" in shown and "LEAKS" in shown
 
 
+def test_patterns_are_found_kept_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "clusters.py"))["main"](None, str(tmp_path), 3000)
+    shown = capsys.readouterr().out
+    assert "silhouette" in shown and "pattern 0:" in shown
+    assert len((tmp_path / "clusters.csv").read_text().splitlines()) == 3001
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_configurations_load(path: Path) -> None:
     assert load_config(path).source.files

@@ -175,18 +175,18 @@ class Clusters:
 
     def learn(self, axis: Arrays, passes: Passes, until: str | None) -> Self:
         """Learn from ``passes`` over all points, as `insar_dask.cluster.learning.learn` wants them."""
-        self._check()
-        settings = Settings(
-            self.n_clusters, self.standardise, self.random_state, self.n_init, self.batch_size, self.steps, axis
-        )
-        return self.learned(learn(settings, passes), until)
+        return self.learned(learn(self.settings(axis), passes), until)
 
-    def _check(self) -> None:
+    def settings(self, axis: Arrays) -> Settings:
+        """Check the parameters; ``axis`` names the columns of the rows."""
         least = {"n_clusters": 1, "sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
         least |= {"steps": 0, "random_state": 0}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 raise ValueError(f"{name} is {getattr(self, name)}; wanted at least {minimum}")
+        return Settings(
+            self.n_clusters, self.standardise, self.random_state, self.n_init, self.batch_size, self.steps, axis
+        )
 
     def learned(self, state: Mapping[str, Any], until: str | None) -> Self:
         """Take over what was learned; the inverse of `state`."""

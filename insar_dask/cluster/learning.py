@@ -14,7 +14,7 @@ import insar_kernels
 from insar_dask.cube import CubeError, years_since
 from insar_kernels.lloyd import INERTIA_UNIT, SUM_UNIT, LloydSums
 
-__all__ = ["Arrays", "Passes", "Settings", "learn", "plain_centroids", "scaled", "velocities"]
+__all__ = ["Arrays", "Passes", "Settings", "from_sample", "learn", "plain_centroids", "scaled", "velocities"]
 
 Float32 = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -61,7 +61,7 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
     CubeError
         When the sample holds fewer complete series than clusters are wanted.
     """
-    state = _started(passes(None), settings)
+    _, state = from_sample(passes(None), settings)
     for _ in range(settings.steps):
         state |= _advanced(_total(passes(state)), state["centroids"])
     state |= _ordered(state)
@@ -74,33 +74,39 @@ def scaled(rows: Float32, state: Mapping[str, npt.NDArray[Any]]) -> Float32:
     return (rows - state["shift"]) / state["scale"] if "shift" in state else rows
 
 
-def _started(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Settings) -> Arrays:
-    """Centroids that fit the sample; its rows in the order of their hashes are shuffled over all blocks."""
-    parts = list(samples)
-    order = np.argsort(np.concatenate([part["hash"] for part in parts]), kind="stable")
-    rows: Float32 = np.concatenate([part["rows"] for part in parts])[order]
+def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Settings) -> tuple[Float32, Arrays]:
+    """Complete rows of a sample, shuffled and in the terms of the centroids that fit them; and the state so far."""
+    rows, used = _complete(_shuffled(samples), settings.n_clusters)
     state = dict(settings.axis)
     if settings.standardise:
-        spread = np.nanstd(rows, axis=0, dtype=np.float64)
-        state["shift"] = np.asarray(np.nanmean(rows, axis=0, dtype=np.float64), np.float32)
+        spread = rows.std(axis=0, dtype=np.float64)
+        state["shift"] = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         state["scale"] = np.where(spread > 0, spread, 1).astype(np.float32)
-    rows, used = _complete(scaled(rows, state), settings.n_clusters)
+    rows = scaled(rows, state)
     start, found = _best_start(rows[:, used], settings)
     whole = np.full((2, settings.n_clusters, len(used)), np.nan, np.float32)
     whole[:, :, used] = start, _settled(rows[:, used], found)
-    return state | {"start": whole[0], "centroids": whole[1]}
+    return rows, state | {"start": whole[0], "centroids": whole[1]}
+
+
+def _shuffled(samples: Iterable[Mapping[str, npt.NDArray[Any]]]) -> Float32:
+    """Rows in the order of their hashes, which mixes all blocks."""
+    parts = list(samples)
+    order = np.argsort(np.concatenate([part["hash"] for part in parts]), kind="stable")
+    rows: Float32 = np.concatenate([part["rows"] for part in parts])[order]
+    return rows
 
 
 def _complete(rows: Float32, n_clusters: int) -> tuple[Float32, npt.NDArray[np.bool_]]:
-    """Rows without gaps at the dates that at least half of the sample has, and which these are."""
+    """Rows without gaps at the dates that at least half of the sample has, zero at others; and which dates they are."""
     used = np.isfinite(rows).mean(axis=0) >= 0.5 if len(rows) else np.zeros(rows.shape[1], bool)
-    complete = np.isfinite(rows[:, used]).all(axis=1)
-    if complete.sum() < n_clusters or not used.any():
+    complete = np.isfinite(rows[:, used]).all(axis=1) & used.any()
+    if complete.sum() < n_clusters:
         raise CubeError(
-            f"of {len(rows)} sampled series only {int(complete.sum()) if used.any() else 0} are complete, fewer than "
-            f"the {n_clusters} clusters wanted: fill gaps first with insar_dask.regularise(cube, every='12D')"
+            f"of {len(rows)} sampled series only {int(complete.sum())} are complete, fewer than the {n_clusters} "
+            "clusters wanted: fill gaps first with insar_dask.regularise(cube, every='12D')"
         )
-    return rows[complete], used
+    return np.where(used, rows[complete], np.float32(0)), used
 
 
 def _best_start(rows: Float32, settings: Settings) -> tuple[Float32, Float32]:
