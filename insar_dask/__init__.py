@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from insar_dask.readers.egms import find_egms, read_egms
     from insar_dask.readers.grid import to_grid
     from insar_dask.readers.mintpy import read_mintpy
+    from insar_dask.readers.raster import read_raster
     from insar_dask.report import plot_point, write_csv, write_report
     from insar_dask.resample import regularise
     from insar_dask.selection import select
@@ -51,6 +52,7 @@ _HOMES = {
     "plot_point": "report",
     "read_egms": "readers.egms",
     "read_mintpy": "readers.mintpy",
+    "read_raster": "readers.raster",
     "regularise": "resample",
     "run": "pipeline",
     "save": "jobs.saving",
@@ -82,6 +84,7 @@ __all__ = [
     "products",
     "read_egms",
     "read_mintpy",
+    "read_raster",
     "regularise",
     "run",
     "save",

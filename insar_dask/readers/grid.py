@@ -13,10 +13,12 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["PixelGrid", "grid_variable", "to_grid"]
+__all__ = ["PixelGrid", "grid_variable", "same_grid", "to_grid"]
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
+
+SAME_PLACE = 1e-3  # of a pixel
 
 BLOCK_BYTES = 1 << 25
 """Bytes of the blocks of rows that a lazy cube is scattered in."""
@@ -70,6 +72,29 @@ class PixelGrid:
         if "grid" not in cube.variables or not {"row", "col"} <= set(cube.variables):
             raise CubeError("the points are no pixels of a grid ('row', 'col' and 'grid' are missing): read a raster")
         return cls(**{name: cube["grid"].attrs[name] for name in cls.__annotations__ if name in cube["grid"].attrs})
+
+
+def same_grid(one: PixelGrid, other: PixelGrid, first: str, second: str, cure: str) -> None:
+    """Raise CubeError when two rasters do not share size, CRS and place to a thousandth of a pixel, saying how."""
+    if (one.rows, one.columns) != (other.rows, other.columns):
+        sizes = f"{other.rows} x {other.columns} pixels, {first} {one.rows} x {one.columns}"
+        raise CubeError(f"{second} has {sizes}: {cure}")
+    if not (one.on_map and other.on_map):
+        return
+    if one.crs_wkt != other.crs_wkt:
+        from pyproj import CRS
+
+        here, there = CRS.from_wkt(one.crs_wkt), CRS.from_wkt(other.crs_wkt)
+        if here != there:
+            raise CubeError(f"{second} is in {there.name}, {first} in {here.name}: {cure}")
+    for axis in ("x", "y"):
+        step = getattr(one, f"{axis}_step")
+        shift = abs(getattr(other, f"{axis}_first") - getattr(one, f"{axis}_first")) / abs(step)
+        stretch = abs(getattr(other, f"{axis}_step") / step - 1) * max(one.rows, one.columns)
+        if max(shift, stretch) > SAME_PLACE:
+            raise CubeError(
+                f"{second} lies {shift:.3g} pixels off {first} in {axis}, {stretch:.3g} more at its end: {cure}"
+            )
 
 
 def to_grid(cube: xr.Dataset) -> xr.Dataset:

@@ -129,7 +129,7 @@ def read_mintpy(
     }
     pixels = _pixels(stack, kept.pixels, files, None if lookup is None else Path(lookup), crs)
     pixels = choose(pixels, path.name, area, area_crs, min_coherence)
-    attrs |= {"source": path.name, "source_blake3": stack.identity, "source_size": path.stat().st_size}
+    attrs |= {"source": path.name, "source_blake3": stack.checksum, "source_size": path.stat().st_size}
     attrs |= {f"{what}_source": file.name for what, file in files.items() if file is not None}
     attrs |= count_pixels(stack, kept, pixels)
     return cube_of_pixels(stack, pixels, attrs, {"dtype": "float32"})

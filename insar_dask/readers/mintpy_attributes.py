@@ -15,13 +15,11 @@ import numpy.typing as npt
 from pyproj import CRS
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.projection import crs_of
 
-__all__ = ["Attributes", "describe_series", "grid_of", "parse_dates", "same_grid", "scale_of"]
-
-MILLIMETRES = {"m": 1000.0, "meter": 1000.0, "metre": 1000.0, "cm": 10.0, "mm": 1.0}
-"""Millimetres in a unit of length; a velocity's has ``/year`` or ``/yr`` after it."""
+__all__ = ["Attributes", "describe_series", "grid_of", "parse_dates"]
 
 ABSENT = ("", "none", "nan", "unknown")
 DATE = re.compile(r"(\d{2})?(\d{6})(?:T\d{4,6})?")
@@ -36,8 +34,6 @@ ALIASES = {
 }
 EXACT = ("LENGTH", "WIDTH")
 """Never taken in another case."""
-
-SAME_PLACE = 1e-3  # of a pixel
 
 
 class Attributes:
@@ -118,33 +114,6 @@ def grid_of(attributes: Attributes, shape: tuple[int, int], source_crs: Any = No
     return PixelGrid(rows, columns, x + dx / 2, dx, y + dy / 2, dy, crs.to_wkt())
 
 
-def same_grid(one: PixelGrid, other: PixelGrid, name: str, cure: str) -> None:
-    """Raise CubeError when two files do not share their grid to a thousandth of a pixel."""
-    if (one.rows, one.columns) != (other.rows, other.columns):
-        raise CubeError(
-            f"{name} has {other.rows} x {other.columns} pixels, the series {one.rows} x {one.columns}: {cure}"
-        )
-    for axis in ("x", "y"):
-        step = getattr(one, f"{axis}_step")
-        shift = abs(getattr(other, f"{axis}_first") - getattr(one, f"{axis}_first")) / abs(step)
-        stretch = abs(getattr(other, f"{axis}_step") / step - 1) * max(one.rows, one.columns)
-        if one.on_map and other.on_map and max(shift, stretch) > SAME_PLACE:
-            raise CubeError(
-                f"{name} lies {shift:.3g} pixels off in {axis} (step {stretch:.3g} pixels over all): {cure}"
-            )
-
-
-def scale_of(attributes: Attributes, given: str | None) -> float:
-    """Millimetres (or mm/yr) in the unit of a dataset, which the attribute UNIT or the caller says."""
-    unit = attributes.needed("UNIT", given, "units='m'")
-    factor = MILLIMETRES.get(re.sub(r"\s*/\s*(year|yr|a)$", "", unit.strip().lower()))
-    if factor is None:
-        raise CubeError(
-            f"{attributes.name} is in {unit!r}, wanted one of {sorted(MILLIMETRES)}: convert phase to range first"
-        )
-    return factor
-
-
 def parse_dates(values: npt.NDArray[Any], name: str) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.intp]]:
     """Dates in order and the place of each, from ``YYYYMMDD``, ``YYMMDD`` or ``YYYYMMDDTHHMM`` as text, bytes, numbers.
 
@@ -153,13 +122,9 @@ def parse_dates(values: npt.NDArray[Any], name: str) -> tuple[npt.NDArray[np.dat
     CubeError
         When one is no date, or two are the same day.
     """
-    days = np.array([_date(_text(value), place, name) for place, value in enumerate(values)], "datetime64[D]")
-    order = np.argsort(days, kind="stable")
-    twice = np.flatnonzero(np.diff(days[order]) == np.timedelta64(0))
-    if twice.size:
-        places = order[twice[0] : twice[0] + 2].tolist()
-        raise CubeError(f"{name}: dates {places} (counted from 0) are both {days[places[0]]}: remove one of them")
-    return days[order].astype("datetime64[ns]"), order
+    texts = [_text(value) for value in values]
+    days = np.array([_date(text, place, name) for place, text in enumerate(texts)], "datetime64[D]")
+    return sorted_days(days, [f"date {place}" for place in range(days.size)], name)
 
 
 def describe_series(

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.csv_source import file_blake3
-from insar_dask.readers.grid import PixelGrid
+from insar_dask.readers.declared import millimetres
+from insar_dask.readers.grid import PixelGrid, same_grid
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
-from insar_dask.readers.mintpy_attributes import Attributes, grid_of, parse_dates, same_grid, scale_of
+from insar_dask.readers.mintpy_attributes import Attributes, grid_of, parse_dates
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
 
 __all__ = ["MintPyStack", "geometry_at", "open_stack", "plane_at"]
@@ -41,12 +42,17 @@ class MintPyStack:
     to_mm: float
     nodata: float | None
     tile: Tile
-    identity: str
+    checksum: str
 
     @property
     def name(self) -> str:
         """What messages call it."""
         return self.path.name
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the values might."""
+        return f"{self.checksum} {self.to_mm!r} {self.nodata!r} {self.places.tolist()}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
@@ -95,7 +101,14 @@ def open_stack(
     # 0 at one date is a value, whatever the file says of fills
     fill = None if nodata == 0 else nodata
     stack = MintPyStack(
-        path, grid, times, np.argsort(order), scale_of(attributes, units), fill, tile, file_blake3(path)
+        path,
+        grid,
+        times,
+        np.argsort(order),
+        millimetres(units or attributes.text("UNIT"), path.name),
+        fill,
+        tile,
+        file_blake3(path),
     )
     return stack, attributes
 
@@ -106,8 +119,8 @@ def plane_at(path: Path, names: tuple[str, ...], grid: PixelGrid, flat: Whole, *
         stored = dataset(file, next((name for name in names if name in file), names[0]), path, 2)
         attributes = Attributes(path.name, {**file.attrs, **stored.attrs})
         own = grid_of(attributes, stored.shape)
-        same_grid(grid, own, path.name, "pass the file that belongs to the series, or None for none")
-        factor = scale_of(attributes, None) if in_mm else 1.0
+        same_grid(grid, own, "the series", path.name, "pass the file that belongs to the series, or None for none")
+        factor = millimetres(attributes.text("UNIT"), path.name) if in_mm else 1.0
         values = np.empty(flat.size, np.float32)
         for rows, columns in tiles(grid, replace(Tile.of(grid, stored.dtype.itemsize), columns=grid.columns)):
             start, stop = np.searchsorted(flat, (rows.start * grid.columns, rows.stop * grid.columns))

@@ -124,7 +124,7 @@ def _lazy(stack: PixelStack, flat: Whole) -> Any:
 
     n_times = stack.times.size
     shard = ShardPlan.of(flat.size, n_times).shard
-    token = tokenize(stack.identity, flat)
+    token = tokenize(stack.identity, stack.times, flat)
     held = delayed(stack, name=f"stack-{token}", traverse=False)
     blocks = []
     for number, start in enumerate(range(0, flat.size, shard)):

@@ -151,13 +151,13 @@ def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: boo
 
 
 def _reasons(found: Kinds, pieces: Pieces, grid: PixelGrid) -> Iterator[tuple[int, str]]:
-    for flat in np.flatnonzero(found > SERIES).tolist():
+    for number, flat in enumerate(np.flatnonzero(found > SERIES).tolist()):
         row, column = divmod(flat, grid.columns)
-        if found[row, column] == INFINITE:
-            yield flat, f"row {row}, column {column}: an infinite value"
-            continue
-        _, values = next(pieces(slice(row, row + 1), slice(column, column + 1)))
-        yield flat, f"row {row}, column {column}: {float(values[0, 0, 0]):g} mm at every date"
+        what = "an infinite value" if found[row, column] == INFINITE else "one value at every date"
+        if number < EXAMPLES and found[row, column] == CONSTANT:
+            _, values = next(pieces(slice(row, row + 1), slice(column, column + 1)))
+            what = f"{float(values[0, 0, 0]):g} mm at every date"
+        yield flat, f"row {row}, column {column}: {what}"
 
 
 def _check_rejected(name: str, rejected: list[tuple[int, str]], n_filled: int, most: float) -> None:
