@@ -1,13 +1,12 @@
 """Forecasting as a shard's task does it: seconds per origin and method, and all passes together.
 
-Run as ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_forecast.py``. One shard of 65,536 points x 158 dates is
-measured, in CPU seconds of one thread, medians of paired runs; 588,600 points are 8.98 of them.
+Run as ``python tests/benchmarks/run.py forecast``. One shard of 65,536 points x 158 dates is measured, in CPU seconds
+of one thread; 588,600 points are 8.98 of them.
 """
 
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,15 +22,16 @@ from insar_dask.forecast.tallies import windows_of
 from insar_dask.synthetic import scene
 from insar_kernels.history import least_squares
 from insar_kernels.rolling import rolling_residuals
+from tests.benchmarks.measure import QUICK, Row, gate, paired, row, seconds, size, worst
 
-SHARD, CHUMAR, DATES = 65_536, 588_600, 158
-RUNS = 5
+SHARD, CHUMAR, DATES = size(65_536), 588_600, 158
+RUNS = 1 if QUICK else 5
 METHODS = ("persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge")
 LEAST_SQUARES_SAMPLE = 20_000
 LOOP_SAMPLE = 500
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     full = scene("chumar", n_points=SHARD, n_dates=DATES, seed=1).compute()
     values = full["displacement"].values.copy()
     values[np.random.default_rng(0).random(values.shape) < 0.05] = np.nan
@@ -45,30 +45,36 @@ def rows() -> list[dict[str, Any]]:
     ]
 
 
-def fit_rows(cube: xr.Dataset, gaps: bool = False) -> list[dict[str, Any]]:
+def fit_rows(cube: xr.Dataset, gaps: bool = False) -> list[Row]:
     """The harmonic fit of every point against what NumPy and SciPy offer for it."""
     values, years = histories(cube)
     design = harmonic_design(years)
-    ours = median_seconds(lambda: least_squares(values, design))
-    if gaps:
-        few = values[:LOOP_SAMPLE].astype(np.float64)
+    few = values[: LOOP_SAMPLE if gaps else LEAST_SQUARES_SAMPLE].astype(np.float64)
 
-        def rival() -> Any:
-            return [
-                np.linalg.lstsq(design[ok], row[ok], rcond=None)[0] for row in few if (ok := np.isfinite(row)).any()
-            ]
+    def loop() -> Any:
+        return np.array(
+            [np.linalg.lstsq(design[ok], one[ok], rcond=None)[0] for one in few if (ok := ~np.isnan(one)).any()]
+        )
 
-        theirs = median_seconds(rival) * SHARD / LOOP_SAMPLE
-        return [row("harmonic fit, 5 % gaps", ours, "np.linalg.lstsq loop", theirs, None)]
-    some = values[:LEAST_SQUARES_SAMPLE].astype(np.float64).T
-    theirs = median_seconds(lambda: scipy.linalg.lstsq(design, some)) * SHARD / LEAST_SQUARES_SAMPLE
-    return [row("harmonic fit, no gaps", ours, "scipy lstsq, one batch", theirs, None)]
+    def batch() -> Any:
+        return scipy.linalg.lstsq(design, few.T)[0].T
+
+    rival = loop if gaps else batch
+    drawn = [coefficients @ design.T for coefficients in (least_squares(values[: len(few)], design), rival())]
+    gates = [gate("mm of the fitted curve", worst(*drawn), 1e-3)]
+    timed = paired(lambda: least_squares(values, design), rival, RUNS)
+    what, name = ("5 % gaps", "np.linalg.lstsq loop") if gaps else ("no gaps", "SciPy lstsq, one batch")
+    scale = len(values) / len(few)
+    return [row(f"harmonic fit of {len(values):,}, {what}", timed[0], name, timed[1], scale=scale, gates=gates)]
 
 
-def rolling_row(cube: xr.Dataset) -> dict[str, Any]:
+def rolling_row(cube: xr.Dataset) -> Row:
     values, years = histories(cube)
     values, design = values[:4096], harmonic_design(years)
     steps = np.arange(61, len(years) - 6, 3)
+
+    def ours() -> Any:
+        return rolling_residuals(values, design, steps, 24, 6)
 
     def anew() -> Any:
         return [
@@ -77,11 +83,12 @@ def rolling_row(cube: xr.Dataset) -> dict[str, Any]:
             for step in steps
         ]
 
-    ours, theirs = median_seconds(lambda: rolling_residuals(values, design, steps, 24, 6)), median_seconds(anew)
-    return row(f"ridge: windows of {len(steps)} training origins", ours, "our fit anew at each", theirs, None, 4096)
+    gates = [gate("mm", worst(ours(), np.stack(anew(), axis=1)), 1e-3)]
+    timed, what = paired(ours, anew, RUNS), f"ridge: {len(values):,} points, {len(steps)} training origins"
+    return row(what, timed[0], "our fit anew at each", timed[1], gates=gates)
 
 
-def method_rows(cube: xr.Dataset) -> list[dict[str, Any]]:
+def method_rows(cube: xr.Dataset) -> list[Row]:
     """Each method's forecast of a shard at one origin, its own fit included."""
     plan, state = fitted(cube)
     windows = windows_of(cube["displacement"].values, plan, "honest")
@@ -89,24 +96,24 @@ def method_rows(cube: xr.Dataset) -> list[dict[str, Any]]:
     out = []
     for method in METHODS:
         model = load(method, f"honest.test.{method}.", state)
-        seconds = median_seconds(lambda model=model: model.predict(windows.context(plan.test[0])))
-        note = f"588,600 points: {seconds * CHUMAR / SHARD:.2f} s per origin"
-        out.append({**row(f"{method}, one origin, 5 % gaps", seconds, None, None, None), "note": note})
+        taken = several(lambda model=model: model.predict(windows.context(plan.test[0])))
+        note = f"588,600 points: {statistics.median(taken) * CHUMAR / SHARD:.2f} s per origin"
+        out.append(row(f"{method}, {SHARD:,} points, one origin, 5 % gaps", taken, note=note))
     return out
 
 
-def pass_rows(full: xr.Dataset, gappy: xr.Dataset) -> list[dict[str, Any]]:
+def pass_rows(full: xr.Dataset, gappy: xr.Dataset) -> list[Row]:
     """All passes of the evaluation and the forecast, all naive methods."""
     out = []
     for name, cube in (("no gaps", full), ("5 % gaps", gappy)):
-        seconds = median_seconds(lambda cube=cube: everything(cube), runs=3)
+        taken = several(lambda cube=cube: everything(cube), runs=min(RUNS, 3))
         plan, _ = fitted(cube.isel(point=slice(100)))
-        total = seconds * CHUMAR / SHARD
+        total = statistics.median(taken) * CHUMAR / SHARD
         note = (
             f"588,600 points: {total:.0f} CPU s for {len(plan.validation)} validation and {len(plan.test)} test "
             f"origins, {total / 2:.0f} s on 2 idle cores; bar 120 s on 2 cores"
         )
-        out.append({**row(f"all passes, 6 methods, {name}", seconds, None, None, None), "note": note})
+        out.append(row(f"all passes, {SHARD:,} points, 6 methods, {name}", taken, note=note))
     return out
 
 
@@ -128,27 +135,7 @@ def histories(cube: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(context.values), context.years
 
 
-def median_seconds(run: Callable[[], Any], runs: int = RUNS) -> float:
-    """Median CPU seconds of a warm run: other people's load does not count."""
-    run()
-    seconds = []
-    for _ in range(runs):
-        began = time.process_time()
-        run()
-        seconds.append(time.process_time() - began)
-    return statistics.median(seconds)
-
-
-def row(
-    what: str, ours: float, rival: str | None, theirs: float | None, bar: float | None, points: int = SHARD
-) -> dict[str, Any]:
-    ratio = theirs / ours if theirs is not None else None
-    entry = {"what": what, "ours_s": ours, "rival": rival, "rival_s": theirs, "ratio": ratio, "bar": bar}
-    return entry | {"note": f"{points:,} points"}
-
-
-if __name__ == "__main__":
-    for entry in rows():
-        seconds = f"{entry['ours_s']:8.3f} s"
-        against = f"{entry['ratio']:8.1f}x {entry['rival']}" if entry["ratio"] else ""
-        print(f"{entry['what']:<46}{seconds} {against}  {entry['note']}")
+def several(work: Callable[[], Any], runs: int = RUNS) -> list[float]:
+    """CPU seconds of warm runs."""
+    work()
+    return [seconds(work) for _ in range(runs)]

@@ -1,7 +1,7 @@
 """The pooled Gaussian process at the size of Chumar, 588,600 points x 158 dates and 6 leads, against textbook solves.
 
-Run as ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_gaussian.py``. Paired CPU seconds on one thread; the bars are
-for wall seconds on two, which the note has. A rival that goes point by point runs on 300 points, scaled up.
+Run as ``python tests/benchmarks/run.py gaussian``. Paired CPU seconds on one thread; the bars are for wall seconds on
+two, which the note has. A rival that goes point by point runs on 300 points, scaled up.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.windows import Context
 from insar_kernels.conditioning import invert
 from insar_kernels.likelihood import pooled_likelihood
+from tests.benchmarks.measure import QUICK, Row, gate, limit, paired, row, seconds, size, worst
 
-N_POINTS, N_DATES, HORIZON = 588_600, 158, 6
+N_POINTS, N_DATES, HORIZON = size(588_600), 158, 6
 SHARD = 65_536
 ONE_BY_ONE = 300
-RUNS = 3
+RUNS = 1 if QUICK else 3
 THETA = np.array([4.0, 1.0, 2.0, 0.6, 8.0, 1.8, 0.12, 1.0, 0.04, 1.5])
 YEARS = np.delete(np.arange(166), [5, 23, 24, 60, 88, 119, 120, 149]) * 12 / 365
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     complete = draw()
     gappy = complete.copy()
     gappy[np.random.default_rng(1).random(gappy.shape, dtype=np.float32) < 0.05] = np.nan
@@ -52,7 +53,7 @@ def context(values: Any) -> Context:
     return Context(values, YEARS, values[:, :0], YEARS[:0], targets)
 
 
-def forecast_row(what: str, values: Any, rival: Callable[[Any], Any], n_rival: int, bar: float) -> dict[str, Any]:
+def forecast_row(what: str, values: Any, rival: Callable[[Any], Any], n_rival: int, bar: float) -> Row:
     model = PooledGaussianProcess.from_state({"theta": THETA})
     shards = [values[start : start + SHARD] for start in range(0, len(values), SHARD)]
 
@@ -60,20 +61,13 @@ def forecast_row(what: str, values: Any, rival: Callable[[Any], Any], n_rival: i
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda shard: model.predict(context(shard)), shards))
 
-    one, theirs = paired(lambda: ours(1), lambda: rival(values[:n_rival]))
-    scaled = [seconds * N_POINTS / n_rival for seconds in theirs]
-    two = statistics.median(seconds(time.perf_counter, lambda: ours(2)) for _ in range(RUNS))
-    few = values[:ONE_BY_ONE]
-    errors = [np.abs(a - b).max() for a, b in zip(model.predict(context(few)), rival(few), strict=True)]
-    return {
-        "what": what,
-        "ours_s": statistics.median(one),
-        "rival": rival.__name__.replace("_", " "),
-        "rival_s": statistics.median(scaled),
-        "ratio": statistics.median(b / a for a, b in zip(one, scaled, strict=True)),
-        "bar": f"<= {bar} s",
-        "note": f"{two:.1f} s on 2 threads; largest difference {max(errors):.0e} mm",
-    }
+    timed = paired(lambda: ours(1), lambda: rival(values[:n_rival]), RUNS)
+    two = statistics.median(seconds(lambda: ours(2), time.perf_counter) for _ in range(RUNS))
+    few, name = values[:ONE_BY_ONE], rival.__name__.replace("_", " ")
+    mine, exact = model.predict(context(few)), rival(few)
+    more: Row = {"gates": [gate("mm, mean and standard error", max(map(worst, mine, exact)), 1e-3)]}
+    more |= {"limit": limit("read", values.nbytes), "note": f"{two:.1f} s on 2 threads, wanted <= {bar} s"}
+    return row(what, timed[0], name, timed[1], scale=len(values) / n_rival, **more)
 
 
 def shared_solve(values: Any) -> tuple[Any, Any]:
@@ -118,12 +112,12 @@ def scale(alpha: Any, diagonal: Any) -> Any:
     return (n * (alpha**2 / diagonal).sum(axis=1) + 100) / (n**2 + 100)
 
 
-def fit_row(values: Any) -> dict[str, Any]:
+def fit_row(values: Any) -> Row:
     """One step of the search for theta; the rival factorises the covariance of each series' own dates."""
     history = context(values)
     model = PooledGaussianProcess()
     sample = model.partial(history)
-    whole = seconds(time.process_time, lambda: model.fit([sample], history))
+    whole = seconds(lambda: model.fit([sample], history))
 
     def step() -> None:
         pooled_likelihood(sample["values"], invert(FULL[:N_DATES, :N_DATES])[0])
@@ -133,31 +127,6 @@ def fit_row(values: Any) -> dict[str, Any]:
             observed, _, _ = matrices(~np.isnan(series))
             scipy.linalg.cho_solve(scipy.linalg.cho_factor(observed), np.eye(len(observed)))
 
-    ours, theirs = paired(step, rival)
-    return {
-        "what": "likelihood of 300 series, 5 % missing",
-        "ours_s": statistics.median(ours),
-        "rival": "LAPACK, point by point",
-        "rival_s": statistics.median(theirs),
-        "ratio": statistics.median(b / a for a, b in zip(ours, theirs, strict=True)),
-        "bar": "none",
-        "note": f"the whole search for theta takes {whole:.1f} s",
-    }
-
-
-def paired(ours: Callable[[], Any], rival: Callable[[], Any]) -> tuple[list[float], list[float]]:
-    """CPU seconds of interleaved runs of both, after one warm run of each."""
-    ours(), rival()
-    times = [(seconds(time.process_time, ours), seconds(time.process_time, rival)) for _ in range(RUNS)]
-    return [a for a, _ in times], [b for _, b in times]
-
-
-def seconds(clock: Callable[[], float], call: Callable[[], Any]) -> float:
-    start = clock()
-    call()
-    return clock() - start
-
-
-if __name__ == "__main__":
-    for line in rows():
-        print("{what:44} {ours_s:8.3f} s  {rival:22} {rival_s:8.3f} s  {ratio:7.1f}  bar {bar:8} {note}".format(**line))
+    ours, theirs = paired(step, rival, RUNS)
+    note = f"the whole search for theta takes {whole:.1f} s"
+    return row("likelihood of 300 series, 5 % missing", ours, "LAPACK, point by point", theirs, note=note)

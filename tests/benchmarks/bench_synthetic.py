@@ -1,7 +1,6 @@
 """Drawing scenes and writing them as EGMS files; bars are wall seconds on two cores.
 
-Run as ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_synthetic.py``. Needs 2 GB of disk for the largest file, which
-is removed again.
+Run as ``python tests/benchmarks/run.py synthetic``. Needs 2 GB of disk for the largest file, which is removed again.
 """
 
 from __future__ import annotations
@@ -20,23 +19,24 @@ from scipy.signal import lfilter
 from insar_dask.synthetic import scene, write_egms
 from insar_kernels.decimal_text import format_rows
 from insar_kernels.noise import correlated_noise
+from tests.benchmarks.measure import QUICK, Row, gate, paired, row, size
 
-RUNS = 5
+RUNS = 1 if QUICK else 5
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         write_egms(Path(folder) / "warm.zip", scene(n_points=600))
         return [
             format_row(),
             noise_row(),
-            file_row(Path(folder) / "demo.zip", "l2b", 20_000, 3, RUNS),
-            file_row(Path(folder) / "chumar.zip", "chumar", 588_600, 40, 1),
-            file_row(Path(folder) / "tile.csv", "l3u", 1_000_000, 60, 1),
+            file_row(Path(folder) / "demo.zip", "l2b", size(20_000), 3, RUNS),
+            file_row(Path(folder) / "chumar.zip", "chumar", size(588_600), 40, 1),
+            file_row(Path(folder) / "tile.csv", "l3u", size(1_000_000), 60, 1),
         ]
 
 
-def file_row(path: Path, kind: str, n_points: int, bar: float, runs: int) -> dict[str, Any]:
+def file_row(path: Path, kind: str, n_points: int, bar: float, runs: int) -> Row:
     """From nothing to a file, scene included."""
 
     def write() -> None:
@@ -55,23 +55,7 @@ def clocked(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def compared(
-    what: str, rival: str, ours: Callable[[], object], theirs: Callable[[], object], note: str
-) -> dict[str, Any]:
-    """Paired and interleaved, CPU seconds of one thread."""
-    ours(), theirs()
-    pairs = [(clocked(ours)[1], clocked(theirs)[1]) for _ in range(RUNS)]
-    return {
-        "what": what,
-        "ours_s": statistics.median(a for a, _ in pairs),
-        "rival": rival,
-        "rival_s": statistics.median(b for _, b in pairs),
-        "ratio": statistics.median(b / a for a, b in pairs),
-        "note": note,
-    }
-
-
-def format_row() -> dict[str, Any]:
+def format_row() -> Row:
     import polars as pl
 
     series = scene("l3u", n_points=16_384)["displacement"].values
@@ -88,11 +72,12 @@ def format_row() -> dict[str, Any]:
         table.write_csv(text, float_precision=1, include_header=False)
         return text.getvalue()
 
-    equal = "equal bytes" if ours() == theirs() else "bytes differ"
-    return compared("16,384 x 304 tenths to text", "polars write_csv", ours, theirs, equal)
+    gates = [gate("bytes equal", ours() == theirs(), at_least=1)]
+    timed = paired(ours, theirs)
+    return row("16,384 x 304 tenths to text", timed[0], "polars write_csv", timed[1], gates=gates)
 
 
-def noise_row() -> dict[str, Any]:
+def noise_row() -> Row:
     n_points, n_times = 16_384, 304
     ids = np.arange(n_points)
     cells = np.stack([ids // 9, ids // 100], axis=1)
@@ -105,9 +90,5 @@ def noise_row() -> dict[str, Any]:
         return lfilter([1.0], [1.0, -0.67], drawn, axis=1)
 
     note = "the rival's depends on the block, and its points share nothing"
-    return compared("16,384 x 304 of noise", "NumPy normal + SciPy lfilter", ours, theirs, note)
-
-
-if __name__ == "__main__":
-    for row in rows():
-        print(row)
+    timed = paired(ours, theirs)
+    return row("16,384 x 304 of noise", timed[0], "NumPy normal + SciPy lfilter", timed[1], note=note)
