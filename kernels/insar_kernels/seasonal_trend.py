@@ -28,7 +28,7 @@ Three = tuple[int, int, int]
 LANES = 4
 """Series multiplied at a time, and samples added at a time: 16 products to 12 loads and stores."""
 
-PANEL = 32
+PANEL = 48
 """Columns of a panel. A width known to the compiler makes vector instructions of the loop."""
 
 BLOCK = 1024
