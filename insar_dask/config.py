@@ -91,6 +91,28 @@ class Prepare(Section):
         """Spacing of the regular dates of a product."""
         return self.every or ("6D" if product.startswith("EGMS_L3") else "12D")
 
+    def dates_a_year(self, product: str) -> int:
+        """Regular dates of a product in a year: 30 of 12 days, 61 of 6."""
+        return round(365.25 / int(self.spacing(product).removesuffix("D")))
+
+
+class Patterns(Section):
+    """Deformation patterns: k-means of all points."""
+
+    n_clusters: int = Field(8, ge=0, le=100, description="patterns; 0: none")
+    features: list[str] = Field(
+        [], description='motion parameters to cluster by, such as ["velocity", "seasonality"]; empty: smoothed series'
+    )
+    standardise: bool = Field(False, description="give every date or parameter the same weight")
+    random_state: int = Field(0, ge=0, description="seed of the sample and of the starts")
+
+
+class Decompose(Section):
+    """Trend, season and residual of the smoothed series; they see the whole record."""
+
+    method: Literal["holt_winters", "stl", "none"] = Field("holt_winters", description="holt_winters, stl or none")
+    period: int | None = Field(None, ge=2, description="regular dates in a season; unset: those of a year")
+
 
 class Forecast(Section):
     """Forecast and its honest evaluation."""
@@ -137,6 +159,8 @@ class Config(Section):
     synthetic: Synthetic = Synthetic()
     store: Store = Store()
     prepare: Prepare = Prepare()
+    patterns: Patterns = Patterns()
+    decompose: Decompose = Decompose()
     forecast: Forecast = Forecast()
     report: Report = Report()
     cluster: Cluster = Cluster()
