@@ -49,7 +49,7 @@ def report_row(folder: Path, products: xr.Dataset) -> dict[str, Any]:
     wall, cpu = (statistics.median(column) for column in zip(*times, strict=True))
     memory = f"whole process at most {peak / 1024:.0f} MB (bar 600), {before / 1024:.0f} MB of it before"
     note = f"{cpu:.1f} s of processor; {memory}"
-    return {"what": "report of 588,600 points", "ours_s": wall, "bar": "<= 20 s", "note": note}
+    return {"what": "report of 588,600 points", "ours_s": wall, "clock": "wall", "bar": "<= 20 s", "note": note}
 
 
 def maps_row(products: xr.Dataset) -> dict[str, Any]:

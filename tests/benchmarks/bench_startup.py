@@ -14,7 +14,9 @@ CASES = {
 
 
 def rows() -> list[dict[str, object]]:
-    return [{"what": what, "ours_s": median(command), "bar": bar} for what, (command, bar) in CASES.items()]
+    return [
+        {"what": what, "ours_s": median(command), "clock": "wall", "bar": bar} for what, (command, bar) in CASES.items()
+    ]
 
 
 def median(command: list[str]) -> float:

@@ -10,6 +10,7 @@ A row is a dictionary of plain values, all but ``what`` optional; `run.py` print
 ``gates``                 accuracy: `gate` dictionaries; one that does not hold ends the run with exit code 1
 ``limit``                 `limit`: what the machine allows, and how much of it the work needs
 ``process``               `whole_process`: the same from nothing, imports included
+``clock``                 which, where it is not CPU seconds
 ``missing``               why the rival could not be measured
 ``note``                  anything else
 ========================= ==========================================================================================

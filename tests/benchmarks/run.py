@@ -146,7 +146,7 @@ def shown(row: Row) -> str:
     cells += [f"{row['ratio']:.3g}x" if "ratio" in row else "", f"{row.get('bar', '')}{bar}", limit_of(row)]
     more = [f"FAILS: {told(one)}" for one in row.get("gates", []) if not holds(one)]
     more += accuracy([one for one in row.get("gates", []) if holds(one)])
-    more += [f"{name}: {row[name]}" for name in ("failed", "missing", "note") if row.get(name)]
+    more += [f"{name}: {row[name]}" for name in ("failed", "missing", "clock", "note") if row.get(name)]
     if "process" in row:
         more.append("whole process: rival {rival_s:.2f} s, ours {ours_s:.2f} s, {ratio:.3g}x".format(**row["process"]))
     return "\n".join([line(cells), *(f"    {text}" for text in more)])
