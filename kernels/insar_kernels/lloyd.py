@@ -160,12 +160,12 @@ def _loop(
 @njit(nogil=True, cache=True, error_model="numpy")
 def _fill(row: Float32, used: Float32, filled: Float32, weight: Float32) -> int:
     """Zero for what is missing, and its weight; returns how many dates the row has in common with the centroids."""
-    common = np.float32(0)
+    common = np.int32(0)
     for t in range(np.uintp(row.size)):
         there = row[t] == row[t]
         filled[t] = row[t] if there else np.float32(0)
         weight[t] = used[t] if there else np.float32(0)
-        common += weight[t]
+        common += np.int32(weight[t])
     return int(common)
 
 
