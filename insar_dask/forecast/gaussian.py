@@ -23,6 +23,7 @@ from insar_dask.forecast.covariance import (
     covariance_terms,
     covariance_with_gradient,
 )
+from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.windows import Context
 from insar_kernels.conditioning import invert, posterior
 from insar_kernels.likelihood import pooled_likelihood
@@ -102,12 +103,12 @@ class PooledGaussianProcess:
 
         Raises
         ------
-        ValueError
+        TooShortError
             When no series of the sample has more dates than the covariance has parameters.
         """
         values = reduce(self.merge, partials)["values"]
         if len(values) == 0:
-            raise ValueError(
+            raise TooShortError(
                 f"no series has more than {len(PARAMETERS)} valid dates before the first origin: "
                 "the Gaussian process has nothing to learn from; start the origins later"
             )

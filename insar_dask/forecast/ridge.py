@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.forecast.naive import Unpooled, harmonic_design, harmonic_fit, harmonic_needs
+from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.windows import Context
 from insar_kernels.history import combine, residuals
 from insar_kernels.rolling import cross_products, rolling_residuals
@@ -87,11 +88,11 @@ class HarmonicRidge(Unpooled):
 
         Raises
         ------
-        ValueError
+        TooShortError
             When the history is too short for a single training origin.
         """
         if not self.training_steps(axes):
-            raise ValueError(
+            raise TooShortError(
                 f"the history of {len(axes.grid_years)} steps has no training origin for the ridge: it needs "
                 f"{self.train_start + len(axes.target_years)}; start the origins later or leave out {self.name!r}"
             )

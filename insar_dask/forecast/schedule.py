@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
 from insar_dask.forecast.catalogue import FORECASTERS, METHODS, PROTOCOLS
-from insar_dask.forecast.timetable import Days, Origin, Plan
+from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 
 __all__ = ["METHODS", "Origin", "Plan", "grid_start", "plan"]
+
+FEWEST_DATES = 3
 
 YEARS_BEFORE_TRAINING = 2.0
 """A harmonic fit needs two years before its errors are worth learning from: with one, the ridge's first lead on a real
@@ -65,13 +67,19 @@ def plan(
     ValueError
         When a setting is out of its range, or a name is not known.
     CubeError
-        When dates are out of order or repeated, or when they are too few: the message says how many are needed.
+        When dates are out of order or repeated.
+    TooShortError
+        When they are too few: the message says how many are needed.
     """
     _check_settings(every, horizon, level, test_fraction, stride, context)
     _check_names("forecaster", methods, FORECASTERS)
     _check_names("protocol", protocols, PROTOCOLS)
     days = _days(times)
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
+    if real.sum() < FEWEST_DATES:
+        raise TooShortError(
+            f"the record has {real.sum()} dates; no forecast can be learned from fewer than {FEWEST_DATES}"
+        )
     split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
     step = _usual_step(days[real & (days < split)]) if every is None else int(every.removesuffix("D"))
     horizon = horizon or (10 if step <= 6 else 6)
@@ -131,7 +139,7 @@ def _days(times: npt.ArrayLike) -> Days:
 def _usual_step(days: Days) -> int:
     """Median spacing of the last two years, which later dates are expected to keep."""
     if len(days) < 3:
-        raise CubeError(f"{len(days)} dates before the test period are too few to forecast from")
+        raise TooShortError(f"{len(days)} dates before the test period are too few to forecast from")
     recent = days[days > days[-1] - 2 * DAYS_PER_YEAR]
     return int(np.median(np.diff(recent if len(recent) > 2 else days)))
 
@@ -154,7 +162,7 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
     spare = last - earliest
     if spare < draft.stride:
         needed = int(np.ceil((earliest + draft.horizon + draft.stride) / (1 - test_fraction)))
-        raise CubeError(
+        raise TooShortError(
             f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
             f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
             "take a longer record, a shorter horizon or a smaller test_fraction"
@@ -178,7 +186,7 @@ def _with_test(draft: Plan, test_fraction: float) -> Plan:
     first = _first_test(draft, test_fraction)
     steps = range(first, n_grid - draft.horizon, draft.stride)
     if not steps:
-        raise CubeError(
+        raise TooShortError(
             f"no test origin has all {draft.horizon} leads within the record: the test period has {n_grid - first} "
             f"dates of {draft.every} days; take a larger test_fraction or a shorter horizon"
         )

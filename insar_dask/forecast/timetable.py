@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.cube import DAYS_PER_YEAR
+from insar_dask.cube import DAYS_PER_YEAR, CubeError
 
-__all__ = ["Days", "Origin", "Plan"]
+__all__ = ["Days", "Origin", "Plan", "TooShortError"]
 
 Days = npt.NDArray[np.int64]
+
+
+class TooShortError(CubeError):
+    """A record has too few dates to learn from, or to be scored on."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Chosen:
 
 
 def representative_points(products: xr.Dataset) -> list[Chosen]:
-    """Up to eight points, each picked by a rule from the motion parameters; no two are the same.
+    """Up to eight points, each picked by a rule from the motion parameters; no two are the same, none lacks one.
 
     In this order: the median point, the most stable, the fastest down and up, the most seasonal, the strongest
     positive and negative acceleration, and the noisiest that is still ordinary (95th percentile of rmse). Extremes are
@@ -39,7 +39,7 @@ def representative_points(products: xr.Dataset) -> list[Chosen]:
     Raises
     ------
     CubeError
-        If one of the four is missing, or no point has them all.
+        If one of the four is missing.
     """
     missing = [name for name in PARAMETERS if name not in products]
     if missing:
@@ -47,7 +47,7 @@ def representative_points(products: xr.Dataset) -> list[Chosen]:
     velocity, season, acceleration, rmse = (np.asarray(products[name].values, dtype=np.float64) for name in PARAMETERS)
     usable = np.isfinite(velocity) & np.isfinite(season) & np.isfinite(acceleration) & np.isfinite(rmse)
     if not usable.any():
-        raise CubeError("no point has velocity, seasonality, acceleration and rmse: nothing to show")
+        return []
     scores = [np.abs(_standard(x, usable)) for x in (velocity, season, acceleration, rmse)]
     calm = np.abs(velocity) / _scale(velocity, usable) + season / _scale(season, usable)
     calm += np.abs(acceleration) / _scale(acceleration, usable) + rmse / _scale(rmse, usable)
