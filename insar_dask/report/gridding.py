@@ -45,6 +45,21 @@ class Grid:
         np.divide(sums, counts, out=means, where=counts > 0)
         return means.reshape(self.rows, self.columns)
 
+    def most_frequent(self, labels: npt.ArrayLike, n_labels: int) -> npt.NDArray[np.int64]:
+        """(rows, columns) label from 0 to ``n_labels`` - 1 that most points of a cell have; -1 where none has one.
+
+        The lowest of several wins; negative labels do not count.
+        """
+        array = np.asarray(labels).astype(np.int64)
+        mine = array >= 0
+        size = self.rows * self.columns
+        best, most = np.zeros(size, np.int64), np.full(size, -1, np.int64)
+        for label in range(n_labels):  # one count of cells at a time: a table of all labels would be n times as large
+            counts = np.bincount(self.index[mine & (array == label)], minlength=size)
+            most[counts > best] = label
+            np.maximum(best, counts, out=best)
+        return most.reshape(self.rows, self.columns)
+
 
 def round_length(length: float) -> float:
     """Largest of 1, 2, 5 x 10^k that is at most ``length``.

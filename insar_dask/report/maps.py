@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from insar_dask.cube import CubeError
-from insar_dask.report.colours import QUANTITIES, Quantity, colour_limits
+from insar_dask.report.colours import QUANTITIES, colour_limits, ways
 from insar_dask.report.gridding import Grid, display_grid, round_length
 from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, words
 
-__all__ = ["legend_line", "plot_map", "scale_bar_length", "source_line"]
+__all__ = ["legend_line", "map_panel", "paint", "plot_map", "scale_bar_length", "source_line"]
 
 WIDTH = 4.7
 """Inches; on a page column of 550 px the 7.5 pt labels come out at 12 px, on a telephone at 8 px."""
@@ -56,22 +58,47 @@ def plot_map(
     quantity, values = QUANTITIES[name], products[name].values
     easting, northing = products["easting"].values, products["northing"].values
     grid = display_grid(easting, northing) if grid is None else grid
+    lines = [*legend_line(products, name).split("; "), source_line(products, grid)]
+    figure, axes = map_panel(grid, quantity.title, lines)
+    low, high = colour_limits(values, signed=quantity.signed)
+    bar = paint(axes, grid.mean(values), grid, Normalize(low, high), mpl.colormaps[quantity.colours], extend="both")
+    bar.set_label(quantity.unit, color=PALETTE["ink"], fontsize=7.5)
+    if marks:
+        points, width = list(marks.values()), grid.extent[1] - grid.extent[0]
+        _mark(axes, list(marks), np.column_stack([easting[points], northing[points]]), 260 / width)
+    return figure
+
+
+def map_panel(grid: Grid, title: str, lines: Sequence[str]) -> tuple[Figure, Axes]:
+    """Figure and axes that hold the cells of a grid, north up, with scale bar and arrow, a title and lines below."""
     view = _view(grid)
     figure = new_figure(WIDTH, 0.7 + (WIDTH - 0.62) * (view[3] - view[2]) / (view[1] - view[0]))
     axes = figure.add_subplot()
-    _draw(axes, grid.mean(values), grid, quantity, colour_limits(values, signed=quantity.signed), view)
+    axes.set_facecolor(PALETTE["panel"])
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
     _furniture(axes, view)
-    if marks:
-        points = list(marks.values())
-        _mark(axes, list(marks), np.column_stack([easting[points], northing[points]]), 280 / (view[1] - view[0]))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlim(*view[:2], auto=True)  # the panel fills its place: limits may widen, the aspect may not
     axes.set_ylim(*view[2:], auto=True)
-    text = "\n".join([*legend_line(products, name).split("; "), source_line(products, grid)])
-    words(axes.set_title(quantity.title, loc="left", fontsize=10, color=PALETTE["ink"], fontweight="bold"))
-    words(axes.annotate(text, (0, 0), (0, -6), xycoords="axes fraction", textcoords="offset points", va="top",
-                        fontsize=6.5, linespacing=1.5, color=PALETTE["muted"]))  # fmt: skip
-    return figure
+    words(axes.set_title(title, loc="left", fontsize=10, color=PALETTE["ink"], fontweight="bold"))
+    words(axes.annotate("\n".join(lines), (0, 0), (0, -6), xycoords="axes fraction", textcoords="offset points",
+                        va="top", fontsize=6.5, linespacing=1.5, color=PALETTE["muted"]))  # fmt: skip
+    return figure, axes
+
+
+def paint(axes: Axes, cells: npt.NDArray[Any], grid: Grid, norm: Normalize, colours: Colormap, **bar: Any) -> Colorbar:
+    """Draw cells into a panel, masked where not finite, and the key of their colours beside it."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    image = axes.imshow(np.ma.masked_invalid(cells), extent=grid.extent, cmap=colours, norm=norm, interpolation="none")
+    axes.set_xlim(*limits[0], auto=True)
+    axes.set_ylim(*limits[1], auto=True)
+    key = axes.figure.colorbar(image, ax=axes, fraction=0.035, pad=0.015, aspect=34, **bar)
+    key.ax.tick_params(labelsize=7.5, colors=PALETTE["muted"], length=2, width=0.5, pad=2)
+    key.ax.set_facecolor("none")
+    key.outline.set_visible(False)
+    return key
 
 
 def legend_line(products: xr.Dataset, name: str) -> str:
@@ -80,10 +107,8 @@ def legend_line(products: xr.Dataset, name: str) -> str:
     low, high = colour_limits(values, signed=quantity.signed)
     finite = values[np.isfinite(values)]
     beyond = float(np.mean((finite < low) | (finite > high))) if finite.size else 0.0
-    span = f"±{high:.2g}" if quantity.signed else f"{low:.2g} to {high:.2g}"
-    away, towards = {"los": ("away from the satellite", "towards it"), "east": ("west", "east")}.get(
-        str(products.attrs.get("component")), ("down", "up")
-    )
+    span = f"±{_short(high)}" if quantity.signed else f"{_short(low)} to {_short(high)}"
+    away, towards = ways(products.attrs.get("component"))
     reading = quantity.reading.format(away=away, towards=towards)
     return f"{reading}; limits {span} {quantity.unit} (2–98%), {beyond:.1%} beyond"
 
@@ -102,33 +127,6 @@ def _view(grid: Grid) -> tuple[float, float, float, float]:
     width, height = east - west + 2 * pad, north - south + 4.5 * pad
     spare_x, spare_y = max(0.0, height / 1.15 - width) / 2, max(0.0, width / 2.5 - height) / 2
     return (west - pad - spare_x, east + pad + spare_x, south - 3.5 * pad - spare_y, north + pad + spare_y)
-
-
-def _draw(
-    axes: Axes,
-    cells: npt.NDArray[np.float64],
-    grid: Grid,
-    quantity: Quantity,
-    limits: tuple[float, float],
-    view: tuple[float, float, float, float],
-) -> None:
-    image = axes.imshow(
-        np.ma.masked_invalid(cells),
-        extent=grid.extent,
-        cmap=mpl.colormaps[quantity.colours],
-        vmin=limits[0],
-        vmax=limits[1],
-        interpolation="none",
-    )
-    axes.set_facecolor(PALETTE["panel"])
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    bar = axes.figure.colorbar(image, ax=axes, fraction=0.035, pad=0.015, aspect=34, extend="both")
-    bar.set_label(quantity.unit, color=PALETTE["ink"], fontsize=7.5)
-    bar.ax.tick_params(labelsize=7.5, colors=PALETTE["muted"], length=2, width=0.5, pad=2)
-    bar.ax.set_facecolor("none")
-    bar.outline.set_visible(False)
 
 
 def _furniture(axes: Axes, view: tuple[float, float, float, float]) -> None:
@@ -167,6 +165,11 @@ def _mark(axes: Axes, labels: list[str], places: npt.NDArray[np.float64], scale:
             ha="center", va="center",
             bbox={"boxstyle": "circle,pad=0.18", "fc": PALETTE["paper"], "ec": PALETTE["ink"], "lw": 0.6},
         )  # fmt: skip
+
+
+def _short(value: float) -> str:
+    """Two digits, or all those before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
 
 
 def scale_bar_length(width: float) -> float:

@@ -9,11 +9,20 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from insar_dask.cube import CubeError
 from insar_dask.report import provenance, sections
-from insar_dask.report.choosing import representative_points
+from insar_dask.report.choosing import Chosen, representative_points
+from insar_dask.report.coherence import coherent
+from insar_dask.report.decomposition import decomposition_section
+from insar_dask.report.figures import sentence
+from insar_dask.report.gridding import display_grid
 from insar_dask.report.markup import facts
+from insar_dask.report.patterns import labels_of, patterns_section
+from insar_dask.report.shares import shares_part
+from insar_dask.totals import component_shares
 
 __all__ = ["write_index", "write_report"]
 
@@ -25,6 +34,12 @@ def write_report(
     products: xr.Dataset,
     regular: xr.Dataset | None = None,
     smooth: xr.Dataset | None = None,
+    cumulative: xr.Dataset | None = None,
+    patterns: xr.Dataset | None = None,
+    parts: xr.Dataset | None = None,
+    variances: xr.Dataset | None = None,
+    reasons: Mapping[str, str] | None = None,
+    min_coherence: float = 0.3,
     forecast: xr.Dataset | None = None,
     scores: Mapping[str, Any] | None = None,
     ingest: Mapping[str, Any],
@@ -35,8 +50,9 @@ def write_report(
 ) -> Path:
     """Write ``index.html`` and ``figures/*.png`` into ``folder``.
 
-    Only the series that are drawn are read from ``raw``, ``smooth`` and ``forecast``; the motion parameters are taken
-    into memory. The page loads nothing from anywhere: it works from ``file://`` without a network.
+    Only the series that are drawn are read from ``raw``, ``smooth``, ``parts`` and ``forecast``; what there is one of a
+    point (motion parameters, displacement in all, labels) is taken into memory, variances a block at a time. The page
+    loads nothing from anywhere: it works from ``file://`` without a network.
 
     Parameters
     ----------
@@ -48,6 +64,18 @@ def write_report(
         Output of ``motion`` with ``easting``, ``northing``, ``crs``; the same points in the same order.
     regular, smooth : xr.Dataset, optional
         Cubes of the same points on regular dates, and smoothed.
+    cumulative : xr.Dataset, optional
+        Output of ``cumulative_displacement`` of the smoothed cube: one more map.
+    patterns : xr.Dataset, optional
+        Output of ``Clusters.predict``: map of the patterns, their curves and a table.
+    parts : xr.Dataset, optional
+        Output of ``holt_winters`` or ``stl``: four points are taken apart.
+    variances : xr.Dataset, optional
+        Output of ``component_variances`` of ``parts``: shares of trend, season and residual.
+    reasons : mapping of str to str, optional
+        Why there are no ``"patterns"`` or no ``"parts"``: said in their place.
+    min_coherence : float
+        Points with this coherence or less are left out of maps, distributions, tables and shares, and counted.
     forecast : xr.Dataset, optional
         Forecast cube of the same points; the last origin is drawn.
     scores : mapping, optional
@@ -70,22 +98,30 @@ def write_report(
     Raises
     ------
     CubeError
-        If no point has all motion parameters, or there is no CRS.
+        If no point has all motion parameters, there is no CRS, or the data sets are not of the same points.
     """
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    products = products.compute()
+    products, who = coherent(_one_of_a_point(products, cumulative), min_coherence)
     chosen = representative_points(products)
-    parts = {
-        "Maps": sections.maps_section(folder, products, chosen),
+    grid = display_grid(products["easting"].values, products["northing"].values)
+    reasons = reasons or {}
+    told = {
+        "Maps": sections.maps_section(folder, products, chosen, grid, who),
         "Distributions": sections.histograms_section(folder, products),
         "Points": sections.points_section(folder, chosen, raw, products, smooth, forecast),
+        "Patterns": patterns_section(folder, products, patterns, grid)
+        if patterns is not None
+        else _why_not("patterns", reasons),
+        "Decomposition": _decomposition(folder, chosen, raw, products, parts, variances, patterns)
+        if parts is not None
+        else _why_not("parts", reasons),
         "Forecast scores": sections.scores_section(folder, scores) if scores else "",
         "Data": provenance.data_section(folder, raw, regular, ingest, files or {}),
         "Run": provenance.run_section(timings, config_text),
     }
     top = f"<p class=lede>{sections.lede(raw, products)}</p>{sections.key_numbers(raw, products, scores)}"
-    return _write_page(folder, title, top, parts)
+    return _write_page(folder, title, top, told)
 
 
 def write_index(
@@ -116,6 +152,42 @@ def write_index(
             f"<div class=pair><div>{facts(shown)}<p>{way}</p></div>{_thumbnail(entry, folder)}</div>"
         )
     return _write_page(folder, title, f"<p class=lede>{len(entries)} products</p>", parts)
+
+
+def _one_of_a_point(products: xr.Dataset, cumulative: xr.Dataset | None) -> xr.Dataset:
+    """Motion parameters in memory, and displacement in all beside them."""
+    products = products.compute()
+    if cumulative is None:
+        return products
+    if cumulative.sizes["point"] != products.sizes["point"]:
+        raise CubeError(f"cumulative has {cumulative.sizes['point']} points, the products {products.sizes['point']}")
+    return products.assign(cumulative=cumulative["cumulative"].variable.compute())
+
+
+def _decomposition(
+    folder: Path,
+    chosen: Sequence[Chosen],
+    raw: xr.Dataset,
+    products: xr.Dataset,
+    parts: xr.Dataset,
+    variances: xr.Dataset | None,
+    patterns: xr.Dataset | None,
+) -> str:
+    """Four points taken apart, and the shares of all that are shown."""
+    html = decomposition_section(folder, chosen, raw, parts)
+    if variances is None:
+        return html
+    shown = np.isfinite(products["velocity"].values)
+    variances = variances.where(xr.DataArray(shown, dims="point"))
+    if patterns is None:
+        return html + shares_part(folder, component_shares(variances))
+    labels, n_patterns = labels_of(products, patterns), patterns.sizes["pattern"]
+    return html + shares_part(folder, component_shares(variances, labels, n_patterns))
+
+
+def _why_not(name: str, reasons: Mapping[str, str]) -> str:
+    """Why a part of the page is not there; nothing where no reason is given."""
+    return f"<p>{sentence(reasons[name])}</p>" if name in reasons else ""
 
 
 def _thumbnail(entry: Mapping[str, Any], folder: Path) -> str:

@@ -12,12 +12,13 @@ import xarray as xr
 
 from insar_dask.report import tables
 from insar_dask.report.choosing import Chosen
-from insar_dask.report.colours import QUANTITIES
-from insar_dask.report.figures import place_figure, sentence, unbroken
-from insar_dask.report.gridding import display_grid
+from insar_dask.report.colours import QUANTITIES, Quantity
+from insar_dask.report.figures import place_figure, seen, sentence, unbroken
+from insar_dask.report.gridding import Grid
 from insar_dask.report.histograms import plot_histogram
 from insar_dask.report.leads import plot_leads
 from insar_dask.report.maps import legend_line, plot_map, source_line
+from insar_dask.report.moving_ground import moving_table
 from insar_dask.report.places import crs_name
 from insar_dask.report.series import COMPONENT_NAMES, parameters, plot_point
 
@@ -58,26 +59,30 @@ def key_numbers(raw: xr.Dataset, products: xr.Dataset, scores: Mapping[str, Any]
     return "<div class=key>" + "".join(f"<div><b>{n}</b><span>{escape(t)}</span></div>" for n, t in numbers) + "</div>"
 
 
-def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen]) -> str:
-    """Four maps on the same cells; the chosen points stand on the first."""
-    grid = display_grid(products["easting"].values, products["northing"].values)
+def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen], grid: Grid, who: str = "") -> str:
+    """Maps on the same cells, with the chosen points on the first, and how much of the ground moves.
+
+    ``who`` says which points are shown.
+    """
     marks = {str(number): choice.number for number, choice in enumerate(chosen, 1)}
     figures = []
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in _mapped(products).items():
         figure = plot_map(products, name, grid=grid, marks=marks if name == "velocity" else None)
-        alt = (
-            f"Map of {quantity.title}, median {_median(products, name)} {quantity.unit}; {legend_line(products, name)}"
-        )
-        caption = f"<b>{quantity.title}</b><br>{escape(legend_line(products, name))}"
+        told = f"{legend_line(products, name)}{_unseen(products, name)}"
+        alt = f"Map of {quantity.title}, median {_median(products, name)} {quantity.unit}; {told}"
+        caption = f"<b>{quantity.title}</b><br>{escape(told)}"
         figures.append(place_figure(folder, figure, name, alt, caption))
     note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the points drawn below."
-    return f"<p class=note>{sentence(note)}</p><div class=two>{''.join(figures)}</div>"
+    note = f"{sentence(note)} {escape(who)} {sentence(seen(products))}"
+    return f"<p class=note>{note}</p><div class=two>{''.join(figures)}<div>{moving_table(products)}</div></div>"
 
 
 def histograms_section(folder: Path, products: xr.Dataset) -> str:
-    """Distribution of each mapped quantity, in the colours of its map."""
+    """Distribution of each motion parameter, in the colours of its map."""
     figures = []
-    for name, quantity in QUANTITIES.items():
+    for name, quantity in _mapped(products).items():
+        if name == "cumulative":  # velocity in other units
+            continue
         median = f"median {_median(products, name)} {quantity.unit}"
         figure = plot_histogram(products[name].values, quantity)
         alt = f"Histogram of {quantity.title}, {median}"
@@ -138,6 +143,20 @@ def _leads_alt(scores: Mapping[str, Any]) -> str:
     rows = {method: scores["tables"]["honest"].get(method, {}).get("rmse") for method in scores["methods"]}
     spans = [f"{method} {rmse[0]:.2f} to {rmse[-1]:.2f}" for method, rmse in rows.items() if rmse]
     return f"RMSE in mm from the first to the last lead: {'; '.join(spans)}"
+
+
+def _mapped(products: xr.Dataset) -> dict[str, Quantity]:
+    return {name: quantity for name, quantity in QUANTITIES.items() if name in products}
+
+
+def _unseen(products: xr.Dataset, name: str) -> str:
+    """Dates between which displacement was added up, and how many points lack one of them."""
+    attrs = products[name].attrs
+    if "first_date" not in attrs:
+        return ""
+    lacking = int((products[name].isnull() & products["velocity"].notnull()).sum())
+    text = f"; smoothed series, {attrs['first_date']} to {attrs['last_date']}"
+    return text + (f", {lacking:,} points lack one of the dates" if lacking else "")
 
 
 def _median(products: xr.Dataset, name: str) -> str:

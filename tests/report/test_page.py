@@ -147,8 +147,8 @@ def test_the_page_works_in_a_browser_without_a_network(browser, page_file, width
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     assert page.locator("figure > svg[role=img][aria-label]").count() == 17
-    assert page.locator("table").count() == 10
-    assert page.locator("table caption").count() == 10
+    assert page.locator("table").count() == 11
+    assert page.locator("table caption").count() == 11
     assert page.locator("section > h2").all_inner_texts() == [
         "Maps",
         "Distributions",
