@@ -126,6 +126,14 @@ def read_egms(source: str | Path, **options: Any) -> xr.Dataset:
     ------
     FileNotFoundError, CubeError, OSError
         As of ``read_table``.
+
+    Notes
+    -----
+    Memory is bounded by the int16 cube of the file and 300 MB more. Counted is the peak resident size (``VmHWM`` of
+    Linux) of the whole process that reads the file with ``read_table``, and writes it with ``jobs.ingest.ingest_file``,
+    interpreter and libraries included: 904 MB for 1,000,000 points x 304 dates, of which 608 are the cube, 70 the
+    other columns and 108 pages of libraries (``RssFile``, which the system may drop). Xarray and Dask, which
+    ``read_egms`` needs on top, take 90 MB; a Dask worker that runs ``ingest_file``, 20.
     """
     return read_table(source, **options).cube()
 
@@ -202,12 +210,10 @@ def _table(
         for again, once in zip(twice, first, strict=True)
     ]
     reading.settle(rows.rejected, rows.n_rows)
-    valid = np.ones(lines.size, bool)
-    valid[twice] = False
-    if not valid.any():
+    left = np.delete(np.arange(lines.size, dtype=np.int32), twice)
+    if not left.size:
         raise CubeError(_nothing_left(path, rows, reading.selection))
-    rows_left = np.flatnonzero(valid).astype(np.int32)
-    order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], rows_left)
+    order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], left)
     geometry = {name: columns[name][order] for name in GEOMETRY if name in columns}
     attrs = {
         **describe_product(product, header, geometry, path.name),

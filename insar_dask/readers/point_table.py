@@ -6,7 +6,7 @@ order and decoded to float32. So the float32 cube, twice the size of the int16 o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,7 +122,7 @@ class PointTable:
         from dask.delayed import delayed
 
         n, n_times = self.n_points, self.times.size
-        table = delayed(self, pure=False)
+        table = delayed(replace(self, columns={}), pure=False)  # so that these can go when the table does
         blocks = [
             da.from_delayed(
                 delayed(PointTable.displacement)(table, start, min(start + POINTS_PER_CHUNK, n)),

@@ -1,4 +1,4 @@
-"""Reading takes at most the int16 cube of the file and 300 MB more, the interpreter included."""
+"""Reading and writing take at most the int16 cube of the file and 300 MB more, the interpreter included."""
 
 import json
 import os
@@ -12,7 +12,9 @@ import pytest
 N_POINTS, N_DATES = 200_000, 300
 CUBE = N_POINTS * N_DATES * 2
 ALLOWED = 300e6
-WRITING = 330e6  # 298-302 MB measured, six runs: two shards are in flight
+COLUMNS = 74  # bytes a point beside its series: a million points have 60 MB more of them than there are here
+XARRAY_AND_DASK = 90e6
+AT_A_MILLION = ALLOWED - COLUMNS * (1_000_000 - N_POINTS)
 
 PROGRAM = """
 import json, pathlib, sys
@@ -69,17 +71,23 @@ def measured(path, what, options):
     return total, peak
 
 
-def test_a_table_takes_its_int16_cube_and_300_mb(tile):
+def test_a_table_takes_its_int16_cube_and_300_mb_at_a_million_points_too(tile):
     path, expected = tile
     total, peak = measured(path, "table", {})
     assert total == expected
-    assert peak <= CUBE + ALLOWED, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
+    assert peak <= CUBE + AT_A_MILLION, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
 
 
-def test_reading_and_writing_take_little_more(tile, tmp_path):
+def test_writing_takes_no_more(tile, tmp_path):
     total, peak = measured(tile[0], "store", str(tmp_path / "tile.zarr"))
     assert total == N_POINTS
-    assert peak <= CUBE + WRITING, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
+    assert peak <= CUBE + AT_A_MILLION, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
+
+
+def test_a_cube_takes_the_libraries_of_its_type_beside_that(tile):
+    total, peak = measured(tile[0], "cube", {})
+    assert total == N_POINTS
+    assert peak <= CUBE + ALLOWED + XARRAY_AND_DASK, f"{(peak - CUBE) / 1e6:.0f} MB beyond the cube"
 
 
 def test_rows_outside_the_area_take_no_memory(tile):
