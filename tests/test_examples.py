@@ -28,6 +28,13 @@ def test_patterns_are_found_kept_and_told(tmp_path: Path, capsys: pytest.Capture
     assert len((tmp_path / "clusters.csv").read_text().splitlines()) == 3001
 
 
+def test_parts_and_forecasts_of_the_most_seasonal_point_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "decompose.py"))["main"](None, 300)
+    shown = capsys.readouterr().out
+    assert "Holt-Winters: " in shown and "STL: " in shown and "90 % intervals" in shown
+    assert "a later value sees 60 days ahead" in shown
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_configurations_load(path: Path) -> None:
     assert load_config(path).source.files

@@ -27,8 +27,9 @@ class HoltWinters(Unpooled):
     """Additive Holt-Winters with a season of a year, its parameters estimated from each point's own history.
 
     Works on the regular grid, where dates without an acquisition are missing and not filled; a year is rounded to
-    whole steps. Estimated anew at every origin, so it costs about as much as all other forecasters together and is not
-    among the default ones.
+    whole steps. Estimated anew at every origin, which costs many times as much as all other forecasters together, and
+    honestly scored it loses to the plain harmonic on real products: 4.37 against 3.99 mm on a burst (L2b, 414 points,
+    persistence 4.67), 2.70 against 2.39 mm on a tile (L3-U, 522 points, persistence 2.58).
     """
 
     name = "holt_winters"
@@ -44,9 +45,10 @@ class HoltWinters(Unpooled):
 def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9) -> xr.Dataset:
     """Forecast the dates after the record from the final states of `holt_winters`, with intervals.
 
-    The mean goes on with the last slope and season. The interval is that of normal errors whose parameters are known
-    (`insar_kernels.holt_winters_forecast`); since they are estimated, and displacement has heavier tails, it is too
-    narrow: the evaluation of `insar_dask.forecast` widens intervals to what validation demands.
+    The mean goes on with the last slope and season. The interval is that of normal errors with known parameters
+    (`insar_kernels.holt_winters_forecast`). They are estimated, so it is somewhat narrow: on series drawn from the model
+    a 90 % interval holds 85 to 87 % of what comes after 166 dates, and 87 to 88 % after 304, at every lead. Evaluation
+    (`insar_dask.forecast.evaluate`) takes its intervals from what validation demands instead.
 
     Parameters
     ----------
