@@ -78,7 +78,7 @@ def plan(
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
     if real.sum() < FEWEST_DATES:
         raise TooShortError(
-            f"the record has {real.sum()} dates; no forecast can be learned from fewer than {FEWEST_DATES}"
+            f"{real.sum()} dates are too few to forecast from: it takes {FEWEST_DATES} at the very least"
         )
     split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
     step = _usual_step(days[real & (days < split)]) if every is None else int(every.removesuffix("D"))
