@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from insar_dask.readers.egms import find_egms, read_egms
     from insar_dask.readers.grid import to_grid
     from insar_dask.readers.mintpy import read_mintpy
+    from insar_dask.readers.psi_csv import read_psi_csv
     from insar_dask.readers.raster import read_raster
     from insar_dask.report import plot_point, write_csv, write_report
     from insar_dask.resample import regularise
@@ -52,6 +53,7 @@ _HOMES = {
     "plot_point": "report",
     "read_egms": "readers.egms",
     "read_mintpy": "readers.mintpy",
+    "read_psi_csv": "readers.psi_csv",
     "read_raster": "readers.raster",
     "regularise": "resample",
     "run": "pipeline",
@@ -84,6 +86,7 @@ __all__ = [
     "products",
     "read_egms",
     "read_mintpy",
+    "read_psi_csv",
     "read_raster",
     "regularise",
     "run",

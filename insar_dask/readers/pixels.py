@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.grid import PixelGrid
+from insar_dask.tenths import NotTenthsError, encode_tenths
 
-__all__ = ["Kept", "PixelStack", "Tile", "find_pixels", "tiles"]
+__all__ = ["Kept", "PixelStack", "Tile", "find_pixels", "is_tenths", "tiles"]
 
 Float32 = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
@@ -77,11 +78,24 @@ class PixelStack(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What the first pass found: flat numbers of the pixels that hold a series, and of those that hold nonsense."""
+    """What the first pass found: flat numbers of the pixels that hold a series, and of those that hold nonsense.
+
+    ``tenths`` is true where every value is known to be a multiple of 0.1 mm that int16 holds.
+    """
 
     pixels: Whole
     n_empty: int
-    rejected: list[tuple[int, str]] = field(default_factory=list)
+    rejected: list[tuple[int, str]]
+    tenths: bool
+
+
+def is_tenths(values: Float32) -> bool:
+    """Whether all values are multiples of 0.1 mm within +-3276.7, or missing."""
+    try:
+        encode_tenths(values)
+    except NotTenthsError:
+        return False
+    return True
 
 
 def tiles(grid: PixelGrid, tile: Tile) -> Iterator[Window]:
@@ -95,7 +109,12 @@ def tiles(grid: PixelGrid, tile: Tile) -> Iterator[Window]:
 
 
 def find_pixels(
-    stack: PixelStack, *, zero_is_missing: bool, always: Sequence[tuple[int, int]] = (), max_rejected: float
+    stack: PixelStack,
+    *,
+    zero_is_missing: bool,
+    max_rejected: float,
+    always: Sequence[tuple[int, int]] = (),
+    may_be_tenths: bool = False,
 ) -> Kept:
     """Find the pixels that hold a series, reading everything once, tile by tile.
 
@@ -105,11 +124,13 @@ def find_pixels(
         The rasters.
     zero_is_missing : bool
         Whether a pixel that is 0 at every date holds nothing.
-    always : sequence of (row, column)
-        Pixels where it does not, such as the reference pixel, which is 0 by definition.
     max_rejected : float
         Largest share of pixels with values that may hold nonsense: an infinite value, or one value at all of several
         dates that is not 0 (a fill value that nobody declared).
+    always : sequence of (row, column)
+        Pixels where it does not, such as the reference pixel, which is 0 by definition.
+    may_be_tenths : bool
+        Whether to find out if all values are tenths of a millimetre.
 
     Raises
     ------
@@ -117,10 +138,11 @@ def find_pixels(
         When no pixel holds a series, or too many hold nonsense.
     """
     grid, found = stack.grid, np.zeros((stack.grid.rows, stack.grid.columns), np.int8)
+    ruler = _Ruler(may_be_tenths)
     with stack.pieces() as pieces:
         for rows, columns in tiles(grid, stack.tile):
             shape = rows.stop - rows.start, columns.stop - columns.start
-            found[rows, columns] = _kinds(pieces(rows, columns), shape, zero_is_missing, stack.times.size)
+            found[rows, columns] = _kinds(ruler.watch(pieces(rows, columns)), shape, zero_is_missing, stack.times.size)
         for row, column in always:
             if 0 <= row < grid.rows and 0 <= column < grid.columns and found[row, column] == NOTHING:
                 window = slice(row, row + 1), slice(column, column + 1)
@@ -132,7 +154,19 @@ def find_pixels(
     kept = np.flatnonzero(found == SERIES)
     if kept.size == 0:
         raise CubeError(f"{stack.name}: none of {found.size} pixels has a value other than no-data")
-    return Kept(kept, found.size - n_filled, rejected)
+    return Kept(kept, found.size - n_filled, rejected, ruler.tenths)
+
+
+class _Ruler:
+    """Looks at values as they pass, until one is no tenth of a millimetre."""
+
+    def __init__(self, tenths: bool) -> None:
+        self.tenths = tenths
+
+    def watch(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        for dates, values in pieces:
+            self.tenths = self.tenths and is_tenths(values)
+            yield dates, values
 
 
 def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: bool, n_times: int) -> Kinds:

@@ -127,12 +127,13 @@ def read_raster(
         stack, tags, declares, plane = _geotiffs(paths, dates, (pattern, date_format), units, nodata, source_crs)
     attrs, sign = describe_source(stack.name, stack.times, tags, given)
     stack = replace(stack, factor=stack.factor * sign)
-    kept = find_pixels(stack, zero_is_missing=not declares and nodata is None, max_rejected=max_rejected)
+    zero_is_missing = not declares and nodata is None
+    kept = find_pixels(stack, zero_is_missing=zero_is_missing, max_rejected=max_rejected, may_be_tenths=True)
     pixels = _pixels(stack, kept.pixels, columns or {}, plane, crs)
     pixels = choose(pixels, stack.name, area, area_crs, min_coherence)
     attrs |= {"product": "raster", "source": paths[0].name, "n_files": len(paths), "source_blake3": stack.checksum}
     attrs |= {"source_size": sum(path.stat().st_size for path in paths), **count_pixels(stack, kept, pixels)}
-    return cube_of_pixels(stack, pixels, attrs, {})
+    return cube_of_pixels(stack, pixels, attrs, {"dtype": "int16" if kept.tenths else "float32"})
 
 
 def _paths(files: str | Path | Iterable[str | Path]) -> list[Path]:

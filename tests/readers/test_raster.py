@@ -381,3 +381,11 @@ def test_units_and_signs_change_the_token(folder):
         for options in ({}, {"positive": "away from the satellite"}, {"nodata": 3})
     }
     assert len(tokens) == 3
+
+
+def test_second_save_has_nothing_to_do(tmp_path, monkeypatch):
+    for date, plane in zip(DATES, millimetres() / 3, strict=True):
+        write_tiff(tmp_path / f"{date}.tif", plane, nodata=np.nan, scale=1)
+    insar.save(read_raster(tmp_path, **DECLARED), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=256)
+    monkeypatch.setattr("insar_dask.jobs.saving.save_part", lambda *_: pytest.fail("wrote again"))
+    insar.save(read_raster(tmp_path, **DECLARED), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=256)
