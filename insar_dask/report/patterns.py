@@ -46,15 +46,6 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
         Cells of the other maps.
     """
     labels, n_patterns = labels_of(products, patterns), patterns.sizes["pattern"]
-    alone = int((labels < 0).sum())
-    how = patterns.attrs.get("until")
-    known = f"The patterns know nothing from {how} on" if how else f"The patterns: {seen(patterns)}"
-    less, _ = ways(products.attrs.get("component"))
-    note = (
-        "k-means of the series as they are in millimetres, not of their places: a pattern that gathers on the map does "
-        f"so by itself. They are numbered by the velocity of their centroids, the fastest {less} first. "
-        f"{sentence(known)} {sentence(f'{alone:,} points have no pattern') if alone else ''}"
-    )
     on_map = plot_pattern_map(products, labels, n_patterns, grid=grid)
     size = (float(on_map.get_figwidth()), float(on_map.get_figheight()))
     figures = [
@@ -76,6 +67,7 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
                 "<b>Centroids</b><br>mean series of each pattern, with its number",
             )
         )
+    note = _note(products, patterns, int((labels < 0).sum()))
     return (
         f"<p class=note>{note}</p><div class=two>{''.join(figures)}</div>{patterns_table(products, patterns, labels)}"
     )
@@ -180,6 +172,20 @@ def patterns_table(products: xr.Dataset, patterns: xr.Dataset, labels: Labels) -
         *(f"mean {escape(name)}<small>{units[name]}</small>" for name in shown),
     ]
     return table("Patterns, the fastest away first", head, rows)
+
+
+def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
+    """What was put together, what it knew, and how many points are in no pattern."""
+    features = "time" not in patterns["centroid"].dims
+    what = f"each point's {', '.join(patterns['feature'].values.astype(str))}" if features else "whole series"
+    until = patterns.attrs.get("until")
+    known = f"it knows nothing from {until} on" if until else seen(patterns)
+    less, _ = ways(products.attrs.get("component"))
+    return (
+        f"k-means of {escape(what)}, not of places: a pattern that gathers on the map does so by itself. Patterns are "
+        f"numbered by the velocity of their centroids, the fastest {less} first. {sentence(known)} "
+        + (f"Points without a pattern: {alone:,}." if alone else "")
+    )
 
 
 def _cells_line(products: xr.Dataset, grid: Grid) -> str:

@@ -110,3 +110,40 @@ def make_scores(n_leads: int = 6) -> dict[str, Any]:
         "protocol": {"honest": "Honest sentence.", "as_published": "LEAKS: leaking sentence."},
         "notes": ["A note."],
     }
+
+
+def make_parts(cube: xr.Dataset) -> xr.Dataset:
+    """A bent line, a yearly wave and noise; the last point has none, as its status says."""
+    rng = np.random.default_rng(8)
+    n_points = cube.sizes["point"]
+    years = (cube["time"].values - cube["time"].values[0]) / np.timedelta64(365, "D")
+    values = {
+        "trend": rng.normal(-3, 8, (n_points, 1)) * years + 0.4 * years**2,
+        "season": rng.gamma(3, 1, (n_points, 1)) * np.sin(2 * np.pi * years - 0.6),
+        "residual": rng.normal(0, 1, (n_points, years.size)),
+    }
+    parts = cube.drop_vars("displacement")
+    for name, drawn in values.items():
+        drawn[-1] = np.nan
+        parts[name] = (("point", "time"), drawn.astype(np.float32), {"units": "mm"})
+    status = np.zeros(n_points, np.int8)
+    status[-1] = 2
+    flags = {"flag_values": np.arange(3, dtype=np.int8), "flag_meanings": "ok too_short no_data"}
+    parts["status"] = ("point", status, flags)
+    parts["alpha"] = ("point", np.full(n_points, 0.5, np.float32))
+    return parts.assign_attrs(sees_future=-1, period=30)
+
+
+def make_patterns(cube: xr.Dataset, n_patterns: int = 4) -> xr.Dataset:
+    """Labels in stripes along the easting; the last point has none."""
+    n_points = cube.sizes["point"]
+    labels = (np.argsort(np.argsort(cube["easting"].values)) * n_patterns // n_points).astype(np.int8)
+    labels[-1] = -1
+    years = (cube["time"].values - cube["time"].values[0]) / np.timedelta64(365, "D")
+    speeds = np.linspace(-20, 4, n_patterns) if n_patterns > 1 else np.array([-2.0])
+    patterns = cube.drop_vars("displacement")
+    patterns["cluster"] = ("point", labels)
+    patterns["centroid"] = (("pattern", "time"), (speeds[:, None] * years + np.sin(6.28 * years)).astype(np.float32))
+    patterns["centroid_velocity"] = ("pattern", speeds.astype(np.float32))
+    patterns["cluster_size"] = ("pattern", np.bincount(labels[labels >= 0], minlength=n_patterns))
+    return patterns.assign_attrs(sees_future=-1)

@@ -33,5 +33,6 @@ def test_limits_are_finite_and_increasing_for_any_values(values, signed):
 
 def test_signed_quantities_have_diverging_colours_and_the_others_do_not():
     diverging = {"RdYlBu", "PuOr"}
-    assert {name for name, quantity in QUANTITIES.items() if quantity.signed} == {"velocity", "cumulative", "acceleration"}
+    signed = {name for name, quantity in QUANTITIES.items() if quantity.signed}
+    assert signed == {"velocity", "cumulative", "acceleration"}
     assert all((quantity.colours in diverging) == quantity.signed for quantity in QUANTITIES.values())

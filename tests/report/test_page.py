@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from insar_dask.cube import CubeError
 from insar_dask.report import write_index, write_report
 from insar_dask.report.provenance import data_section, version_of
-from tests.report.scenes import make_cube, make_forecast, make_products, make_scores
+from insar_dask.totals import component_variances, cumulative_displacement
+from tests.report.scenes import make_cube, make_forecast, make_parts, make_patterns, make_products, make_scores
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 INGEST = {"n_points": 105, "n_rejected": 3, "source": "a<b>.zip", "sha256": "00ff"}
+PATTERNS_AND_PARTS = ("cumulative", "patterns", "parts", "variances")
 TIMINGS = [{"stage": "ingest", "seconds": 1.5, "points_per_second": 70, "megabytes": 9}]
 
 
@@ -22,6 +25,10 @@ def report(folder: Path, cube, **changes):
         "products": make_products(cube),
         "regular": cube.assign(observed=("time", np.ones(cube.sizes["time"], bool))),
         "smooth": cube.assign_attrs(sees_future=60),
+        "cumulative": cumulative_displacement(cube.isel(time=slice(1, -1))),
+        "patterns": make_patterns(cube),
+        "parts": make_parts(cube),
+        "variances": component_variances(make_parts(cube)),
         "forecast": make_forecast(cube),
         "scores": make_scores(),
         "ingest": {**INGEST, "rejected": folder / "rejected.csv"},
@@ -73,9 +80,37 @@ def test_rejections_provenance_default_and_reason_are_told(page_file):
 
 
 def test_a_run_without_forecast_or_scores_is_reported(regular_cube, tmp_path):
-    html = report(tmp_path, regular_cube, forecast=None, scores=None, smooth=None, regular=None, timings=[]).read_text()
+    bare = dict.fromkeys(("forecast", "scores", "smooth", "regular", *PATTERNS_AND_PARTS))
+    html = report(tmp_path, regular_cube, timings=[], **bare).read_text(encoding="utf-8")
     assert "Forecast scores" not in html
+    assert "Patterns</h2>" not in html
+    assert "Decomposition</h2>" not in html
     assert html.count("<figure ") == 16
+
+
+def test_a_part_that_could_not_be_made_says_why(regular_cube, tmp_path):
+    reasons = {"parts": "40 dates are fewer than two seasons of <30>", "patterns": "too few points"}
+    html = report(tmp_path, regular_cube, **dict.fromkeys(PATTERNS_AND_PARTS), reasons=reasons).read_text("utf-8")
+    assert "Decomposition</h2><p>40 dates are fewer than two seasons of &lt;30&gt;.</p>" in html
+    assert "Patterns</h2><p>Too few points.</p>" in html
+
+
+def test_points_that_are_not_coherent_are_nowhere_on_the_page(regular_cube, tmp_path):
+    coherence = np.where(np.arange(regular_cube.sizes["point"]) < 50, 0.2, 0.8).astype(np.float32)
+    products = make_products(regular_cube).assign_coords(coherence=("point", coherence))
+    html = report(tmp_path, regular_cube, products=products, scores=None).read_text(encoding="utf-8")
+    assert "0.3 or less are left out: 50 of 105 (47.6%)" in html
+    assert "Moving ground: 54 points" in html
+    assert "<th scope=row>all points</th><td>54</td>" in html
+    assert "0.9 or less are left out: 105 of 105" in report(
+        tmp_path, regular_cube, products=products, scores=None, min_coherence=0.9
+    ).read_text(encoding="utf-8")
+
+
+def test_displacement_in_all_of_other_points_is_refused(regular_cube, tmp_path):
+    few = cumulative_displacement(regular_cube.isel(point=slice(9)))
+    with pytest.raises(CubeError, match="cumulative has 9 points, the products 105"):
+        report(tmp_path, regular_cube, cumulative=few)
 
 
 def test_the_first_rejected_rows_are_shown_with_their_reasons(regular_cube, tmp_path):
@@ -100,7 +135,7 @@ def test_a_package_that_is_not_installed_has_no_version():
 
 
 def test_writing_again_replaces_the_page_and_leaves_no_draft(regular_cube, tmp_path):
-    less = {"forecast": None, "scores": None, "smooth": None}
+    less = dict.fromkeys(("forecast", "scores", "smooth", *PATTERNS_AND_PARTS))
     (tmp_path / "index.html").write_text("First")
     report(tmp_path, regular_cube, title="Second", **less)
     assert "Second" in (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -146,13 +181,15 @@ def test_the_page_works_in_a_browser_without_a_network(browser, page_file, width
     page.goto(page_file.as_uri())
     assert complaints == []
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert page.locator("figure > svg[role=img][aria-label]").count() == 17
-    assert page.locator("table").count() == 11
-    assert page.locator("table caption").count() == 11
+    assert page.locator("figure > svg[role=img][aria-label]").count() == 25
+    assert page.locator("table").count() == 14
+    assert page.locator("table caption").count() == 14
     assert page.locator("section > h2").all_inner_texts() == [
         "Maps",
         "Distributions",
         "Points",
+        "Patterns",
+        "Decomposition",
         "Forecast scores",
         "Data",
         "Run",
