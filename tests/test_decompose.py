@@ -8,6 +8,10 @@ from statsmodels.tsa.seasonal import STL
 
 from insar_dask.cube import CubeError
 from insar_dask.decompose import NUMBERS, PARTS, holt_winters, stl
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.opening import open_cube
+from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.saving import save
 from insar_dask.resample import regularise
 
 PERIOD = 12
@@ -171,6 +175,22 @@ def test_no_value_after_the_fit_knows_its_future(regular, fitted, later, seed):
         assert (before[name].values[:, origin:] != after[name].values[:, origin:]).any()
     for name in ("alpha", "beta", "gamma", "sse", "sigma", "status"):
         np.testing.assert_array_equal(before[name].values, after[name].values)
+
+
+def test_parts_of_a_stage_are_stored_shard_by_shard(small_scene, tmp_path):
+    save(small_scene.isel(point=slice(700)), tmp_path / "site.zarr", "site/raw")
+    wanted = {"holt_winters": {"period": PERIOD, "until": "2022-01-01"}, "stl": {"period": PERIOD}}
+    steps = [Step("regularise", "raw", "regular", {"every": "12D"})]
+    steps += [Step(name, "regular", name, params) for name, params in wanted.items()]
+    Engine(tmp_path / "site.zarr", quiet=True).run(
+        Stage("site/parts", "site/raw", tuple(steps), {name: f"site/{name}" for name in wanted})
+    )
+    regular = regularise(small_scene.isel(point=slice(700)))
+    for step, params in ((holt_winters, wanted["holt_winters"]), (stl, wanted["stl"])):
+        stored, parts = open_cube(tmp_path / "site.zarr", f"site/{step.__name__}"), step(regular, **params)
+        assert parts.attrs.items() <= stored.attrs.items()
+        for name in parts.variables:
+            np.testing.assert_array_equal(stored[name].values, parts[name].values)
 
 
 def test_an_early_until_is_refused_with_the_first_that_will_do(regular):

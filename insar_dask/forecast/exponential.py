@@ -46,8 +46,8 @@ def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9)
     """Forecast the dates after the record from the final states of `holt_winters`, with intervals.
 
     The mean goes on with the last slope and season. The interval is that of normal errors with known parameters
-    (`insar_kernels.holt_winters_forecast`). They are estimated, so it is somewhat narrow: on series drawn from the model
-    a 90 % interval holds 85 to 87 % of what comes after 166 dates, and 87 to 88 % after 304, at every lead. Evaluation
+    (`insar_kernels.holt_winters_forecast`). They are estimated, so it is somewhat narrow: of series drawn from the
+    model a 90 % interval holds 85 to 87 % after 166 dates, and 87 to 88 % after 304, at every lead. Evaluation
     (`insar_dask.forecast.evaluate`) takes its intervals from what validation demands instead.
 
     Parameters
