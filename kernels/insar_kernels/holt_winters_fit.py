@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from insar_kernels.dispatch import namespace, rows
-from insar_kernels.holt_winters_gaps import concentrate, gains_of
-from insar_kernels.holt_winters_search import search
-from insar_kernels.holt_winters_states import smooth_states
+from insar_kernels.holt_winters_gaps import concentrate_gappy, initial_states
+from insar_kernels.holt_winters_innovations import concentrate, first_innovations, tabulate
+from insar_kernels.holt_winters_inputs import Inputs, inputs_of
+from insar_kernels.holt_winters_search import gains_of, search
+from insar_kernels.holt_winters_starts import NODES, pick
+from insar_kernels.holt_winters_states import smooth_states, states_before
 
 __all__ = [
     "NOISELESS",
@@ -30,7 +34,10 @@ Float64 = npt.NDArray[np.float64]
 OK, TOO_SHORT, NO_DATA, UNSEEN_SEASON, NOT_CONVERGED, NOISELESS = range(6)
 
 BLOCK = 2048
-"""Series searched at once."""
+"""Series searched at once: 10 MB of tables and states."""
+
+NEGLIGIBLE = 1e-6
+"""Share of the largest value below which what a line and a season leave is the rounding of float32."""
 
 
 class HoltWinters(NamedTuple):
@@ -88,34 +95,10 @@ def holt_winters(values: Any, period: int, n_fit: int | None = None) -> HoltWint
         * `NOT_CONVERGED`: the best that the search came upon;
         * `NOISELESS`: a straight line and a repeated season leave nothing; alpha, beta and gamma are 0.
     """
-    if namespace(values) is not np:
-        raise NotImplementedError("holt_winters runs on NumPy arrays")
-    shape, series = np.shape(values)[:-1], rows(values)
-    n, length = series.shape
-    fitted = length if n_fit is None else min(n_fit, length)
-    components = np.empty((3, n, length), np.float32)
-    numbers, seasonal = np.empty((7, n), np.float32), np.empty((n, period), np.float32)
-    status = np.empty(n, np.int8)
-    for first in range(0, n, BLOCK):
-        block = slice(first, first + BLOCK)
-        parts = _fit(series[block], period, fitted)
-        components[:, block], numbers[:, block], seasonal[block], status[block] = parts
-    trend, season, residual = components.reshape(3, *shape, length)
-    alpha, beta, gamma, sse, sigma, level, slope = numbers.reshape(7, *shape)
-    return HoltWinters(
-        trend,
-        season,
-        residual,
-        alpha,
-        beta,
-        gamma,
-        sse,
-        sigma,
-        level,
-        slope,
-        seasonal.reshape(*shape, period),
-        status.reshape(shape),
-    )
+    xp = namespace(values)
+    parts = _decompose(xp, rows(values) if xp is np else values.reshape(-1, values.shape[-1]), period, n_fit, xp is np)
+    shape = values.shape[:-1]
+    return HoltWinters._make(part.reshape(*shape, *part.shape[1:]) for part in parts)
 
 
 def holt_winters_forecast(
@@ -153,63 +136,101 @@ def holt_winters_forecast(
     return mean.astype(xp.float32), (xp.sqrt(spread) * sigma[..., None]).astype(xp.float32)
 
 
-def _fit(series: Float32, period: int, fitted: int) -> tuple[Float32, Float32, Float32, npt.NDArray[np.int8]]:
-    history = np.ascontiguousarray(series[:, :fitted])
-    valid = np.isfinite(history).sum(1)
-    status = np.where(valid < period + 5, TOO_SHORT, OK).astype(np.int8)
-    status[valid == 0] = NO_DATA
-    if fitted < 2 * period:
-        status[valid > 0] = TOO_SHORT
-    usable = np.flatnonzero(status == OK)
-    squares, _, _, _ = _squares(history, usable, np.zeros((len(usable), 3)), period)
-    status[usable[np.isnan(squares)]] = UNSEEN_SEASON
-    scale = np.nanmax(np.abs(history[usable]), axis=1, initial=0.0).astype(np.float64)
-    status[usable[squares <= valid[usable] * (1e-6 * scale) ** 2]] = NOISELESS
-
-    shares = np.zeros((len(series), 3))
-    search_in = np.flatnonzero(status == OK)
-    if search_in.size:
-        found, converged = _search(history, search_in, period)
-        shares[search_in] = found
-        status[search_in[~converged]] = NOT_CONVERGED
-    known = np.isin(status, (OK, NOT_CONVERGED, NOISELESS))
-    index, gains = np.flatnonzero(known), gains_of(shares)
-    squares, _, _, initial = _squares(history, index, shares[index], period)
-
-    sse, start, seasonal = (
-        np.full(len(series), np.nan),
-        np.full((len(series), 2), np.nan),
-        np.full((len(series), period), np.nan),
-    )
-    sse[index] = squares
-    mean = initial[:, 1:].mean(1)
-    start[index], seasonal[index] = np.stack([mean, initial[:, 0]], axis=1), initial[:, 1:] - mean[:, None]
-    components, final, seasonal = smooth_states(series, gains, start, seasonal)
-    alpha, beta, gamma = gains[:, 0], shares[:, 0] * shares[:, 1], gains[:, 2]
-    sigma = np.sqrt(sse / np.maximum(valid - period - 4, 1))
-    numbers = np.where(known, np.stack([alpha, beta, gamma, sse, sigma, final[:, 0], final[:, 1]]), np.nan)
-    return components, numbers.astype(np.float32), seasonal.astype(np.float32), status
+def _decompose(xp: ModuleType, series: Any, period: int, n_fit: int | None, compiled: bool) -> HoltWinters:
+    n, length = series.shape
+    fitted = length if n_fit is None else min(n_fit, length)
+    shapes = [(n, length)] * 3 + [(n,)] * 7 + [(n, period)]
+    parts = HoltWinters._make([xp.empty(shape, xp.float32) for shape in shapes] + [xp.empty(n, xp.int8)])
+    for first in range(0, n, BLOCK):
+        block = slice(first, first + BLOCK)
+        for whole, part in zip(parts, _decompose_block(xp, series[block], period, fitted, compiled), strict=True):
+            whole[block] = part
+    return parts
 
 
-def _search(history: Float32, index: npt.NDArray[np.intp], period: int) -> tuple[Float64, npt.NDArray[np.bool_]]:
-    def evaluate(at: npt.NDArray[np.intp], shares: Float64) -> tuple[Float64, Float64, Float64]:
-        squares, slope, curve, _ = _squares(history, index[at], shares, period)
-        a, h, k = shares.T
-        chain = np.zeros((len(at), 3, 3))  # of the gains (columns) with respect to the shares (rows)
-        chain[:, 0, 0], chain[:, 0, 1], chain[:, 0, 2] = 1.0, 2.0 * h * a, -k
-        chain[:, 1, 1], chain[:, 2, 2] = a * a, 1.0 - a
-        return squares, np.einsum("npq,nq->np", chain, slope), np.einsum("npq,nqr,nsr->nps", chain, curve, chain)
+def _decompose_block(xp: ModuleType, series: Any, period: int, fitted: int, compiled: bool) -> HoltWinters:
+    history = xp.ascontiguousarray(series[:, :fitted])
+    inputs = inputs_of(xp, history, period, compiled)
+    status = _judge(xp, history, inputs, period)
+    points = xp.full((len(series), 3), xp.nan, xp.float32)
+    start, seasonal = xp.full((len(series), 2), xp.nan), xp.full((len(series), period), xp.nan)
+    points[status == NOISELESS] = 0.0
+    complete = inputs.n_valid == fitted
+    for gappy in (False, True):
+        at = xp.flatnonzero((status == OK) & (complete != gappy))
+        if at.size:
+            points[at], converged = _search(xp, inputs, at, period, gappy, compiled)
+            status[at[~converged]] = NOT_CONVERGED
+    gains = gains_of(xp, points.astype(xp.float64))
+    fitting = (status == OK) | (status == NOT_CONVERGED)
+    for at, states in (
+        (status == NOISELESS, _states_of_line),
+        (fitting & complete, _states_of_complete),
+        (fitting & ~complete, _states_of_gappy),
+    ):
+        at = xp.flatnonzero(at)
+        if at.size:
+            some = Inputs._make(part[at] for part in inputs)
+            level, start[at, 1], season = states(xp, history[at], some, gains[at], compiled)
+            mean = season.mean(1)
+            start[at, 0], seasonal[at] = level + mean, season - mean[:, None]
+    components, final, seasonal, sse = smooth_states(xp, series, gains, start, seasonal, fitted, compiled)
+    sigma = xp.sqrt(sse / xp.maximum(inputs.n_valid - period - 4, 1))
+    alpha, beta, gamma = points[:, 0], points[:, 0] * points[:, 1], points[:, 2]
+    trend, season, residual = components
+    level, slope = final.T
+    return HoltWinters(trend, season, residual, alpha, beta, gamma, sse, sigma, level, slope, seasonal, status)
 
-    starts = np.array([[a, h, k] for a in (0.1, 0.4, 0.8) for h in (0.1, 0.5) for k in (0.1, 0.6)])
-    tables = [_squares(history, index, np.tile(start, (len(index), 1)), period)[0] for start in starts]
-    shares, _, converged = search(evaluate, starts[np.argmin(tables, axis=0)])
-    return shares, converged
+
+def _judge(xp: ModuleType, history: Any, inputs: Inputs, period: int) -> Any:
+    status = xp.zeros(len(history), xp.int8)
+    largest = xp.where(xp.isfinite(history), abs(history), 0).max(1) if history.shape[1] else status
+    status[inputs.scale <= NEGLIGIBLE * largest] = NOISELESS
+    status[inputs.n_phases < period] = UNSEEN_SEASON
+    status[inputs.n_valid < period + 5] = TOO_SHORT
+    if history.shape[1] < 2 * period:
+        status[:] = TOO_SHORT
+    status[inputs.n_valid == 0] = NO_DATA
+    return status
 
 
-def _squares(
-    history: Float32, index: npt.NDArray[np.intp], shares: Float64, period: int
-) -> tuple[Float64, Float64, Float64, Float64]:
-    fits, initial = np.empty((len(index), 10)), np.empty((len(index), period + 1))
-    concentrate(history, index, gains_of(shares), period, fits, initial)
-    matrix = fits[:, [4, 5, 6, 5, 7, 8, 6, 8, 9]].reshape(-1, 3, 3)
-    return fits[:, 0], fits[:, 1:4], matrix, initial
+def _search(
+    xp: ModuleType, inputs: Inputs, at: Any, period: int, gappy: bool, compiled: bool
+) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """The best of the searches from each series' own starts, which a series with gaps takes from the filled one."""
+    nodes = xp.asarray(NODES)
+    table = tabulate(xp, inputs.differences[at], gains_of(xp, nodes), period, compiled)
+    picked = pick(xp, table, compiled)
+    owner, place = xp.nonzero(picked >= 0)
+    series = at[owner]
+
+    def evaluate(problems: Any, gains: Any) -> Any:
+        if gappy:
+            return concentrate_gappy(xp, inputs.rest, series[problems], gains, period, compiled)
+        return concentrate(xp, inputs.differences, series[problems], gains, period, compiled)
+
+    points, squares, converged = search(xp, evaluate, nodes[picked[owner, place]], compiled)
+    least = xp.full(picked.shape, xp.inf, xp.float32)
+    least[owner, place] = squares
+    number = xp.zeros(picked.shape, xp.int64)
+    number[owner, place] = xp.arange(len(owner))
+    best = number[xp.arange(len(at)), least.argmin(1)]
+    return points[best], converged[best]
+
+
+def _states_of_line(xp: ModuleType, history: Any, inputs: Inputs, gains: Any, compiled: bool) -> tuple[Any, Any, Any]:
+    return -inputs.line, inputs.line, inputs.season
+
+
+def _states_of_complete(
+    xp: ModuleType, history: Any, inputs: Inputs, gains: Any, compiled: bool
+) -> tuple[Any, Any, Any]:
+    period = inputs.season.shape[1]
+    e = first_innovations(xp, inputs.differences, gains.astype(xp.float32), period, compiled)
+    return states_before(xp, history, e * inputs.scale[:, None], gains)
+
+
+def _states_of_gappy(xp: ModuleType, history: Any, inputs: Inputs, gains: Any, compiled: bool) -> tuple[Any, Any, Any]:
+    period = inputs.season.shape[1]
+    found = initial_states(xp, inputs.rest, gains.astype(xp.float32), period, compiled) * inputs.scale[:, None]
+    return -inputs.line, inputs.line + found[:, 0], inputs.season + found[:, 1:]

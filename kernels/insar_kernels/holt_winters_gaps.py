@@ -1,132 +1,204 @@
-"""Sum of squares of a gappy series for given smoothing parameters, its initial states estimated with them.
+"""The fit of `insar_kernels.holt_winters_innovations` for series with gaps.
 
-The innovations e are linear in the initial states x = (slope, one seasonal index per phase), the first level being one
-of them too many. So for given (alpha, c = alpha beta, gamma) the best x is a least-squares solution, and a search over
-33 numbers becomes one over three (variable projection: Golub & Pereyra 1973, doi:10.1137/0710036).
+At a missing date the innovation is zero, so that time is no longer uniform and the columns of Psi no longer shifts of
+one another. Here they are filtered one by one, from the initial slope and each seasonal index, and multiplied out: ten
+times the cost of a complete series.
 """
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.extending import register_jitable
 
-__all__ = ["concentrate", "gains_of"]
+from insar_kernels.holt_winters_innovations import FAST, _solve_lower, _solve_upper
+from insar_kernels.lanes import WIDTH, aligned, load, root, spread, store
+
+__all__ = ["concentrate_gappy", "initial_states"]
 
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 
 
-def gains_of(shares: Float64) -> Float64:
-    """(alpha, alpha beta, gamma) of (alpha, beta / alpha, gamma / (1 - alpha)), each in [0, 1]."""
-    a, h, k = shares[..., 0], shares[..., 1], shares[..., 2]
-    return np.stack([a, h * a * a, k * (1.0 - a)], axis=-1)
+def concentrate_gappy(xp: ModuleType, rest: Any, index: Index, gains: Any, period: int, compiled: bool) -> Any:
+    """Fits (k, 10) of series ``rest`` (n, T), NaN where missing, as `concentrate` returns them for complete ones."""
+    return _both(xp, rest, index, gains, period, compiled)[0]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def concentrate(
-    series: Float32, index: npt.NDArray[np.intp], gains: Float64, period: int, fits: Float64, initial: Float64
+def initial_states(xp: ModuleType, rest: Any, gains: Any, period: int, compiled: bool) -> Any:
+    """Slope and seasonal indices before the first date, shape (n, period + 1); the level is zero."""
+    return _both(xp, rest, xp.arange(len(rest)), gains, period, compiled)[1]
+
+
+def _both(xp: ModuleType, rest: Any, index: Index, gains: Any, period: int, compiled: bool) -> tuple[Any, Any]:
+    length, n = rest.shape[1], period + 1
+    if compiled:
+        fits, states = np.empty((len(index), 10), np.float32), np.empty((len(index), n), np.float32)
+        _on_lanes(rest, index, gains, period, aligned(_rows(length, period)), fits, states)
+        return fits, states
+    work = xp.zeros((_rows(length, period), len(index)), xp.float32)
+    y = rest[index].T
+    work[:length], work[length : 2 * length] = xp.where(xp.isnan(y), 0, y), ~xp.isnan(y)
+    _fit(length, period, gains.T, work, work[-13:-3])
+    return work[-13:-3].T.copy(), work[3 * length : 3 * length + n].T.copy()
+
+
+def _rows(length: int, period: int) -> int:
+    n = period + 1
+    columns = n + n % 2
+    return (columns + 7) * length + columns * columns + 5 * n + 13
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
+def _on_lanes(
+    rest: Float32, index: Index, gains: Float32, period: int, work: Float32, fits: Float32, states: Float32
 ) -> None:
-    """Fill for each (series, gains): squares, their halved gradient and Gauss-Newton matrix, and the initial states.
-
-    ``fits`` has the columns squares, 3 of the gradient, 6 of the matrix (its upper triangle); ``initial`` slope and
-    seasonal indices. NaN where the dates do not determine the states.
-    """
-    length = series.shape[1]
-    n_states = period + 1
-    columns, e, d = np.empty((n_states, length)), np.empty(length), np.empty((3, length))
-    gram, side = np.empty((n_states, n_states)), np.empty((4, n_states))
-    season = np.empty(period)
-    for i in range(len(index)):
-        y = series[index[i]]
-        for j in range(n_states):
-            season[:] = 0.0
-            if j > 0:
-                season[j - 1] = 1.0
-            _filter(y, 0.0, gains[i], 1.0 if j == 0 else 0.0, season, columns[j])
-        season[:] = 0.0
-        _filter(y, 1.0, gains[i], 0.0, season, e)
-        for j in range(n_states):
-            for k in range(j + 1):
-                gram[j, k] = np.dot(columns[j], columns[k])
-            side[0, j] = -np.dot(columns[j], e)
-        if not _factor(gram):
-            fits[i] = np.nan
-            initial[i] = np.nan
-            continue
-        _forward(gram, side[0])
-        _backward(gram, side[0])
-        initial[i] = side[0]
-        season[:] = side[0, 1:]
-        _filter(y, 1.0, gains[i], side[0, 0], season, e)
-        _differentiate(y, e, gains[i], period, d)
-        fits[i, 0] = np.dot(e, e)
-        place = 4
-        for p in range(3):
-            for j in range(n_states):
-                side[1 + p, j] = np.dot(columns[j], d[p])
-            _forward(gram, side[1 + p])
-            fits[i, 1 + p] = np.dot(d[p], e)
-        for p in range(3):
-            for q in range(p, 3):
-                fits[i, place] = np.dot(d[p], d[q]) - np.dot(side[1 + p], side[1 + q])
-                place += 1
+    length = rest.shape[1]
+    given, found = work[-3:], work[-13:-3]
+    for first in range(0, len(index), WIDTH):
+        for lane in range(WIDTH):
+            i = min(first + lane, len(index) - 1)
+            for t in range(length):
+                y = rest[index[i], t]
+                work[t, lane] = y if y == y else np.float32(0)
+                work[length + t, lane] = np.float32(y == y)
+            for p in range(3):
+                given[p, lane] = gains[i, p]
+        _fit(length, period, given, work, found)
+        for lane in range(min(WIDTH, len(index) - first)):
+            for p in range(10):
+                fits[first + lane, p] = found[p, lane]
+            for j in range(period + 1):
+                states[first + lane, j] = work[3 * length + j, lane]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _filter(y: Float32, scale: float, gains: Float64, slope: float, season: Float64, e: Float64) -> None:
-    """Innovations of ``scale * y`` from level 0 and these states; 0 where y is missing. Overwrites ``season``."""
-    a, c, g = gains
-    level, phase = 0.0, 0
-    for t in range(y.size):
-        valid = y[t] == y[t]
-        e[t] = scale * y[t] - (level + slope + season[phase]) if valid else 0.0
-        level += slope + a * e[t]
-        slope += c * e[t]
-        season[phase] += g * e[t]
-        phase = phase + 1 if phase + 1 < season.size else 0
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _differentiate(y: Float32, e: Float64, gains: Float64, period: int, d: Float64) -> None:
-    """Derivatives of the innovations with respect to the three gains, the initial states held."""
-    a, c, g = gains
-    season = np.zeros(period)
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _fit(length: int, period: int, gains: Any, work: Any, fits: Any) -> None:
+    """Rows of ``work``: the series, 1 where it is valid, e, the solution (`length` each), derivatives, columns, ..."""
+    n = period + 1
+    even = n + n % 2
+    y, valid, e, x = work[:length], work[length:], work[2 * length :], work[3 * length :]
+    changes, columns = work[4 * length :], work[7 * length :]
+    gram = work[(7 + even) * length :]
+    season, sides = work[(7 + even) * length + even * even :], work[(7 + even) * length + even * even + n :]
+    zero = load(y, 0) - load(y, 0)
+    one = zero + spread(1.0)
+    for t in range(length):
+        store(changes, t, zero)
+        if even > n:
+            store(columns, n * length + t, zero)
+    for j in range(n):
+        for k in range(period):
+            store(season, k, one if k == j - 1 else zero)
+        _innovate(changes, valid, length, period, gains, one if j == 0 else zero, season, columns[j * length :])
+    for k in range(period):
+        store(season, k, zero)
+    _innovate(y, valid, length, period, gains, zero, season, e)
+    for j in range(n):
+        store(x, j, -_dot(columns[j * length :], e, length))
+    _multiply(columns, length, n, even, gram)
+    _cholesky(gram, n)
+    _solve_lower(gram, n, x)
+    _solve_upper(gram, n, x)
+    for k in range(period):
+        store(season, k, load(x, k + 1) + zero)
+    _innovate(y, valid, length, period, gains, load(x, 0), season, e)
+    store(fits, 0, _dot(e, e, length))
     for p in range(3):
-        level = slope = 0.0
-        season[:] = 0.0
-        phase = 0
-        for t in range(y.size):
-            d[p, t] = -(level + slope + season[phase]) if y[t] == y[t] else 0.0
-            level += slope + a * d[p, t] + (e[t] if p == 0 else 0.0)
-            slope += c * d[p, t] + (e[t] if p == 1 else 0.0)
-            season[phase] += g * d[p, t] + (e[t] if p == 2 else 0.0)
-            phase = phase + 1 if phase + 1 < period else 0
+        _differentiate(e, valid, length, period, gains, p, season, changes[p * length :])
+        store(fits, 1 + p, _dot(changes[p * length :], e, length))
+        for j in range(n):
+            store(sides, p * n + j, _dot(columns[j * length :], changes[p * length :], length))
+        _solve_lower(gram, n, sides[p * n :])
+    place = 4
+    for p in range(3):
+        for q in range(p, 3):
+            whole = _dot(changes[p * length :], changes[q * length :], length)
+            store(fits, place, whole - _dot(sides[p * n :], sides[q * n :], n))
+            place += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _factor(gram: Float64) -> bool:
-    """Cholesky factor in place of the lower triangle; False if the matrix is singular."""
-    for j in range(len(gram)):
-        whole = gram[j, j]
-        for i in range(j, len(gram)):
-            gram[i, j] -= np.dot(gram[i, :j], gram[j, :j])
-        if not gram[j, j] > 1e-11 * whole:
-            return False
-        scale = 1.0 / np.sqrt(gram[j, j])
-        for i in range(j, len(gram)):
-            gram[i, j] *= scale
-    return True
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _innovate(y: Any, valid: Any, length: int, period: int, gains: Any, slope: Any, season: Any, e: Any) -> None:
+    """Innovations from level zero and the given states; overwrites ``season``."""
+    a, c, g = load(gains, 0), load(gains, 1), load(gains, 2)
+    level = slope - slope
+    phase = 0
+    for t in range(length):
+        index = load(season, phase) + spread(0.0)
+        x = (load(y, t) - level - slope - index) * load(valid, t)
+        store(e, t, x)
+        level, slope = level + slope + a * x, slope + c * x
+        store(season, phase, index + g * x)
+        phase = phase + 1 if phase + 1 < period else 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _forward(factor: Float64, side: Float64) -> None:
-    for j in range(len(factor)):
-        side[j] = (side[j] - np.dot(factor[j, :j], side[:j])) / factor[j, j]
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _differentiate(e: Any, valid: Any, length: int, period: int, gains: Any, by: int, season: Any, change: Any) -> None:
+    """Derivative of the innovations with respect to gain ``by``, the initial states held."""
+    a, c, g = load(gains, 0), load(gains, 1), load(gains, 2)
+    level = slope = a - a
+    for k in range(period):
+        store(season, k, level)
+    phase = 0
+    for t in range(length):
+        index = load(season, phase) + spread(0.0)
+        x, force = -(level + slope + index) * load(valid, t), load(e, t)
+        store(change, t, x)
+        level, slope, index = level + slope + a * x, slope + c * x, index + g * x
+        if by == 0:
+            level = level + force
+        elif by == 1:
+            slope = slope + force
+        else:
+            index = index + force
+        store(season, phase, index)
+        phase = phase + 1 if phase + 1 < period else 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _backward(factor: Float64, side: Float64) -> None:
-    for j in range(len(factor) - 1, -1, -1):
-        side[j] /= factor[j, j]
-        side[:j] -= factor[j, :j] * side[j]
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _dot(x: Any, y: Any, length: int) -> Any:
+    total = load(x, 0) * load(y, 0)
+    for t in range(1, length):
+        total = total + load(x, t) * load(y, t)
+    return total
+
+
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _multiply(columns: Any, length: int, n: int, even: int, gram: Any) -> None:
+    """Products of all columns, two by two at a time: four products for four loads."""
+    for j in range(0, even, 2):
+        for i in range(j, even, 2):
+            zero = load(columns, 0) - load(columns, 0)
+            first = second = third = fourth = zero
+            for t in range(length):
+                x, y = load(columns, j * length + t), load(columns, (j + 1) * length + t)
+                z, w = load(columns, i * length + t), load(columns, (i + 1) * length + t)
+                first, second = first + x * z, second + x * w
+                third, fourth = third + y * z, fourth + y * w
+            store(gram, j * n + i, first)
+            if i + 1 < n:
+                store(gram, j * n + i + 1, second)
+            if i > j:
+                store(gram, (j + 1) * n + i, third)
+            if i + 1 < n:
+                store(gram, (j + 1) * n + i + 1, fourth)
+
+
+@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
+def _cholesky(gram: Any, n: int) -> None:
+    """The factor by columns in place, n rows each, its diagonal inverted."""
+    one = spread(1.0)
+    for k in range(n):
+        inverse = one / root(load(gram, k * n + k))
+        store(gram, k * n + k, inverse)
+        for i in range(k + 1, n):
+            store(gram, k * n + i, load(gram, k * n + i) * inverse)
+        for j in range(k + 1, n):
+            x = load(gram, k * n + j)
+            for i in range(j, n):
+                store(gram, j * n + i, load(gram, j * n + i) - x * load(gram, k * n + i))
