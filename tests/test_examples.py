@@ -35,6 +35,12 @@ def test_parts_and_forecasts_of_the_most_seasonal_point_are_told(capsys: pytest.
     assert "a later value sees 60 days ahead" in shown
 
 
+def test_mintpy_series_becomes_a_cube_and_a_geotiff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "mintpy.py"))["main"](None, str(tmp_path))
+    assert "17,200 of 18,000 pixels move -30.0 to +0.0 mm/yr" in capsys.readouterr().out
+    assert (tmp_path / "velocity.tif").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_configurations_load(path: Path) -> None:
     assert load_config(path).source.files
