@@ -178,12 +178,17 @@ def _date(text: str, place: int, name: str) -> np.datetime64:
 
 
 def _crs(attributes: Attributes) -> CRS:
-    if (epsg := attributes.number("EPSG")) is not None:
-        return crs_of(int(epsg), f"{attributes.name}: EPSG")
     unit = (attributes.text("X_UNIT") or "").lower()
+    epsg, zone = attributes.number("EPSG"), UTM_ZONE.fullmatch(attributes.text("UTM_ZONE") or "")
+    if epsg is not None:
+        crs = crs_of(int(epsg), f"{attributes.name}: EPSG")
+        if unit and crs.is_geographic != unit.startswith("deg"):
+            raise CubeError(
+                f"{attributes.name}: X_UNIT is {unit!r} but EPSG {epsg:.0f} is {crs.name}: pass source_crs="
+            )
+        return crs
     if unit.startswith("deg"):
         return CRS.from_epsg(4326)
-    zone = UTM_ZONE.fullmatch(attributes.text("UTM_ZONE") or "")
     if zone:
         return crs_of((32600 if zone[2].upper() == "N" else 32700) + int(zone[1]), f"{attributes.name}: UTM_ZONE")
     raise CubeError(

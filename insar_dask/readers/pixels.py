@@ -142,7 +142,7 @@ def find_pixels(
     with stack.pieces() as pieces:
         for rows, columns in tiles(grid, stack.tile):
             shape = rows.stop - rows.start, columns.stop - columns.start
-            found[rows, columns] = _kinds(ruler.watch(pieces(rows, columns)), shape, zero_is_missing, stack.times.size)
+            found[rows, columns] = _kinds(ruler.watch(pieces(rows, columns)), shape, zero_is_missing)
         for row, column in always:
             if 0 <= row < grid.rows and 0 <= column < grid.columns and found[row, column] == NOTHING:
                 window = slice(row, row + 1), slice(column, column + 1)
@@ -169,17 +169,18 @@ class _Ruler:
             yield dates, values
 
 
-def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: bool, n_times: int) -> Kinds:
+def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: bool) -> Kinds:
     """What each pixel of a window of ``shape`` holds."""
-    first, infinite, varies = np.full(shape, np.nan, np.float32), np.zeros(shape, bool), np.zeros(shape, bool)
+    first, (infinite, varies, again) = np.full(shape, np.nan, np.float32), np.zeros((3, *shape), bool)
     for _, values in pieces:
         for plane in values:
             infinite |= np.isinf(plane)
             varies |= (plane != first) & ~np.isnan(plane) & ~np.isnan(first)
+            again |= plane == first
             np.copyto(first, plane, where=np.isnan(first))
     found = np.where(np.isnan(first), NOTHING, SERIES).astype(np.int8)
     found[~varies & (first == 0) & zero_is_missing] = NOTHING
-    found[~varies & (first != 0) & ~np.isnan(first) & (n_times > 1)] = CONSTANT
+    found[~varies & (first != 0) & again] = CONSTANT
     found[infinite] = INFINITE
     return found
 

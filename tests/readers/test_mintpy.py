@@ -78,6 +78,13 @@ def test_single_gaps_are_kept_as_nan(tmp_path):
     assert np.isnan(grid[10:20, 10:20, 3]).all() and np.isfinite(grid[10:20, 10:20, 4]).all()
 
 
+def test_pixel_of_one_date_is_a_series_and_no_fill_value(tmp_path):
+    values = metres()
+    values[:4, 40, 50] = values[5:, 40, 50] = np.nan
+    grid = to_grid(read_mintpy(write_series(tmp_path / "timeseries.h5", values)))["displacement"].values
+    assert grid[40, 50, 4] == values[4, 40, 50] * np.float32(1000) and np.isfinite(grid[40, 50]).sum() == 1
+
+
 def test_attributes_follow_from_the_file(series):
     attrs = read_mintpy(series).attrs
     assert attrs["component"] == "los" and attrs["positive"] == "towards the satellite"

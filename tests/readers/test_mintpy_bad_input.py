@@ -129,6 +129,7 @@ def test_missing_attribute_names_its_cure(path, lacking, message):
         ({"REF_DATE": "someday"}, "'someday'.*is no date"),
         ({"ORBIT_DIRECTION": "sideways"}, "ORBIT_DIRECTION is 'sideways'"),
         ({"EPSG": "1"}, "is no CRS"),
+        ({"EPSG": "32652"}, "X_UNIT is 'degrees' but EPSG 32652 is WGS 84 / UTM zone 52N: pass source_crs="),
         ({"X_UNIT": "meters"}, "geocoded in meters but has no EPSG and no UTM_ZONE"),
     ],
 )
