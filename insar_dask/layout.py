@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
+from insar_dask.cf import cf_attributes
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, put_bytes
 from insar_dask.outline import Outline, Part
 from insar_dask.shards import ShardPlan
@@ -83,6 +85,7 @@ def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan
     attributes: dict[Any, Any] = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
     root = zarr.open_group(store, path=group, mode="w", zarr_format=3, attributes=_plain(attributes))
     for name, part in sorted(template.parts.items()):
+        part = replace(part, attrs=cf_attributes(name, part.dims, part.attrs, template.coords))
         if "point" in part.dims:
             _create_array(root, name, part, plan)
         else:
