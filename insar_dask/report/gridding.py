@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import CubeError
+
 __all__ = ["Grid", "display_grid", "fit_grid", "native_resolution", "round_length"]
 
 Float64 = npt.NDArray[np.float64]
+
+MOST_CELLS = 50_000_000
+"""A mean takes 28 bytes a cell: 1.4 GB at most. At 100 m it is a square of 700 km, at 10 m one of 70 km."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +102,22 @@ def fit_grid(easting: Float64, northing: Float64, cell: float, *, centred: bool 
     centred : bool
         Put the points in the middle of their cells (a regular product); else edges are multiples of ``cell``, so that
         rasters of neighbouring scenes line up.
+
+    Raises
+    ------
+    CubeError
+        If there would be more than `MOST_CELLS` cells: of points far apart, nearly all of them empty.
     """
     shift_x, shift_y = (easting.min() - cell / 2, northing.min() - cell / 2) if centred else (0.0, 0.0)
     column = np.floor((easting - shift_x) / cell + 1e-9).astype(np.int64)
     row = np.floor((northing - shift_y) / cell + 1e-9).astype(np.int64)
     columns, rows = int(np.ptp(column)) + 1, int(np.ptp(row)) + 1
+    if rows * columns > MOST_CELLS:
+        fitting = round_length(2.5 * cell * math.sqrt(rows * columns / MOST_CELLS))
+        raise CubeError(
+            f"cells of {cell:g} m make a raster of {columns:,} x {rows:,} = {rows * columns:,} cells, more than "
+            f"{MOST_CELLS:,}: take resolution={fitting:g} or more, or select an area"
+        )
     index = (row.max() - row) * columns + (column - column.min())
     west, north = shift_x + column.min() * cell, shift_y + (row.max() + 1) * cell
     return Grid(float(west), float(north), float(cell), rows, columns, index)

@@ -1,8 +1,12 @@
+import re
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insar_dask.cube import CubeError
 from insar_dask.report.gridding import display_grid, fit_grid, native_resolution, round_length
 from insar_dask.report.maps import scale_bar_length
 
@@ -64,3 +68,14 @@ def test_display_cells_stay_within_what_a_screen_shows(n_points):
     grid = display_grid(x, y)
     assert max(grid.rows, grid.columns) <= 730
     assert len(grid.index) == n_points
+
+
+def test_a_raster_too_large_for_any_memory_is_refused_before_it_is_made() -> None:
+    place = np.array([4.0e6, 4.9e6])
+    tracemalloc.start()
+    with pytest.raises(CubeError, match=r"9,001 x 9,001 .* = 81,018,001 cells") as refused:
+        fit_grid(place, place, 100.0)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
+    resolution = float(re.search(r"resolution=(\d+)", str(refused.value))[1])
+    assert fit_grid(place, place, resolution).count().sum() == 2
