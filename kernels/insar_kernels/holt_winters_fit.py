@@ -98,7 +98,7 @@ def holt_winters(values: Any, period: int, n_fit: int | None = None) -> HoltWint
     xp = namespace(values)
     parts = _decompose(xp, rows(values) if xp is np else values.reshape(-1, values.shape[-1]), period, n_fit, xp is np)
     shape = values.shape[:-1]
-    return HoltWinters._make(part.reshape(*shape, *part.shape[1:]) for part in parts)
+    return HoltWinters._make(part.reshape((*shape, *part.shape[1:])) for part in parts)
 
 
 def holt_winters_forecast(
@@ -143,8 +143,10 @@ def _decompose(xp: ModuleType, series: Any, period: int, n_fit: int | None, comp
     parts = HoltWinters._make([xp.empty(shape, xp.float32) for shape in shapes] + [xp.empty(n, xp.int8)])
     for first in range(0, n, BLOCK):
         block = slice(first, first + BLOCK)
-        for whole, part in zip(parts, _decompose_block(xp, series[block], period, fitted, compiled), strict=True):
-            whole[block] = part
+        found = _decompose_block(xp, series[block], period, fitted, compiled)
+        with np.errstate(over="ignore"):  # squares beyond float32 are infinite
+            for whole, part in zip(parts, found, strict=True):
+                whole[block] = part
     return parts
 
 
@@ -175,6 +177,7 @@ def _decompose_block(xp: ModuleType, series: Any, period: int, fitted: int, comp
             mean = season.mean(1)
             start[at, 0], seasonal[at] = level + mean, season - mean[:, None]
     components, final, seasonal, sse = smooth_states(xp, series, gains, start, seasonal, fitted, compiled)
+    sse = xp.where(xp.isnan(points[:, 0]), xp.nan, sse)
     sigma = xp.sqrt(sse / xp.maximum(inputs.n_valid - period - 4, 1))
     alpha, beta, gamma = points[:, 0], points[:, 0] * points[:, 1], points[:, 2]
     trend, season, residual = components
