@@ -67,12 +67,18 @@ def test_inertia_is_within_one_percent_of_full_k_means_from_the_same_start(smoot
 
 
 def test_regimes_are_found_as_well_as_by_full_k_means(smooth):
-    """Neither finds them well: most ground is stable, and k-means cuts it up by its velocity."""
-    regime = smooth["true_regime"].values
-    ours = adjusted_rand_score(regime, small().fit(smooth).predict(smooth)["cluster"])
-    full = KMeans(5, n_init=8, random_state=0).fit_predict(smooth["displacement"].values)
-    assert ours >= adjusted_rand_score(regime, full) - 0.02
-    assert ours >= 0.3
+    """Neither finds them all: most ground is stable, and k-means cuts it up by its velocity."""
+    regime, values = smooth["true_regime"].values, smooth["displacement"].values
+    model = Clusters(n_clusters=5).fit(smooth)
+    full = KMeans(5, init=model.state()["start"], n_init=1, tol=1e-6).fit(values)
+    best = KMeans(5, n_init=20, random_state=0).fit(values)
+    ours, same_start, many_starts = (
+        adjusted_rand_score(regime, labels) for labels in (model.predict(smooth)["cluster"], full.labels_, best.labels_)
+    )
+    assert ours == pytest.approx(same_start, abs=0.02)
+    assert ours >= many_starts - 0.02
+    assert 0.5 < ours < 0.7
+    assert model.inertia_ <= 1.01 * best.inertia_
 
 
 def test_chunks_order_of_points_and_scheduler_change_no_bit(smooth, fitted):
@@ -83,7 +89,7 @@ def test_chunks_order_of_points_and_scheduler_change_no_bit(smooth, fitted):
         assert same_bits(small().fit(smooth.chunk(point=2500)), fitted)
 
 
-def test_points_of_the_sample_are_drawn_by_their_name_and_place_alone(smooth):
+def test_points_of_the_sample_are_drawn_by_their_place_alone(smooth):
     chosen, hashes = drawn(smooth, 0.1, 0)
     assert 500 < len(chosen) < 700
     some = smooth.isel(point=chosen[:50])
@@ -91,8 +97,6 @@ def test_points_of_the_sample_are_drawn_by_their_name_and_place_alone(smooth):
     np.testing.assert_array_equal(again, hashes[:50])
     assert len(places) == 50
     assert not np.array_equal(drawn(smooth, 0.1, 1)[0], chosen)
-    padded = smooth.assign_coords(point_id=smooth["point_id"].astype("U40"))
-    np.testing.assert_array_equal(drawn(padded, 0.1, 0)[0], chosen)
 
 
 def test_another_seed_is_another_result(smooth, fitted):
@@ -139,7 +143,7 @@ def test_gaps_are_compared_over_valid_dates_and_no_date_is_no_cluster(smooth, fi
 
 def test_series_with_gaps_take_part_in_the_exact_steps(smooth):
     holes = smooth["displacement"].values.copy()
-    holes[::2, 40:60] = np.nan
+    holes[::3, 40:60] = np.nan
     cube = with_series(smooth, holes)
     model = small(steps=30).fit(cube)
     labels = model.predict(cube)["cluster"].values

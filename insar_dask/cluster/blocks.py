@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,12 @@ IN_MEMORY = 65_536
 RESULTS = {"cluster", "cluster_distance", "cluster_size", "centroid", "centroid_velocity"}
 
 
-def over_blocks(cube: xr.Dataset, function: Callable[[xr.Dataset], Arrays]) -> list[Arrays]:
-    """Results of ``function`` for every block of a cube: its chunks, or runs of points where it is in memory."""
+def over_blocks(cube: xr.Dataset, names: Iterable[str], function: Callable[[xr.Dataset], Arrays]) -> list[Arrays]:
+    """Results of ``function`` for every block of a cube: its chunks, or runs of points where it is in memory.
+
+    Of the cube's variables only those in ``names`` are read, and its dates.
+    """
+    cube = cube.drop_vars(set(cube.variables) - {*names, "time"})
     tasks = [delayed(function, pure=False)(cube.isel(point=where)) for where in _cuts(cube)]
     # threads share what is in memory; a cluster would have to be sent it
     return list(compute(*tasks, **({} if is_dask_collection(cube) else {"scheduler": "threads"})))

@@ -13,7 +13,7 @@ import xarray as xr
 
 from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, sums_block
 from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
-from insar_dask.cluster.rows import axis_of, check_rows
+from insar_dask.cluster.rows import PLACE, axis_of, check_rows
 
 __all__ = ["Clusters"]
 
@@ -27,7 +27,7 @@ class Clusters:
     Mini-batches (scikit-learn's `MiniBatchKMeans.partial_fit`) of a sample over the whole cube find the start, Lloyd's
     steps settle it on the sample, and exact steps over all points end the descent. The result does not depend on
     workers, chunks, scheduler or order of the points, bit for bit: the sample is drawn by a hash of each point's
-    name and place, and the sums over all points are of whole numbers.
+    place, and the sums over all points are of whole numbers.
 
     Parameters
     ----------
@@ -134,8 +134,12 @@ class Clusters:
         check_rows(cube, self.features, until)
         draw = partial(sample_block, **self.draw(cube.sizes["point"], until))
 
+        values = ("displacement",) if self.features is None else self.features
+
         def passes(state: Arrays | None) -> list[Arrays]:
-            return over_blocks(cube, draw if state is None else partial(sums_block, state=state))
+            if state is None:
+                return over_blocks(cube, (*values, *PLACE), draw)
+            return over_blocks(cube, values, partial(sums_block, state=state))
 
         return self.learn(axis_of(cube, self.features, until), passes, until)
 

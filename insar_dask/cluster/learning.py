@@ -26,6 +26,10 @@ ENOUGH = 1e-5
 MOST_STEPS = 100
 
 
+class TooFewSeriesError(CubeError):
+    """A cube has fewer complete series than clusters are wanted."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Parameters of `insar_dask.Clusters`, and what names the columns of its rows: dates or features."""
@@ -58,7 +62,7 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
 
     Raises
     ------
-    CubeError
+    TooFewSeriesError
         When the sample holds fewer complete series than clusters are wanted.
     """
     _, state = from_sample(passes(None), settings)
@@ -90,11 +94,11 @@ def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Set
 
 
 def _shuffled(samples: Iterable[Mapping[str, npt.NDArray[Any]]]) -> Float32:
-    """Rows in the order of their hashes, which mixes all blocks."""
+    """Rows in the order of their hashes, which mixes all blocks; points of one place by their values."""
     parts = list(samples)
-    order = np.argsort(np.concatenate([part["hash"] for part in parts]), kind="stable")
-    rows: Float32 = np.concatenate([part["rows"] for part in parts])[order]
-    return rows
+    hashes, rows = (np.concatenate([part[name] for part in parts]) for name in ("hash", "rows"))
+    shuffled: Float32 = rows[np.lexsort((rows[:, -1], rows[:, 0], hashes))]
+    return shuffled
 
 
 def _complete(rows: Float32, n_clusters: int) -> tuple[Float32, npt.NDArray[np.bool_]]:
@@ -102,7 +106,7 @@ def _complete(rows: Float32, n_clusters: int) -> tuple[Float32, npt.NDArray[np.b
     used = np.isfinite(rows).mean(axis=0) >= 0.5 if len(rows) else np.zeros(rows.shape[1], bool)
     complete = np.isfinite(rows[:, used]).all(axis=1) & used.any()
     if complete.sum() < n_clusters:
-        raise CubeError(
+        raise TooFewSeriesError(
             f"of {len(rows)} sampled series only {int(complete.sum())} are complete, fewer than the {n_clusters} "
             "clusters wanted: fill gaps first with insar_dask.regularise(cube, every='12D')"
         )

@@ -1,4 +1,4 @@
-"""What is clustered: the series of a cube or some of its features as rows, and a sample of them drawn by name."""
+"""What is clustered: the series of a cube or some of its features as rows, and a sample of them drawn by place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube, sees_future
 
-__all__ = ["axis_of", "check_rows", "drawn", "known_dates", "rows_of"]
+__all__ = ["PLACE", "axis_of", "check_rows", "drawn", "known_dates", "rows_of"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -19,6 +19,10 @@ DAY = np.timedelta64(1, "D")
 FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+PLACE = "easting", "northing"
+"""What a point is drawn by."""
 
 
 def check_rows(cube: xr.Dataset, features: Sequence[str] | None, until: str | None) -> None:
@@ -31,7 +35,7 @@ def check_rows(cube: xr.Dataset, features: Sequence[str] | None, until: str | No
             "features have no dates to cut off: compute them from history alone, as in "
             f"insar_dask.motion(cube.sel(time=slice(None, {until!r}))), and leave `until` out"
         )
-    for name in (*features, "point_id", "easting", "northing"):
+    for name in (*features, *PLACE):
         if name not in cube.variables or cube[name].dims != ("point",):
             raise CubeError(f"wanted {name!r} over ('point',); the data set has {sorted(map(str, cube.variables))}")
 
@@ -97,24 +101,15 @@ def rows_of(cube: xr.Dataset, axis: Mapping[str, npt.NDArray[Any]]) -> xr.Variab
 def drawn(block: xr.Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.int64], Words]:
     """Places of the points drawn, and the hashes that drew them.
 
-    A point is drawn when the hash of its name, place and ``seed`` lies below ``share`` of all hashes: by itself, not by
-    who its neighbours are or how points are cut into blocks. In the order of their hashes points are shuffled.
+    A point is drawn when the SplitMix64 hash of its coordinates and ``seed`` lies below ``share`` of all hashes: by
+    itself, not by who its neighbours are or how points are cut into blocks. In the order of their hashes points are
+    shuffled. (Names would do as well, but to read them as strings takes twice as long as the series.)
     """
-    hashes = _hashes(block, seed)
+    hashes = np.full(block.sizes["point"], seed, np.uint64)
+    for axis in PLACE:
+        hashes = _mixed(hashes ^ np.ascontiguousarray(block[axis].values, np.float64).view(np.uint64))
     chosen = np.flatnonzero(hashes < share * 2.0**64) if share < 1 else np.arange(len(hashes))
     return chosen, hashes[chosen]
-
-
-def _hashes(block: xr.Dataset, seed: int) -> Words:
-    """SplitMix64 over the characters of ``point_id`` and the bits of the coordinates, (n,)."""
-    names = np.ascontiguousarray(block["point_id"].values.astype(np.str_))
-    letters = names.view(np.uint32).reshape(len(names), -1).T.astype(np.uint64)
-    place = [np.ascontiguousarray(block[axis].values, np.float64).view(np.uint64) for axis in ("easting", "northing")]
-    hashes = _mixed(np.full(len(names), seed, np.uint64))
-    for word in (*place, *letters):
-        # names are padded with zeros to the longest of the block, which is not theirs
-        hashes = np.where(word == 0, hashes, _mixed(hashes ^ word))
-    return hashes
 
 
 def _mixed(words: Words) -> Words:

@@ -14,7 +14,7 @@ from insar_dask.store import open_group
 from tests.conftest import stored_bytes
 
 SETTINGS: dict[str, Any] = {"n_clusters": 4, "sample_size": 1000, "n_init": 2, "batch_size": 200}
-SHARDS = 24
+SHARDS = 6
 
 
 def prepare(window: int) -> Stage:
@@ -27,9 +27,9 @@ def prepare(window: int) -> Stage:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, small_scene: xr.Dataset) -> Path:
-    """A store of 24 shards with smoothed series."""
+    """A store of 6 shards with smoothed series."""
     path = tmp_path_factory.mktemp("prepared") / "site.zarr"
-    insar.save(small_scene, path, "site/raw", shard_points=128, quiet=True)
+    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
     Engine(path, quiet=True).run(prepare(11))
     return path
 
@@ -110,8 +110,8 @@ def test_changed_series_are_clustered_anew(finished: Path, tmp_path: Path) -> No
 def test_what_a_kill_left_out_is_computed_and_nothing_else(finished: Path, tmp_path: Path) -> None:
     engine = Engine(copied(finished, tmp_path), quiet=True)
     engine.ledger.revoke("jobs/partials/site/pattern-sums-0", [3, 4])
-    engine.ledger.revoke("site/patterns", [7])
-    (Path(engine.path) / "site/patterns/cluster/c/9").unlink()  # type: ignore[arg-type]
+    engine.ledger.revoke("site/patterns", [1])
+    (Path(engine.path) / "site/patterns/cluster/c/5").unlink()  # type: ignore[arg-type]
     assert cluster(engine) == [0, 2, 0, 2]
     assert stored_bytes(tmp_path / "site.zarr") == stored_bytes(finished)
 
