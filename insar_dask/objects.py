@@ -27,7 +27,7 @@ __all__ = [
 Blocks = tuple[int, Iterable[bytes]]
 """Size of an object and its bytes, block by block, once."""
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 16
 
 
 def open_store(path: str | Path | Store) -> Store:

@@ -16,9 +16,10 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.watch import Progress
 from insar_dask.layout import CODEC, create_group
+from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
 from insar_dask.readers.csv_source import file_blake3
-from insar_dask.readers.egms import peek, read_table, usable_cpus
+from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
 from insar_dask.shard_store import ShardWriter
 from insar_dask.shards import SHARD_POINTS, ShardPlan

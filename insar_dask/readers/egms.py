@@ -7,7 +7,6 @@ Product Description (Copernicus Land Monitoring Service, versions 2 and 3), colu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from glob import glob
@@ -17,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.allocator import give_back
 from insar_dask.cube import CubeError
+from insar_dask.machine import give_back, usable_cpus
 from insar_dask.readers.area import open_area
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import MAX_RATIO, open_csv
@@ -33,10 +32,9 @@ from insar_dask.tenths import PACKING, NotTenthsError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table", "usable_cpus"]
+__all__ = ["ProductInfo", "find_egms", "peek", "read_egms", "read_table"]
 
-EPSG = 3035
-MOST_THREADS = 4
+EPSG, MOST_THREADS = 3035, 4
 SUFFIXES = (".zip", ".csv")
 NEWLINE = ord("\n")
 
@@ -60,11 +58,6 @@ class ProductInfo:
     def cube_bytes(self) -> int:
         """Estimated bytes of the int16 cube in memory."""
         return self.n_points * self.times.size * 2
-
-
-def usable_cpus() -> int:
-    """Cores that this process may use, which a container or a queue may have made fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_egms(sources: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -129,11 +122,10 @@ def read_egms(source: str | Path, **options: Any) -> xr.Dataset:
 
     Notes
     -----
-    Memory is bounded by the int16 cube of the file and 300 MB more. Counted is the peak resident size (``VmHWM`` of
-    Linux) of the whole process that reads the file with ``read_table``, and writes it with ``jobs.ingest.ingest_file``,
-    interpreter and libraries included: 904 MB for 1,000,000 points x 304 dates, of which 608 are the cube, 70 the
-    other columns and 108 pages of libraries (``RssFile``, which the system may drop). Xarray and Dask, which
-    ``read_egms`` needs on top, take 90 MB; a Dask worker that runs ``ingest_file``, 20.
+    Memory is bounded by the file's int16 cube and 300 MB more, counted as the peak resident size (``VmHWM`` of Linux) of
+    the whole process, libraries included, that reads with ``read_table`` and writes with ``jobs.ingest.ingest_file``:
+    906 MB for 1,000,000 points x 304 dates (608 the cube, 70 the other columns, 108 pages of libraries, ``RssFile``).
+    Xarray and Dask, which ``read_egms`` needs on top, take 90 MB; a Dask worker that ingests, 20.
     """
     return read_table(source, **options).cube()
 
@@ -203,14 +195,9 @@ def _table(
     from pyproj import CRS
 
     columns = rows.columns()
-    lines = columns.pop("file_line")
-    twice, first = repeated(columns["point_id"])
-    rows.rejected += [
-        (int(lines[again]), f"column pid: {columns['point_id'][again].decode()!r} is also in line {lines[once]}")
-        for again, once in zip(twice, first, strict=True)
-    ]
+    give_back()  # sorting takes the most memory: what reading freed goes first
+    left = _first_of_each(columns, rows.rejected)
     reading.settle(rows.rejected, rows.n_rows)
-    left = np.delete(np.arange(lines.size, dtype=np.int32), twice)
     if not left.size:
         raise CubeError(_nothing_left(path, rows, reading.selection))
     order = hilbert_order(columns["easting"], columns["northing"], columns["point_id"], left)
@@ -229,6 +216,17 @@ def _table(
     return PointTable(
         rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
     )
+
+
+def _first_of_each(columns: dict[str, npt.NDArray[Any]], rejected: list[tuple[int, str]]) -> npt.NDArray[np.int32]:
+    """Rows whose identifier stands in no earlier row; the others are rejected, and column ``file_line`` goes."""
+    lines, point_id = columns.pop("file_line"), columns["point_id"]
+    twice, first = repeated(point_id)
+    rejected += [
+        (int(lines[again]), f"column pid: {point_id[again].decode()!r} is also in line {lines[once]}")
+        for again, once in zip(twice, first, strict=True)
+    ]
+    return np.delete(np.arange(lines.size, dtype=np.int32), twice)
 
 
 def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:

@@ -6,6 +6,7 @@ one which is done with can go.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -46,7 +47,7 @@ class RowStore:
         self.rejected: list[tuple[int, str]] = []
         self.reach: tuple[float, ...] = (np.inf, np.inf, -np.inf, -np.inf)
         self._names = names
-        self._copies: list[Future[None]] = []
+        self._copies: deque[Future[None]] = deque()
         self._values: npt.NDArray[Any] = np.empty((0, n_dates), dtype)
         self._columns: dict[str, npt.NDArray[Any]] = {name: np.empty(0, _dtype(name)) for name in names}
         self._columns |= {"file_line": np.empty(0, np.int32), "point_id": np.empty(0, "S1")}
@@ -58,6 +59,8 @@ class RowStore:
         """
         start, stop = self.n_kept, self.n_kept + len(rows.values)
         self._reserve(stop, int(n_expected * SPARE), rows.point_ids.dtype.itemsize)
+        while self._copies and self._copies[0].done():
+            self._copies.popleft().result()
         self._copies.append(pool.submit(self._copy, rows, slice(start, stop), self._next_line, done))
         self.n_kept = stop
         self.n_rows += rows.n_rows

@@ -1,12 +1,8 @@
 import errno
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from insar_dask.jobs.engine import Engine, cure_of
 from insar_dask.jobs.ingest import ingest
@@ -45,12 +41,3 @@ def test_an_area_drawn_anew_under_its_old_name_is_read_anew(tmp_path: Path) -> N
 def test_a_full_disk_or_quota_has_a_cure_and_other_errors_have_none() -> None:
     assert "make room" in cure_of(OSError(errno.ENOSPC, "full")) and "make room" in cure_of(OSError(errno.EDQUOT, ""))
     assert cure_of(OSError(errno.EACCES, "no")) == cure_of(ValueError("no")) == ""
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tell a process its cores")
-def test_only_the_cores_that_the_process_may_use_are_counted() -> None:
-    code = (
-        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
-        "from insar_dask.readers.egms import usable_cpus; print(usable_cpus())"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "1\n"

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import pytest
 
 PROGRAM = """
 import numpy as np
-from insar_dask.allocator import give_back
+from insar_dask.machine import give_back
 
 def resident():
     return int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0]) * 1024
@@ -24,3 +25,12 @@ print(before - resident(), last.sum())
 def test_freed_memory_is_given_back():
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert int(done.stdout.split()[0]) > 40e6
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tell a process its cores")
+def test_only_the_cores_that_the_process_may_use_are_counted() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+        "from insar_dask.machine import usable_cpus; print(usable_cpus())"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "1\n"

@@ -1,11 +1,17 @@
-"""What the C library's allocator keeps of freed memory, given back to the system."""
+"""What this process takes of the machine: cores it may use, and memory it has freed."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
-__all__ = ["give_back"]
+__all__ = ["give_back", "usable_cpus"]
+
+
+def usable_cpus() -> int:
+    """Cores that this process may use, which a container or a queue may have made fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def give_back() -> None:
