@@ -32,6 +32,7 @@ N_POINTS = 4
 TELLING = ("fast, negative", "seasonal", "fast, positive", "the median point")
 """What is shown first: ground that sinks, that breathes, that rises, and the ordinary."""
 
+PLACES = {"left": 0.115, "right": 0.972, "bottom": 0.055, "top": 0.945, "hspace": 0.14}
 LEAST_SPAN = 0.1
 """Least height of a panel [mm]: what products print. A level that follows every date leaves a residual of 1e-16."""
 
@@ -118,7 +119,8 @@ def plot_decomposition(
         Width and height in inches.
     """
     figure = new_figure(*size)
-    panels = list(figure.subplots(1 + len(PARTS), 1, sharex=True, height_ratios=(1.5, 1.2, 1, 1)))
+    figure.set_layout_engine(None)  # laying out four panels took 40 % of the time of the figure
+    panels = list(figure.subplots(1 + len(PARTS), 1, sharex=True, height_ratios=(1.5, 1.2, 1, 1), gridspec_kw=PLACES))
     shown = {"observed": series.values, **series.parts}
     years = years_since(series.times)
     over = {"trend": series.form.trend(years), "season": series.form.season(years)}
@@ -136,9 +138,11 @@ def plot_decomposition(
         axes.margins(x=0.01)
         _at_least(axes, LEAST_SPAN)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
-        axes.set_ylabel(name if name != "observed" else "observed\nsmoothed", fontsize=7.5)
+        axes.set_ylabel("smoothed" if name == "observed" else name, fontsize=7.5)
+        axes.yaxis.set_label_coords(-0.092, 0.5)
+        if axes is not panels[-1]:
+            axes.tick_params(bottom=False, labelbottom=False)
     _same_millimetres(panels)
-    figure.align_ylabels(panels)
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     panels[-1].xaxis.set_major_locator(locator)
     panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]

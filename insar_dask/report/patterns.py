@@ -171,7 +171,8 @@ def patterns_table(products: xr.Dataset, patterns: xr.Dataset, labels: Labels) -
         "share of points",
         *(f"mean {escape(name)}<small>{units[name]}</small>" for name in shown),
     ]
-    return table("Patterns, the fastest away first", head, rows)
+    less, _ = ways(products.attrs.get("component"))
+    return table(f"Patterns, the fastest {less} first", head, rows)
 
 
 def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
