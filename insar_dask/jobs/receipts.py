@@ -1,4 +1,10 @@
-"""What is done: one receipt a shard and target, written after the data, compacted into books of about a thousand."""
+"""What is done: one receipt a shard and target, written after the data, compacted into books of about a thousand.
+
+Nothing is forced to the disk: fsync costs 1 to 4 ms a receipt and 4 to 8 ms per 10 MB of data, measured on a virtual
+disk. A killed process loses nothing by it. A power cut may leave files of the last half minute empty, cut off or full
+of zeros, in any order: receipts and notes bear seals, states are named by their hash, and data have their checksum in
+the receipt, so `verify` finds each of them and the next run makes them again.
+"""
 
 from __future__ import annotations
 

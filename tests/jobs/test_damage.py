@@ -58,7 +58,12 @@ def empty(_data: bytes) -> bytes:
     return b""
 
 
-@pytest.mark.parametrize("damage", [flip, halve, empty])
+def zeros(data: bytes) -> bytes:
+    """What a power cut leaves of a file whose length reached the disk and whose content did not."""
+    return bytes(len(data))
+
+
+@pytest.mark.parametrize("damage", [flip, halve, empty, zeros])
 @pytest.mark.parametrize(
     "what",
     ["receipts/site/products", "receipts/jobs/partials/site/fits", "states", "scores/site", "forecaster/site"],
@@ -74,7 +79,18 @@ def test_a_damaged_document_is_found_and_rebuilt(what: str, damage: Callable[[by
         assert stored_bytes(store) == before
 
 
-@pytest.mark.parametrize("damage", [flip, halve, empty])
+@pytest.mark.parametrize("damage", [empty, zeros])
+def test_what_a_power_cut_left_everywhere_is_rebuilt(damage: Callable[[bytes], bytes], store: Path) -> None:
+    before = stored_bytes(store)
+    late = [path for path in store.rglob("*") if path.is_file() and "raw" not in path.parts and path.stat().st_size]
+    for path in late[::2]:
+        path.write_bytes(damage(path.read_bytes()))
+    run(store)
+    assert (damaged(store), damaged_documents(store)) == ({}, [])
+    assert stored_bytes(store) == before
+
+
+@pytest.mark.parametrize("damage", [flip, halve, empty, zeros])
 def test_a_damaged_partial_is_found_and_rebuilt(damage: Callable[[bytes], bytes], store: Path) -> None:
     path = store / "jobs/partials/site/fits/000001.npz"
     before = stored_bytes(store)

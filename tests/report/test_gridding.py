@@ -73,7 +73,7 @@ def test_display_cells_stay_within_what_a_screen_shows(n_points):
 def test_a_raster_too_large_for_any_memory_is_refused_before_it_is_made() -> None:
     place = np.array([4.0e6, 4.9e6])
     tracemalloc.start()
-    with pytest.raises(CubeError, match=r"9,001 x 9,001 .* = 81,018,001 cells") as refused:
+    with pytest.raises(CubeError, match=r"9,001 x 9,001 = 81,018,001 cells") as refused:
         fit_grid(place, place, 100.0)
     assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
