@@ -19,7 +19,7 @@ from tests.benchmarks.measure import QUICK, seconds
 
 RUNS = 3 if QUICK else 7
 BYTES = 32 << 20 if QUICK else 390 << 20  # the paper's 588,600 x 166 values
-FILE = 16 << 20 if QUICK else 512 << 20
+FILE = 16 << 20 if QUICK else 256 << 20
 
 
 def rates() -> dict[str, float]:
