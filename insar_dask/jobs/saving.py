@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 import warnings
@@ -32,7 +33,7 @@ from insar_dask.tenths import NotTenthsError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["save"]
+__all__ = ["save", "store_cube"]
 
 
 def save(
@@ -80,19 +81,22 @@ def save(
     check_cube(cube)
     threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
     group = group or f"{product_name(cube)}/raw"
+    with owned(path):
+        engine = Engine(path, client if is_dask_collection(cube) else None, threads=threads, quiet=quiet)
+        store_cube(engine, cube, group, shard_points)
+    return group
+
+
+def store_cube(engine: Engine, cube: xr.Dataset, group: str, shard_points: int = SHARD_POINTS) -> list[int]:
+    """As `save`, where an engine works already; returns the shards that were written now."""
     easting, northing, ids = (np.asarray(cube[name].values) for name in ("easting", "northing", "point_id"))
     points = hilbert_order(easting, northing, ids, np.arange(cube.sizes["point"]))
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
     raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
-    with owned(path):
-        engine = Engine(path, client if is_dask_collection(cube) else None, threads=threads, quiet=quiet)
-        for dtype in ["int16", "float32"] if raw else ["float32"]:
-            try:
-                _save_as(engine, _with_dtype(cube, dtype), group, points, plan)
-                break
-            except NotTenthsError:
-                continue
-    return group
+    if raw:
+        with contextlib.suppress(NotTenthsError):
+            return _save_as(engine, _with_dtype(cube, "int16"), group, points, plan)
+    return _save_as(engine, _with_dtype(cube, "float32"), group, points, plan)
 
 
 def product_name(cube: xr.Dataset) -> str:
@@ -108,7 +112,7 @@ def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
     return cube
 
 
-def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan) -> None:
+def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan) -> list[int]:
     try:
         identity = tokenize(cube, ensure_deterministic=True)
     except TokenizationError:
@@ -130,6 +134,7 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
         engine.settle(group, {"cube": group}, wanted, save_part, task, progress, (NotTenthsError, CubeError))
     engine.ledger.compact(group)
+    return pending
 
 
 def save_part(

@@ -25,7 +25,7 @@ from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, cube_o
 from insar_dask.readers.pixels import Tile, find_pixels
 from insar_dask.readers.projection import project
 
-__all__ = ["read_raster"]
+__all__ = ["checksum_of", "raster_files", "read_raster"]
 
 Whole = npt.NDArray[np.int64]
 Plane = Callable[[Any, Whole], npt.NDArray[np.float32]]
@@ -115,7 +115,7 @@ def read_raster(
         No such file; no raster; a file whose grid or CRS differs; no date, two dates or a date twice; what neither the
         files nor the caller say; nothing left.
     """
-    paths = _paths(files)
+    paths = raster_files(files)
     given = {
         "component": component, "positive": positive, "reference_date": reference_date, "reference": reference,
         "release": release, "track": track, "orbit_direction": orbit_direction,
@@ -136,7 +136,7 @@ def read_raster(
     return cube_of_pixels(stack, pixels, attrs, {"dtype": "int16" if kept.tenths else "float32"})
 
 
-def _paths(files: str | Path | Iterable[str | Path]) -> list[Path]:
+def raster_files(files: str | Path | Iterable[str | Path]) -> list[Path]:
     """Files behind a path, folder or glob, by name; several paths stay in their order."""
     if not isinstance(files, str | Path):
         return [Path(file) for file in files] or _nothing("an empty list")
@@ -148,6 +148,12 @@ def _paths(files: str | Path | Iterable[str | Path]) -> list[Path]:
         hits = sorted(Path(hit) for hit in glob(str(files)))  # noqa: PTH207 - Path.glob takes no absolute pattern
         return hits or _nothing(f"nothing matches {files}")
     return [path]
+
+
+def checksum_of(paths: Sequence[Path]) -> str:
+    """BLAKE3 of a file, or of the checksums of several."""
+    each = [file_blake3(path) for path in paths]
+    return each[0] if len(each) == 1 else blake3("".join(each).encode()).hexdigest()
 
 
 def _nothing(what: str) -> list[Path]:
@@ -185,12 +191,9 @@ def _geotiffs(
         names = texts = [file.path.name for file in files]
     days = _given_days(dates, names) if dates is not None else _named_days(texts, names, first.path.name, *named)
     times, order = sorted_days(days, names, first.path.name)
-    identity = file_blake3(first.path)
-    if len(files) > 1:
-        identity = blake3("".join(file_blake3(file.path) for file in files).encode()).hexdigest()
     stack = GeoTiffStack(
         tuple(bands[place] for place in order.tolist()), first.grid, times, _factor(files, units), nodata,
-        Tile.of(first.grid, 8, first.chunk), identity, first.path.name,
+        Tile.of(first.grid, 8, first.chunk), checksum_of(paths), first.path.name,
     )  # fmt: skip
     declares = all(file.declares_nodata for file in files)
     return stack, first.tags, declares, lambda path, flat: raster_at(Path(path), first.grid, flat, first.path.name)

@@ -1,0 +1,126 @@
+"""Files of other formats than EGMS to the raw cube of a group: read lazily, then saved shard by shard as any cube."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from dask.system import CPU_COUNT
+
+from insar_dask.jobs.engine import Engine, StageReport
+from insar_dask.jobs.ingest import rejected_path
+from insar_dask.jobs.recipe import canonical_key
+from insar_dask.jobs.saving import store_cube
+from insar_dask.jobs.watch import Progress
+from insar_dask.layout import CODEC
+from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.raster import checksum_of, raster_files
+
+__all__ = ["READERS", "ingest_cube", "product_of"]
+
+READERS: dict[str, tuple[str, int]] = {
+    "mintpy": ("insar_dask.readers.mintpy:read_mintpy", 1),
+    "raster": ("insar_dask.readers.raster:read_raster", 1),
+    "psi_csv": ("insar_dask.readers.psi_csv:read_psi_csv", 1),
+}
+"""Reader's name -> where its function lives and the version of its results: raise it whenever its numbers change."""
+
+IN_MEMORY = ("psi_csv",)
+"""Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
+
+
+def product_of(source: str | Path) -> str:
+    """Name of the product that a source becomes: of a file or folder without its ending, of a glob its folder's.
+
+    >>> product_of("site/geo_timeseries.h5"), product_of("site/stack/*.tif")
+    ('geo_timeseries', 'stack')
+    """
+    path = Path(source)
+    return path.parent.name if any(sign in path.name for sign in "*?[") else path.stem
+
+
+def ingest_cube(
+    engine: Engine, source: str | Path, product: str, reader: str, options: Mapping[str, Any], shard_points: int
+) -> StageReport:
+    """Bring the group ``PRODUCT/raw`` of a store up to date with a source that one of ``READERS`` reads.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where tasks run and which store they write; its workers must see the source under the same path.
+    source : str or Path
+        A file; for rasters also a folder or glob.
+    product : str
+        Name of the product's group.
+    reader : str
+        One of ``READERS``.
+    options : mapping
+        Keyword arguments of the reader.
+    shard_points : int
+        Most points of a shard.
+
+    Returns
+    -------
+    StageReport
+        How many shards were written now; 0 when all were done, and then the source is only hashed.
+
+    Raises
+    ------
+    ValueError, OSError
+        What the reader says of bad files.
+    """
+    began, target = time.perf_counter(), f"{product}/raw"
+    files = [path.absolute() for path in (raster_files(source) if reader == "raster" else [Path(source)])]
+    note = engine.ledger.read_note(f"ingest/{product}") or {}
+    done = {index: receipt.key for index, receipt in engine.ledger.done(target).items()}
+    key = _key(files, reader, options, shard_points) if done and all(file.is_file() for file in files) else None
+    if key and note.get("key") == key and len(done) == note["shards"] and not engine.stale(target, done):
+        return engine.report(StageReport(target, len(done), 0, 0, 0, time.perf_counter() - began))
+    with Progress(f"{product}/reading", None, quiet=engine.quiet):
+        cube, quarantine = _read(engine, files, product, reader, options)
+    local = Engine(engine.path, None, threads=CPU_COUNT, quiet=engine.quiet) if reader in IN_MEMORY else engine
+    written = store_cube(local, cube, target, shard_points)
+    receipts = engine.ledger.done(target)
+    engine.ledger.write_note(
+        f"ingest/{product}",
+        {
+            "source": cube.attrs["source"],
+            "source_blake3": cube.attrs["source_blake3"],
+            "source_size": cube.attrs["source_size"],
+            "n_points": cube.sizes["point"],
+            "n_rejected": cube.attrs["n_rejected"],
+            "rejected": quarantine if cube.attrs["n_rejected"] else None,
+            "shards": len(receipts),
+            "options": {"reader": reader, **options},
+            "key": key or _key(files, reader, options, shard_points),
+        },
+    )
+    points, size = (sum(getattr(receipts[index], what) for index in written) for what in ("points", "size"))
+    return engine.report(StageReport(target, len(receipts), len(written), points, size, time.perf_counter() - began))
+
+
+def _read(
+    engine: Engine, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
+) -> tuple[xr.Dataset, str | None]:
+    """The cube, and where its rejected rows are listed."""
+    module, name = READERS[reader][0].split(":")
+    read = getattr(importlib.import_module(module), name)
+    where = rejected_path(engine.path, product) if reader == "psi_csv" else None
+    known = {} if where is None else {"rejected": where}
+    cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
+    return cube, None if where is None else str(where)
+
+
+def _key(files: list[Path], reader: str, options: Mapping[str, Any], shard_points: int) -> str:
+    area = options.get("area")
+    # a file of an area is what it holds: it may be drawn anew under its old name
+    content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
+    how = {"reader": reader, "version": READERS[reader][1], "options": {**options, **content}}
+    names = [file.name for file in files]  # dates may stand in them
+    return canonical_key(
+        {"source": checksum_of(files), "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}
+    )

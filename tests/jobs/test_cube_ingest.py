@@ -1,0 +1,88 @@
+"""Sources of other formats become the raw cube of a group: once, and again only when something changed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+
+import insar_dask as insar
+from insar_dask.cube import CubeError
+from insar_dask.jobs.cube_ingest import ingest_cube
+from insar_dask.jobs.engine import Engine
+from insar_dask.readers.grid import to_grid
+from tests.readers.mintpy_layout import metres, write_series
+
+DECLARED = {"component": "up", "reference": "a rock", "reference_date": "2020-01-03", "units": "mm"}
+
+
+def mintpy(folder):
+    return write_series(folder / "timeseries.h5"), {"track": "7"}
+
+
+def rasters(folder):
+    for number, day in enumerate(("20200103", "20200115", "20200127")):
+        values = (number * np.arange(1.0, 1601.0).reshape(40, 40)).astype(np.float32) / 7
+        with rasterio.open(
+            folder / f"{day}.tif", "w", driver="GTiff", height=40, width=40, count=1, dtype="float32", nodata=-9999,
+            crs="EPSG:32633", transform=rasterio.Affine(30, 0, 5e5, 0, -30, 4.2e6),
+        ) as file:  # fmt: skip
+            file.write(values, 1)
+    return folder / "*.tif", DECLARED
+
+
+def table(folder):
+    k = np.arange(800)
+    points = pd.DataFrame({"id": k.astype(str), "x": 13 + 1e-4 * k, "y": 38.5})
+    for day in ("20200103", "20200115", "20200127"):
+        points[day] = np.round(np.sin(k + float(day)), 3)
+    points.loc[5, "x"] = 400
+    points.to_csv(folder / "points.csv", index=False)
+    return folder / "points.csv", {**DECLARED, "columns": {"point_id": "id", "longitude": "x", "latitude": "y"}}
+
+
+@pytest.mark.parametrize(("reader", "write"), [("mintpy", mintpy), ("raster", rasters), ("psi_csv", table)])
+def test_source_is_read_once_and_again_when_something_changed(tmp_path, reader, write):
+    source, options = write(tmp_path)
+    read = {"mintpy": insar.read_mintpy, "raster": insar.read_raster, "psi_csv": insar.read_psi_csv}[reader]
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    first = ingest_cube(engine, source, "site", reader, options, 256)
+    assert first.computed == first.shards > 1
+    stored, cube = insar.open_cube(tmp_path / "s.zarr"), read(source, **options)
+    np.testing.assert_array_equal(stored["displacement"].values, cube["displacement"].values)
+    np.testing.assert_array_equal(stored["point_id"].values, cube["point_id"].values)
+    assert ingest_cube(engine, source, "site", reader, options, 256).computed == 0
+    note = engine.ledger.read_note("ingest/site")
+    assert note["n_points"] == cube.sizes["point"] and note["n_rejected"] == (reader == "psi_csv")
+    changed = ingest_cube(engine, source, "site", reader, {**options, "release": "v2"}, 256)
+    assert changed.computed == changed.shards
+    assert insar.open_cube(tmp_path / "s.zarr").attrs["release"] == "v2"
+
+
+def test_damaged_shard_is_made_again(tmp_path):
+    source, options = mintpy(tmp_path)
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    ingest_cube(engine, source, "site", "mintpy", options, 512)
+    shard = tmp_path / "s.zarr/site/raw/displacement/c/3/0"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-100])
+    assert ingest_cube(engine, source, "site", "mintpy", options, 512).computed == 1
+    assert shard.read_bytes() == whole
+
+
+def test_changed_file_is_read_again(tmp_path):
+    source, options = mintpy(tmp_path)
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    ingest_cube(engine, source, "site", "mintpy", options, 512)
+    values = metres()
+    values[3, 30, 30] += 0.001
+    write_series(source, values)
+    assert ingest_cube(engine, source, "site", "mintpy", options, 512).computed > 0
+    grid = to_grid(insar.open_cube(tmp_path / "s.zarr"))["displacement"].values
+    assert grid[30, 30, 3] == values[3, 30, 30] * np.float32(1000)
+
+
+def test_what_the_reader_says_of_a_bad_file_is_passed_on(tmp_path):
+    source, _ = mintpy(tmp_path)
+    source.write_bytes(b"")
+    with pytest.raises(CubeError, match=r"timeseries\.h5 is empty"):
+        ingest_cube(Engine(tmp_path / "s.zarr", quiet=True), source, "s", "mintpy", {}, 512)
