@@ -1,4 +1,6 @@
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.patterns import fit_patterns, label_patterns, stored_patterns
+from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.objects import open_store
 from insar_dask.store import open_group
 from tests.conftest import stored_bytes
 
@@ -114,6 +118,25 @@ def test_what_a_kill_left_out_is_computed_and_nothing_else(finished: Path, tmp_p
     (Path(engine.path) / "site/patterns/cluster/c/5").unlink()  # type: ignore[arg-type]
     assert cluster(engine) == [0, 2, 0, 2]
     assert stored_bytes(tmp_path / "site.zarr") == stored_bytes(finished)
+
+
+@pytest.mark.parametrize("target", ["jobs/partials/site/pattern-sums-0", "site/patterns"])
+def test_a_killed_run_goes_on_where_it_was(target: str, prepared: Path, finished: Path, tmp_path: Path) -> None:
+    path = copied(prepared, tmp_path)
+    code = f"from tests.jobs.test_patterns import *; cluster(Engine({str(path)!r}, quiet=True))"
+    ledger = Ledger(open_store(path))
+    with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as process:
+        while process.poll() is None and not ledger.done(target):
+            time.sleep(0.01)
+        process.kill()
+    targets = (
+        "jobs/partials/site/pattern-sample",
+        *(f"jobs/partials/site/pattern-sums-{i}" for i in (0, 1)),
+        "site/patterns",
+    )
+    done = [len(ledger.done(each)) for each in targets]
+    assert cluster(Engine(path, quiet=True)) == [SHARDS - n for n in done]
+    assert stored_bytes(path) == stored_bytes(finished)
 
 
 def test_until_is_kept(prepared: Path, tmp_path: Path) -> None:
