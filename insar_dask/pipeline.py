@@ -9,13 +9,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.cube import CubeError
+from insar_dask.forecast.timetable import TooShortError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.lock import owned
+from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.pruning import prune_states
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
@@ -27,6 +31,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["Outcome", "Workbench", "kept_config", "opened", "run"]
+
+
+OPTIONAL = {"patterns": "patterns", "parts": "parts", "variances": "parts"}
+"""Group of a product that may not be there -> name of the reason why."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +82,9 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
             bench.prepare(product)
             bench.find_patterns(product)
             bench.decompose(product)
-            scores = bench.evaluate(product)
-            bench.forecast(product)
+            bench.foresee(product)
             page = bench.report(product)
-            outcomes.append(Outcome(product, bench.store, page, bench.summary(product, scores)))
+            outcomes.append(Outcome(product, bench.store, page, bench.summary(product)))
         bench.index(outcomes)
         prune_states(bench.engine.ledger)
     return outcomes
@@ -159,18 +166,23 @@ class Workbench:
         self.engine.run(Stage(f"{product}/prepare", f"{product}/raw", steps, saves))
 
     def find_patterns(self, product: str) -> None:
-        """Cluster all points, and label each, where patterns are wanted."""
+        """Cluster all points, and label each; of too few complete series, keep why there are no patterns."""
         wanted = self.config.patterns.model_dump()
-        if wanted["n_clusters"]:
-            source = "products" if wanted["features"] else "smooth"
+        if not wanted["n_clusters"]:
+            return
+        source = "products" if wanted["features"] else "smooth"
+        try:
             fit_patterns(self.engine, product, source, **wanted | {"features": wanted["features"] or None})
-            label_patterns(self.engine, product)
+        except TooFewSeriesError as error:
+            self.engine.ledger.write_note(f"patterns/{product}", {"absent": str(error)})
+            return
+        label_patterns(self.engine, product)
 
     def decompose(self, product: str) -> None:
         """Trend, season and residual of the smoothed series, what they come to, and the displacement in all."""
-        period = self.config.decompose.period or self.config.prepare.dates_a_year(product)
         steps = [Step("cumulative_displacement", "smooth", "cumulative")]
-        if self.config.decompose.method != "none":
+        if not self._reasons(product).get("parts"):
+            period = self._period(product)
             steps.append(Step(self.config.decompose.method, "smooth", "parts", {"period": period}))
             steps.append(Step("component_variances", "parts", "variances"))
         saves = {step.result: f"{product}/{step.result}" for step in steps}
@@ -183,6 +195,15 @@ class Workbench:
     def forecast(self, product: str) -> None:
         """Forecast beyond the record with the method that validation prefers."""
         forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
+
+    def foresee(self, product: str) -> None:
+        """Score and forecast; of a record that is too short, keep why there is neither."""
+        try:
+            self.evaluate(product)
+        except TooShortError as error:
+            self.engine.ledger.write_note(f"scores/{product}", {"absent": str(error)})
+            return
+        self.forecast(product)
 
     def report(self, product: str) -> Path:
         """Write the page, its figures and the exports into a folder beside the store."""
@@ -202,7 +223,7 @@ class Workbench:
 
     def _with_outlook(self, product: str, motion: Any) -> Any:
         """Motion parameters beside what the Gaussian process says, at its last lead, where it was asked."""
-        if "gaussian_process" not in self.config.forecast.methods:
+        if "gaussian_process" not in self.config.forecast.methods or not self._scores(product)[0]:
             return motion
         last = self._group(product, "outlook")[["velocity", "velocity_std", "exceedance"]].isel(lead=-1).compute()
         return motion.assign(
@@ -212,14 +233,20 @@ class Workbench:
     def _write_report(self, folder: Path, product: str, motion: Any, files: dict[str, Path]) -> Path:
         from insar_dask.report import write_report
 
+        scores, _ = self._scores(product)
+        reasons = self._reasons(product)
+        found = [name for name, of in OPTIONAL.items() if of not in reasons]
         return write_report(
             folder,
             raw=self._group(product, "raw"),
             products=motion,
             regular=self._group(product, "regular"),
             smooth=self._group(product, "smooth"),
-            forecast=self._group(product, "forecast"),
-            scores=self.engine.ledger.read_note(f"scores/{product}"),
+            cumulative=self._group(product, "cumulative"),
+            **{name: self._group(product, name) for name in found},
+            forecast=self._group(product, "forecast") if scores else None,
+            scores=scores,
+            reasons=reasons,
             ingest={k: v for k, v in self._ingested(product).items() if k != "key"},
             timings=[report.to_dict() for report in self.engine.reports if report.stage.startswith(f"{product}/")],
             config_text=to_toml(self.config),
@@ -235,19 +262,58 @@ class Workbench:
             entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
             write_index(self.store.parent, entries, title=self.config.report.title)
 
-    def summary(self, product: str, scores: dict[str, Any]) -> tuple[str, ...]:
-        """Three lines of result."""
-        ingested = self._ingested(product)
-        low, middle, high = self._group(product, "products")["velocity"].compute().quantile([0.05, 0.5, 0.95]).values
+    def summary(self, product: str) -> tuple[str, ...]:
+        """Three lines of result, after what a user has to know first."""
+        from insar_dask.report.alarms import alarms
+
+        ingested, velocity = self._ingested(product), self._group(product, "products")["velocity"].values
+        read = f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected"
+        lines = [read + (f", see {ingested['rejected']}" if ingested["n_rejected"] else "")]
+        if np.isfinite(velocity).any():
+            low, middle, high = np.nanquantile(velocity, [0.05, 0.5, 0.95])
+            lines.append(
+                f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points"
+            )
+        return (*(f"LOOK HERE: {alarm}" for alarm in alarms(velocity, ingested)), *lines, self._forecast_line(product))
+
+    def _forecast_line(self, product: str) -> str:
+        scores, absent = self._scores(product)
+        if not scores:
+            return f"no forecast: {absent}"
         best, table = scores["default"], scores["tables"]["honest"]
         return (
-            f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected"
-            + (f", see {ingested['rejected']}" if ingested["n_rejected"] else ""),
-            f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points",
             f"forecast by {best}: RMSE {table[best]['rmse_all']:.2f} mm over {scores['horizon']} steps of "
             f"{scores['every_days']} days (persistence {table['persistence']['rmse_all']:.2f}); "
-            f"{table[best]['coverage_all']:.0%} of what came lay in the {scores['level']:.0%} interval",
+            f"{table[best]['coverage_all']:.0%} of what came lay in the {scores['level']:.0%} interval"
         )
+
+    def _reasons(self, product: str) -> dict[str, str]:
+        """Why a part of the results is not there, by its name in the report."""
+        reasons, method = {}, self.config.decompose.method
+        patterns = self.engine.ledger.read_note(f"patterns/{product}") or {}
+        if not self.config.patterns.n_clusters:
+            reasons["patterns"] = "patterns are switched off: [patterns] n_clusters = 0"
+        elif "absent" in patterns:
+            reasons["patterns"] = f"no patterns: {patterns['absent']}"
+        n_dates, period = self._group(product, "smooth").sizes["time"], self._period(product)
+        if method == "none":
+            reasons["parts"] = 'decomposition is switched off: [decompose] method = "none"'
+        elif self.config.decompose.period is None and n_dates < 2 * period:
+            reasons["parts"] = f"not decomposed: {n_dates} regular dates are fewer than two years of {period}"
+        scores, absent = self._scores(product)
+        if scores is None:
+            reasons["scores"] = absent
+        return reasons
+
+    def _period(self, product: str) -> int:
+        return self.config.decompose.period or self.config.prepare.dates_a_year(product)
+
+    def _scores(self, product: str) -> tuple[dict[str, Any] | None, str]:
+        """The scores, or None and why."""
+        note = self.engine.ledger.read_note(f"scores/{product}")
+        if note is None or "absent" in note:
+            return None, (note or {}).get("absent", "it was not evaluated; run `insar-dask evaluate`")
+        return note, ""
 
     def _group(self, product: str, stage: str) -> Any:
         self.engine.require(f"{product}/{stage}")

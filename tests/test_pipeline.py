@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import JobError
 from insar_dask.pipeline import kept_config, opened
+from insar_dask.synthetic import scene, write_egms
+
+NAME = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
 
 
 def configured(folder: Path, **source: object) -> Config:
@@ -31,6 +35,53 @@ def test_a_report_of_what_is_not_done_is_refused(tmp_path: Path, small_scene: xr
         bench.engine.ledger.revoke("site/products", [1])
         with pytest.raises(JobError, match=r"site/products lacks shards \[1\] of 3"):
             bench.report("site")
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    """Header and rows of a product of 400 points and 40 dates: a year and a half."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{NAME}.csv"
+        write_egms(path, scene("l2b", n_points=400, n_dates=40, seed=2))
+        return path.read_text().splitlines()
+
+
+def finished(folder: Path, text: str) -> tuple[str, str]:
+    """Summary and page of a run over a product file of that text."""
+    (folder / f"{NAME}.csv").write_text(text)
+    config = parse_config(
+        {
+            "source": {"files": [str(folder / f"{NAME}.csv")]},
+            "store": {"path": str(folder / "site.zarr")},
+            "cluster": {"workers": 0},
+            "patterns": {"n_clusters": 0},
+            "decompose": {"method": "none"},
+        }
+    )
+    (outcome,) = insar.run(config, quiet=True)
+    return "\n".join(outcome.summary), outcome.report.read_text()
+
+
+def test_a_record_too_short_for_scores_has_motion_maps_and_the_reason(tmp_path: Path, lines: list[str]) -> None:
+    summary, page = finished(tmp_path, "\n".join(lines) + "\n")
+    assert "no forecast: the record has" in summary and "are needed for horizon" in summary
+    assert "LOOK HERE" not in summary
+    assert "are needed for horizon" in page and "id='velocity'" in page
+    assert (tmp_path / NAME / "motion.tif").exists()
+
+
+def test_a_file_that_was_cut_off_is_said_first(tmp_path: Path, lines: list[str]) -> None:
+    summary, page = finished(tmp_path, ("\n".join(lines))[:-60])
+    assert summary.startswith(f"LOOK HERE: {NAME}.csv ends in the middle of a line: it was cut off")
+    assert "ends in the middle of a line" in page
+
+
+def test_a_product_without_values_is_said_first(tmp_path: Path, lines: list[str]) -> None:
+    n_leading = len(lines[0].split(",")) - 40
+    empty = [lines[0], *(",".join(row.split(",")[:n_leading]) + "," * 40 for row in lines[1:])]
+    summary, page = finished(tmp_path, "\n".join(empty) + "\n")
+    assert summary.startswith("LOOK HERE: none of the 400 points has a velocity")
+    assert "None of the 400 points has a velocity" in page
 
 
 def test_a_configuration_of_a_user_is_not_overwritten(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.report import provenance, sections
+from insar_dask.report.alarms import alarms
 from insar_dask.report.choosing import Chosen, representative_points
 from insar_dask.report.coherence import coherent
 from insar_dask.report.decomposition import decomposition_section
@@ -73,7 +74,7 @@ def write_report(
     variances : xr.Dataset, optional
         Output of ``component_variances`` of ``parts``: shares of trend, season and residual.
     reasons : mapping of str to str, optional
-        Why there are no ``"patterns"`` or no ``"parts"``: said in their place.
+        Why there are no ``"patterns"``, ``"parts"`` or ``"scores"``: said in their place.
     min_coherence : float
         Points with this coherence or less are left out of maps, distributions, tables and shares, and counted.
     forecast : xr.Dataset, optional
@@ -102,6 +103,7 @@ def write_report(
     """
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
+    loud = "".join(f"<p class=warning>{sentence(alarm)}</p>" for alarm in alarms(products["velocity"].values, ingest))
     products, who = coherent(_one_of_a_point(products, cumulative), min_coherence)
     chosen = representative_points(products)
     grid = display_grid(products["easting"].values, products["northing"].values)
@@ -116,11 +118,11 @@ def write_report(
         "Decomposition": _decomposition(folder, chosen, raw, products, parts, variances, patterns)
         if parts is not None
         else _why_not("parts", reasons),
-        "Forecast scores": sections.scores_section(folder, scores) if scores else "",
+        "Forecast scores": sections.scores_section(folder, scores) if scores else _why_not("scores", reasons),
         "Data": provenance.data_section(folder, raw, regular, ingest, files or {}),
         "Run": provenance.run_section(timings, config_text),
     }
-    top = f"<p class=lede>{sections.lede(raw, products)}</p>{sections.key_numbers(raw, products, scores)}"
+    top = f"<p class=lede>{sections.lede(raw, products)}</p>{loud}{sections.key_numbers(raw, products, scores)}"
     return _write_page(folder, title, top, told)
 
 
