@@ -34,7 +34,7 @@ def stl(
     """Decompose every series by local regression (STL, without robustness weights).
 
     Complete series give statsmodels' ``STL(robust=False)``. A missing value has no weight in any regression, which
-    then takes its nearest valid neighbours; such series cost 35 times as much. Cleveland, Cleveland, McRae &
+    then takes its nearest valid neighbours; such series cost 15 to 25 times as much. Cleveland, Cleveland, McRae &
     Terpenning (1990), STL, Journal of Official Statistics 6, 3-73.
 
     Parameters

@@ -14,7 +14,12 @@ __all__ = ["stl_one_by_one"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-Index = npt.NDArray[np.intp]
+
+FAR = 1e9
+"""Where places are that fill up a window: beyond the reach of any."""
+
+RUN = 32
+"""Numbers that one turn of a vector loop takes: what is left over would be worked on one by one."""
 
 
 def stl_one_by_one(
@@ -47,11 +52,10 @@ def stl_one_by_one(
 @njit(nogil=True, cache=True, error_model="numpy")
 def _decompose_series(series, period, lengths, degrees, n_inner, trends, seasons):  # type: ignore[no-untyped-def]
     n_dates = series.shape[1]
-    season_windows = np.empty((n_dates + 2 * period, lengths[0])), np.empty((n_dates + 2 * period, 2), np.intp)
-    trend_windows = np.empty((n_dates, lengths[1])), np.empty((n_dates, 2), np.intp)
-    pass_windows = np.empty((n_dates, lengths[2])), np.empty((n_dates, 2), np.intp)
-    dates = np.arange(1.0 * n_dates)
-    _weigh_targets(dates, 0, n_dates, lengths[2], degrees[2], n_dates - 1.0, pass_windows[0], pass_windows[1])
+    seasonal = _windows(n_dates + 2 * period, min(lengths[0], n_dates // period + 1), 8)
+    trending = _windows(n_dates, min(lengths[1], n_dates), RUN)
+    passing = _windows(n_dates, min(lengths[2], n_dates), RUN)
+    _weigh_dates(np.arange(n_dates), n_dates, lengths[2], degrees[2], passing[0], passing[1])
     valid, previous = np.empty(n_dates, np.intp), np.empty(n_dates, np.intp)
     order, ends, n_previous = np.empty(n_dates, np.intp), np.empty(period, np.intp), 0
     for i in range(len(series)):
@@ -60,19 +64,20 @@ def _decompose_series(series, period, lengths, degrees, n_inner, trends, seasons
             n_previous = n_valid
             previous[:n_valid] = valid[:n_valid]
             if _sort_by_phase(valid[:n_valid], n_dates, order, ends):
-                _weigh_seasons(
-                    valid, order, ends, n_dates, lengths[0], degrees[0], season_windows[0], season_windows[1]
-                )
-                _weigh_targets(
-                    valid[:n_valid] * 1.0, 0, n_dates, lengths[1], degrees[1], n_dates - 1.0,
-                    trend_windows[0], trend_windows[1],
-                )  # fmt: skip
+                _weigh_seasons(valid, order, ends, n_dates, lengths[0], degrees[0], seasonal[0], seasonal[1])
+                _weigh_dates(valid[:n_valid], n_dates, lengths[1], degrees[1], trending[0], trending[1])
         whole = n_valid > 0 and ends[0] >= 0 and valid[n_valid - 1] - valid[0] + 1 >= 2 * period
         if whole:
             _iterate(
-                series[i], valid[:n_valid], order[:n_valid], ends, n_inner, season_windows, trend_windows, pass_windows,
-                trends[i], seasons[i],
+                series[i], valid[:n_valid], order[:n_valid], period, n_inner, seasonal, trending, passing, trends[i],
+                seasons[i],
             )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _windows(n_targets, length, run):  # type: ignore[no-untyped-def]
+    """Weights of each target, filled up to whole runs of the processor, and where its window begins."""
+    return np.empty((n_targets, -(-length // run) * run)), np.empty(n_targets, np.intp)
 
 
 @njit(nogil=True, cache=True)
@@ -116,39 +121,49 @@ def _sort_by_phase(valid, n_dates, order, ends):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _weigh_seasons(valid, order, ends, n_dates, length, degree, weights, windows):  # type: ignore[no-untyped-def]
+def _weigh_seasons(valid, order, ends, n_dates, length, degree, weights, begins):  # type: ignore[no-untyped-def]
     """Weights of each phase's samples for every cycle, one before the first and one after the last of them included."""
     period, begin = len(ends), 0
+    cycles = np.empty(n_dates // period + 1 + weights.shape[1])
     for phase in range(period):
-        cycles = np.floor_divide(valid[order[begin : ends[phase]]], period) * 1.0
-        n_cycles = (n_dates - phase + period - 1) // period
-        _weigh_targets(
-            cycles, -1, n_cycles + 2, length, degree, n_cycles - 1.0, weights[phase::period], windows[phase::period]
-        )
+        count = ends[phase] - begin
+        for k in range(count):
+            cycles[k] = valid[order[begin + k]] // period
+        cycles[count:] = FAR
+        last = (n_dates - phase + period - 1) // period - 1.0
+        _weigh_targets(cycles, count, -1.0, length, degree, last, phase, period, begin, weights, begins)
         begin = ends[phase]
 
 
+@njit(nogil=True, cache=True)
+def _weigh_dates(valid, n_dates, length, degree, weights, begins):  # type: ignore[no-untyped-def]
+    """Weights of the valid samples for every date."""
+    places = np.full(len(valid) + weights.shape[1], FAR)
+    places[: len(valid)] = valid
+    _weigh_targets(places, len(valid), 0.0, length, degree, n_dates - 1.0, 0, 1, 0, weights, begins)
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def _weigh_targets(places, first, n_targets, length, degree, span, weights, windows):  # type: ignore[no-untyped-def]
-    """Weights of the ``length`` nearest places of each target; ``windows`` has their begin and their number."""
-    n_places = len(places)
-    count, begin = min(length, n_places), 0
-    for i in range(n_targets):
-        x = float(first + i)
+def _weigh_targets(places, n_places, x, length, degree, span, row, step, base, weights, begins):  # type: ignore[no-untyped-def]
+    """Weights of the ``length`` nearest places for the targets x, x + 1, ... of every ``step``-th row."""
+    width, count, begin = weights.shape[1], min(length, n_places), 0
+    for i in range(row, len(weights), step):
         while begin + count < n_places and places[begin + count] - x < x - places[begin]:
             begin += 1
-        windows[i, 0], windows[i, 1] = begin, count
+        begins[i] = base + begin
         reach = max(x - places[begin], places[begin + count - 1] - x) + max(length - n_places, 0) // 2
-        _weigh(places[begin : begin + count], x, reach, degree, span, weights[i])
+        _weigh(places[begin : begin + width], x, reach, count, degree, span, weights[i])
+        x += 1.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
-def _weigh(places, x, reach, degree, span, weights):  # type: ignore[no-untyped-def]
-    """Tricube weights times the line's leverage; they sum to one."""
+def _weigh(places, x, reach, count, degree, span, weights):  # type: ignore[no-untyped-def]
+    """Tricube weights times the line's leverage; they sum to one, and are zero from ``reach`` on."""
     total = moment = square = 0.0
+    shrink = 1.0 / reach
     for k in range(np.uintp(places.size)):
         away = places[k] - x
-        share = min(abs(away) / reach, 1.0)
+        share = min(abs(away) * shrink, 1.0)
         cube = 1.0 - share * share * share
         weight = cube * cube * cube if share <= 0.999 else 0.0
         weights[k] = weight
@@ -156,28 +171,29 @@ def _weigh(places, x, reach, degree, span, weights):  # type: ignore[no-untyped-
         moment += weight * away
         square += weight * away * away
     if total == 0.0:  # two places as far away as each other: they count alike
-        weights[: len(places)] = 1.0
+        weights[:count] = 1.0
         total, moment, square = 2.0, 0.0, 2.0 * reach * reach
-    mean = moment / total
-    spread = square / total - mean * mean
+    mean, scale = moment / total, 1.0 / total
+    spread = square * scale - mean * mean
     slope = -mean / spread if degree > 0 and spread > (0.001 * span) ** 2 else 0.0
     for k in range(np.uintp(places.size)):
-        weights[k] *= (1.0 + slope * (places[k] - x - mean)) / total
+        weights[k] *= (1.0 + slope * (places[k] - x - mean)) * scale
 
 
 @njit(nogil=True, cache=True)
-def _iterate(series, valid, order, ends, n_inner, seasonal, trending, passing, trend, season):  # type: ignore[no-untyped-def]
-    n_dates, n_valid, period = len(series), len(valid), len(ends)
-    values, cycles = np.empty(n_valid), np.empty(n_dates + 2 * period)
-    level, smooth, low = np.zeros(n_dates), np.empty(n_dates + 2 * period), np.empty(n_dates)
+def _iterate(series, valid, order, period, n_inner, seasonal, trending, passing, trend, season):  # type: ignore[no-untyped-def]
+    n_dates, n_valid = len(series), len(valid)
+    values = np.zeros(n_dates + max(seasonal[0].shape[1], trending[0].shape[1]))
+    cycles, smooth = np.empty(n_dates + 2 * period), np.zeros(n_dates + 2 * period + passing[0].shape[1])
+    level, low = np.zeros(n_dates), np.empty(n_dates)
     for _ in range(n_inner):
         for k in range(n_valid):
             values[k] = series[valid[order[k]]] - level[valid[order[k]]]
-        _smooth_phases(values, ends, seasonal[0], seasonal[1], cycles)
+        _smooth(values, seasonal[0], seasonal[1], cycles)
         _average(cycles, period, smooth)
         _average(smooth[: n_dates + period + 1], period, smooth)
         _average(smooth[: n_dates + 2], 3, smooth)
-        _smooth(smooth[:n_dates], passing[0], passing[1], low)
+        _smooth(smooth, passing[0], passing[1], low)
         for t in range(n_dates):
             low[t] = cycles[t + period] - low[t]
         for k in range(n_valid):
@@ -188,19 +204,10 @@ def _iterate(series, valid, order, ends, n_inner, seasonal, trending, passing, t
 
 
 @njit(nogil=True, cache=True)
-def _smooth_phases(values, ends, weights, windows, cycles):  # type: ignore[no-untyped-def]
-    begin, period = 0, len(ends)
-    for phase in range(period):
-        samples = values[begin : ends[phase]]
-        for i in range(phase, len(cycles), period):
-            cycles[i] = _dot(weights[i, : windows[i, 1]], samples[windows[i, 0] : windows[i, 0] + windows[i, 1]])
-        begin = ends[phase]
-
-
-@njit(nogil=True, cache=True)
-def _smooth(values, weights, windows, out):  # type: ignore[no-untyped-def]
+def _smooth(values, weights, begins, out):  # type: ignore[no-untyped-def]
+    width = weights.shape[1]
     for i in range(len(out)):
-        out[i] = _dot(weights[i, : windows[i, 1]], values[windows[i, 0] : windows[i, 0] + windows[i, 1]])
+        out[i] = _dot(weights[i], values[begins[i] : begins[i] + width])
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "nsz", "reassoc"})
