@@ -66,7 +66,7 @@ def find_egms(sources: str | Path | Iterable[str | Path]) -> list[Path]:
     Raises
     ------
     FileNotFoundError
-        When a path does not exist, or a folder or glob has no EGMS product.
+        A path does not exist, or a folder or glob has no EGMS product.
     """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
     found: dict[Path, Path] = {}
@@ -122,9 +122,9 @@ def read_egms(source: str | Path, **options: Any) -> xr.Dataset:
 
     Notes
     -----
-    Memory is bounded by the file's int16 cube and 300 MB more, counted as the peak resident size (``VmHWM`` of Linux) of
-    the whole process, libraries included, that reads with ``read_table`` and writes with ``jobs.ingest.ingest_file``:
-    906 MB for 1,000,000 points x 304 dates (608 the cube, 70 the other columns, 108 pages of libraries, ``RssFile``).
+    Memory is bounded by the file's int16 cube and 300 MB, counted as the peak resident size (``VmHWM`` of Linux) of the
+    whole process, libraries included, that reads with ``read_table`` and writes with ``jobs.ingest.ingest_file``:
+    900 MB for 1,000,000 points x 304 dates (608 the cube, 70 the other columns, 108 pages of libraries, ``RssFile``).
     Xarray and Dask, which ``read_egms`` needs on top, take 90 MB; a Dask worker that ingests, 20.
     """
     return read_table(source, **options).cube()
@@ -211,8 +211,7 @@ def _table(
         "n_rejected": len(rows.rejected),
         "n_read_with_care": rows.n_careful,
     }
-    lossless = rows.values.dtype == np.int16
-    encoding = {"dtype": "int16", **PACKING} if lossless else {"dtype": "float32"}
+    encoding = {"dtype": "int16", **PACKING} if rows.values.dtype == np.int16 else {"dtype": "float32"}
     return PointTable(
         rows.values, order, columns, header.dates, attrs, CRS(EPSG).to_wkt(), encoding, len(rows.rejected)
     )

@@ -6,11 +6,13 @@ The rival reads with ``polars.read_csv`` (dates as float32), rounds to int16 and
 order of the file. Ours also hashes the source, sorts the points along the Hilbert curve, writes all columns and hashes
 what it writes.
 
-1,000,000 x 304 on two cores at load 1.6, three pairs: ours 5.8 s (8.2 s of CPU, 1,076 MB), polars 8.9 s (15.2 s, 3,128
-MB), 1.54x; from zip 8.4 s, of which inflating takes 2.3 on one core. Ours: import 0.63 s; read, hash, parse,
-sort 2.7; write 2.1. One thread's limits: read 0.30, BLAKE3 with its read 0.34, lines 0.24, point columns 0.34, dates
-0.80, sort 0.19, gather 0.14, compress 1.46, SHA-256 of shards 0.49, disk 0.22: 4.0 s in all. Most of the other 4 s of
-CPU are the kernel's, for fresh pages of the cube and of the files written.
+1,000,000 x 304 on two cores that others used too (load 4-7), three pairs, medians: ours 5.5 + 2.6 s of CPU (user +
+system), 44,500 page faults, 907 MB (900 since); polars 13.1 + 4.4 s, 1,060,000 faults, 3,056 MB; wall 16.4 against 40.2
+s, 2.5x (1.6 to 3.4). When the machine was quiet, before 0.6 s of CPU and 170 MB were saved: 5.8 against 8.9 s, 1.54x.
+From zip 8.1 + 2.3 s of CPU, of which inflating takes 2.5. One thread's limits, quiet: read 0.30, BLAKE3 with its read
+0.34, lines 0.24, point columns 0.25, dates 0.80, sort 0.19, gather 0.14, compress 1.46, SHA-256 of shards 0.43, disk
+0.22: 4.0 s in all; imports and Numba's start 0.8. The rest is the kernel's: pages of the cube (0.06 s where the host
+has them at hand, 1.3 where it must find them) and of the files written.
 """
 
 import hashlib
@@ -49,7 +51,7 @@ def rows(n_points: int = POINTS) -> list[dict[str, object]]:
         ours, rival = (statistics.median(side["seconds"] for side in sides) for sides in zip(*pairs, strict=True))
         from_zip = statistics.median(one["seconds"] for one in packed)
         middle = min((pair[0] for pair in pairs), key=lambda one: abs(one["seconds"] - ours))
-        peaks = [max(side["peak_mb"] for side in sides) for sides in zip(*pairs, strict=True)]
+        csv, polars_csv, from_archive = (costs(runs) for runs in ([p[0] for p in pairs], [p[1] for p in pairs], packed))
         found = [
             {
                 "what": what,
@@ -58,17 +60,22 @@ def rows(n_points: int = POINTS) -> list[dict[str, object]]:
                 "rival_s": rival,
                 "ratio": statistics.median(b["seconds"] / a["seconds"] for a, b in pairs),
                 "bar": ">= 3x",
-                "note": f"peak {peaks[0]:.0f} MB, polars {peaks[1]:.0f}; wall {told(middle['stages'])}; "
-                f"cpu {middle['cpu']:.1f} s, polars {statistics.median(b['cpu'] for _, b in pairs):.1f}; "
-                f"load {os.getloadavg()[0]:.1f}",
+                "note": f"{csv}; polars {polars_csv}; wall {told(middle['stages'])}; load {os.getloadavg()[0]:.1f}",
             },
             {
                 "what": what.replace("CSV", "zip of CSV"),
                 "ours_s": from_zip,
-                "note": f"wall {told(packed[0]['stages'])}",
+                "note": f"{from_archive}; wall {told(packed[0]['stages'])}",
             },
         ]
         return found + [{"what": f"limit, one thread: {stage}", "ours_s": s} for stage, s in limits.items()]
+
+
+def costs(runs: list[dict]) -> str:
+    """Medians of what some processes cost, and the highest peak of memory."""
+    user, system, faults = (statistics.median(one[name] for one in runs) for name in ("user", "system", "faults"))
+    peak, libraries = max(one["peak_mb"] for one in runs), max(one["libraries_mb"] for one in runs)
+    return f"cpu {user:.1f} + {system:.1f} s, {faults:,.0f} faults, peak {peak:.0f} MB ({libraries:.0f} of libraries)"
 
 
 def draw(folder: Path, n_points: int) -> Path:
@@ -219,7 +226,9 @@ def limits(source: str, store_path: str) -> dict[str, float]:
     stages.stage("gather")
     packed_blocks = [Zstd(level=LEVEL).encode(b[k : k + INNER]) for b in blocks for k in range(0, len(b), INNER)]
     stages.stage("compress")
-    hashlib.sha256(b"".join(packed_blocks))
+    digest = hashlib.sha256()
+    for block in packed_blocks:
+        digest.update(block)
     stages.stage("sha256 of shards")
     with Path(store_path).open("wb") as file:
         file.writelines(packed_blocks)
@@ -236,10 +245,11 @@ def child(side: str, source: str, store: str) -> None:
 
     stages = {"ours": ours, "polars": polars, "limits": limits}[side](source, store)
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = usage.ru_utime + usage.ru_stime
+    times = {"user": usage.ru_utime, "system": usage.ru_stime, "faults": usage.ru_minflt}
     # getrusage's peak is inherited from the parent; the kernel's own is not
-    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    print(json.dumps({"stages": stages, "cpu": cpu, "peak_mb": peak}))
+    status = Path("/proc/self/status").read_text()
+    peak, libraries = (int(status.split(name)[1].split()[0]) * 1024 / 1e6 for name in ("VmHWM:", "RssFile:"))
+    print(json.dumps({"stages": stages, "peak_mb": peak, "libraries_mb": libraries, **times}))
 
 
 if __name__ == "__main__":
