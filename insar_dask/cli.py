@@ -83,8 +83,19 @@ def ingest(
 
 @app.command()
 def products(store: StorePath, quiet: Quiet = False) -> None:
-    """Make regular dates, smoothed series and motion parameters."""
-    _each(store, quiet, lambda bench, product: bench.prepare(product))
+    """Make regular dates, smoothed series, motion parameters, and trend, season and residual."""
+
+    def step(bench: Any, product: str) -> None:
+        bench.prepare(product)
+        bench.decompose(product)
+
+    _each(store, quiet, step)
+
+
+@app.command()
+def cluster(store: StorePath, quiet: Quiet = False) -> None:
+    """Find deformation patterns, and label every point."""
+    _each(store, quiet, lambda bench, product: bench.find_patterns(product))
 
 
 @app.command()

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from insar_dask.cluster.learning import TooFewSeriesError
-from insar_dask.config import Config, load_config, to_toml
+from insar_dask.config import Config, Source, load_config, to_toml
 from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import TooShortError
+from insar_dask.jobs.cube_ingest import ingest_cube, product_of
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
@@ -74,7 +75,7 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
     if config.report.exports:
         _check_exports()
     if config.source.files:
-        find_egms(config.source.files)
+        _listed(config.source)
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
         for source in bench.sources():
@@ -88,6 +89,11 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
         bench.index(outcomes)
         prune_states(bench.engine.ledger)
     return outcomes
+
+
+def _listed(source: Source) -> list[Path]:
+    """Sources of a configuration, one a product: EGMS files; of other readers what is named, folders and globs too."""
+    return find_egms(source.files) if source.reader == "egms" else [Path(name) for name in source.files]
 
 
 def _check_exports() -> None:
@@ -140,17 +146,21 @@ class Workbench:
         """Product files of the configuration; the synthetic one is written where none is named."""
         if not self.config.source.files:
             return [self._synthetic()]
-        found = find_egms(self.config.source.files)
-        files = {source.stem: source for source in found}
-        if twice := [source for source in found if files[source.stem] != source]:
-            raise CubeError(f"{twice[0]} and {files[twice[0].stem]} would be one product: name only one of them")
+        found = _listed(self.config.source)
+        files = {product_of(source): source for source in found}
+        if twice := [source for source in found if files[product_of(source)] != source]:
+            raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
         return found
 
     def ingest(self, source: Path) -> str:
         """Read a product file into the store; returns the product's name."""
-        options = self.config.source.model_dump(exclude={"files"})
-        ingest(self.engine, source, source.stem, options, self.config.store.shard_points)
-        return source.stem
+        known, shard_points = self.config.source.known, self.config.store.shard_points
+        if self.config.source.reader == "egms":
+            ingest(self.engine, source, source.stem, known, shard_points)
+            return source.stem
+        product = product_of(source)
+        ingest_cube(self.engine, source, product, self.config.source.reader, known, shard_points)
+        return product
 
     def prepare(self, product: str) -> None:
         """Regular dates -> smooth, and motion parameters: three results of one task a shard."""

@@ -26,6 +26,8 @@ def plan_run(config: Config) -> str:
     if not config.source.files:
         scene = config.synthetic
         return _product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, 0, config)
+    if config.source.reader != "egms":
+        return "\n\n".join(f"{name}: read by {config.source.reader}, which says its size" for name in config.source.files)
     parts = []
     for path in find_egms(config.source.files):
         info = peek(path)
@@ -45,6 +47,8 @@ def _product(name: str, n_points: int, n_dates: int, n_grid: int, size: int, con
     stages = {
         "ingest": (1, STORED_TENTHS * n_dates * n_points, ingest_memory(n_points, n_dates)),
         "prepare": (plan.n_shards, 2 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, raw + 2 * regular)),
+        "patterns": (plan.n_shards, STORED_FLOAT * 2 * n_points, task_memory(plan.shard, regular + columns)),
+        "decompose": (plan.n_shards, 3 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, 4 * regular)),
         "fit": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "score": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),

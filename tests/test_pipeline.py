@@ -54,8 +54,6 @@ def finished(folder: Path, text: str) -> tuple[str, str]:
             "source": {"files": [str(folder / f"{NAME}.csv")]},
             "store": {"path": str(folder / "site.zarr")},
             "cluster": {"workers": 0},
-            "patterns": {"n_clusters": 0},
-            "decompose": {"method": "none"},
         }
     )
     (outcome,) = insar.run(config, quiet=True)

@@ -35,6 +35,7 @@ class Settings:
     """Parameters of `insar_dask.Clusters`, and what names the columns of its rows: dates or features."""
 
     n_clusters: int
+    centre: bool
     standardise: bool
     random_state: int
     n_init: int
@@ -74,7 +75,11 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
 
 
 def scaled(rows: Float32, state: Mapping[str, npt.NDArray[Any]]) -> Float32:
-    """Rows in the terms of the centroids: as they are, or less ``shift`` and over ``scale``."""
+    """Rows in the terms of the centroids: as they are, or less their own means, or less ``shift`` and over ``scale``."""
+    if "centred" in state:
+        valid = ~np.isnan(rows)
+        totals = np.where(valid, rows, np.float32(0)).sum(axis=1, dtype=np.float64)
+        rows = rows - (totals / np.maximum(valid.sum(axis=1), 1)).astype(np.float32)[:, None]
     return (rows - state["shift"]) / state["scale"] if "shift" in state else rows
 
 
@@ -82,11 +87,14 @@ def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Set
     """Complete rows of a sample, shuffled and in the terms of the centroids that fit them; and the state so far."""
     rows, used = _complete(_shuffled(samples), settings.n_clusters)
     state = dict(settings.axis)
+    if settings.centre:
+        state["centred"] = np.array(True)
+        rows[:, used] = scaled(rows[:, used], state)
     if settings.standardise:
         spread = rows.std(axis=0, dtype=np.float64)
         state["shift"] = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         state["scale"] = np.where(spread > 0, spread, 1).astype(np.float32)
-    rows = scaled(rows, state)
+        rows = (rows - state["shift"]) / state["scale"]
     start, found = _best_start(rows[:, used], settings)
     whole = np.full((2, settings.n_clusters, len(used)), np.nan, np.float32)
     whole[:, :, used] = start, _settled(rows[:, used], found)
