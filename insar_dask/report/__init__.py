@@ -9,14 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from insar_dask.report.decomposition import plot_decomposition
     from insar_dask.report.maps import plot_map
     from insar_dask.report.page import write_index, write_report
+    from insar_dask.report.patterns import plot_centroids, plot_pattern_map
     from insar_dask.report.rasters import write_geotiff
     from insar_dask.report.series import plot_point
     from insar_dask.report.vectors import write_csv, write_geoparquet
 
 __all__ = [
+    "plot_centroids",
+    "plot_decomposition",
     "plot_map",
+    "plot_pattern_map",
     "plot_point",
     "write_csv",
     "write_geoparquet",
@@ -26,7 +31,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "plot_centroids": "patterns",
+    "plot_decomposition": "decomposition",
     "plot_map": "maps",
+    "plot_pattern_map": "patterns",
     "plot_point": "series",
     "write_csv": "vectors",
     "write_geoparquet": "vectors",

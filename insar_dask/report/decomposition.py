@@ -20,11 +20,19 @@ from insar_dask.report.choosing import Chosen
 from insar_dask.report.closed_forms import BEND, ClosedForm, best_form
 from insar_dask.report.figures import place_figure, seen, sentence
 from insar_dask.report.markup import MISSING, percent, table
-from insar_dask.report.series import point_number
+from insar_dask.report.series import point_number, same_point
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 from insar_dask.totals import PARTS, component_shares, component_variances
 
-__all__ = ["TakenApart", "decomposition_section", "forms_table", "plot_decomposition", "take_apart", "telling_points"]
+__all__ = [
+    "TakenApart",
+    "decomposition_section",
+    "draw_apart",
+    "forms_table",
+    "plot_decomposition",
+    "take_apart",
+    "telling_points",
+]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -73,10 +81,10 @@ def decomposition_section(folder: Path, chosen: Sequence[Chosen], raw: xr.Datase
     for place, series in apart.items():
         reason, number_in_cube = chosen[place - 1].reason, chosen[place - 1].number
         name = raw["point_id"].isel(point=number_in_cube).values.item()
-        observed = raw["displacement"].isel(point=number_in_cube).compute()
+        observed = raw["displacement"].isel(point=number_in_cube)
         caption = f"<b>{place} · {reason}</b> {escape(str(name))}"
         alt = f"Point {place}, {reason}: observations, trend, season and residual through time"
-        figures.append(place_figure(folder, plot_decomposition(series, observed), f"parts-{place}", alt, caption))
+        figures.append(place_figure(folder, draw_apart(series, observed), f"parts-{place}", alt, caption))
     reasons = {place: chosen[place - 1].reason for place in apart}
     return f"{note}<div class=two>{''.join(figures)}</div>{forms_table(apart, reasons)}"
 
@@ -104,20 +112,37 @@ def take_apart(parts: xr.Dataset, point: int | str) -> TakenApart:
 
 
 def plot_decomposition(
-    series: TakenApart, observed: xr.DataArray | None = None, *, size: tuple[float, float] = (5.4, 4.6)
+    parts: xr.Dataset, point: int | str, cube: xr.Dataset | None = None, *, size: tuple[float, float] = (5.4, 4.6)
 ) -> Figure:
-    """Observations, trend, season and residual below each other, with the closed form over trend and season.
+    """Trend, season and residual of one point below each other, with the closed form over trend and season.
 
     Each panel has a scale of its own; the bar at its right is as many millimetres long in all of them.
 
     Parameters
     ----------
-    series : TakenApart
-    observed : xr.DataArray, optional
-        What was measured, over ``time`` [mm], before filling and smoothing.
+    parts : xr.Dataset
+        Output of ``holt_winters`` or ``stl``; only the series of ``point`` are read.
+    point : int or str
+        Number of the point, or its ``point_id``.
+    cube : xr.Dataset, optional
+        Point cube of the same points with what was measured, drawn as dots.
     size : (float, float)
         Width and height in inches.
+
+    Raises
+    ------
+    CubeError
+        If there is no such point.
     """
+    number = point_number(parts, point)
+    observed = None if cube is None else cube["displacement"].isel(point=same_point(parts, number, cube, "cube"))
+    return draw_apart(take_apart(parts, number), observed, size)
+
+
+def draw_apart(
+    series: TakenApart, observed: xr.DataArray | None = None, size: tuple[float, float] = (5.4, 4.6)
+) -> Figure:
+    """Figure of a series that was taken apart, as `plot_decomposition` describes it."""
     figure = new_figure(*size)
     figure.set_layout_engine(None)  # laying out four panels took 40 % of the time of the figure
     panels = list(figure.subplots(1 + len(PARTS), 1, sharex=True, height_ratios=(1.5, 1.2, 1, 1), gridspec_kw=PLACES))

@@ -46,7 +46,7 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
         Cells of the other maps.
     """
     labels, n_patterns = labels_of(products, patterns), patterns.sizes["pattern"]
-    on_map = plot_pattern_map(products, labels, n_patterns, grid=grid)
+    on_map = plot_pattern_map(patterns, labels=labels, grid=grid)
     size = (float(on_map.get_figwidth()), float(on_map.get_figheight()))
     figures = [
         place_figure(
@@ -54,7 +54,7 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
             on_map,
             "patterns",
             f"Map of {n_patterns} deformation patterns; their sizes are in the table below",
-            f"<b>Patterns</b><br>{escape(_cells_line(products, grid))}",
+            f"<b>Patterns</b><br>{escape(_cells_line(patterns, grid))}",
         )
     ]
     if "time" in patterns["centroid"].dims:
@@ -90,22 +90,29 @@ def labels_of(products: xr.Dataset, patterns: xr.Dataset) -> Labels:
     return np.where(np.isfinite(products["velocity"].values), labels, -1)
 
 
-def plot_pattern_map(products: xr.Dataset, labels: Labels, n_patterns: int, *, grid: Grid | None = None) -> Figure:
+def plot_pattern_map(patterns: xr.Dataset, *, labels: Labels | None = None, grid: Grid | None = None) -> Figure:
     """Map of the most frequent pattern of each cell.
 
     Parameters
     ----------
-    products : xr.Dataset
-        ``easting``, ``northing`` over ``point`` and the grid mapping ``crs``.
-    labels : (n_points,) array of int
-        From 0, in the order of velocity; negative is none.
-    n_patterns : int
+    patterns : xr.Dataset
+        Output of ``Clusters.predict``: ``cluster``, ``easting``, ``northing`` over ``point``, ``centroid`` over
+        ``pattern``, and the grid mapping ``crs``.
+    labels : (n_points,) array of int, optional
+        Instead of ``cluster``: pattern of each point; negative is not shown.
     grid : Grid, optional
         Cells; made from the points when not given.
+
+    Raises
+    ------
+    CubeError
+        If there is no CRS.
     """
-    grid = display_grid(products["easting"].values, products["northing"].values) if grid is None else grid
+    labels = patterns["cluster"].values.astype(np.int64) if labels is None else labels
+    n_patterns = patterns.sizes["pattern"]
+    grid = display_grid(patterns["easting"].values, patterns["northing"].values) if grid is None else grid
     cells = grid.most_frequent(labels, n_patterns).astype(np.float64)
-    figure, axes = map_panel(grid, "Patterns", [_cells_line(products, grid)])
+    figure, axes = map_panel(grid, "Patterns", [_cells_line(patterns, grid)])
     norm = BoundaryNorm(np.arange(n_patterns + 1) - 0.5, n_patterns)
     colours = ListedColormap(pattern_colours(n_patterns))
     key = paint(axes, np.where(cells < 0, np.nan, cells), grid, norm, colours, ticks=range(n_patterns))
@@ -189,8 +196,8 @@ def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
     )
 
 
-def _cells_line(products: xr.Dataset, grid: Grid) -> str:
-    return f"{crs_name(products)} · cells of {grid.cell:g} m in the colour of their most frequent pattern"
+def _cells_line(patterns: xr.Dataset, grid: Grid) -> str:
+    return f"{crs_name(patterns)} · cells of {grid.cell:g} m in the colour of their most frequent pattern"
 
 
 def _means(values: npt.NDArray[Any], labels: Labels, n_patterns: int) -> npt.NDArray[np.float64]:

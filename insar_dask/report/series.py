@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from insar_dask.cube import CubeError, sees_future, years_since
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
-__all__ = ["COMPONENT_NAMES", "fitted_curve", "headline", "parameters", "plot_point", "point_number"]
+__all__ = ["COMPONENT_NAMES", "fitted_curve", "headline", "parameters", "plot_point", "point_number", "same_point"]
 
 Dates = npt.NDArray[np.datetime64]
 Float64 = npt.NDArray[np.float64]
@@ -66,13 +66,13 @@ def plot_point(
     times, values = series["time"].values, series.values.astype(np.float64)
     line = None
     if smooth is not None:
-        place = _same_point(cube, number, smooth, "smoothed cube")
+        place = same_point(cube, number, smooth, "smoothed cube")
         line = smooth["displacement"].isel(point=place).compute().assign_attrs(sees_future=sees_future(smooth))
     figure = new_figure(*size)
     panels = [figure.add_subplot()] if forecast is None else list(figure.subplots(1, 2, width_ratios=(1.75, 1)))
     last = None
     if forecast is not None:
-        last = forecast.isel(point=_same_point(cube, number, forecast, "forecast"), origin=-1).compute()
+        last = forecast.isel(point=same_point(cube, number, forecast, "forecast"), origin=-1).compute()
     for axes, since in zip(panels, (None, None if last is None else _zoom_start(last)), strict=False):
         _draw_series(axes, times, values, line, since)
         if last is not None:
@@ -82,7 +82,7 @@ def plot_point(
         axes.xaxis.set_major_locator(mdates.AutoDateLocator(minticks=3, maxticks=7 if since is None else 5))  # type: ignore[no-untyped-call]
         _date_labels(axes)
     panels[0].set_ylabel("displacement [mm]", fontsize=8)
-    row = None if motion is None else motion.isel(point=_same_point(cube, number, motion, "motion parameters"))
+    row = None if motion is None else motion.isel(point=same_point(cube, number, motion, "motion parameters"))
     words(figure.suptitle(headline(cube, number, row), x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))
     _legend(figure, panels[0])
     return figure
@@ -100,7 +100,7 @@ def point_number(cube: xr.Dataset, point: int | str) -> int:
     return int(point)
 
 
-def _same_point(cube: xr.Dataset, number: int, other: xr.Dataset, name: str) -> int:
+def same_point(cube: xr.Dataset, number: int, other: xr.Dataset, name: str) -> int:
     """Position in ``other`` of the cube's point: the same number if its identifier agrees, else where that is."""
     if "point_id" not in other.variables:
         if other.sizes["point"] == cube.sizes["point"]:

@@ -94,7 +94,7 @@ def test_only_the_chunk_of_the_point_is_read(regular_cube):
 def test_panels_show_the_components_and_the_closed_form(regular_cube):
     parts = make_parts(regular_cube)
     series = take_apart(parts, 4)
-    panels = plot_decomposition(series, regular_cube["displacement"].isel(point=4)).axes
+    panels = plot_decomposition(parts, "P00004é", regular_cube.isel(point=slice(2, 9))).axes
     assert len(panels) == 4
     dots, line = panels[0].get_lines()[:2]
     np.testing.assert_array_equal(dots.get_ydata(), regular_cube["displacement"].values[4])
@@ -107,8 +107,13 @@ def test_panels_show_the_components_and_the_closed_form(regular_cube):
     np.testing.assert_allclose(panels[2].get_lines()[1].get_ydata(), series.form.season(years))
 
 
+def test_a_cube_without_the_point_is_refused(regular_cube):
+    with pytest.raises(CubeError, match="no point 'P00004é'"):
+        plot_decomposition(make_parts(regular_cube), 4, regular_cube.isel(point=slice(9, 20)))
+
+
 def test_the_bars_are_equally_many_millimetres_long(regular_cube):
-    panels = plot_decomposition(take_apart(make_parts(regular_cube), 4)).axes
+    panels = plot_decomposition(make_parts(regular_cube), 4).axes
     lengths = [np.ptp(panel.get_lines()[-1].get_ydata()) * np.ptp(panel.get_ylim()) for panel in panels]
     np.testing.assert_allclose(lengths, lengths[0])
 
@@ -116,7 +121,7 @@ def test_the_bars_are_equally_many_millimetres_long(regular_cube):
 def test_a_residual_of_rounding_errors_is_drawn_as_nothing(regular_cube):
     parts = make_parts(regular_cube)
     parts["residual"][:] *= 1e-16
-    residual = plot_decomposition(take_apart(parts, 4)).axes[3]
+    residual = plot_decomposition(parts, 4).axes[3]
     assert np.ptp(residual.get_ylim()) >= LEAST_SPAN
 
 

@@ -88,8 +88,8 @@ def test_cells_have_their_most_frequent_label():
 
 def test_a_map_shows_each_point_in_the_colour_of_its_pattern(regular_cube):
     products, patterns = make_products(regular_cube), make_patterns(regular_cube, 8)
-    labels = labels_of(products, patterns)
-    image = plot_pattern_map(products, labels, 8).axes[0].images[0]
+    labels = patterns["cluster"].values
+    image = plot_pattern_map(patterns).axes[0].images[0]
     west, _, _, north = image.get_extent()
     row = ((north - products["northing"].values) // 100).astype(int)
     column = ((products["easting"].values - west) // 100).astype(int)
