@@ -143,12 +143,13 @@ def meets(row: Row) -> bool | None:
 def shown(row: Row) -> str:
     bar = {True: " met", False: " MISSED"}.get(row.get("met"), "")
     cells = [row["what"], row.get("rival", ""), time_of(row.get("rival_s")), time_of(row.get("ours_s"))]
-    cells += [f"{row['ratio']:.3g}x" if "ratio" in row else "", f"{row.get('bar', '')}{bar}", limit_of(row)]
+    cells += [f"{figure(row['ratio'])}x" if "ratio" in row else "", f"{row.get('bar', '')}{bar}", limit_of(row)]
     more = [f"FAILS: {told(one)}" for one in row.get("gates", []) if not holds(one)]
     more += accuracy([one for one in row.get("gates", []) if holds(one)])
     more += [f"{name}: {row[name]}" for name in ("failed", "missing", "clock", "note") if row.get(name)]
     if "process" in row:
-        more.append("whole process: rival {rival_s:.2f} s, ours {ours_s:.2f} s, {ratio:.3g}x".format(**row["process"]))
+        rival, ours, ratio = (figure(row["process"][name]) for name in ("rival_s", "ours_s", "ratio"))
+        more.append(f"whole process: rival {rival} s, ours {ours} s, {ratio}x")
     return "\n".join([line(cells), *(f"    {text}" for text in more)])
 
 
@@ -176,7 +177,12 @@ def bound(gate: Row) -> str:
 
 
 def time_of(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds:.3g} s"
+    return "" if seconds is None else f"{figure(seconds)} s"
+
+
+def figure(value: float) -> str:
+    """Three digits, and all before the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def line(cells: list[str]) -> str:
