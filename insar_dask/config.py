@@ -32,13 +32,32 @@ class Source(Section):
     files: list[str] = Field(
         [], description="EGMS zip or csv files, folders or globs; empty: the synthetic scene below"
     )
+    reader: Literal["egms", "mintpy", "raster", "psi_csv"] = Field(
+        "egms", description="what the files are; a raster is a folder or glob of GeoTIFFs, or a NetCDF file"
+    )
+    options: dict[str, Any] = Field(
+        {}, description='what files of other readers do not say, such as {track = "022", units = "mm"}'
+    )
     area: str | list[float] | None = Field(
-        None, description="GeoJSON/GeoPackage file of an area, or [west, south, east, north] in metres of EPSG:3035"
+        None, description="GeoJSON/GeoPackage file of an area, or [west, south, east, north] in the cube's metres"
     )
     min_coherence: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="leave out points of a smaller temporal coherence (L2 products only)"
+        None, description="leave out points of a smaller temporal coherence (where the files have one)"
     )
     max_rejected: float = Field(0.01, ge=0, le=1, description="stop when a larger share of the rows cannot be read")
+
+    @model_validator(mode="after")
+    def _has_what_it_reads(self) -> Self:
+        if self.reader == "egms" and self.options:
+            raise ValueError(f"EGMS files say all themselves: leave options = {self.options} out, or name a reader")
+        if self.reader != "egms" and not self.files:
+            raise ValueError(f"reader {self.reader!r} needs files")
+        return self
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """Keyword arguments of the reader."""
+        return {**self.model_dump(exclude={"files", "reader", "options"}), **self.options}
 
 
 class Synthetic(Section):
@@ -231,6 +250,8 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return repr(value)

@@ -26,8 +26,8 @@ def plan_run(config: Config) -> str:
     if not config.source.files:
         scene = config.synthetic
         return _product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, 0, config)
-    if config.source.reader != "egms":
-        return "\n\n".join(f"{name}: read by {config.source.reader}, which says its size" for name in config.source.files)
+    if (reader := config.source.reader) != "egms":
+        return "\n\n".join(f"{name}: its size is known once {reader} has read it" for name in config.source.files)
     parts = []
     for path in find_egms(config.source.files):
         info = peek(path)
