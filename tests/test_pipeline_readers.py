@@ -1,0 +1,67 @@
+"""A whole run over sources of other formats than EGMS, as their configuration names them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import insar_dask as insar
+from insar_dask.config import ConfigError, load_config, parse_config
+from insar_dask.planning import plan_run
+from tests.readers.mintpy_layout import write_plane, write_series
+
+N_DATES, ROWS, COLUMNS = 120, 30, 40
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """1,200 pixels x 120 dates of 12 days: a bowl and noise, coherence beside it."""
+    days = np.datetime64("2018-01-05") + 12 * np.arange(N_DATES)
+    row, column = np.mgrid[:ROWS, :COLUMNS]
+    bowl = -0.02 * np.exp(-((row - 15) ** 2 + (column - 20) ** 2) / 60)
+    years = (days - days[0]).astype(float)[:, None, None] / 365
+    noise = np.random.default_rng(1).normal(0, 0.002, (N_DATES, ROWS, COLUMNS))
+    noise[0] = 0
+    dates = np.char.replace(days.astype(str), "-", "").tolist()
+    path = write_series(
+        tmp_path / "geo_timeseries.h5", (bowl * years + noise).astype(np.float32), dates=dates,
+        attributes={"REF_DATE": dates[0], "REF_Y": "0", "REF_X": "0"}, drop=("trackNumber",),
+    )  # fmt: skip
+    coherence = np.linspace(0, 1, ROWS * COLUMNS, dtype=np.float32).reshape(ROWS, COLUMNS)
+    write_plane(tmp_path / "geo_temporalCoherence.h5", {"UNIT": "1"}, temporalCoherence=coherence)
+    return path
+
+
+def test_mintpy_series_goes_through_the_whole_run(tmp_path: Path, series: Path) -> None:
+    (tmp_path / "site.toml").write_text(
+        f'source = {{files = ["{series}"], reader = "mintpy", options = {{track = "23"}}, min_coherence = 0.3}}\n'
+        f'store.path = "{tmp_path / "site.zarr"}"\ncluster.workers = 0\n'
+        'forecast.methods = ["persistence", "harmonic"]\n'
+    )
+    (outcome,) = insar.run(tmp_path / "site.toml", quiet=True)
+    assert outcome.product == "geo_timeseries"
+    assert "840 points read, 0 rows rejected" in outcome.summary[0]
+    cube = insar.open_cube(tmp_path / "site.zarr")
+    assert cube.attrs["track"] == "023" and float(cube["coherence"].min()) >= 0.3
+    motion = insar.to_grid(insar.motion(cube))["velocity"].compute()
+    assert abs(float(motion[15, 20]) + 20) < 1
+    page = outcome.report.read_text()
+    assert "geo_timeseries" in page and "Copernicus" not in page
+    (again,) = insar.run(tmp_path / "site.toml", quiet=True)
+    assert again.summary == outcome.summary
+
+
+def test_plan_of_another_reader_says_what_it_does_not_know(series: Path) -> None:
+    config = parse_config({"source": {"files": [str(series)], "reader": "mintpy"}})
+    assert plan_run(config) == f"{series}: its size is known once mintpy has read it"
+
+
+def test_configuration_of_a_reader_is_checked(tmp_path: Path) -> None:
+    for text, message in (
+        ('options = {track = "22"}', "EGMS files say all themselves"),
+        ('reader = "raster"', "reader 'raster' needs files"),
+        ('reader = "gamma"', "'egms', 'mintpy', 'raster' or 'psi_csv'"),
+    ):
+        (tmp_path / "a.toml").write_text(f"[source]\n{text}\n")
+        with pytest.raises(ConfigError, match=message):
+            load_config(tmp_path / "a.toml")
