@@ -58,7 +58,8 @@ def search(
         at = at[state[at, DONE] == 0.0]
         if not at.size:
             break
-    return state[:, POINT : POINT + 3], state[:, SQUARES], state[:, DONE] > 0.0
+    squares = state[:, SQUARES]
+    return state[:, POINT : POINT + 3], squares, (state[:, DONE] > 0.0) & (squares < HUGE)
 
 
 def gains_of(xp: Any, points: Any) -> Any:

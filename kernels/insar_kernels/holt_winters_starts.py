@@ -70,7 +70,7 @@ def _pick_on_cpu(table: Float32, shape: tuple[int, int, int], picked: npt.NDArra
 
 def _pick_on_array(xp: Any, table: Any) -> Any:
     n = len(table)
-    values = table.reshape(n, *SHAPE)
+    values = xp.where(xp.isnan(table), xp.float32(xp.inf), table).reshape(n, *SHAPE)
     lowest = xp.isfinite(values)
     for axis in (1, 2, 3):
         inner, outer = [slice(None)] * 4, [slice(None)] * 4
