@@ -254,10 +254,12 @@ def test_equal_points_and_equal_velocities_are_no_trouble(smooth):
     assert model.inertia_ == 0
 
 
-def test_standardising_skips_dates_that_nobody_has(smooth):
+@pytest.mark.parametrize("terms", [{"standardise": True}, {"centre": True}, {"centre": True, "standardise": True}])
+def test_other_terms_skip_dates_that_few_have(smooth, terms):
     holes = smooth["displacement"].values.copy()
     holes[:, 30:33] = np.nan
-    model = small(standardise=True).fit(with_series(smooth, holes))
+    holes[:99, 31] = 1000.0
+    model = small(**terms).fit(with_series(smooth, holes))
     labels = model.predict(with_series(smooth, holes))
     assert np.isnan(model.cluster_centers_[:, 30:33]).all()
     np.testing.assert_array_equal(labels["cluster_size"], np.bincount(labels["cluster"]))
@@ -293,3 +295,18 @@ def test_numbers_of_clusters_must_increase(smooth):
     for numbers in ([], [1, 2], [4, 3]):
         with pytest.raises(ValueError, match="wanted increasing numbers from 2 on"):
             insar.choose_n_clusters(smooth, numbers)
+
+
+def test_centred_series_forget_their_level(smooth):
+    levels = np.random.default_rng(0).normal(0, 50, (smooth.sizes["point"], 1))
+    lifted = with_series(smooth, smooth["displacement"].values + levels)
+    one, other = (small(centre=True).fit(cube) for cube in (smooth, lifted))
+    np.testing.assert_allclose(one.cluster_centers_, other.cluster_centers_, atol=0.05)
+    np.testing.assert_allclose(one.cluster_centers_.mean(axis=1), 0, atol=1e-3)
+    values = smooth["displacement"].values.astype(float)
+    centred = values - values.mean(axis=1, keepdims=True)
+    exact = ((centred[:, None] - one.cluster_centers_) ** 2).sum(axis=2)
+    assert (one.predict(smooth)["cluster"].values == exact.argmin(axis=1)).mean() > 0.9999
+    assert same_bits(small(centre=True).fit(smooth.chunk(point=700)), one)
+    with pytest.raises(ValueError, match="features have none"):
+        small(centre=True, features=["velocity"]).fit(insar.motion(smooth))

@@ -75,12 +75,23 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
 
 
 def scaled(rows: Float32, state: Mapping[str, npt.NDArray[Any]]) -> Float32:
-    """Rows in the terms of the centroids: as they are, or less their own means, or less ``shift`` and over ``scale``."""
+    """Rows in the terms of the centroids: as they are, or ``centred``, or less ``shift`` and over ``scale``."""
     if "centred" in state:
-        valid = ~np.isnan(rows)
-        totals = np.where(valid, rows, np.float32(0)).sum(axis=1, dtype=np.float64)
-        rows = rows - (totals / np.maximum(valid.sum(axis=1), 1)).astype(np.float32)[:, None]
-    return (rows - state["shift"]) / state["scale"] if "shift" in state else rows
+        rows = _centred(rows, ~np.isnan(state["centroids"]).any(axis=0))
+    return _standardised(rows, state) if "shift" in state else rows
+
+
+def _centred(rows: Float32, used: npt.NDArray[np.bool_]) -> Float32:
+    """Rows less their means over the valid ones of the dates in use."""
+    valid = ~np.isnan(rows) & used
+    totals = np.where(valid, rows, np.float32(0)).sum(axis=1, dtype=np.float64)
+    means: Float32 = (totals / np.maximum(valid.sum(axis=1), 1)).astype(np.float32)
+    return rows - means[:, None]
+
+
+def _standardised(rows: Float32, state: Mapping[str, npt.NDArray[Any]]) -> Float32:
+    terms: Float32 = (rows - state["shift"]) / state["scale"]
+    return terms
 
 
 def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Settings) -> tuple[Float32, Arrays]:
@@ -89,12 +100,12 @@ def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Set
     state = dict(settings.axis)
     if settings.centre:
         state["centred"] = np.array(True)
-        rows[:, used] = scaled(rows[:, used], state)
+        rows = np.where(used, _centred(rows, used), np.float32(0))
     if settings.standardise:
         spread = rows.std(axis=0, dtype=np.float64)
         state["shift"] = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         state["scale"] = np.where(spread > 0, spread, 1).astype(np.float32)
-        rows = (rows - state["shift"]) / state["scale"]
+        rows = _standardised(rows, state)
     start, found = _best_start(rows[:, used], settings)
     whole = np.full((2, settings.n_clusters, len(used)), np.nan, np.float32)
     whole[:, :, used] = start, _settled(rows[:, used], found)
