@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from dask.base import is_dask_collection, tokenize
+from dask.base import is_dask_collection, optimize, tokenize
 from dask.system import CPU_COUNT
 from dask.tokenize import TokenizationError
 from zarr.abc.store import Store
@@ -128,7 +128,10 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     pending = sorted(engine.stale(group, keys))
 
     def task(index: int, _wanted: Mapping[str, str]) -> tuple[Any, ...]:
-        return str_path(engine.path), cube.isel(point=points[plan.slice(index)]), index, group, plan, key
+        part = cube.isel(point=points[plan.slice(index)])
+        if engine.client is not None:
+            (part,) = optimize(part)  # else the graph of all shards goes with each
+        return str_path(engine.path), part, index, group, plan, key
 
     wanted = {index: {"cube": key} for index in pending}
     with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
