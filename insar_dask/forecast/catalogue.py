@@ -18,7 +18,7 @@ FORECASTERS = {
 
 METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters"))
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
-Holt-Winters 10 to 13 %, besides much time."""
+Holt-Winters 8 to 12 %, besides much time."""
 
 RAW_DATES_ONLY = ("gaussian_process",)
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
