@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from insar_kernels.dispatch import namespace, rows
 from insar_kernels.holt_winters_gaps import concentrate_gappy, initial_states
-from insar_kernels.holt_winters_innovations import concentrate, first_innovations, tabulate
+from insar_kernels.holt_winters_innovations import concentrate, first_innovations
 from insar_kernels.holt_winters_inputs import Inputs, inputs_of
 from insar_kernels.holt_winters_search import gains_of, search
 from insar_kernels.holt_winters_starts import NODES, pick
 from insar_kernels.holt_winters_states import smooth_states, states_before
+from insar_kernels.holt_winters_table import tabulate
 
 __all__ = [
     "NOISELESS",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
-from insar_kernels.holt_winters_innovations import FAST, _solve_lower, _solve_upper
+from insar_kernels.holt_winters_filters import FAST, solve_lower, solve_upper
 from insar_kernels.lanes import WIDTH, aligned, load, root, spread, store
 
 __all__ = ["concentrate_gappy", "initial_states"]
@@ -102,8 +102,8 @@ def _fit(length: int, period: int, gains: Any, work: Any, fits: Any) -> None:
         store(x, j, -_dot(columns[j * length :], e, length))
     _multiply(columns, length, n, even, gram)
     _cholesky(gram, n)
-    _solve_lower(gram, n, x)
-    _solve_upper(gram, n, x)
+    solve_lower(gram, n, x)
+    solve_upper(gram, n, x)
     for k in range(period):
         store(season, k, load(x, k + 1) + zero)
     _innovate(y, valid, length, period, gains, load(x, 0), season, e)
@@ -113,7 +113,7 @@ def _fit(length: int, period: int, gains: Any, work: Any, fits: Any) -> None:
         store(fits, 1 + p, _dot(changes[p * length :], e, length))
         for j in range(n):
             store(sides, p * n + j, _dot(columns[j * length :], changes[p * length :], length))
-        _solve_lower(gram, n, sides[p * n :])
+        solve_lower(gram, n, sides[p * n :])
     place = 4
     for p in range(3):
         for q in range(p, 3):

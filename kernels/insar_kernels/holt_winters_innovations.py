@@ -28,18 +28,13 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
-from insar_kernels.lanes import WIDTH, aligned, load, root, spread, store
+from insar_kernels.holt_winters_filters import FAST, backward, factorise, forward, solve_lower, solve_upper
+from insar_kernels.lanes import WIDTH, aligned, load, spread, store
 
-__all__ = ["concentrate", "first_innovations", "tabulate"]
+__all__ = ["concentrate", "first_innovations", "scratch_rows", "settle"]
 
 Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
-
-FAST = {"contract", "nsz"}
-
-NODES_BY = 256
-"""Series tabulated at once by the whole-array body: 0.1 GB at 300 nodes and 166 dates."""
-
 
 PIECES = 13
 """Numbers a fit gives: squares, 3 of half their gradient, 6 of the Gauss-Newton matrix; 3 gains go in."""
@@ -65,7 +60,7 @@ def concentrate(xp: ModuleType, inputs: Any, index: Index, gains: Any, period: i
     if compiled:
         length = inputs.shape[1]
         fits = np.empty((len(index), PIECES - 3), np.float32)
-        _fits_on_lanes(inputs, index, gains, period, aligned(_rows(length, period)), fits)
+        _fits_on_lanes(inputs, index, gains, period, aligned(scratch_rows(length, period)), fits)
         return fits
     return _fits_on_array(xp, inputs[index], gains, period)
 
@@ -75,138 +70,21 @@ def first_innovations(xp: ModuleType, inputs: Any, gains: Any, period: int, comp
     length = inputs.shape[1]
     if compiled:
         e = np.empty((len(inputs), period + 1), np.float32)
-        _innovations_on_lanes(inputs, gains, period, aligned(_rows(length, period)), e)
+        _innovations_on_lanes(inputs, gains, period, aligned(scratch_rows(length, period)), e)
         return e
-    work = xp.zeros((_rows(length, period), len(inputs)), xp.float32)
-    _settle(inputs.T, length, period, gains.T, work)
+    work = xp.zeros((scratch_rows(length, period), len(inputs)), xp.float32)
+    settle(inputs.T, length, period, gains.T, work)
     return work[: period + 1].T
 
 
-def tabulate(xp: ModuleType, inputs: Any, gains: Any, period: int, compiled: bool) -> Any:
-    """Squares of each series for each of the gains (nodes, 3) that all share: shape (n, nodes)."""
-    length, n = inputs.shape[1], period + 1
-    if compiled:
-        table = np.empty((len(inputs), len(gains)), np.float32)
-        work = aligned(_rows(length, period))
-        factors = np.empty((len(gains), n * n), np.float32)
-        _factors_on_lanes(gains, length, period, work, factors)
-        _table_on_lanes(inputs, gains, factors, period, work, table)
-        return table
-    return _table_on_array(xp, inputs, gains, period)
-
-
-def _rows(length: int, period: int) -> int:
+def scratch_rows(length: int, period: int) -> int:
+    """Rows that `settle` and a fit work in: series and derivatives, factor, solutions, numbers."""
     n = period + 1
     return 8 * length + n * (n + 7) + PIECES
 
 
 @register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _forward(inputs: Any, length: int, period: int, gains: Any, e: Any) -> Any:
-    """Solve Theta(B) e = inputs, nothing before the first date; the sum of squares of e."""
-    a, c, g = load(gains, 0), load(gains, 1), load(gains, 2)
-    one = spread(1.0)
-    by_last, by_season, by_both = one - a - c, one - g - c, one - a - g
-    last = inner = squares = a - a
-    for t in range(period):
-        x = load(inputs, t) + by_last * last - c * inner
-        store(e, t, x)
-        inner, last, squares = inner + last, x, squares + x * x
-    inner = inner - load(e, 0)  # from here the sum of e over lags 2 to m - 1
-    x = load(inputs, period) + by_last * last - c * inner + by_season * load(e, 0)
-    store(e, period, x)
-    both, season = load(e, 0), load(e, 1)
-    inner, last, squares = inner + (last - season), x, squares + x * x
-    for t in range(period + 1, length):
-        x = load(inputs, t) - c * inner + by_season * season - by_both * both
-        x = x + by_last * last  # last: the next date waits for one product alone
-        store(e, t, x)
-        both, season = season, load(e, t - period + 1)
-        inner, last, squares = inner + (last - season), x, squares + x * x
-    return squares
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _backward(e: Any, length: int, period: int, gains: Any, q: Any) -> None:
-    """The adjoint of `_forward`: the same recursion from the last date to the first."""
-    a, c, g = load(gains, 0), load(gains, 1), load(gains, 2)
-    one = spread(1.0)
-    by_last, by_season, by_both = one - a - c, one - g - c, one - a - g
-    last = inner = a - a
-    for t in range(length - 1, length - 1 - period, -1):
-        x = load(e, t) + by_last * last - c * inner
-        store(q, t, x)
-        inner, last = inner + last, x
-    inner = inner - load(q, length - 1)
-    t = length - 1 - period
-    x = load(e, t) + by_last * last - c * inner + by_season * load(q, length - 1)
-    store(q, t, x)
-    both, season = load(q, length - 1), load(q, length - 2)
-    inner, last = inner + (last - season), x
-    for t in range(length - 2 - period, -1, -1):
-        x = load(e, t) - c * inner + by_season * season - by_both * both
-        x = x + by_last * last
-        store(q, t, x)
-        both, season = season, load(q, t + period - 1)
-        inner, last = inner + (last - season), x
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _factor(first: Any, psi: Any, length: int, n: int, factor: Any, rows: Any) -> None:
-    """Cholesky factor of Psi'Psi, by columns (n each, the diagonal inverted), from its first column and psi.
-
-    Its generators: ``plus`` less ``minus`` (twice). A step takes the next column of the factor from ``plus``, shifts
-    that by a row, and turns it hyperbolically against the other two until they vanish at the pivot.
-    """
-    one = spread(1.0)
-    plus, minus, tail = rows[:n], rows[n : 2 * n], rows[2 * n : 3 * n]
-    scale = one / root(load(first, 0))
-    for i in range(n):
-        x = load(first, i) * scale
-        store(plus, i, x)
-        store(minus, i, x if i > 0 else x - x)
-        store(tail, i, load(psi, length - i) if i > 0 else x - x)
-    for k in range(n):
-        pivot = load(plus, 0)
-        inverse = one / pivot
-        store(factor, k * n + k, inverse)
-        for i in range(k + 1, n):
-            store(factor, k * n + i, load(plus, i - k))
-        if k + 1 < n:
-            first_turn = load(minus, k + 1) * inverse
-            first_scale = root(one - first_turn * first_turn)
-            first_inverse = one / first_scale
-            second_turn = load(tail, k + 1) / ((pivot - first_turn * load(minus, k + 1)) * first_inverse)
-            second_scale = root(one - second_turn * second_turn)
-            second_inverse = one / second_scale
-            for i in range(k + 1, n):
-                x, y = load(minus, i), load(tail, i)
-                turned = (load(plus, i - k - 1) - first_turn * x) * first_inverse
-                store(minus, i, first_scale * x - first_turn * turned)
-                twice = (turned - second_turn * y) * second_inverse
-                store(tail, i, second_scale * y - second_turn * twice)
-                store(plus, i - k - 1, twice)
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _solve_lower(factor: Any, n: int, side: Any) -> None:
-    for k in range(n):
-        x = load(side, k) * load(factor, k * n + k)
-        store(side, k, x)
-        for i in range(k + 1, n):
-            store(side, i, load(side, i) - x * load(factor, k * n + i))
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _solve_upper(factor: Any, n: int, side: Any) -> None:
-    for k in range(n - 1, -1, -1):
-        x = load(side, k)
-        for i in range(k + 1, n):
-            x = x - load(side, i) * load(factor, k * n + i)
-        store(side, k, x * load(factor, k * n + k))
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _settle(inputs: Any, length: int, period: int, gains: Any, work: Any) -> Any:
+def settle(inputs: Any, length: int, period: int, gains: Any, work: Any) -> Any:
     """Innovations from the best initial states into the first rows of ``work``; their squares.
 
     Rows: e, a second series, a third, the inputs less what the states take (`length` each), then the factor, the
@@ -215,31 +93,31 @@ def _settle(inputs: Any, length: int, period: int, gains: Any, work: Any) -> Any
     n = period + 1
     e, second, third, freed = work[:length], work[length:], work[2 * length :], work[3 * length :]
     factor, rows, x = work[7 * length :], work[7 * length + n * n :], work[7 * length + n * n + 3 * n :]
-    _forward(inputs, length, period, gains, e)
-    _backward(e, length, period, gains, second)
+    forward(inputs, length, period, gains, e)
+    backward(e, length, period, gains, second)
     zero = load(second, 0) - load(second, 0)
     for i in range(n):
         store(x, i, -load(second, i))
     for t in range(length):
         store(freed, t, zero)
     store(freed, 0, zero + spread(1.0))
-    _forward(freed, length, period, gains, second)
-    _backward(second, length, period, gains, third)
-    _factor(third, second, length, n, factor, rows)
-    _solve_lower(factor, n, x)
-    _solve_upper(factor, n, x)
+    forward(freed, length, period, gains, second)
+    backward(second, length, period, gains, third)
+    factorise(third, second, length, n, factor, rows)
+    solve_lower(factor, n, x)
+    solve_upper(factor, n, x)
     for t in range(length):
         store(freed, t, load(inputs, t) + load(x, t) if t < n else load(inputs, t))
-    return _forward(freed, length, period, gains, e)
+    return forward(freed, length, period, gains, e)
 
 
 @register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
 def _fit(inputs: Any, length: int, period: int, gains: Any, work: Any, fits: Any) -> None:
     n = period + 1
-    squares = _settle(inputs, length, period, gains, work)
+    squares = settle(inputs, length, period, gains, work)
     e, again, back, columns = work[:length], work[length:], work[2 * length :], work[4 * length :]
     factor, sides = work[7 * length :], work[7 * length + n * n + 4 * n :]
-    _forward(e, length, period, gains, again)
+    forward(e, length, period, gains, again)
     zero = squares - squares
     before = total = zero
     slope_a = slope_c = slope_g = aa = ac = ag = cc = cg = gg = zero
@@ -256,10 +134,10 @@ def _fit(inputs: Any, length: int, period: int, gains: Any, work: Any, fits: Any
         aa, ac, ag = aa + by_a * by_a, ac + by_a * total, ag + by_a * by_g
         cc, cg, gg = cc + total * total, cg + total * by_g, gg + by_g * by_g
     for p in range(3):
-        _backward(columns[p * length :], length, period, gains, back)
+        backward(columns[p * length :], length, period, gains, back)
         for i in range(n):
             store(sides, p * n + i, load(back, i))
-        _solve_lower(factor, n, sides[p * n :])
+        solve_lower(factor, n, sides[p * n :])
     for i in range(n):
         by_a, by_c, by_g = load(sides, i), load(sides, n + i), load(sides, 2 * n + i)
         aa, ac, ag = aa - by_a * by_a, ac - by_a * by_c, ag - by_a * by_g
@@ -304,101 +182,15 @@ def _innovations_on_lanes(inputs: Float32, gains: Float32, period: int, work: Fl
                 series[t, lane] = inputs[i, t]
             for p in range(3):
                 given[p, lane] = gains[i, p]
-        _settle(series, length, period, given, work)
+        settle(series, length, period, given, work)
         for lane in range(min(WIDTH, len(inputs) - first)):
             for t in range(period + 1):
                 e[first + lane, t] = work[t, lane]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
-def _factors_on_lanes(gains: Float32, length: int, period: int, work: Float32, factors: Float32) -> None:
-    n = period + 1
-    series, given = work[-length:], work[-length - 3 : -length]
-    series[:] = 0.0
-    for first in range(0, len(gains), WIDTH):
-        for lane in range(WIDTH):
-            for p in range(3):
-                given[p, lane] = gains[min(first + lane, len(gains) - 1), p]
-        _settle(series, length, period, given, work)
-        for lane in range(min(WIDTH, len(gains) - first)):
-            for k in range(n * n):
-                factors[first + lane, k] = work[7 * length + k, lane]
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=FAST)
-def _table_on_lanes(
-    inputs: Float32, gains: Float32, factors: Float32, period: int, work: Float32, table: Float32
-) -> None:
-    length, n = inputs.shape[1], period + 1
-    series, given, found = work[-length:], work[-length - 3 : -length], work[-length - 13 : -length - 3]
-    e, back = work[:length], work[length:]
-    for first in range(0, len(inputs), WIDTH):
-        for lane in range(WIDTH):
-            for t in range(length):
-                series[t, lane] = inputs[min(first + lane, len(inputs) - 1), t]
-        for node in range(len(gains)):
-            for p in range(3):
-                store(given, p, spread(gains[node, p]))
-            squares = _forward(series, length, period, given, e)
-            _backward(e, length, period, given, back)
-            store(found, 0, squares - _explained(factors[node], n, back))
-            for lane in range(min(WIDTH, len(inputs) - first)):
-                table[first + lane, node] = found[0, lane]
-
-
-@register_jitable(fastmath=FAST, error_model="numpy", boundscheck=False)
-def _explained(factor: Float32, n: int, side: Any) -> Any:
-    """Squares that the initial states take: those of the forward solution with a factor shared by the lanes.
-
-    Four columns at once, so that a value of ``side`` is loaded and stored once for four products.
-    """
-    squares = load(side, 0) - load(side, 0)
-    whole = n - n % 4
-    for k in range(0, whole, 4):
-        column = k * n
-        x = load(side, k) * spread(factor[column + k])
-        y = load(side, k + 1) - x * spread(factor[column + k + 1])
-        z = load(side, k + 2) - x * spread(factor[column + k + 2])
-        w = load(side, k + 3) - x * spread(factor[column + k + 3])
-        column += n
-        y = y * spread(factor[column + k + 1])
-        z, w = z - y * spread(factor[column + k + 2]), w - y * spread(factor[column + k + 3])
-        column += n
-        z = z * spread(factor[column + k + 2])
-        w = (w - z * spread(factor[column + k + 3])) * spread(factor[column + n + k + 3])
-        squares = squares + x * x + y * y + z * z + w * w
-        for i in range(k + 4, n):
-            first = load(side, i) - x * spread(factor[k * n + i]) - y * spread(factor[(k + 1) * n + i])
-            store(side, i, first - z * spread(factor[(k + 2) * n + i]) - w * spread(factor[(k + 3) * n + i]))
-    for k in range(whole, n):
-        x = load(side, k) * spread(factor[k * n + k])
-        squares = squares + x * x
-        for i in range(k + 1, n):
-            store(side, i, load(side, i) - x * spread(factor[k * n + i]))
-    return squares
-
-
 def _fits_on_array(xp: ModuleType, inputs: Any, gains: Any, period: int) -> Any:
     length = inputs.shape[1]
-    work = xp.zeros((_rows(length, period), len(inputs)), xp.float32)
+    work = xp.zeros((scratch_rows(length, period), len(inputs)), xp.float32)
     fits = work[-PIECES:]
     _fit(inputs.T, length, period, gains.T, work, fits)
     return fits[:10].T.copy()
-
-
-def _table_on_array(xp: ModuleType, inputs: Any, gains: Any, period: int) -> Any:
-    """All nodes at once, as the first of two axes of lanes; few series at a time, to bound the memory."""
-    length, n, nodes = inputs.shape[1], period + 1, len(gains)
-    shared = gains.T[:, :, None]
-    work = xp.zeros((_rows(length, period), nodes, 1), xp.float32)
-    _settle(xp.zeros((length, nodes, 1), xp.float32), length, period, shared, work)
-    factor = work[7 * length : 7 * length + n * n].copy()
-    table = xp.empty((len(inputs), nodes), xp.float32)
-    for first in range(0, len(inputs), NODES_BY):
-        some = inputs[first : first + NODES_BY]
-        e, back = xp.empty((2, length, nodes, len(some)), xp.float32)
-        squares = _forward(some.T[:, None], length, period, shared, e)
-        _backward(e, length, period, shared, back)
-        _solve_lower(factor, n, back)
-        table[first : first + NODES_BY] = (squares - (back[:n] ** 2).sum(0)).T
-    return table

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from insar_kernels.holt_winters_gaps import concentrate_gappy, initial_states
-from insar_kernels.holt_winters_innovations import concentrate, first_innovations, tabulate
+from insar_kernels.holt_winters_innovations import concentrate, first_innovations
+from insar_kernels.holt_winters_table import tabulate
 
 CASES = [(2, 5), (2, 30), (5, 40), (12, 60), (30, 166)]
 
