@@ -16,8 +16,8 @@ __all__ = ["PARTS", "component_shares", "component_variances", "cumulative_displ
 PARTS = ("trend", "season", "residual")
 SUMS = (*(f"{name}_share" for name in PARTS), "covariance", *PARTS, "n", "n_without")
 
-BLOCK = 1 << 18
-"""Points reduced at a time: 4 MB of variances, and many times a shard."""
+BLOCK = 1 << 16
+"""Points reduced at a time: a shard or more, and 8 MB of sums."""
 
 
 def cumulative_displacement(cube: xr.Dataset) -> xr.Dataset:
@@ -139,7 +139,7 @@ def component_shares(
 def _sums(variances: xr.Dataset, groups: npt.NDArray[np.int64], n_patterns: int) -> npt.NDArray[np.float64]:
     """Sums of `SUMS` over the points of a block, of all and of each pattern; they add."""
     names = [f"{name}_variance" for name in PARTS] + ["variance"]
-    columns = variances[names].compute()
+    columns = variances[names].reset_coords(drop=True).compute()
     *parts, whole = (columns[name].values.astype(np.float64) for name in names)
     total = np.sum(parts, axis=0)
     good = np.isfinite(total) & np.isfinite(whole) & (total > 0)

@@ -23,6 +23,8 @@ def coherent(products: xr.Dataset, least: float) -> tuple[xr.Dataset, str]:
         return products, "The product has no coherence, so no point is left out for it."
     enough = products["coherence"].values > least
     n_out, n_points = int((~enough).sum()), enough.size
+    if n_out == 0:
+        return products, f"Every point has a coherence above {least:g}."
     shown = products.copy()
     for name, variable in products.data_vars.items():
         if variable.dims == ("point",) and variable.dtype.kind == "f" and name != "coherence":

@@ -27,6 +27,9 @@ from insar_dask.totals import component_shares
 
 __all__ = ["write_index", "write_report"]
 
+SHOWN = ("point_id", "easting", "northing", "coherence", "crs")
+"""Coordinates that the page needs: the others of a burst are 60 MB for 588,600 points."""
+
 
 def write_report(
     folder: str | Path,
@@ -158,7 +161,8 @@ def write_index(
 
 def _one_of_a_point(products: xr.Dataset, cumulative: xr.Dataset | None) -> xr.Dataset:
     """Motion parameters in memory, and displacement in all beside them."""
-    products = products.compute()
+    unused = [name for name in products.coords if name not in SHOWN]
+    products = products.drop_vars(unused).compute()
     if cumulative is None:
         return products
     if cumulative.sizes["point"] != products.sizes["point"]:
