@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from insar_dask.readers.egms import find_egms, read_egms
     from insar_dask.readers.grid import to_grid
     from insar_dask.readers.mintpy import read_mintpy
+    from insar_dask.readers.mintpy_velocity import read_mintpy_velocity
     from insar_dask.readers.psi_csv import read_psi_csv
     from insar_dask.readers.raster import read_raster
     from insar_dask.report import plot_point, write_csv, write_report
@@ -53,6 +54,7 @@ _HOMES = {
     "plot_point": "report",
     "read_egms": "readers.egms",
     "read_mintpy": "readers.mintpy",
+    "read_mintpy_velocity": "readers.mintpy_velocity",
     "read_psi_csv": "readers.psi_csv",
     "read_raster": "readers.raster",
     "regularise": "resample",
@@ -86,6 +88,7 @@ __all__ = [
     "products",
     "read_egms",
     "read_mintpy",
+    "read_mintpy_velocity",
     "read_psi_csv",
     "read_raster",
     "regularise",

@@ -5,35 +5,18 @@ Displacement is positive towards the satellite; 0 at every date where there is n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import xarray as xr
-from pyproj import CRS
 
-from insar_dask.cube import CubeError
 from insar_dask.readers.mintpy_attributes import describe_series
-from insar_dask.readers.mintpy_files import MintPyStack, geometry_at, open_stack, plane_at
-from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, cube_of_pixels
+from insar_dask.readers.mintpy_files import open_stack
+from insar_dask.readers.mintpy_pixels import Beside, Companions, find_places
+from insar_dask.readers.pixel_points import choose, count_pixels, cube_of_pixels
 from insar_dask.readers.pixels import find_pixels
-from insar_dask.readers.projection import Places, project
 
 __all__ = ["read_mintpy"]
-
-Whole = npt.NDArray[np.int64]
-Beside = str | Path | None | Literal["beside"]
-
-BESIDE = {
-    "velocity": ("{prefix}velocity.h5",),
-    "coherence": ("{prefix}temporalCoherence.h5",),
-    "geometry": (
-        "{prefix}geometryRadar.h5", "geometryGeo.h5", "inputs/geometryGeo.h5", "../inputs/geometryGeo.h5",
-    ),
-}  # fmt: skip
-"""Where MintPy's own workflow leaves what belongs to a series."""
 
 
 def read_mintpy(
@@ -121,58 +104,10 @@ def read_mintpy(
     row, column = attributes.number("REF_Y"), attributes.number("REF_X")
     always = [(int(row), int(column))] if row is not None and column is not None else []
     kept = find_pixels(stack, zero_is_missing=True, always=always, max_rejected=max_rejected)
-    files = {
-        "velocity": _beside(path, "velocity", velocity),
-        "coherence": _beside(path, "coherence", coherence),
-        "geometry": Path(lookup) if lookup and geometry == "beside" else _beside(path, "geometry", geometry),
-        "mask": None if mask is None else Path(mask),
-    }
-    pixels = _pixels(stack, kept.pixels, files, None if lookup is None else Path(lookup), crs)
+    files = Companions.of(path, velocity, coherence, geometry, lookup, mask)
+    pixels = find_places(stack.grid, path.name, kept.pixels, files, crs)
     pixels = choose(pixels, path.name, area, area_crs, min_coherence)
     attrs |= {"source": path.name, "source_blake3": stack.checksum, "source_size": path.stat().st_size}
-    attrs |= {f"{what}_source": file.name for what, file in files.items() if file is not None}
+    attrs |= files.attributes()
     attrs |= count_pixels(stack, kept, pixels)
     return cube_of_pixels(stack, pixels, attrs, {"dtype": "float32"})
-
-
-def _beside(path: Path, what: str, given: Beside) -> Path | None:
-    if given is None or given != "beside":
-        return None if given is None else Path(given)
-    prefix = "geo_" if path.name.startswith("geo_") else ""
-    found = (path.parent / name.format(prefix=prefix) for name in BESIDE[what])
-    return next((file for file in found if file.is_file()), None)
-
-
-def _pixels(stack: MintPyStack, flat: Whole, files: Mapping[str, Path | None], lookup: Path | None, crs: Any) -> Pixels:
-    """Where the pixels lie, and what the other files say of them."""
-    if files["mask"] is not None:
-        wanted = plane_at(files["mask"], ("mask", "waterMask"), stack.grid, flat)
-        flat = flat[np.nan_to_num(wanted) != 0]
-        if flat.size == 0:
-            raise CubeError(f"{stack.name}: no pixel with a series is inside the mask {files['mask'].name}")
-    flat, places = _placed(stack, flat, lookup, crs)
-    columns: dict[str, npt.NDArray[np.float32]] = {}
-    if files["coherence"] is not None:
-        columns["coherence"] = plane_at(files["coherence"], ("temporalCoherence", "coherence"), stack.grid, flat)
-    if files["velocity"] is not None:
-        for name, stored in (("mintpy_velocity", "velocity"), ("mintpy_velocity_std", "velocityStd")):
-            columns[name] = plane_at(files["velocity"], (stored,), stack.grid, flat, in_mm=True)
-    if files["geometry"] is not None:
-        columns |= geometry_at(files["geometry"], stack.grid, flat)
-    return Pixels(flat, places, columns)
-
-
-def _placed(stack: MintPyStack, flat: Whole, lookup: Path | None, crs: Any) -> tuple[Whole, Places]:
-    if lookup is None or stack.grid.on_map:
-        row, column = np.divmod(flat, stack.grid.columns)
-        x, y, centre = stack.grid.x(column), stack.grid.y(row), stack.grid.centre
-        return flat, project(x, y, CRS.from_wkt(stack.grid.crs_wkt), crs, centre, stack.name)
-    longitude = plane_at(lookup, ("longitude",), stack.grid, flat).astype(np.float64)
-    latitude = plane_at(lookup, ("latitude",), stack.grid, flat).astype(np.float64)
-    # a look-up table has 0 or NaN where a pixel was seen from no place
-    known = np.isfinite(longitude) & np.isfinite(latitude) & ((longitude != 0) | (latitude != 0))
-    if not known.any():
-        raise CubeError(f"{lookup.name} places no pixel of {stack.name}: is it another track's?")
-    longitude, latitude = longitude[known], latitude[known]
-    centre = (longitude.min() + np.ptp(longitude) / 2, latitude.min() + np.ptp(latitude) / 2)
-    return flat[known], project(longitude, latitude, CRS.from_epsg(4326), crs, centre, lookup.name)

@@ -23,7 +23,7 @@ from insar_dask.readers.hdf5_source import dataset, open_hdf5
 from insar_dask.readers.mintpy_attributes import Attributes, grid_of, parse_dates
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
 
-__all__ = ["MintPyStack", "geometry_at", "open_stack", "plane_at"]
+__all__ = ["MintPyStack", "geometry_at", "has_plane", "open_stack", "plane_at"]
 
 Floats = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
@@ -128,6 +128,12 @@ def plane_at(path: Path, names: tuple[str, ...], grid: PixelGrid, flat: Whole, *
                 block = stored[rows, columns].ravel()
                 values[start:stop] = block[flat[start:stop] - rows.start * grid.columns] * factor
     return values
+
+
+def has_plane(path: Path, name: str) -> bool:
+    """Whether a file has a dataset."""
+    with open_hdf5(path) as file:
+        return name in file
 
 
 def geometry_at(path: Path, grid: PixelGrid, flat: Whole) -> dict[str, Floats]:

@@ -22,7 +22,7 @@ from insar_dask.readers.point_order import hilbert_order
 from insar_dask.readers.projection import Places
 from insar_dask.shards import ShardPlan
 
-__all__ = ["Pixels", "choose", "count_pixels", "cube_of_pixels", "gather"]
+__all__ = ["Pixels", "choose", "count_pixels", "cube_of_pixels", "gather", "points_of_pixels"]
 
 Float32 = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
@@ -45,35 +45,39 @@ class Pixels:
     columns: Mapping[str, npt.NDArray[Any]]
 
 
-def cube_of_pixels(
-    stack: PixelStack, pixels: Pixels, attrs: Mapping[str, Any], encoding: Mapping[str, Any]
-) -> xr.Dataset:
-    """Point cube of some pixels in Hilbert order; one Dask chunk a shard, read when it is computed."""
-    names = _names(pixels.flat, stack.grid)
+def points_of_pixels(grid: PixelGrid, pixels: Pixels) -> tuple[npt.NDArray[np.intp], dict[str, Any]]:
+    """Hilbert order of some pixels, and their coordinates in it."""
+    names = _names(pixels.flat, grid)
     order = hilbert_order(pixels.places.easting, pixels.places.northing, names, np.arange(pixels.flat.size))
     flat = pixels.flat[order]
     coords: dict[str, Any] = {
         "point_id": ("point", names[order].astype(str), describe("point_id")),
         "easting": ("point", pixels.places.easting[order], describe("easting")),
         "northing": ("point", pixels.places.northing[order], describe("northing")),
-        "row": ("point", (flat // stack.grid.columns).astype(np.int32), _describe("row")),
-        "col": ("point", (flat % stack.grid.columns).astype(np.int32), _describe("col")),
-        "time": ("time", stack.times),
+        "row": ("point", (flat // grid.columns).astype(np.int32), _describe("row")),
+        "col": ("point", (flat % grid.columns).astype(np.int32), _describe("col")),
         "crs": ((), np.int32(0), _crs_attributes(pixels.places)),
-        "grid": grid_variable(stack.grid),
+        "grid": grid_variable(grid),
     }
     for name, column in {**pixels.places.degrees, **pixels.columns}.items():
         coords[name] = ("point", column[order], _describe(name))
+    return order, coords
+
+
+def cube_of_pixels(
+    stack: PixelStack, pixels: Pixels, attrs: Mapping[str, Any], encoding: Mapping[str, Any]
+) -> xr.Dataset:
+    """Point cube of some pixels in Hilbert order; one Dask chunk a shard, read when it is computed."""
+    order, coords = points_of_pixels(stack.grid, pixels)
+    values = _lazy(stack, pixels.flat[order])
     cube = xr.Dataset(
         {
-            "displacement": (
-                ("point", "time"), _lazy(stack, flat), {**describe("displacement"), "grid_mapping": "crs"}
-            ),
+            "displacement": (("point", "time"), values, {**describe("displacement"), "grid_mapping": "crs"}),
             "observed": ("time", np.ones(stack.times.size, bool), describe("observed")),
         },
-        coords=coords,
+        coords={**coords, "time": ("time", stack.times)},
         attrs=dict(attrs),
-    )  # fmt: skip
+    )
     cube["displacement"].encoding = dict(encoding)
     return cube
 

@@ -114,3 +114,31 @@ def test_california_needs_its_track_and_then_reads(unpacked, name, track, orbit)
 def test_velocity_alone_is_no_series(unpacked):
     with pytest.raises(CubeError, match="is no time series but velocity"):
         insar.read_mintpy(unpacked / KIRISHIMA)
+
+
+def test_velocity_of_kirishima_is_read_as_it_lies(unpacked):
+    coherence = unpacked / "kirishima_alos2_dt23_temporalCoherence.h5"
+    motion = insar.read_mintpy_velocity(unpacked / KIRISHIMA, coherence=coherence)
+    with h5py.File(unpacked / KIRISHIMA) as file, h5py.File(coherence) as other:
+        rate, std, stable = file["velocity"][()], file["velocityStd"][()], other["temporalCoherence"][()]
+    grid, there = to_grid(motion), rate != 0
+    assert motion.sizes["point"] == np.count_nonzero(there) + 1 == 291_656
+    for name, stored in (("velocity", rate * np.float32(1000)), ("velocity_std", std * np.float32(1000))):
+        np.testing.assert_array_equal(grid[name].values[there], stored[there])
+    np.testing.assert_array_equal(grid["coherence"].values[there], stable[there])
+    assert grid["velocity"].values[346, 162] == 0 and np.isnan(grid["velocity"].values).sum() == 541 * 541 - 291_656
+    assert motion.attrs["release"] == "2015-2017" and motion.attrs["sees_future"] == -1
+
+
+def test_ascending_and_descending_meet_on_one_grid(unpacked):
+    up, sides = {}, []
+    for name, track in (("a064", "064"), ("d071", "071")):
+        motion = insar.read_mintpy_velocity(unpacked / f"isceplus_{name}_velocity.h5", track=track)
+        up[motion.attrs["pass"]] = to_grid(motion)["velocity"].values
+        incidence, heading = np.radians([motion.attrs["incidence_angle"], motion.attrs["heading"]])
+        sides.append((-np.sin(incidence) * np.cos(heading), np.cos(incidence)))  # looking right
+    np.testing.assert_allclose(sides, [(-0.618, 0.775), (0.603, 0.787)], atol=1e-3)
+    both = np.isfinite(up["ascending"]) & np.isfinite(up["descending"])
+    assert 0.96 < both.mean() < 1
+    east, vertical = np.linalg.solve(sides, np.stack([up["ascending"][both], up["descending"][both]]))
+    assert np.abs(np.median(vertical)) < 5 and np.abs(np.median(east)) < 5
