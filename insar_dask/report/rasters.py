@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
@@ -22,6 +23,7 @@ TAGS = ("product", "component", "positive", "reference", "release", "source", "a
 DEFAULT_RESOLUTION = 100.0
 DEFAULT_VARIABLES = (
     "velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std", "rmse",
+    "cumulative", "cluster",
 )  # fmt: skip
 
 
@@ -42,10 +44,11 @@ def write_geotiff(
         Variables over ``point`` with ``easting``, ``northing`` and ``crs``.
     path : str or Path
     variables : sequence of str, optional
-        Bands; by default the motion parameters that are there.
+        Bands; by default those of motion parameters, ``cumulative`` displacement and ``cluster`` that are there.
     resolution : float, optional
         Side of a cell [m]. By default the product's own grid if the points form one (EGMS Level 3: 100 m), else 100 m.
-        Cells hold the mean of their points; edges lie on multiples of ``resolution``.
+        Cells hold the mean of their points, of labels (CF flags) the most frequent one; edges lie on multiples of
+        ``resolution``.
 
     Returns
     -------
@@ -70,13 +73,15 @@ def write_geotiff(
     draft, whole = path.with_name(path.name + ".draft"), path.with_name(path.name + ".part")
     with rasterio.open(draft, "w", **_profile(products, grid, len(names) + 1)) as target:
         for band, name in enumerate(names, 1):
-            mean = grid.mean(products[name].values)
-            target.write(np.where(np.isfinite(mean), mean, NODATA).astype(np.float32), band)
+            cells = _cells(grid, products[name])
+            target.write(np.where(np.isfinite(cells), cells, NODATA).astype(np.float32), band)
             _describe_band(target, band, name, products[name])
         target.update_tags(**{name: str(products.attrs[name]) for name in TAGS if name in products.attrs})
         target.write(grid.count().astype(np.float32), len(names) + 1)
         target.set_band_description(len(names) + 1, "count")
-    rasterio.shutil.copy(draft, whole, driver="COG", compress="DEFLATE", predictor="YES", blocksize=512)
+    # overviews that interpolate would make up labels
+    thin = {"overview_resampling": "NEAREST"} if any(_is_label(products[name]) for name in names) else {}
+    rasterio.shutil.copy(draft, whole, driver="COG", compress="DEFLATE", predictor="YES", blocksize=512, **thin)
     draft.unlink()
     write_style(path, names[0], products[names[0]].values)
     return whole.replace(path)
@@ -100,6 +105,17 @@ def _grid(products: xr.Dataset, resolution: float | None) -> Grid:
     if native is not None and resolution in (None, native):
         return fit_grid(easting, northing, native, centred=True)
     return fit_grid(easting, northing, DEFAULT_RESOLUTION if resolution is None else float(resolution))
+
+
+def _cells(grid: Grid, variable: xr.DataArray) -> npt.NDArray[np.float64]:
+    if not _is_label(variable):
+        return grid.mean(variable.values)
+    labels = grid.most_frequent(variable.values, int(variable.max()) + 1)
+    return np.where(labels < 0, np.nan, labels)
+
+
+def _is_label(variable: xr.DataArray) -> bool:
+    return "flag_values" in variable.attrs
 
 
 def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:

@@ -107,6 +107,14 @@ def test_points_that_are_not_coherent_are_nowhere_on_the_page(regular_cube, tmp_
     ).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("n_points", [1, 2, 3])
+def test_a_handful_of_points_is_reported_whole(n_points, tmp_path):
+    cube = make_cube(4.5e6 + 130.0 * np.arange(n_points), np.full(n_points, 1.7e6))
+    html = report(tmp_path, cube, patterns=make_patterns(cube, 1)).read_text(encoding="utf-8")
+    for name in ("Maps", "Patterns", "Decomposition", "Data"):
+        assert f"{name}</h2>" in html
+
+
 def test_displacement_in_all_of_other_points_is_refused(regular_cube, tmp_path):
     few = cumulative_displacement(regular_cube.isel(point=slice(9)))
     with pytest.raises(CubeError, match="cumulative has 9 points, the products 105"):

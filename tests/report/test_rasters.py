@@ -110,3 +110,27 @@ def test_pyogrio_and_rasterio_agree_on_where_the_points_are(scattered_cube, tmp_
     with rasterio.open(write_geotiff(make_products(scattered_cube), tmp_path / "p.tif")) as raster:
         counts = [sample[-1] for sample in raster.sample(zip(frame.geometry.x, frame.geometry.y, strict=True))]
     assert min(counts) >= 1
+
+
+def test_a_cell_of_labels_holds_the_most_frequent_one(scattered_cube, tmp_path):
+    labels = np.random.default_rng(2).integers(-1, 3, scattered_cube.sizes["point"]).astype(np.int8)
+    flags = {"flag_values": np.arange(-1, 3, dtype=np.int8), "flag_meanings": "none a b c"}
+    products = make_products(scattered_cube).assign(cluster=("point", labels, flags))
+    with rasterio.open(write_geotiff(products, tmp_path / "a.tif", resolution=500)) as source:
+        band = source.read(source.descriptions.index("cluster") + 1)
+        x = (products["easting"].values - source.bounds.left) // 500
+        y = (source.bounds.top - products["northing"].values) // 500
+        for row, column in np.ndindex(band.shape):
+            mine = labels[(x == column) & (y == row) & (labels >= 0)]
+            assert band[row, column] == (np.bincount(mine).argmax() if mine.size else source.nodata)
+
+
+def test_overviews_make_up_no_labels(tmp_path):
+    rng = np.random.default_rng(4)
+    cube = make_cube(4.5e6 + rng.uniform(0, 1.2e5, 4000), 1.7e6 + rng.uniform(0, 1.2e5, 4000), n_times=3)
+    labels = (rng.integers(0, 2, 4000) * 7).astype(np.int8)
+    products = make_products(cube).assign(cluster=("point", labels, {"flag_values": np.arange(8, dtype=np.int8)}))
+    path = write_geotiff(products, tmp_path / "a.tif", resolution=100)
+    with rasterio.open(path, overview_level=0) as source:
+        band = source.read(source.count - 1)  # overviews have no names; the last band counts the points
+    assert set(np.unique(band)) == {source.nodata, 0, 7}
