@@ -47,7 +47,8 @@ def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9)
 
     The mean goes on with the last slope and season. The interval is that of normal errors with known parameters
     (`insar_kernels.holt_winters_forecast`). They are estimated, so it is somewhat narrow: of series drawn from the
-    model a 90 % interval holds 85 to 87 % after 166 dates, and 87 to 88 % after 304, at every lead. Evaluation
+    model a 90 % interval holds 85 to 87 % after 166 dates, and 87 to 88 % after 304, at every lead; of the last six
+    dates of two real products 84 % (L2b, 3,000 points) and 90 % (L3-E, 522 points). Evaluation
     (`insar_dask.forecast.evaluate`) takes its intervals from what validation demands instead.
 
     Parameters
