@@ -25,7 +25,7 @@ Index = npt.NDArray[np.intp]
 
 FAST = {"contract", "nsz"}
 
-TOLERANCE = 5e-5
+TOLERANCE = 2e-5
 """A search ends once a step promises to lower the squares by less than this share of them."""
 
 MAX_STEPS = 60

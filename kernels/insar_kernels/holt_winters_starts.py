@@ -12,11 +12,11 @@ __all__ = ["MOST", "NODES", "pick"]
 
 Float32 = npt.NDArray[np.float32]
 
-ALPHAS = (0.003, 0.01, 0.025, 0.05, 0.1, 0.18, 0.3, 0.5, 0.75, 0.97)
-BETAS = (0.0, 0.03, 0.1, 0.3, 0.6, 1.0)
+ALPHAS = (0.004, 0.012, 0.03, 0.07, 0.15, 0.3, 0.45, 0.65, 0.85, 0.98)
+BETAS = (0.0, 0.02, 0.06, 0.15, 0.4, 1.0)
 """As shares of alpha."""
-GAMMAS = (0.0, 0.06, 0.2, 0.5, 1.0)
-"""As shares of 1 - alpha. The edge at 1 is a basin of its own: without it 2 % of uneven series end in another."""
+GAMMAS = (0.0, 0.1, 0.4, 1.0)
+"""As shares of 1 - alpha. The edge at 1 is a basin of its own: without it 2 % of hard series end elsewhere."""
 
 SHAPE = (len(ALPHAS), len(BETAS), len(GAMMAS))
 

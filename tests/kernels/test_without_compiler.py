@@ -15,6 +15,7 @@ SCRIPT = """
 import numpy as np
 from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
+from insar_kernels.holt_winters_fit import holt_winters
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
 from insar_kernels.seasonal_trend import stl
@@ -29,7 +30,7 @@ results = [
     *motion(y, days / 365), *stl(y[:6], 5),
     regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
     *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
-    error_sums(y[:, 1:], y[:, :-1]),
+    error_sums(y[:, 1:], y[:, :-1]), holt_winters(y, 4).sse,
 ]
 print(*(f"{np.nansum(np.float64(result)):.6g}" for result in results))
 """
