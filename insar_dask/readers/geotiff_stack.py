@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def look_at(path: Path, source_crs: Any = None) -> RasterFile:
         raise FileNotFoundError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise CubeError(f"{path.name} is empty (0 bytes): copy it again")
-    with _opened(path) as file:
+    with _placed(path) as file:
         place = file.transform
         if file.crs is None and source_crs is None:
             raise CubeError(f"{path.name} has no CRS: pass source_crs=, such as source_crs='EPSG:4326'")
@@ -124,6 +125,22 @@ def raster_at(path: Path, grid: PixelGrid, flat: npt.NDArray[np.int64], name: st
 
 
 @contextmanager
+def _placed(path: Path) -> Iterator[Any]:
+    """As `_opened`, but a file that does not say where its pixels lie is an error, not a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Dataset has no geotransform")
+        try:
+            with _opened(path) as file:
+                lost = file.transform.is_identity
+                if not lost:
+                    yield file
+        except UserWarning:
+            lost = True
+    if lost:
+        raise CubeError(f"{path.name} has no geotransform: georeference it first (gdal_translate)")
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
         import rasterio
@@ -146,6 +163,7 @@ def _window(
     if nodata is not None:
         missing = missing | (raw == nodata)
     scale, offset = file.scales[band - 1], file.offsets[band - 1]
-    values: npt.NDArray[np.float32] = ((raw.astype(np.float64) * scale + offset) * factor).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite then is rejected
+        values: npt.NDArray[np.float32] = ((raw.astype(np.float64) * scale + offset) * factor).astype(np.float32)
     values[missing] = np.nan
     return values

@@ -40,7 +40,10 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as opened:
             yield opened
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError) as error:
+        # h5py raises any of these for a damaged file; a KeyError of ours does not say that it was unable
+        if isinstance(error, KeyError) and "Unable to" not in str(error):
+            raise
         raise CubeError(f"{path.name} is damaged or cut off ({error}): copy it again") from None
 
 

@@ -63,7 +63,8 @@ class MintPyStack:
             def read(rows: slice, columns: slice) -> Iterator[Piece]:
                 block = values[:, rows, columns]
                 missing = None if self.nodata is None else block == self.nodata
-                block *= block.dtype.type(self.to_mm)  # in place: tiles of all threads are in memory at once
+                with np.errstate(over="ignore"):  # what is infinite then is rejected
+                    block *= block.dtype.type(self.to_mm)  # in place: tiles of all threads are in memory at once
                 if missing is not None:
                     block[missing] = np.nan
                 yield self.places, block.astype(np.float32, copy=False)

@@ -45,6 +45,20 @@ def test_cut_off_file(path, share):
     fails(path, "is damaged or cut off.*copy it again")
 
 
+def test_flipped_bits_are_said_or_seen(path):
+    raw = write_series(path, chunks=(2, 20, 40)).read_bytes()
+    rng, failed = np.random.default_rng(0), 0
+    for place in rng.integers(0, 12_000, 60).tolist():  # where the tables are
+        flipped = bytearray(raw)
+        flipped[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(flipped)
+        try:
+            read_mintpy(path).compute(scheduler="synchronous")
+        except CubeError:
+            failed += 1
+    assert failed > 1
+
+
 def test_velocity_is_no_series(path):
     write_plane(path, {"FILE_TYPE": "velocity"}, velocity=metres()[0])
     fails(path, r"is no time series but velocity \(datasets \['velocity'\].*pass timeseries.h5")

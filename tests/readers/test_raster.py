@@ -1,11 +1,14 @@
 """Stacks of rasters to cubes and back: every value where it belongs, whatever the files' form."""
 
+import warnings
+
 import dask
 import numpy as np
 import pytest
 import rasterio
 import xarray as xr
 from rasterio import Affine
+from rasterio.errors import NotGeoreferencedWarning
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
@@ -213,12 +216,15 @@ def test_degrees_go_to_utm_and_other_columns_come_along(tmp_path):
         ({"transform": Affine(30.1, 0, 500_000, 0, -30, 4_200_000)}, "disp_20200127.tif lies"),
         ({"crs": "EPSG:32634"}, "disp_20200127.tif is in WGS 84 / UTM zone 34N, disp_20200103.tif in .* 33N"),
         ({"crs": None}, "disp_20200127.tif has no CRS: pass source_crs="),
+        ({"transform": Affine.identity()}, "disp_20200127.tif has no geotransform"),
         ({"unit": "cm"}, "disp_20200127.tif is in 'cm', disp_20200103.tif in 'mm'"),
         ({"transform": Affine(30, 5, 500_000, 5, -30, 4_200_000)}, "disp_20200127.tif is turned against its CRS"),
     ],
 )  # fmt: skip
 def test_file_that_differs_is_named(folder, change, message):
-    write_tiff(folder / "disp_20200127.tif", tenths()[2], **change)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        write_tiff(folder / "disp_20200127.tif", tenths()[2], **change)
     fails(message, folder)
 
 
