@@ -124,7 +124,9 @@ def forecast(store: StorePath, quiet: Quiet = False) -> None:
 @app.command()
 def report(store: StorePath, quiet: Quiet = False) -> None:
     """Write page, maps and exports beside a store that is done."""
-    _each(store, quiet, lambda bench, product: typer.echo(str(bench.report(product))))
+    from insar_dask.outcomes import publish
+
+    _each(store, quiet, lambda bench, product: typer.echo(str(publish(bench, product))))
 
 
 @app.command()

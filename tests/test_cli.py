@@ -47,7 +47,7 @@ def test_a_run_leaves_page_maps_and_exports(folder: Path) -> None:
 def test_status_and_verify_read_the_store_alone(folder: Path) -> None:
     status = insar("status", folder / "site.zarr")
     assert status.returncode == 0
-    assert status.stdout.count("4 of 4") == 8, status.stdout
+    assert status.stdout.count("4 of 4") == 15, status.stdout
     assert insar("verify", folder / "site.zarr").stdout == "every shard holds the bytes of its receipt\n"
 
 
@@ -66,7 +66,7 @@ def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
     source = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip"
     (tmp_path / "cube-config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
     assert insar("ingest", source, store).stdout == f"{store}/{source.stem}/raw\n"
-    for verb in ("products", "evaluate", "forecast", "report"):
+    for verb in ("products", "cluster", "evaluate", "forecast", "report"):
         done = insar(verb, store)
         assert done.returncode == 0, done.stderr
         if verb == "evaluate":

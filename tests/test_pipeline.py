@@ -8,6 +8,7 @@ import insar_dask as insar
 from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import JobError
+from insar_dask.outcomes import publish
 from insar_dask.pipeline import kept_config, opened
 from insar_dask.synthetic import scene, write_egms
 
@@ -30,11 +31,11 @@ def test_a_report_of_what_is_not_done_is_refused(tmp_path: Path, small_scene: xr
     insar.save(small_scene, tmp_path / "site.zarr", "site/raw", shard_points=1024, quiet=True)
     with opened(configured(tmp_path), quiet=True) as bench:
         with pytest.raises(JobError, match="there is no site/products yet"):
-            bench.report("site")
+            publish(bench, "site")
         bench.prepare("site")
         bench.engine.ledger.revoke("site/products", [1])
         with pytest.raises(JobError, match=r"site/products lacks shards \[1\] of 3"):
-            bench.report("site")
+            publish(bench, "site")
 
 
 @pytest.fixture(scope="module")

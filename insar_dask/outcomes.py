@@ -1,0 +1,135 @@
+"""What a run has to tell: page and exports beside the store, and a few lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from insar_dask.config import to_toml
+from insar_dask.jobs.watch import Progress
+from insar_dask.totals import component_shares
+from insar_dask.workbench import Workbench
+
+__all__ = ["Outcome", "publish", "publish_index", "summary"]
+
+OPTIONAL = {"patterns": "patterns", "parts": "parts", "variances": "parts"}
+"""Group of a product that may not be there -> name of the reason why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one product came to, and where it lies."""
+
+    product: str
+    store: Path
+    report: Path
+    summary: tuple[str, ...]
+
+
+def publish(bench: Workbench, product: str) -> Path:
+    """Write the page, its figures and the exports into a folder beside the store."""
+    from insar_dask.report import write_geoparquet, write_geotiff
+
+    folder = bench.store.parent / product
+    folder.mkdir(exist_ok=True)
+    motion = bench.group(product, "products").compute()
+    files = {"cube": bench.store}
+    if bench.config.report.exports:
+        files["map for GIS"] = write_geotiff(motion, folder / "motion.tif", resolution=bench.config.report.resolution)
+        files["points for GIS"] = write_geoparquet(_with_outlook(bench, product, motion), folder / "motion.parquet")
+    with Progress(f"{product}/report", None, quiet=bench.engine.quiet):
+        return _write_page(bench, folder, product, motion, files)
+
+
+def _with_outlook(bench: Workbench, product: str, motion: Any) -> Any:
+    """Motion parameters beside what the Gaussian process says, at its last lead, where it was asked."""
+    if "gaussian_process" not in bench.config.forecast.methods or not bench.scores(product)[0]:
+        return motion
+    last = bench.group(product, "outlook")[["velocity", "velocity_std", "exceedance"]].isel(lead=-1).compute()
+    return motion.assign(
+        {f"{name}_outlook": (values.dims, values.values, values.attrs) for name, values in last.items()}
+    )
+
+
+def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files: dict[str, Path]) -> Path:
+    from insar_dask.report import write_report
+
+    scores, _ = bench.scores(product)
+    reasons = bench.reasons(product)
+    found = [name for name, of in OPTIONAL.items() if of not in reasons]
+    return write_report(
+        folder,
+        raw=bench.group(product, "raw"),
+        products=motion,
+        regular=bench.group(product, "regular"),
+        smooth=bench.group(product, "smooth"),
+        cumulative=bench.group(product, "cumulative"),
+        **{name: bench.group(product, name) for name in found},
+        forecast=bench.group(product, "forecast") if scores else None,
+        scores=scores,
+        reasons=reasons,
+        ingest={k: v for k, v in bench.ingested(product).items() if k != "key"},
+        timings=[report.to_dict() for report in bench.engine.reports if report.stage.startswith(f"{product}/")],
+        config_text=to_toml(bench.config),
+        title=f"{bench.config.report.title if bench.config.source.files else 'Synthetic scene'}: {product}",
+        files=files,
+    )
+
+
+def publish_index(bench: Workbench, outcomes: list[Outcome]) -> None:
+    """Write a page that leads to the reports, where there are several."""
+    from insar_dask.report import write_index
+
+    if len(outcomes) > 1:
+        entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
+        write_index(bench.store.parent, entries, title=bench.config.report.title)
+
+
+def summary(bench: Workbench, product: str) -> tuple[str, ...]:
+    """A few lines of result, after what a user has to know first."""
+    from insar_dask.report.alarms import alarms
+
+    ingested, velocity = bench.ingested(product), bench.group(product, "products")["velocity"].values
+    read = f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected"
+    lines = [read + (f", see {ingested['rejected']}" if ingested["n_rejected"] else "")]
+    if np.isfinite(velocity).any():
+        low, middle, high = np.nanquantile(velocity, [0.05, 0.5, 0.95])
+        lines.append(f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points")
+    lines += [*_pattern_lines(bench, product), _forecast_line(bench, product)]
+    return (*(f"LOOK HERE: {alarm}" for alarm in alarms(velocity, ingested)), *lines)
+
+
+def _pattern_lines(bench: Workbench, product: str) -> list[str]:
+    """Patterns and shares of the components, or why there are none."""
+    reasons, lines = bench.reasons(product), []
+    if "patterns" in reasons:
+        lines.append(reasons["patterns"])
+    else:
+        note = bench.engine.ledger.read_note(f"patterns/{product}") or {}
+        velocities, sizes = note["velocities"], note["sizes"]
+        lines.append(
+            f"{len(sizes)} patterns from {velocities[0]:+.1f} mm/yr ({sizes[0]:,} points) "
+            f"to {velocities[-1]:+.1f} ({sizes[-1]:,})"
+        )
+    if "parts" in reasons:
+        lines.append(reasons["parts"])
+    else:
+        shares = component_shares(bench.group(product, "variances"))["share"].sel(group="all").values
+        trend, season, residual = (f"{share:.0%}" for share in shares)
+        lines.append(f"{trend} trend, {season} season, {residual} residual in the variance of the smoothed series")
+    return lines
+
+
+def _forecast_line(bench: Workbench, product: str) -> str:
+    scores, absent = bench.scores(product)
+    if not scores:
+        return f"no forecast: {absent}"
+    best, table = scores["default"], scores["tables"]["honest"]
+    return (
+        f"forecast by {best}: RMSE {table[best]['rmse_all']:.2f} mm over {scores['horizon']} steps of "
+        f"{scores['every_days']} days (persistence {table['persistence']['rmse_all']:.2f}); "
+        f"{table[best]['coverage_all']:.0%} of what came lay in the {scores['level']:.0%} interval"
+    )

@@ -1,0 +1,175 @@
+"""The steps of a run on one store, each of which does only what is not done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from insar_dask.cluster.learning import TooFewSeriesError
+from insar_dask.config import Config, Source
+from insar_dask.cube import CubeError
+from insar_dask.forecast.timetable import TooShortError
+from insar_dask.jobs.cube_ingest import ingest_cube, product_of
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.patterns import fit_patterns, label_patterns
+from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.watch import Progress
+from insar_dask.readers.egms import find_egms
+from insar_dask.store import open_group, products
+
+__all__ = ["Workbench", "listed"]
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The steps of a run on one store, each of which does only what is not done."""
+
+    config: Config
+    store: Path
+    engine: Engine
+
+    @property
+    def products(self) -> list[str]:
+        """Products in the store."""
+        return products(self.store)
+
+    def sources(self) -> list[Path]:
+        """Product files of the configuration; the synthetic one is written where none is named."""
+        if not self.config.source.files:
+            return [self._synthetic()]
+        found = listed(self.config.source)
+        files = {product_of(source): source for source in found}
+        if twice := [source for source in found if files[product_of(source)] != source]:
+            raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
+        return found
+
+    def ingest(self, source: Path) -> str:
+        """Read a product file into the store; returns the product's name."""
+        known, shard_points = self.config.source.known, self.config.store.shard_points
+        if self.config.source.reader == "egms":
+            ingest(self.engine, source, source.stem, known, shard_points)
+            return source.stem
+        product = product_of(source)
+        ingest_cube(self.engine, source, product, self.config.source.reader, known, shard_points)
+        return product
+
+    def prepare(self, product: str) -> None:
+        """Regular dates -> smooth, and motion parameters: three results of one task a shard."""
+        prepare = self.config.prepare
+        every = {"every": self._every(product), "max_gap": prepare.max_gap}
+        smooth = {"window": prepare.window, "order": prepare.order}
+        steps = (
+            Step("regularise", "raw", "regular", every),
+            Step("savgol", "regular", "smooth", smooth),
+            Step("motion", "raw", "products"),
+        )
+        saves = {step.result: f"{product}/{step.result}" for step in steps}
+        self.engine.run(Stage(f"{product}/prepare", f"{product}/raw", steps, saves))
+
+    def find_patterns(self, product: str) -> None:
+        """Cluster all points, and label each; of too few complete series, keep why there are no patterns."""
+        wanted = self.config.patterns.model_dump()
+        if not wanted["n_clusters"]:
+            return
+        source = "products" if wanted["features"] else "smooth"
+        try:
+            fit_patterns(self.engine, product, source, **wanted | {"features": wanted["features"] or None})
+        except TooFewSeriesError as error:
+            self.engine.ledger.write_note(f"patterns/{product}", {"absent": str(error)})
+            return
+        label_patterns(self.engine, product)
+
+    def decompose(self, product: str) -> None:
+        """Trend, season and residual of the smoothed series, what they come to, and the displacement in all."""
+        steps = [Step("cumulative_displacement", "smooth", "cumulative")]
+        if not self.reasons(product).get("parts"):
+            period = self._period(product)
+            steps.append(Step(self.config.decompose.method, "smooth", "parts", {"period": period}))
+            steps.append(Step("component_variances", "parts", "variances"))
+        saves = {step.result: f"{product}/{step.result}" for step in steps}
+        self.engine.run(Stage(f"{product}/decompose", f"{product}/smooth", tuple(steps), saves))
+
+    def evaluate(self, product: str) -> dict[str, Any]:
+        """Score all forecasters over rolling origins."""
+        return evaluate(self.engine, product, **self._forecasting(product))
+
+    def forecast(self, product: str) -> None:
+        """Forecast beyond the record with the method that validation prefers."""
+        forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
+
+    def foresee(self, product: str) -> None:
+        """Score and forecast; of a record that is too short, keep why there is neither."""
+        try:
+            self.evaluate(product)
+        except TooShortError as error:
+            self.engine.ledger.write_note(f"scores/{product}", {"absent": str(error)})
+            return
+        self.forecast(product)
+
+    def reasons(self, product: str) -> dict[str, str]:
+        """Why a part of the results is not there, by its name in the report."""
+        reasons, method = {}, self.config.decompose.method
+        patterns = self.engine.ledger.read_note(f"patterns/{product}") or {}
+        if not self.config.patterns.n_clusters:
+            reasons["patterns"] = "patterns are switched off: [patterns] n_clusters = 0"
+        elif "absent" in patterns:
+            reasons["patterns"] = f"no patterns: {patterns['absent']}"
+        n_dates, period = self.group(product, "smooth").sizes["time"], self._period(product)
+        if method == "none":
+            reasons["parts"] = 'decomposition is switched off: [decompose] method = "none"'
+        elif self.config.decompose.period is None and n_dates < 2 * period:
+            reasons["parts"] = f"not decomposed: {n_dates} regular dates are fewer than two years of {period}"
+        scores, absent = self.scores(product)
+        if scores is None:
+            reasons["scores"] = absent
+        return reasons
+
+    def _period(self, product: str) -> int:
+        return self.config.decompose.period or self.config.prepare.dates_a_year(product)
+
+    def scores(self, product: str) -> tuple[dict[str, Any] | None, str]:
+        """The scores, or None and why."""
+        note = self.engine.ledger.read_note(f"scores/{product}")
+        if note is None or "absent" in note:
+            return None, (note or {}).get("absent", "it was not evaluated; run `insar-dask evaluate`")
+        return note, ""
+
+    def group(self, product: str, stage: str) -> Any:
+        """A stage of a product, whole and lazy."""
+        self.engine.require(f"{product}/{stage}")
+        return open_group(self.engine.store, f"{product}/{stage}")
+
+    def ingested(self, product: str) -> dict[str, Any]:
+        """What ingestion noted of a product."""
+        return self.engine.ledger.read_note(f"ingest/{product}") or {}
+
+    def _every(self, product: str) -> str:
+        return self.config.prepare.spacing(product)
+
+    def _forecasting(self, product: str) -> dict[str, Any]:
+        settings = self.config.forecast.model_dump(exclude={"as_published", "threshold"})
+        protocols = ("honest", "as_published") if self.config.forecast.as_published else ("honest",)
+        return {**settings, "every": self._every(product), "protocols": protocols}
+
+    def _synthetic(self) -> Path:
+        """The synthetic product beside the store, written once: its bytes follow from the configuration."""
+        from insar_dask.synthetic import scene, write_egms
+
+        wanted = self.config.synthetic.model_dump_json()
+        drawn = scene(**self.config.synthetic.model_dump())
+        path = self.store.parent / f"{drawn.attrs['source'].split()[0]}.zip"
+        note = path.with_suffix(".json")
+        if not (path.exists() and note.exists() and note.read_text() == wanted):
+            note.unlink(missing_ok=True)
+            with Progress("write synthetic product", drawn.sizes["point"], quiet=self.engine.quiet) as progress:
+                write_egms(path, drawn, progress=lambda done, _: progress.show(done, done))
+            note.write_text(wanted)
+        return path
+
+
+def listed(source: Source) -> list[Path]:
+    """Sources of a configuration, one a product: EGMS files; of other readers what is named, folders and globs too."""
+    return find_egms(source.files) if source.reader == "egms" else [Path(name) for name in source.files]
