@@ -26,6 +26,9 @@ CLASSIC, HDF5 = b"CDF", b"\x89HDF"
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 X_NAMES = ("x", "lon", "longitude", "easting", "projection_x_coordinate")
 Y_NAMES = ("y", "lat", "latitude", "northing", "projection_y_coordinate")
+BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError, MemoryError)
+"""What h5netcdf and SciPy raise over bytes that are no NetCDF."""
+
 EVEN = 0.01
 """Most that a spacing may differ from the mean one, as a share of it: coordinates are often float32."""
 
@@ -150,10 +153,13 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
         opened = xr.open_dataset(path, engine="h5netcdf" if begin[:4] == HDF5 else "scipy", cache=False)
     except ImportError as error:
         raise ImportError(f"reading {path.name} needs h5netcdf: pip install 'insar-dask[geo]'") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise CubeError(f"{path.name} cannot be read as NetCDF ({error})") from None
+    except BROKEN as error:
+        raise CubeError(f"{path.name} is damaged, or no NetCDF ({error}): copy it again") from None
     with opened:
-        yield opened
+        try:
+            yield opened
+        except (OSError, RuntimeError) as error:
+            raise CubeError(f"{path.name} is damaged or cut off ({error}): copy it again") from None
 
 
 def _variable(data: xr.Dataset, wanted: str | None, name: str) -> str:

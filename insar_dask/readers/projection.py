@@ -36,7 +36,7 @@ def crs_of(crs: Any, what: str) -> CRS:
     """Anything that pyproj takes as a CRS; raises CubeError naming ``what`` where it is none."""
     try:
         return CRS.from_user_input(crs)
-    except CRSError as error:
+    except (CRSError, UnicodeError) as error:
         raise CubeError(f"{what}={crs!r} is no CRS ({error}); wanted something like 'EPSG:32633'") from None
 
 
