@@ -156,6 +156,7 @@ class Report(Section):
     """Page, maps and exports."""
 
     title: str = Field("Ground motion", description="title of the page")
+    min_coherence: float = Field(0.3, ge=0, lt=1, description="the page shows points of a higher temporal coherence")
     resolution: float = Field(100.0, ge=1, description="cell of the exported maps in metres")
     exports: bool = Field(True, description="also write GeoTIFF and GeoParquet (needs the geo extra)")
 

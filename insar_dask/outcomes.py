@@ -38,10 +38,20 @@ def publish(bench: Workbench, product: str) -> Path:
     motion = bench.group(product, "products").compute()
     files = {"cube": bench.store}
     if bench.config.report.exports:
-        files["map for GIS"] = write_geotiff(motion, folder / "motion.tif", resolution=bench.config.report.resolution)
-        files["points for GIS"] = write_geoparquet(_with_outlook(bench, product, motion), folder / "motion.parquet")
+        told = _with_labels(bench, product, motion)
+        files["map for GIS"] = write_geotiff(told, folder / "motion.tif", resolution=bench.config.report.resolution)
+        files["points for GIS"] = write_geoparquet(_with_outlook(bench, product, told), folder / "motion.parquet")
+        del told  # the page needs none of it
     with Progress(f"{product}/report", None, quiet=bench.engine.quiet):
         return _write_page(bench, folder, product, motion, files)
+
+
+def _with_labels(bench: Workbench, product: str, motion: Any) -> Any:
+    """Motion parameters beside the displacement in all, and each point's pattern where there are patterns."""
+    told = {"cumulative": bench.group(product, "cumulative")["cumulative"]}
+    if "patterns" not in bench.reasons(product):
+        told["cluster"] = bench.group(product, "patterns")["cluster"]
+    return motion.assign({name: values.variable.compute() for name, values in told.items()})
 
 
 def _with_outlook(bench: Workbench, product: str, motion: Any) -> Any:
@@ -71,6 +81,7 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         forecast=bench.group(product, "forecast") if scores else None,
         scores=scores,
         reasons=reasons,
+        min_coherence=bench.config.report.min_coherence,
         ingest={k: v for k, v in bench.ingested(product).items() if k != "key"},
         timings=[report.to_dict() for report in bench.engine.reports if report.stage.startswith(f"{product}/")],
         config_text=to_toml(bench.config),

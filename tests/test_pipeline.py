@@ -66,7 +66,9 @@ def test_a_record_too_short_for_scores_has_motion_maps_and_the_reason(tmp_path: 
     assert "no forecast: the record has" in summary and "are needed for horizon" in summary
     assert "LOOK HERE" not in summary
     assert "are needed for horizon" in page and "id='velocity'" in page
-    assert (tmp_path / NAME / "motion.tif").exists()
+    assert "Decomposition</h2><p>" in page
+    with pytest.importorskip("rasterio").open(tmp_path / NAME / "motion.tif") as source:
+        assert {"velocity", "cumulative", "cluster"} <= set(source.descriptions)
 
 
 def test_a_file_that_was_cut_off_is_said_first(tmp_path: Path, lines: list[str]) -> None:
