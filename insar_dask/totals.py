@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_series
+from insar_dask.cube import CubeError, check_series, sees_future
 from insar_kernels.variances import component_variances as variances_of
 
 __all__ = ["PARTS", "component_shares", "component_variances", "cumulative_displacement"]
@@ -133,7 +133,7 @@ def component_shares(
     for start in range(0, n_points, BLOCK):
         block = slice(start, start + BLOCK)
         sums += _sums(variances.isel(point=block), groups[block], n_patterns)
-    return _shares(sums)
+    return _shares(sums).assign_attrs(sees_future=sees_future(variances))
 
 
 def _sums(variances: xr.Dataset, groups: npt.NDArray[np.int64], n_patterns: int) -> npt.NDArray[np.float64]:

@@ -117,6 +117,7 @@ def test_shares_are_those_of_each_pattern_and_of_all(parts):
         assert shares["n_points"][row] == count
     np.testing.assert_allclose(shares["share"][:4].sum("component"), 1)
     assert shares["n_without"][0] == 2
+    assert shares.attrs == {"sees_future": -1}
     assert shares["n_points"][4] == 0
     assert np.isnan(shares["share"][4]).all()
 

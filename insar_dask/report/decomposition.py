@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from insar_dask.cube import years_since
 from insar_dask.report.choosing import Chosen
 from insar_dask.report.closed_forms import BEND, ClosedForm, best_form
-from insar_dask.report.figures import place_figure, seen, sentence
+from insar_dask.report.figures import place_figure, seen, sentence, sight
 from insar_dask.report.markup import MISSING, percent, table
 from insar_dask.report.series import point_number, same_point
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
@@ -57,6 +57,8 @@ class TakenApart:
     straight: ClosedForm
     bent: ClosedForm
     shares: xr.Dataset
+    sight: str
+    """What the components know of later dates."""
 
 
 def decomposition_section(folder: Path, chosen: Sequence[Chosen], raw: xr.Dataset, parts: xr.Dataset) -> str:
@@ -82,7 +84,7 @@ def decomposition_section(folder: Path, chosen: Sequence[Chosen], raw: xr.Datase
         reason, number_in_cube = chosen[place - 1].reason, chosen[place - 1].number
         name = raw["point_id"].isel(point=number_in_cube).values.item()
         observed = raw["displacement"].isel(point=number_in_cube)
-        caption = f"<b>{place} · {reason}</b> {escape(str(name))}"
+        caption = f"<b>{place} · {reason}</b> {escape(str(name))}; {series.sight}"
         alt = f"Point {place}, {reason}: observations, trend, season and residual through time"
         figures.append(place_figure(folder, draw_apart(series, observed), f"parts-{place}", alt, caption))
     reasons = {place: chosen[place - 1].reason for place in apart}
@@ -108,7 +110,7 @@ def take_apart(parts: xr.Dataset, point: int | str) -> TakenApart:
     series = {name: row[name].values[0].astype(np.float64) for name in PARTS}
     values, times = np.sum(list(series.values()), axis=0), row["time"].values
     forms = best_form(years_since(times), values)
-    return TakenApart(times, values, series, *forms, component_shares(component_variances(row)))
+    return TakenApart(times, values, series, *forms, component_shares(component_variances(row)), sight(parts))
 
 
 def plot_decomposition(
@@ -171,7 +173,9 @@ def draw_apart(
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     panels[-1].xaxis.set_major_locator(locator)
     panels[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
-    title = f"mm; dashed: {series.form.equation()}, R² {series.form.r2:.2f}" if _known(series.form) else "mm"
+    title = f"mm; {series.sight}"
+    if _known(series.form):
+        title += f"; dashed: {series.form.equation()}, R² {series.form.r2:.2f}"
     words(figure.suptitle(title, x=0.01, ha="left", fontsize=7, color=PALETTE["ink"]))
     return figure
 
@@ -188,15 +192,15 @@ def forms_table(apart: dict[int, TakenApart], reasons: dict[int, str]) -> str:
     head = ["d(t) in mm, t in years since the first date", "R² straight line", "R² bent line"]
     head += [f"{name}<small>share of variance</small>" for name in PARTS]
     title = (
-        "Closed forms of the smoothed series: least-squares line and yearly sine; a bent line where it gains "
+        "Closed forms of the whole smoothed series: least-squares line and yearly sine; a bent line where it gains "
         f"{BEND:g} in R²"
     )
     return table(title, [*head, "2 cov<small>of the same sum</small>"], rows)
 
 
 def _note(parts: xr.Dataset) -> str:
-    how = "Additive Holt-Winters smoothing" if "alpha" in parts else "STL, local regression,"
-    text = f"{how} of the smoothed series"
+    published = "Additive Holt-Winters smoothing, as published (doi:10.3390/rs16111891),"
+    text = f"{published if 'alpha' in parts else 'STL, local regression,'} of the smoothed series"
     if period := parts.attrs.get("period"):
         text += f" with a season of {period} dates"
     return (

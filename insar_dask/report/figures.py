@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from insar_dask.cube import sees_future
 from insar_dask.report.style import png_bytes, svg_text
 
-__all__ = ["place_figure", "seen", "sentence", "unbroken"]
+__all__ = ["place_figure", "seen", "sentence", "sight", "unbroken"]
 
 
 def place_figure(folder: Path, figure: Figure, name: str, alt: str, caption: str) -> str:
@@ -30,6 +30,16 @@ def seen(data: xr.Dataset) -> str:
     return {0: "no value has seen a later date", -1: "every value has seen the whole series"}.get(
         days, f"every value has seen up to {days} days beyond its date"
     )
+
+
+def sight(data: xr.Dataset) -> str:
+    """The same in few words, for a caption.
+
+    >>> sight(xr.Dataset(attrs={"sees_future": 30}))
+    'sees 30 d ahead'
+    """
+    days = sees_future(data)
+    return {0: "sees no later date", -1: "sees the whole series"}.get(days, f"sees {days} d ahead")
 
 
 def sentence(text: str) -> str:

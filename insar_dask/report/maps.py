@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import QUANTITIES, colour_limits, ways
+from insar_dask.report.figures import sight
 from insar_dask.report.gridding import Grid, display_grid, round_length
 from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, words
@@ -58,7 +59,7 @@ def plot_map(
     quantity, values = QUANTITIES[name], products[name].values
     easting, northing = products["easting"].values, products["northing"].values
     grid = display_grid(easting, northing) if grid is None else grid
-    lines = [*legend_line(products, name).split("; "), source_line(products, grid)]
+    lines = [*legend_line(products, name).split("; "), f"{source_line(products, grid)}; {sight(products)}"]
     figure, axes = map_panel(grid, quantity.title, lines)
     low, high = colour_limits(values, signed=quantity.signed)
     bar = paint(axes, grid.mean(values), grid, Normalize(low, high), mpl.colormaps[quantity.colours], extend="both")

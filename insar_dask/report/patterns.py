@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import pattern_colours, ways
-from insar_dask.report.figures import place_figure, seen, sentence
+from insar_dask.report.figures import place_figure, sentence, sight
 from insar_dask.report.gridding import Grid, display_grid
 from insar_dask.report.maps import map_panel, paint
 from insar_dask.report.markup import number, percent, table, whole
 from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
-__all__ = ["labels_of", "patterns_section", "patterns_table", "plot_centroids", "plot_pattern_map"]
+__all__ = ["known", "labels_of", "patterns_section", "patterns_table", "plot_centroids", "plot_pattern_map"]
 
 Labels = npt.NDArray[np.int64]
 
@@ -64,7 +64,7 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
                 plot_centroids(patterns, size),
                 "centroids",
                 f"Mean displacement through time of each of the {n_patterns} patterns",
-                "<b>Centroids</b><br>mean series of each pattern, with its number",
+                f"<b>Centroids</b><br>mean series of each pattern, with its number; {known(patterns)}",
             )
         )
     note = _note(products, patterns, int((labels < 0).sum()))
@@ -155,7 +155,7 @@ def plot_centroids(patterns: xr.Dataset, size: tuple[float, float] = (4.7, 4.0))
                 bbox={"boxstyle": "round,pad=0.2", "fc": PALETTE["paper"], "ec": colour, "lw": 1.8},
             )  # fmt: skip
     axes.set_ylabel("displacement [mm]", fontsize=8)
-    words(axes.set_title("Centroids of the patterns", loc="left", fontsize=10, fontweight="bold"))
+    words(axes.set_title(f"Centroids of the patterns, {known(patterns)}", loc="left", fontsize=10, fontweight="bold"))
     return figure
 
 
@@ -182,22 +182,28 @@ def patterns_table(products: xr.Dataset, patterns: xr.Dataset, labels: Labels) -
     return table(f"Patterns, the fastest {less} first", head, rows)
 
 
+def known(patterns: xr.Dataset) -> str:
+    """What the patterns have seen, in few words."""
+    until = patterns.attrs.get("until")
+    return f"knows nothing from {until} on" if until else sight(patterns)
+
+
 def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
     """What was put together, what it knew, and how many points are in no pattern."""
     features = "time" not in patterns["centroid"].dims
     what = f"each point's {', '.join(patterns['feature'].values.astype(str))}" if features else "whole series"
-    until = patterns.attrs.get("until")
-    known = f"it knows nothing from {until} on" if until else seen(patterns)
     less, _ = ways(products.attrs.get("component"))
     return (
         f"k-means of {escape(what)}, not of places: a pattern that gathers on the map does so by itself. Patterns are "
-        f"numbered by the velocity of their centroids, the fastest {less} first. {sentence(known)} "
+        f"numbered by the velocity of their centroids, the fastest {less} first. As published "
+        f"(doi:10.3390/rs16111891), but none of the forecasts here uses them. {sentence(f'The map {known(patterns)}')} "
         + (f"Points without a pattern: {alone:,}." if alone else "")
     )
 
 
 def _cells_line(patterns: xr.Dataset, grid: Grid) -> str:
-    return f"{crs_name(patterns)} · cells of {grid.cell:g} m in the colour of their most frequent pattern"
+    cells = f"cells of {grid.cell:g} m in the colour of their most frequent pattern"
+    return f"{crs_name(patterns)} · {cells}; {known(patterns)}"
 
 
 def _means(values: npt.NDArray[Any], labels: Labels, n_patterns: int) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from insar_dask.report.figures import place_figure
+from insar_dask.report.figures import place_figure, sight
 from insar_dask.report.markup import percent, table, whole
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 from insar_dask.totals import PARTS
@@ -30,7 +30,9 @@ def shares_part(folder: Path, shares: xr.Dataset) -> str:
     """
     trend, season, residual = (f"{value:.0%}" for value in shares["share"].values[0])
     alt = f"Shares of the variance over all points: trend {trend}, season {season}, residual {residual}"
-    caption = "<b>Shares of trend, season and residual</b><br>mean over the points of each point's shares"
+    caption = (
+        f"<b>Shares of trend, season and residual</b><br>mean over the points of each point's shares; {sight(shares)}"
+    )
     figure = place_figure(folder, plot_shares(shares), "shares", alt, caption)
     return (
         "<h3>Shares</h3><p class=note>A component's share is its variance in time over the sum of the three variances. "
@@ -66,7 +68,11 @@ def plot_shares(shares: xr.Dataset) -> Figure:
     legend = figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=7, handlelength=1.0, borderpad=0)
     for text in legend.get_texts():
         text.set_color(PALETTE["muted"])
-    words(axes.set_title("Shares of trend, season and residual", loc="left", fontsize=8, color=PALETTE["ink"]))
+    words(
+        axes.set_title(
+            f"Shares of trend, season and residual; {sight(shares)}", loc="left", fontsize=8, color=PALETTE["ink"]
+        )
+    )
     return figure
 
 

@@ -133,6 +133,7 @@ def test_a_section_tells_forms_shares_and_what_was_seen(section, regular_cube):
         "a season of 30 dates",
         "Every value has seen the whole series.",
         "2 · fast, negative",
+        "; sees the whole series",
         "sin(2π t",
         "1 no data",
     ):

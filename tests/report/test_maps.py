@@ -17,8 +17,8 @@ def words_on(figure) -> str:
 
 @pytest.mark.parametrize("name", ["velocity", "seasonality", "acceleration", "rmse"])
 def test_a_map_says_crs_unit_limits_north_and_scale(regular_cube, name):
-    text = words_on(plot_map(make_products(regular_cube), name))
-    for word in ("EPSG:3035", "cells of 100 m", "2–98%", "N", "m", "mm"):
+    text = words_on(plot_map(make_products(regular_cube).assign_attrs(sees_future=-1), name))
+    for word in ("EPSG:3035", "cells of 100 m", "2–98%", "N", "m", "mm", "sees the whole series"):
         assert word in text
     assert "200 m" in text or "500 m" in text
 

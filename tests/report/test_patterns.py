@@ -154,11 +154,13 @@ def test_the_table_has_number_and_mean_motion_of_each_pattern(regular_cube):
 def test_a_section_says_what_the_patterns_have_seen(section, regular_cube):
     patterns = make_patterns(regular_cube)
     html = section(patterns)
-    assert "Every value has seen the whole series." in html
+    assert "The map sees the whole series." in html
     assert "Points without a pattern: 1." in html
     assert "the fastest down first" in html
     assert html.count("<figure ") == 2
-    assert "knows nothing from 2021-01-01 on" in section(patterns.assign_attrs(until="2021-01-01", sees_future=0))
+    assert "The map knows nothing from 2021-01-01 on." in section(
+        patterns.assign_attrs(until="2021-01-01", sees_future=0)
+    )
 
 
 def test_one_pattern_is_shown(section, regular_cube):
