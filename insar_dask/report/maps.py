@@ -59,7 +59,7 @@ def plot_map(
     quantity, values = QUANTITIES[name], products[name].values
     easting, northing = products["easting"].values, products["northing"].values
     grid = display_grid(easting, northing) if grid is None else grid
-    lines = [*legend_line(products, name).split("; "), f"{source_line(products, grid)}; {sight(products)}"]
+    lines = [*legend_line(products, name).split("; "), source_line(products, grid), sight(products)]
     figure, axes = map_panel(grid, quantity.title, lines)
     low, high = colour_limits(values, signed=quantity.signed)
     bar = paint(axes, grid.mean(values), grid, Normalize(low, high), mpl.colormaps[quantity.colours], extend="both")
@@ -71,9 +71,12 @@ def plot_map(
 
 
 def map_panel(grid: Grid, title: str, lines: Sequence[str]) -> tuple[Figure, Axes]:
-    """Figure and axes that hold the cells of a grid, north up, with scale bar and arrow, a title and lines below."""
+    """Figure and axes that hold the cells of a grid, north up, with scale bar and arrow, a title and short lines below.
+
+    A line that is longer than the panel is wide would narrow the panel.
+    """
     view = _view(grid)
-    figure = new_figure(WIDTH, 0.7 + (WIDTH - 0.62) * (view[3] - view[2]) / (view[1] - view[0]))
+    figure = new_figure(WIDTH, 0.42 + 0.14 * len(lines) + (WIDTH - 0.62) * (view[3] - view[2]) / (view[1] - view[0]))
     axes = figure.add_subplot()
     axes.set_facecolor(PALETTE["panel"])
     axes.set(xticks=[], yticks=[])

@@ -54,7 +54,7 @@ def patterns_section(folder: Path, products: xr.Dataset, patterns: xr.Dataset, g
             on_map,
             "patterns",
             f"Map of {n_patterns} deformation patterns; their sizes are in the table below",
-            f"<b>Patterns</b><br>{escape(_cells_line(patterns, grid))}",
+            f"<b>Patterns</b><br>{escape(_cells_line(patterns, grid))}; {known(patterns)}",
         )
     ]
     if "time" in patterns["centroid"].dims:
@@ -112,7 +112,7 @@ def plot_pattern_map(patterns: xr.Dataset, *, labels: Labels | None = None, grid
     n_patterns = patterns.sizes["pattern"]
     grid = display_grid(patterns["easting"].values, patterns["northing"].values) if grid is None else grid
     cells = grid.most_frequent(labels, n_patterns).astype(np.float64)
-    figure, axes = map_panel(grid, "Patterns", [_cells_line(patterns, grid)])
+    figure, axes = map_panel(grid, "Patterns", [_cells_line(patterns, grid), known(patterns)])
     norm = BoundaryNorm(np.arange(n_patterns + 1) - 0.5, n_patterns)
     colours = ListedColormap(pattern_colours(n_patterns))
     key = paint(axes, np.where(cells < 0, np.nan, cells), grid, norm, colours, ticks=range(n_patterns))
@@ -202,8 +202,7 @@ def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
 
 
 def _cells_line(patterns: xr.Dataset, grid: Grid) -> str:
-    cells = f"cells of {grid.cell:g} m in the colour of their most frequent pattern"
-    return f"{crs_name(patterns)} · {cells}; {known(patterns)}"
+    return f"{crs_name(patterns)} · cells of {grid.cell:g} m in the colour of their most frequent pattern"
 
 
 def _means(values: npt.NDArray[Any], labels: Labels, n_patterns: int) -> npt.NDArray[np.float64]:

@@ -48,6 +48,7 @@ def plot_shares(shares: xr.Dataset) -> Figure:
     kept = shares.isel(group=shares["n_points"].values > 0)
     names = [_name(group) for group in kept["group"].values.tolist()]
     figure = new_figure(5.4, 0.75 + 0.25 * max(len(names), 1))
+    figure.set_layout_engine("constrained", rect=(0.015, 0, 0.985, 1))  # words are wider at the PNG's resolution
     axes = figure.add_subplot()
     left = np.zeros(len(names))
     for place, part in enumerate(PARTS):

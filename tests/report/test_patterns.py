@@ -8,6 +8,7 @@ import pytest
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import pattern_colours
 from insar_dask.report.gridding import display_grid, fit_grid
+from insar_dask.report.maps import plot_map
 from insar_dask.report.patterns import (
     APART,
     labels_of,
@@ -180,3 +181,14 @@ def test_the_largest_pattern_of_many_points_in_a_cell_wins():
     cube = make_cube(4.5e6 + np.arange(40.0), np.full(40, 1.7e6), n_times=3)
     grid = fit_grid(cube["easting"].values, cube["northing"].values, 100.0)
     assert grid.most_frequent(np.repeat([0, 1], [17, 23]), 2).tolist() == [[1]]
+
+
+def test_the_map_is_as_wide_as_the_others(scattered_cube):
+    widths = []
+    for figure in (
+        plot_pattern_map(make_patterns(scattered_cube, 8)),
+        plot_map(make_products(scattered_cube).assign_attrs(component="los", sees_future=-1), "velocity"),
+    ):
+        figure.draw_without_rendering()
+        widths.append(figure.axes[0].get_position().width)
+    assert min(widths) > 0.85
