@@ -1,4 +1,4 @@
-# make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst or on a product of yours
+# make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst, an EGMS product, a MintPy series or rasters
 # make test                       lint, types, import contracts, tests
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clean                      remove what these made

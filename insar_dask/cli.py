@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or globs in quotes"
 ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
 StorePath = Annotated[Path, typer.Argument(help="a store, such as demo-output/cube.zarr", metavar="STORE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
@@ -30,11 +31,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
 
 @app.command()
 def demo(
-    source: Annotated[list[str] | None, typer.Argument(help="EGMS files; none: a synthetic burst")] = None,
+    source: Annotated[list[str] | None, typer.Argument(help=f"{SOURCES}; none: a synthetic burst")] = None,
     out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
     quiet: Quiet = False,
 ) -> None:
-    """Run everything, with default settings: on EGMS files, or a demo."""
+    """Run everything, with default settings: on files of yours, or a demo."""
     from insar_dask.config import parse_config
 
     _run(parse_config({"source": {"files": source or []}, "store": {"path": str(out / "cube.zarr")}}), quiet)
@@ -67,7 +68,7 @@ def config() -> None:
 
 @app.command()
 def ingest(
-    source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders or globs")],
+    source: Annotated[list[str], typer.Argument(help=SOURCES)],
     store: StorePath,
     quiet: Quiet = False,
 ) -> None:

@@ -26,14 +26,20 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def said_by_egms(options: dict[str, Any]) -> str:
+    """Why EGMS files take no options."""
+    return f"EGMS files say all themselves: leave options = {options} out, or name another reader"
+
+
 class Source(Section):
     """What is read."""
 
     files: list[str] = Field(
-        [], description="EGMS zip or csv files, folders or globs; empty: the synthetic scene below"
+        [],
+        description="EGMS zip or csv files, MintPy series, NetCDF, folders or globs; empty: the synthetic scene below",
     )
-    reader: Literal["egms", "mintpy", "raster", "psi_csv"] = Field(
-        "egms", description="what the files are; a raster is a folder or glob of GeoTIFFs, or a NetCDF file"
+    reader: Literal["egms", "mintpy", "raster", "psi_csv"] | None = Field(
+        None, description="egms, mintpy, raster (a folder or glob of GeoTIFFs is one) or psi_csv; unset: by the files"
     )
     options: dict[str, Any] = Field(
         {}, description='what files of other readers do not say, such as {track = "022", units = "mm"}'
@@ -48,15 +54,16 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _has_what_it_reads(self) -> Self:
-        if self.reader == "egms" and self.options:
-            raise ValueError(f"EGMS files say all themselves: leave options = {self.options} out, or name a reader")
-        if self.reader != "egms" and not self.files:
+        if self.options and (self.reader == "egms" or not self.files):
+            raise ValueError(said_by_egms(self.options))
+        if self.reader not in (None, "egms") and not self.files:
             raise ValueError(f"reader {self.reader!r} needs files")
         return self
 
-    @property
-    def known(self) -> dict[str, Any]:
-        """Keyword arguments of the reader."""
+    def known(self, reader: str) -> dict[str, Any]:
+        """Keyword arguments of a reader."""
+        if reader == "egms" and self.options:
+            raise ConfigError(f"source: {said_by_egms(self.options)}")
         return {**self.model_dump(exclude={"files", "reader", "options"}), **self.options}
 
 

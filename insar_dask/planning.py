@@ -26,7 +26,7 @@ def plan_run(config: Config) -> str:
     if not config.source.files:
         scene = config.synthetic
         return _product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, 0, config)
-    if (reader := config.source.reader) != "egms":
+    if (reader := config.source.reader) not in (None, "egms"):
         return "\n\n".join(f"{name}: its size is known once {reader} has read it" for name in config.source.files)
     parts = []
     for path in find_egms(config.source.files):

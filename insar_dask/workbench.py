@@ -18,9 +18,18 @@ from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms
+from insar_dask.readers.geotiff_stack import look_at
+from insar_dask.readers.netcdf_stack import is_netcdf
+from insar_dask.readers.recognise import files_behind, reader_of
 from insar_dask.store import open_group, products
 
 __all__ = ["Workbench", "listed"]
+
+TO_PASS = (
+    'in a configuration (`insar-dask config`) "pass" is a line under [source], for `insar-dask run`:\n'
+    '[source]\nfiles = ["{source}"]\nreader = "{reader}"\noptions = {{ name = "value" }}'
+)
+"""What a reader's arguments are to one who has no Python before him."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,18 @@ class Workbench:
 
     def ingest(self, source: Path) -> str:
         """Read a product file into the store; returns the product's name."""
-        known, shard_points = self.config.source.known, self.config.store.shard_points
-        if self.config.source.reader == "egms":
+        reader, shard_points = self.config.source.reader or reader_of(source), self.config.store.shard_points
+        known = self.config.source.known(reader)
+        if reader == "egms":
             ingest(self.engine, source, source.stem, known, shard_points)
             return source.stem
         product = product_of(source)
-        ingest_cube(self.engine, source, product, self.config.source.reader, known, shard_points)
+        try:
+            ingest_cube(self.engine, source, product, reader, known, shard_points)
+        except CubeError as error:
+            if "pass " not in str(error):
+                raise
+            raise CubeError(f"{error}\n{TO_PASS.format(reader=reader, source=source)}") from error
         return product
 
     def prepare(self, product: str) -> None:
@@ -171,5 +186,25 @@ class Workbench:
 
 
 def listed(source: Source) -> list[Path]:
-    """Sources of a configuration, one a product: EGMS files; of other readers what is named, folders and globs too."""
-    return find_egms(source.files) if source.reader == "egms" else [Path(name) for name in source.files]
+    """Sources of a configuration, one a product: files, and folders and globs of rasters, each of which is one stack.
+
+    Raises
+    ------
+    CubeError, FileNotFoundError
+        What no reader is for; a stack whose files were named one by one; what is not there.
+    """
+    named = [(name, source.reader or reader_of(name)) for name in source.files]
+    egms = [name for name, reader in named if reader == "egms"]
+    others = [path for name, reader in named if reader != "egms" for path in _behind(name, reader)]
+    stacks = [Path(name) for name, reader in named if reader == "raster"]
+    for path in stacks[1:]:
+        if path.is_file() and not is_netcdf(path) and look_at(path, source.options.get("source_crs")).n_bands == 1:
+            raise CubeError(
+                f"{stacks[0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one stack "
+                f'name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
+            )
+    return (find_egms(egms) if egms else []) + others
+
+
+def _behind(name: str, reader: str) -> list[Path]:
+    return [Path(name)] if reader == "raster" else files_behind(name) or [Path(name)]

@@ -1,5 +1,7 @@
 """A whole run over sources of other formats than EGMS, as their configuration names them."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,11 @@ import pytest
 
 import insar_dask as insar
 from insar_dask.config import ConfigError, load_config, parse_config
+from insar_dask.cube import CubeError
 from insar_dask.planning import plan_run
+from insar_dask.workbench import listed
 from tests.readers.mintpy_layout import write_plane, write_series
+from tests.readers.test_recognise import tif
 
 N_DATES, ROWS, COLUMNS = 120, 30, 40
 
@@ -59,9 +64,43 @@ def test_plan_of_another_reader_says_what_it_does_not_know(series: Path) -> None
 def test_configuration_of_a_reader_is_checked(tmp_path: Path) -> None:
     for text, message in (
         ('options = {track = "22"}', "EGMS files say all themselves"),
+        ('reader = "egms"\nfiles = ["a.zip"]\noptions = {track = "22"}', "EGMS files say all themselves"),
         ('reader = "raster"', "reader 'raster' needs files"),
         ('reader = "gamma"', "'egms', 'mintpy', 'raster' or 'psi_csv'"),
     ):
         (tmp_path / "a.toml").write_text(f"[source]\n{text}\n")
         with pytest.raises(ConfigError, match=message):
             load_config(tmp_path / "a.toml")
+
+
+def cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "insar_dask", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command_line_recognises_what_it_is_given(tmp_path: Path, series: Path) -> None:
+    store = tmp_path / "site.zarr"
+    told = cli("ingest", series, store)
+    assert told.returncode == 1
+    assert "has no attribute TRACK: pass track='023'" in told.stderr
+    assert 'reader = "mintpy"\noptions = {' in told.stderr
+    (tmp_path / "site-config.toml").write_text('source.options = {track = "23"}\nsource.files = ["later.h5"]\n')
+    done = cli("ingest", series, store)
+    assert (done.returncode, done.stdout) == (0, f"{store}/geo_timeseries/raw\n"), done.stderr
+    assert insar.open_cube(store).sizes["point"] == ROWS * COLUMNS
+
+
+def test_options_for_egms_files_are_refused_once_they_are_known_as_such() -> None:
+    source = parse_config({"source": {"files": ["a.zip"], "options": {"track": "22"}}}).source
+    assert source.known("mintpy")["track"] == "22"
+    with pytest.raises(ConfigError, match="EGMS files say all themselves"):
+        source.known("egms")
+
+
+def test_stack_named_file_by_file_is_told_from_several_products(tmp_path: Path) -> None:
+    one, other = (tif(tmp_path / f"{day}.tif") for day in ("20200103", "20200115"))
+    with pytest.raises(CubeError, match=r"named one by one.* a glob in quotes"):
+        listed(parse_config({"source": {"files": [str(one), str(other)]}}).source)
+    assert listed(parse_config({"source": {"files": [str(tmp_path)]}}).source) == [tmp_path]
+    many = [str(tif(tmp_path / f"{name}.tif", bands=3)) for name in "ab"]
+    assert listed(parse_config({"source": {"files": many}}).source) == [Path(name) for name in many]
