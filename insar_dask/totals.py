@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+import insar_kernels
 from insar_dask.cube import CubeError, check_series, sees_future
-from insar_kernels.variances import component_variances as variances_of
 
 __all__ = ["PARTS", "component_shares", "component_variances", "cumulative_displacement"]
 
@@ -75,7 +75,7 @@ def component_variances(parts: xr.Dataset) -> xr.Dataset:
         if name not in parts or parts[name].dims[-1:] != ("time",):
             raise CubeError(f"wanted {list(PARTS)} with 'time' as last dimension; {name!r} is not among them")
     found = xr.apply_ufunc(
-        variances_of,
+        insar_kernels.component_variances,
         *(parts[name].variable for name in PARTS),
         input_core_dims=[["time"]] * 3,
         output_core_dims=[["component"]],

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "component_variances": "variances",
     "error_sums": "scoring",
     "hilbert_index": "hilbert",
     "holt_winters": "holt_winters_fit",
