@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import insar_dask as insar
 from insar_dask.config import ConfigError, load_config, parse_config
@@ -56,9 +57,31 @@ def test_mintpy_series_goes_through_the_whole_run(tmp_path: Path, series: Path) 
     assert again.summary == outcome.summary
 
 
-def test_plan_of_another_reader_says_what_it_does_not_know(series: Path) -> None:
-    config = parse_config({"source": {"files": [str(series)], "reader": "mintpy"}})
-    assert plan_run(config) == f"{series}: its size is known once mintpy has read it"
+def test_plan_sizes_what_any_reader_reads(tmp_path: Path, series: Path) -> None:
+    config = parse_config({"source": {"files": [str(series)]}})
+    first, _, ingest, *_ = plan_run(config).splitlines()
+    assert first.startswith("geo_timeseries: at most 1,200 points x 120 dates from 1 MB of rasters")
+    assert ingest.split()[0] == "ingest"
+    stack = tmp_path / "stack"
+    stack.mkdir()
+    for day in ("20200103", "20200115", "20200208"):
+        tif(stack / f"{day}.tif")
+    assert "stack: at most 16 points x 3 dates" in plan_run(parse_config({"source": {"files": [str(stack)]}}))
+    xr.Dataset(
+        {"z": (("time", "y", "x"), np.zeros((3, 4, 5)))},
+        {"time": np.array(["2020-01-03", "2020-01-15", "2020-01-27"], "datetime64[ns]"), "y": np.arange(4.0),
+         "x": np.arange(5.0)},
+    ).to_netcdf(tmp_path / "z.nc", engine="h5netcdf")  # fmt: skip
+    netcdf = {"files": [str(tmp_path / "z.nc")], "options": {"source_crs": "EPSG:32633"}}
+    assert "z: at most 20 points x 3 dates" in plan_run(parse_config({"source": netcdf}))
+
+
+def test_plan_sizes_a_table_by_its_first_rows(tmp_path: Path) -> None:
+    rows = "".join(f"p{k:04d},13.0,38.{k:04d},{k % 10}.5,2.5\n" for k in range(700))
+    (tmp_path / "points.csv").write_text("id,x,y,20200103,20200115\n" + rows)
+    columns = {"point_id": "id", "longitude": "x", "latitude": "y"}
+    source = {"files": [str(tmp_path / "points.csv")], "reader": "psi_csv", "options": {"columns": columns}}
+    assert "points: about 700 points x 2 dates" in plan_run(parse_config({"source": source}))
 
 
 def test_configuration_of_a_reader_is_checked(tmp_path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,19 @@ from pyproj import CRS
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
 from insar_dask.readers.csv_source import file_blake3
-from insar_dask.readers.declared import describe_source, millimetres, sorted_days
+from insar_dask.readers.declared import describe_source, millimetres
 from insar_dask.readers.geotiff_stack import GeoTiffStack, RasterFile, check_grids, look_at, raster_at
 from insar_dask.readers.netcdf_stack import NetCdfStack, is_netcdf, look_into, plane_of
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, cube_of_pixels
 from insar_dask.readers.pixels import Tile, find_pixels
 from insar_dask.readers.projection import project
+from insar_dask.readers.raster_dates import DATE, DATE_FORMAT, dated_bands
 
 __all__ = ["checksum_of", "raster_files", "read_raster"]
 
 Whole = npt.NDArray[np.int64]
 Plane = Callable[[Any, Whole], npt.NDArray[np.float32]]
 
-DATE = r"(?<!\d)(\d{8})(?!\d)"
 SUFFIXES = (".tif", ".tiff", ".vrt")
 COLUMNS = (
     "height", "height_ellipse", "coherence", "amplitude_dispersion", "incidence_angle", "track_angle", "los_east",
@@ -43,7 +41,7 @@ def read_raster(
     *,
     dates: Sequence[Any] | None = None,
     pattern: str = DATE,
-    date_format: str = "%Y%m%d",
+    date_format: str = DATE_FORMAT,
     variable: str | None = None,
     columns: Mapping[str, Any] | None = None,
     units: str | None = None,
@@ -179,20 +177,9 @@ def _geotiffs(
 ) -> tuple[GeoTiffStack, Mapping[str, Any], bool, Plane]:
     files = [look_at(path, source_crs) for path in paths]
     check_grids(files)
-    first = files[0]
-    if len(files) == 1:
-        bands = [(first.path, band + 1) for band in range(first.n_bands)]
-        names = [f"band {band + 1} ({text or 'without a description'})" for band, text in enumerate(first.descriptions)]
-        texts = [text or "" for text in first.descriptions]
-    else:
-        if many := [file for file in files if file.n_bands != 1]:
-            raise CubeError(f"{many[0].path.name} has {many[0].n_bands} bands, among files of one date each: split it")
-        bands = [(file.path, 1) for file in files]
-        names = texts = [file.path.name for file in files]
-    days = _given_days(dates, names) if dates is not None else _named_days(texts, names, first.path.name, *named)
-    times, order = sorted_days(days, names, first.path.name)
+    first, (bands, times) = files[0], dated_bands(files, dates, *named)
     stack = GeoTiffStack(
-        tuple(bands[place] for place in order.tolist()), first.grid, times, _factor(files, units), nodata,
+        bands, first.grid, times, _factor(files, units), nodata,
         Tile.of(first.grid, 8, first.chunk), checksum_of(paths), first.path.name,
     )  # fmt: skip
     declares = all(file.declares_nodata for file in files)
@@ -209,30 +196,6 @@ def _factor(files: Sequence[RasterFile], units: str | None) -> float:
         (one, first), (other, second) = list(said.items())[:2]
         raise CubeError(f"{second} is in {other!r}, {first} in {one!r}: bring all files to one unit")
     return millimetres(next(iter(said), units), files[0].path.name)
-
-
-def _given_days(dates: Sequence[Any], names: list[str]) -> npt.NDArray[np.datetime64]:
-    if len(dates) != len(names):
-        raise CubeError(f"{len(dates)} dates for {len(names)} rasters: dates= needs one for each, in their order")
-    return np.array([np.datetime64(date, "D") for date in dates], "datetime64[D]")
-
-
-def _named_days(
-    texts: list[str], names: list[str], source: str, pattern: str, date_format: str
-) -> npt.NDArray[np.datetime64]:
-    days = []
-    for text, name in zip(texts, names, strict=True):
-        found = re.findall(pattern, text)
-        if len(found) != 1:
-            how_many = "no date" if not found else f"{len(found)} dates {found[:3]}"
-            raise CubeError(f"{source}: {how_many} in {name} by the pattern {pattern!r}: pass pattern= or dates=")
-        try:
-            days.append(np.datetime64(datetime.strptime(found[0], date_format), "D"))
-        except ValueError:
-            raise CubeError(
-                f"{source}: {found[0]!r} in {name} is no date by {date_format!r}: pass date_format="
-            ) from None
-    return np.array(days, "datetime64[D]")
 
 
 def _pixels(
