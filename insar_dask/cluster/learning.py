@@ -115,6 +115,8 @@ def from_sample(samples: Iterable[Mapping[str, npt.NDArray[Any]]], settings: Set
 def _shuffled(samples: Iterable[Mapping[str, npt.NDArray[Any]]]) -> Float32:
     """Rows in the order of their hashes, which mixes all blocks; points of one place by their values."""
     parts = list(samples)
+    if not parts:
+        raise CubeError("the cube has no points")
     hashes, rows = (np.concatenate([part[name] for part in parts]) for name in ("hash", "rows"))
     shuffled: Float32 = rows[np.lexsort((rows[:, -1], rows[:, 0], hashes))]
     return shuffled
@@ -152,7 +154,7 @@ def _best_start(rows: Float32, settings: Settings) -> tuple[Float32, Float32]:
             for batch in batches:
                 model.partial_fit(batch)
             found = model.cluster_centers_.astype(np.float32)
-            candidates.append((int(insar_kernels.lloyd_sums(rows, found).inertia), start.astype(np.float32), found))
+            candidates.append((int(_sums(rows, found).inertia), start.astype(np.float32), found))
     return min(candidates, key=lambda candidate: candidate[0])[1:]
 
 
@@ -160,7 +162,7 @@ def _settled(rows: Float32, centroids: Float32) -> Float32:
     """Lloyd's steps on the sample till they gain no more."""
     before = np.inf
     for _ in range(MOST_STEPS):
-        total = insar_kernels.lloyd_sums(rows, centroids)
+        total = _sums(rows, centroids)
         centroids = _advanced(total, centroids)["centroids"]
         if before - total.inertia <= ENOUGH * total.inertia:
             break
@@ -179,11 +181,25 @@ def _total(partials: Iterable[Mapping[str, npt.NDArray[Any]]]) -> LloydSums:
     """Sums over all blocks: of integers, so in any order the same."""
     total: LloydSums | None = None
     for part in partials:
-        sums = LloydSums(*(part[name] for name in LloydSums._fields))
-        total = sums if total is None else LloydSums(*(a + b for a, b in zip(total, sums, strict=True)))
+        sums = _checked(LloydSums(*(part[name] for name in LloydSums._fields)))
+        # the sum of two that fit is negative where it does not
+        total = sums if total is None else _checked(LloydSums(*(a + b for a, b in zip(total, sums, strict=True))))
     if total is None:
         raise CubeError("the cube has no points")
     return total
+
+
+def _sums(rows: Float32, centroids: Float32) -> LloydSums:
+    return _checked(insar_kernels.lloyd_sums(rows, centroids))
+
+
+def _checked(sums: LloydSums) -> LloydSums:
+    if sums.inertia < 0:
+        raise CubeError(
+            "values are too large, or infinite, to be summed exactly: wanted displacement in mm, with NaN where it is "
+            "missing; features of large numbers need standardise=True"
+        )
+    return sums
 
 
 def _ordered(state: Arrays) -> Arrays:

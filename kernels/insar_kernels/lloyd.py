@@ -30,7 +30,10 @@ in one block; 10,000 million rows of 1 m fit into the int64 totals of all blocks
 PER_UNIT = 1 / SUM_UNIT
 
 INERTIA_UNIT = 2.0**-12
-"""Squared distances are summed as multiples of this [mm²]."""
+"""Squared distances are summed as multiples of this [mm²]: 10,000 million rows of 300 dates may be 27 mm away."""
+
+MOST_EXACT = 2.0**53
+"""Whole numbers up to this one are exact in float64."""
 
 LANES = 8
 """Centroids compared in one sweep over a row, which is read once for all of them."""
@@ -46,7 +49,8 @@ class LloydSums(NamedTuple):
     sizes: Any
     """(k,) int64: how many there are."""
     inertia: Any
-    """() int64: sum of squared distances to the nearest centroid, in units of `INERTIA_UNIT`."""
+    """() int64: sum of squared distances to the nearest centroid, in units of `INERTIA_UNIT`; -1 where the rows are too
+    large for exact sums, and the sums then are zero."""
 
 
 def nearest(values: Any, centroids: Any) -> tuple[Any, Any]:
@@ -101,12 +105,15 @@ def lloyd_sums(values: Any, centroids: Any) -> LloydSums:
     series, k = rows(values), len(centroids)
     sums, gaps, sizes = np.zeros((k, series.shape[1])), np.zeros((k, series.shape[1]), np.int64), np.zeros(k, np.int64)
     _, square = _on_cpu(series, centroids, sums, gaps, sizes)
-    return LloydSums(sums.astype(np.int64), sizes[:, None] - gaps, sizes, _total(np, square))
+    return _exact(np, sums, sizes[:, None] - gaps, sizes, square)
 
 
-def _total(xp: ModuleType, square: Any) -> Any:
-    units = xp.rint(xp.nan_to_num(square).astype(xp.float64) / INERTIA_UNIT)
-    return units.astype(xp.int64).sum()
+def _exact(xp: ModuleType, sums: Any, counts: Any, sizes: Any, square: Any) -> LloydSums:
+    """Sums as integers, if they are whole in float64 and fit."""
+    squares = xp.rint(xp.nan_to_num(square).astype(xp.float64) / INERTIA_UNIT)
+    if (abs(sums) <= MOST_EXACT).all() and squares.sum() < 2.0**62:
+        return LloydSums(sums.astype(xp.int64), counts, sizes, squares.astype(xp.int64).sum())
+    return LloydSums(xp.zeros(sums.shape, xp.int64), counts, sizes, xp.int64(-1))
 
 
 def _on_cpu(series: Float32, centroids: Any, sums: Float64, gaps: Int64, sizes: Int64) -> tuple[Int32, Float32]:
@@ -235,9 +242,10 @@ def _sums_on_array(xp: ModuleType, values: Any, centroids: Any) -> LloydSums:
     there = ~xp.isnan(values)
     units = xp.rint(xp.where(there, values, 0.0).astype(xp.float64) / SUM_UNIT)
     members = [label == j for j in range(len(centroids))]
-    return LloydSums(
-        xp.stack([units[mine].sum(axis=0) for mine in members]).astype(xp.int64),
+    return _exact(
+        xp,
+        xp.stack([units[mine].sum(axis=0) for mine in members]),
         xp.stack([there[mine].sum(axis=0) for mine in members]).astype(xp.int64),
         xp.stack([mine.sum() for mine in members]).astype(xp.int64),
-        _total(xp, square),
+        square,
     )

@@ -94,6 +94,15 @@ def test_of_equally_near_centroids_the_first_counts():
     np.testing.assert_array_equal(nearest(values, twice)[0], nearest(values, centroids)[0])
 
 
+def test_rows_too_large_for_exact_sums_are_told_by_an_inertia_below_zero():
+    values, centroids = example()
+    for body in (lloyd_sums, lambda x, c: _sums_on_array(np, x, c)):
+        assert body(values * np.float32(1e4), centroids).inertia > 0
+        assert body(values * np.float32(1e9), centroids).inertia == -1
+        far = np.float32(1e12)  # near the centroids, but their sum is not exact
+        assert body(values + far, centroids + far).inertia == -1
+
+
 def test_any_leading_axes():
     values, centroids = example(n=24, missing=0.1)
     label, square = nearest(values.reshape(2, 3, 4, 37), centroids)
