@@ -230,15 +230,70 @@ def test_a_saved_model_is_the_same_model(smooth, tmp_path):
 
 def test_what_is_no_saved_model_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(ValueError, match="holds no Clusters"):
-        Clusters.load(tmp_path / "other.npz")
+    np.save(tmp_path / "array.npz", np.zeros(3))
+    np.savez(tmp_path / "pickled.npz", header=np.array({}, object))
+    np.savez(tmp_path / "half.npz", header=np.array('{"format": 1, "until": null, "parameters": {}}'))
+    np.savez(tmp_path / "list.npz", header=np.array("[1]"))
+    (tmp_path / "text.npz").write_text("text")
+    (tmp_path / "empty.npz").touch()
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(ValueError, match=r"holds no Clusters|Object arrays cannot be loaded"):
+            Clusters.load(path)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_model_is_refused(fitted, tmp_path, damage):
+    path = fitted.save(tmp_path / "clusters.npz")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 255
+    path.write_bytes(data[: len(data) // 2] if damage == "truncated" else data)
+    with pytest.raises(ValueError, match="holds no Clusters, or is damaged"):
+        Clusters.load(path)
+
+
+def test_what_has_learned_nothing_writes_no_file(tmp_path):
+    with pytest.raises(ValueError, match="call fit"):
+        Clusters().save(tmp_path / "clusters.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_until_may_be_a_date_of_another_type(smooth, tmp_path):
+    dated = small().fit(smooth, until=np.datetime64("2021-06-01"))
+    assert same_bits(dated, small().fit(smooth, until="2021-06-01"))
+    assert Clusters.load(dated.save(tmp_path / "clusters.npz")).until_ == "2021-06-01"
+
+
+@pytest.mark.parametrize("factor", [1e5, 1e6, 1e12])
+def test_values_too_large_for_exact_sums_are_refused(smooth, factor):
+    """Sums of integers would wrap around, and nobody know."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CubeError, match="too large, or infinite"):
+            small().fit(with_series(smooth, smooth["displacement"].values * np.float32(factor)))
+
+
+def test_an_infinite_value_is_refused(smooth):
+    values = smooth["displacement"].values.copy()
+    values[7, 3] = np.inf
+    with pytest.raises(CubeError, match="too large, or infinite"):
+        small().fit(with_series(smooth, values))
 
 
 def test_mistakes_are_named(smooth, fitted):
     with pytest.raises(ValueError, match="call fit"):
         Clusters().predict(smooth)
-    with pytest.raises(ValueError, match="n_clusters is 0; wanted at least 1"):
+    with pytest.raises(ValueError, match="n_clusters is 0; wanted a whole number, at least 1"):
         Clusters(n_clusters=0).fit(smooth)
+    for wrong in (2.0, "3", True):
+        with pytest.raises(ValueError, match="wanted a whole number, at least 1"):
+            Clusters(n_clusters=wrong).fit(smooth)
+    with pytest.raises(ValueError, match=r"wanted less than 2\*\*32"):
+        Clusters(random_state=2**32).fit(smooth)
+    for features in ("velocity", ()):
+        with pytest.raises(CubeError, match="wanted names, as in"):
+            Clusters(features=features).fit(insar.motion(smooth))
+    with pytest.raises(CubeError, match="no points"):
+        small().fit(smooth.isel(point=[]))
     with pytest.raises(CubeError, match="fitted on 73 dates; this cube lacks 1 of them, the first being 2020-01-09"):
         fitted.predict(smooth.isel(time=slice(1, None)))
     with pytest.raises(CubeError, match="fewer than the 5 clusters"):

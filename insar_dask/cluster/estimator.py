@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -137,6 +139,7 @@ class Clusters:
         ValueError
             When a parameter is out of range.
         """
+        until = None if until is None else str(until)  # a date of another type too, which no file could hold
         check_rows(cube, self.features, until)
         draw = partial(sample_block, **self.draw(cube.sizes["point"], until))
 
@@ -192,8 +195,11 @@ class Clusters:
         least = {"n_clusters": 1, "sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
         least |= {"steps": 0, "random_state": 0}
         for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise ValueError(f"{name} is {getattr(self, name)}; wanted at least {minimum}")
+            value = getattr(self, name)
+            if not np.issubdtype(type(value), np.integer) or value < minimum:
+                raise ValueError(f"{name} is {value!r}; wanted a whole number, at least {minimum}")
+        if self.random_state >= 2**32:
+            raise ValueError(f"random_state is {self.random_state}; wanted less than 2**32")
         if self.centre and self.features is not None:
             raise ValueError("centre takes the mean off each series; features have none")
         options = self.standardise, self.random_state, self.n_init, self.batch_size, self.steps
@@ -220,10 +226,10 @@ class Clusters:
 
     def save(self, path: str | Path) -> Path:
         """Write parameters and what was learned as one .npz file, without pickle; returns its path."""
+        state, path = self.state(), Path(path)
         header = {"format": FORMAT, "until": self.until_, "parameters": self.parameters()}
-        path = Path(path)
         with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, header=np.array(json.dumps(header)), **self.state())
+            np.savez_compressed(file, allow_pickle=False, header=np.array(json.dumps(header)), **state)
         return path
 
     @classmethod
@@ -233,16 +239,18 @@ class Clusters:
         Raises
         ------
         ValueError
-            When the file is none of these.
+            When the file is none of these, or damaged.
         """
-        with np.load(path, allow_pickle=False) as archive:
-            if "header" not in archive:
-                raise ValueError(f"{path} holds no Clusters; they are written by Clusters.save")
-            header = json.loads(str(archive["header"]))
+        try:
+            with Path(path).open("rb") as file, zipfile.ZipFile(file):
+                file.seek(0)
+                state = dict(np.load(file, allow_pickle=False))
+            header = json.loads(str(state.pop("header")))
             if header["format"] != FORMAT:
                 raise ValueError(f"{path} has format {header['format']}, this version reads {FORMAT}: fit anew")
-            state = {name: archive[name] for name in archive.files if name != "header"}
-        return cls(**header["parameters"]).learned(state, header["until"])
+            return cls(**header["parameters"]).learned(state, header["until"])
+        except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, EOFError) as error:
+            raise ValueError(f"{path} holds no Clusters, or is damaged; they are written by Clusters.save") from error
 
     def parameters(self) -> dict[str, Any]:
         """Parameters as plain values."""

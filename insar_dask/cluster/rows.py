@@ -35,6 +35,8 @@ def check_rows(cube: xr.Dataset, features: Sequence[str] | None, until: str | No
             "features have no dates to cut off: compute them from history alone, as in "
             f"insar_dask.motion(cube.sel(time=slice(None, {until!r}))), and leave `until` out"
         )
+    if isinstance(features, str) or not features:
+        raise CubeError(f"features is {features!r}; wanted names, as in ('velocity', 'seasonality'), or None")
     for name in (*features, *PLACE):
         if name not in cube.variables or cube[name].dims != ("point",):
             raise CubeError(f"wanted {name!r} over ('point',); the data set has {sorted(map(str, cube.variables))}")
