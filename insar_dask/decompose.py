@@ -152,8 +152,8 @@ def _check_dates(cube: xr.Dataset, period: int) -> np.timedelta64:
     """Spacing of the dates of a cube that can be decomposed with this period."""
     check_series(cube)
     step, n_dates = check_even(cube), cube.sizes["time"]
-    if period != int(period) or period < 2:
-        raise ValueError(f"period is {period}; wanted a whole number of dates in a season, at least 2")
+    if not np.issubdtype(type(period), np.integer) or period < 2:
+        raise ValueError(f"period is {period!r}; wanted a whole number of dates in a season, at least 2")
     if n_dates < 2 * period:
         raise CubeError(
             f"the cube has {n_dates} dates, wanted at least two periods of {period}: take a longer record, a shorter "
@@ -171,7 +171,10 @@ def _n_fit(cube: xr.Dataset, period: int, until: str | np.datetime64 | None) -> 
     times = cube["time"].values
     if until is None:
         return len(times)
-    n_fit = int(np.searchsorted(times.astype("datetime64[s]"), np.asarray(until, "datetime64[s]"), side="right"))
+    last = np.asarray(until, "datetime64[s]")
+    if np.isnat(last):
+        raise ValueError("until is no date; wanted one such as '2023-01-01', or None for the whole series")
+    n_fit = int(np.searchsorted(times.astype("datetime64[s]"), last, side="right"))
     if n_fit < 2 * period:
         earliest = times[2 * period - 1].astype("datetime64[D]")
         raise ValueError(

@@ -99,7 +99,7 @@ def test_uneven_dates_are_refused_with_the_cure(small_scene, step):
 def test_short_records_and_odd_periods_are_refused(regular, step):
     with pytest.raises(CubeError, match=r"60 dates, wanted at least two periods of 31.*a year has 30 dates of 12 days"):
         step(regular, 31)
-    for period in (1, 0, 12.5):
+    for period in (1, 0, -30, 12.5, 12.0, "12", None):
         with pytest.raises(ValueError, match="whole number of dates"):
             step(regular, period)
 
