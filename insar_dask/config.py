@@ -134,9 +134,12 @@ class Patterns(Section):
 
 
 class Decompose(Section):
-    """Trend, season and residual of the smoothed series; they see the whole record."""
+    """Trend, season and residual of every series; they see the whole record."""
 
     method: Literal["holt_winters", "stl", "none"] = Field("holt_winters", description="holt_winters, stl or none")
+    source: Literal["smooth", "regular"] = Field(
+        "smooth", description="smooth: as published, hardly any residual is left; regular: the residual holds the noise"
+    )
     period: int | None = Field(None, ge=2, description="regular dates in a season; unset: those of a year")
 
 
@@ -164,7 +167,9 @@ class Report(Section):
 
     title: str = Field("Ground motion", description="title of the page")
     min_coherence: float = Field(0.3, ge=0, lt=1, description="the page shows points of a higher temporal coherence")
-    resolution: float = Field(100.0, ge=1, description="cell of the exported maps in metres")
+    resolution: float | None = Field(
+        None, ge=1, description="cell of the exported maps in metres; unset: a raster's own grid, else 100"
+    )
     exports: bool = Field(True, description="also write GeoTIFF and GeoParquet (needs the geo extra)")
 
 

@@ -15,6 +15,9 @@ from insar_dask.workbench import Workbench
 
 __all__ = ["Outcome", "publish", "publish_index", "summary"]
 
+SERIES = {"smooth": "smoothed", "regular": "regular"}
+"""Stage that is taken apart -> what its series are called."""
+
 OPTIONAL = {"patterns": "patterns", "parts": "parts", "variances": "parts"}
 """Group of a product that may not be there -> name of the reason why."""
 
@@ -69,6 +72,7 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
 
     scores, _ = bench.scores(product)
     reasons = bench.reasons(product)
+    series = SERIES[bench.config.decompose.source]
     found = [name for name, of in OPTIONAL.items() if of not in reasons]
     return write_report(
         folder,
@@ -77,7 +81,7 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         regular=bench.group(product, "regular"),
         smooth=bench.group(product, "smooth"),
         cumulative=bench.group(product, "cumulative"),
-        **{name: bench.group(product, name) for name in found},
+        **{name: bench.group(product, name).assign_attrs(series=series) for name in found},
         forecast=bench.group(product, "forecast") if scores else None,
         scores=scores,
         reasons=reasons,
@@ -130,7 +134,8 @@ def _pattern_lines(bench: Workbench, product: str) -> list[str]:
     else:
         shares = component_shares(bench.group(product, "variances"))["share"].sel(group="all").values
         trend, season, residual = (f"{share:.0%}" for share in shares)
-        lines.append(f"{trend} trend, {season} season, {residual} residual in the variance of the smoothed series")
+        series = SERIES[bench.config.decompose.source]
+        lines.append(f"{trend} trend, {season} season, {residual} residual in the variance of the {series} series")
     return lines
 
 

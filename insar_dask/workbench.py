@@ -72,13 +72,14 @@ class Workbench:
         return product
 
     def prepare(self, product: str) -> None:
-        """Regular dates -> smooth, and motion parameters: three results of one task a shard."""
+        """Regular dates -> smooth -> displacement in all, and motion parameters: the results of one task a shard."""
         prepare = self.config.prepare
         every = {"every": self._every(product), "max_gap": prepare.max_gap}
         smooth = {"window": prepare.window, "order": prepare.order}
         steps = (
             Step("regularise", "raw", "regular", every),
             Step("savgol", "regular", "smooth", smooth),
+            Step("cumulative_displacement", "smooth", "cumulative"),
             Step("motion", "raw", "products"),
         )
         saves = {step.result: f"{product}/{step.result}" for step in steps}
@@ -98,14 +99,16 @@ class Workbench:
         label_patterns(self.engine, product)
 
     def decompose(self, product: str) -> None:
-        """Trend, season and residual of the smoothed series, what they come to, and the displacement in all."""
-        steps = [Step("cumulative_displacement", "smooth", "cumulative")]
-        if not self.reasons(product).get("parts"):
-            period = self._period(product)
-            steps.append(Step(self.config.decompose.method, "smooth", "parts", {"period": period}))
-            steps.append(Step("component_variances", "parts", "variances"))
+        """Trend, season and residual of every series, and what they come to, where they are wanted and can be had."""
+        if "parts" in self.reasons(product):
+            return
+        wanted, source = self.config.decompose, f"{product}/{self.config.decompose.source}"
+        steps = (
+            Step(wanted.method, wanted.source, "parts", {"period": self._period(product)}),
+            Step("component_variances", "parts", "variances"),
+        )
         saves = {step.result: f"{product}/{step.result}" for step in steps}
-        self.engine.run(Stage(f"{product}/decompose", f"{product}/smooth", tuple(steps), saves))
+        self.engine.run(Stage(f"{product}/decompose", source, steps, saves))
 
     def evaluate(self, product: str) -> dict[str, Any]:
         """Score all forecasters over rolling origins."""

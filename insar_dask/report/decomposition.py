@@ -59,6 +59,8 @@ class TakenApart:
     shares: xr.Dataset
     sight: str
     """What the components know of later dates."""
+    name: str
+    """What the series was: smoothed, regular."""
 
 
 def decomposition_section(folder: Path, chosen: Sequence[Chosen], raw: xr.Dataset, parts: xr.Dataset) -> str:
@@ -110,7 +112,9 @@ def take_apart(parts: xr.Dataset, point: int | str) -> TakenApart:
     series = {name: row[name].values[0].astype(np.float64) for name in PARTS}
     values, times = np.sum(list(series.values()), axis=0), row["time"].values
     forms = best_form(years_since(times), values)
-    return TakenApart(times, values, series, *forms, component_shares(component_variances(row)), sight(parts))
+    return TakenApart(
+        times, values, series, *forms, component_shares(component_variances(row)), sight(parts), _series(parts)
+    )
 
 
 def plot_decomposition(
@@ -165,7 +169,7 @@ def draw_apart(
         axes.margins(x=0.01)
         _at_least(axes, LEAST_SPAN)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
-        axes.set_ylabel("smoothed" if name == "observed" else name, fontsize=7.5)
+        axes.set_ylabel(series.name if name == "observed" else name, fontsize=7.5)
         axes.yaxis.set_label_coords(-0.092, 0.5)
         if axes is not panels[-1]:
             axes.tick_params(bottom=False, labelbottom=False)
@@ -191,16 +195,18 @@ def forms_table(apart: dict[int, TakenApart], reasons: dict[int, str]) -> str:
         rows.append((f"{place} · {reasons[place]}", [*cells, percent(float(shares["covariance"]))]))
     head = ["d(t) in mm, t in years since the first date", "R² straight line", "R² bent line"]
     head += [f"{name}<small>share of variance</small>" for name in PARTS]
+    (name,) = {series.name for series in apart.values()}
     title = (
-        "Closed forms of the whole smoothed series: least-squares line and yearly sine; a bent line where it gains "
+        f"Closed forms of the whole {name} series: least-squares line and yearly sine; a bent line where it gains "
         f"{BEND:g} in R²"
     )
     return table(title, [*head, "2 cov<small>of the same sum</small>"], rows)
 
 
 def _note(parts: xr.Dataset) -> str:
-    published = "Additive Holt-Winters smoothing, as published (doi:10.3390/rs16111891),"
-    text = f"{published if 'alpha' in parts else 'STL, local regression,'} of the smoothed series"
+    published = "" if _series(parts) != "smoothed" else ", as published (doi:10.3390/rs16111891),"
+    method = f"Additive Holt-Winters smoothing{published}" if "alpha" in parts else "STL, local regression,"
+    text = f"{method} of the {_series(parts)} series"
     if period := parts.attrs.get("period"):
         text += f" with a season of {period} dates"
     return (
@@ -208,6 +214,10 @@ def _note(parts: xr.Dataset) -> str:
         "it. Dots are observations, lines what was taken apart; dashed is the closed form. The panels differ in scale: "
         "the bar at the right of each is equally many millimetres."
     )
+
+
+def _series(parts: xr.Dataset) -> str:
+    return str(parts.attrs.get("series", "smoothed"))
 
 
 def _without(parts: xr.Dataset) -> str:

@@ -73,7 +73,8 @@ def write_report(
     patterns : xr.Dataset, optional
         Output of ``Clusters.predict``: map of the patterns, their curves and a table.
     parts : xr.Dataset, optional
-        Output of ``holt_winters`` or ``stl``: four points are taken apart.
+        Output of ``holt_winters`` or ``stl``: four points are taken apart. What the series were is called by its
+        attribute ``series``, "smoothed" by default.
     variances : xr.Dataset, optional
         Output of ``component_variances`` of ``parts``: shares of trend, season and residual.
     reasons : mapping of str to str, optional
