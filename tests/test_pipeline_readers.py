@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 
 import insar_dask as insar
@@ -51,6 +52,9 @@ def test_mintpy_series_goes_through_the_whole_run(tmp_path: Path, series: Path) 
     assert cube.attrs["track"] == "023" and float(cube["coherence"].min()) >= 0.3
     motion = insar.to_grid(insar.motion(cube))["velocity"].compute()
     assert abs(float(motion[15, 20]) + 20) < 1
+    with rasterio.open(outcome.report.parent / "motion.tif") as raster:
+        assert (raster.shape, raster.crs.to_epsg()) == ((ROWS, COLUMNS), 4326)
+        np.testing.assert_array_equal(raster.read(1), np.nan_to_num(motion.values, nan=-9999))
     page = outcome.report.read_text()
     assert "geo_timeseries" in page and "Copernicus" not in page
     (again,) = insar.run(tmp_path / "site.toml", quiet=True)

@@ -1,4 +1,4 @@
-"""Products as a cloud-optimised GeoTIFF: the native grid of a regular product, means per cell of scattered points."""
+"""Products as a cloud-optimised GeoTIFF: a raster's or regular product's own grid, means per cell of other points."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
 from insar_dask.report.gridding import Grid, fit_grid, native_resolution
+from insar_dask.report.own_cells import OwnCells, own_cells
 from insar_dask.report.places import crs_wkt
 from insar_dask.report.qgis_style import write_style
 
@@ -46,9 +47,10 @@ def write_geotiff(
     variables : sequence of str, optional
         Bands; by default those of motion parameters, ``cumulative`` displacement and ``cluster`` that are there.
     resolution : float, optional
-        Side of a cell [m]. By default the product's own grid if the points form one (EGMS Level 3: 100 m), else 100 m.
-        Cells hold the mean of their points, of labels (CF flags) the most frequent one; edges lie on multiples of
-        ``resolution``.
+        Side of a cell [m]. By default the raster that the points were read from (``row``, ``col`` and ``grid``): its
+        own cells and CRS, each with its point's value; else the product's own grid if the points form one (EGMS
+        Level 3: 100 m), else 100 m. Cells hold the mean of their points, of labels (CF flags) the most frequent one;
+        edges lie on multiples of ``resolution``.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def write_geotiff(
     ImportError
         If rasterio is not installed.
     CubeError
-        If a variable or the CRS is missing, or there are no points.
+        If a variable or the CRS is missing, or there are no points, or two are one pixel of their raster.
     """
     try:
         import rasterio
@@ -97,17 +99,22 @@ def _bands(products: xr.Dataset, variables: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _grid(products: xr.Dataset, resolution: float | None) -> Grid:
+def _grid(products: xr.Dataset, resolution: float | None) -> Grid | OwnCells:
     easting, northing = products["easting"].values, products["northing"].values
     if easting.size == 0:
         raise CubeError("the products have no points: nothing to rasterise")
+    if resolution is None and (own := own_cells(products)) is not None:
+        return own
     native = native_resolution(easting, northing)
     if native is not None and resolution in (None, native):
         return fit_grid(easting, northing, native, centred=True)
     return fit_grid(easting, northing, DEFAULT_RESOLUTION if resolution is None else float(resolution))
 
 
-def _cells(grid: Grid, variable: xr.DataArray) -> npt.NDArray[np.float64]:
+def _cells(grid: Grid | OwnCells, variable: xr.DataArray) -> npt.NDArray[np.floating[Any]]:
+    if isinstance(grid, OwnCells):
+        values = variable.values
+        return grid.place(np.where(values < 0, np.nan, values) if _is_label(variable) else values)
     if not _is_label(variable):
         return grid.mean(variable.values)
     labels = grid.most_frequent(variable.values, int(variable.max()) + 1)
@@ -118,9 +125,13 @@ def _is_label(variable: xr.DataArray) -> bool:
     return "flag_values" in variable.attrs
 
 
-def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
+def _profile(products: xr.Dataset, grid: Grid | OwnCells, count: int) -> dict[str, Any]:
     from rasterio import Affine
 
+    if isinstance(grid, OwnCells):
+        crs, width, height = grid.crs_wkt, grid.width, grid.height
+    else:
+        crs, width, height = crs_wkt(products), grid.cell, grid.cell
     return {
         "driver": "GTiff",
         "width": grid.columns,
@@ -128,8 +139,8 @@ def _profile(products: xr.Dataset, grid: Grid, count: int) -> dict[str, Any]:
         "count": count,
         "dtype": "float32",
         "nodata": NODATA,
-        "crs": crs_wkt(products),
-        "transform": Affine(grid.cell, 0.0, grid.west, 0.0, -grid.cell, grid.north),
+        "crs": crs,
+        "transform": Affine(width, 0.0, grid.west, 0.0, -height, grid.north),
         "tiled": True,
         "compress": "DEFLATE",
         "BIGTIFF": "IF_SAFER",

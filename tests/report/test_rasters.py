@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.grid import PixelGrid, grid_variable, to_grid
+from insar_dask.report import own_cells as own
 from insar_dask.report import write_geotiff
 from insar_dask.report.colours import colour_limits
 from tests.report.scenes import make_cube, make_products
@@ -134,3 +136,63 @@ def test_overviews_make_up_no_labels(tmp_path):
     with rasterio.open(path, overview_level=0) as source:
         band = source.read(source.count - 1)  # overviews have no names; the last band counts the points
     assert set(np.unique(band)) == {source.nodata, 0, 7}
+
+
+def pixels(x_step: float = 0.001, y_step: float = -0.0007, epsg: int = 4326, on_map: bool = True):
+    """Motion of 300 of 20 x 30 pixels, in any order, whose labels begin at -1; none in the first two columns."""
+    wkt = rasterio.crs.CRS.from_epsg(epsg).to_wkt()
+    grid = PixelGrid(20, 30, 13.3, x_step, 38.1, y_step, wkt) if on_map else PixelGrid(20, 30)
+    flat = np.random.default_rng(5).permutation(np.arange(600).reshape(20, 30)[:, 2:].ravel())[:300]
+    row, column = np.divmod(flat, 30)
+    cube = make_cube(5e5 + 87.0 * column, 4.2e6 - 77.0 * row + column / 9, epsg=32633)
+    labels = (flat % 4 - 1).astype(np.int8)
+    cluster = ("point", labels, {"flag_values": np.arange(-1, 3, dtype=np.int8), "flag_meanings": "none a b c"})
+    return make_products(cube).assign_coords(
+        row=("point", row.astype(np.int32)), col=("point", column.astype(np.int32)), grid=grid_variable(grid)
+    ).assign(cluster=cluster)  # fmt: skip
+
+
+@pytest.mark.parametrize("x_step", [0.001, -0.001])
+@pytest.mark.parametrize("y_step", [-0.0007, 0.0007])
+def test_pixels_go_back_to_the_cells_they_came_from(tmp_path, x_step, y_step):
+    products = pixels(x_step, y_step)
+    wanted = to_grid(products)
+    with rasterio.open(write_geotiff(products, tmp_path / "p.tif")) as raster:
+        assert (raster.crs.to_epsg(), raster.shape) == (4326, (20, 30))
+        assert raster.res == pytest.approx((0.001, 0.0007), rel=1e-12)
+        y, x = (wanted[name].values for name in ("y", "x"))
+        row, column = rasterio.transform.rowcol(raster.transform, *(axis.ravel() for axis in np.meshgrid(x, y)))
+        for name in ("velocity", "cluster"):
+            band = raster.read(raster.descriptions.index(name) + 1)[row, column].reshape(20, 30)
+            truth = wanted[name].values
+            truth = np.where(np.isfinite(truth) & ~((name == "cluster") & (truth < 0)), truth, -9999)
+            np.testing.assert_array_equal(band, truth.astype(np.float32))
+        count = raster.read(raster.count)[row, column].reshape(20, 30)
+    np.testing.assert_array_equal(count, np.isfinite(wanted["easting"].values))
+
+
+def test_pixels_take_new_cells_only_where_these_are_asked_for(tmp_path):
+    with rasterio.open(write_geotiff(pixels(), tmp_path / "p.tif", resolution=250)) as raster:
+        assert (raster.crs.to_epsg(), raster.res) == (32633, (250, 250))
+    with rasterio.open(write_geotiff(pixels(on_map=False), tmp_path / "p.tif")) as raster:
+        assert (raster.crs.to_epsg(), raster.res) == (32633, (100, 100))
+
+
+def test_of_a_huge_raster_the_part_with_points_is_written(tmp_path, monkeypatch):
+    few = pixels().isel(point=slice(4))
+    monkeypatch.setattr(own, "MOST_CELLS", 599)
+    with rasterio.open(write_geotiff(few, tmp_path / "p.tif", variables=["velocity"])) as raster:
+        assert raster.shape == tuple(int(np.ptp(few[name].values)) + 1 for name in ("row", "col"))
+        x, y = 13.3 + 0.001 * few["col"].values, 38.1 - 0.0007 * few["row"].values
+        sampled = [values[0] for values in raster.sample(zip(x, y, strict=True))]
+    np.testing.assert_array_equal(sampled, few["velocity"].values.astype(np.float32))
+    monkeypatch.setattr(own, "MOST_CELLS", 3)
+    with pytest.raises(CubeError, match=r"pixels of their raster, more than 3: pass resolution="):
+        write_geotiff(few, tmp_path / "p.tif")
+
+
+def test_two_points_of_one_pixel_are_named(tmp_path):
+    twice = pixels().isel(point=[3, 7, 3])
+    where = f"row {int(twice['row'][0])}, column {int(twice['col'][0])}"
+    with pytest.raises(CubeError, match=where):
+        write_geotiff(twice, tmp_path / "p.tif")
