@@ -21,6 +21,7 @@ __all__ = [
     "CubeError",
     "check_cube",
     "check_even",
+    "check_points",
     "check_series",
     "describe",
     "looks_ahead",
@@ -158,6 +159,20 @@ def check_series(cube: xr.Dataset) -> xr.Dataset:
         raise CubeError("wanted 'displacement' with 'time' as its last dimension: use cube.transpose(..., 'time')")
     _check_times(cube)
     return cube
+
+
+def check_points(data: xr.Dataset) -> xr.Dataset:
+    """Return a data set over ``point`` with a cube's place, CRS and attributes unchanged; else raise `CubeError`.
+
+    It is a cube, or what was made of one: motion, components, labels, a forecast.
+    """
+    if not _is_dataset(data):
+        return check_cube(data)
+    if "time" in data.dims:
+        _check_times(data)
+    _check_place(data)
+    _check_attributes(data.attrs)
+    return data
 
 
 def _is_dataset(cube: object) -> bool:

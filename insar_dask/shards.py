@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SHARD_POINTS", "ShardPlan", "inner_points"]
+__all__ = ["SERIES_DATES", "SHARD_POINTS", "ShardPlan", "inner_points"]
 
 SHARD_POINTS = 65_536
 SMALL_CUBE_SHARDS = 16
 INNER_BYTES = 640 * 1024  # one point's series is then one range request of about 0.3 MB compressed
 FEWEST_INNER_POINTS = 128
+
+SERIES_DATES = 292
+"""Dates of an EGMS product: what has no series is cut as the cube of one is, else 65,536 points would be one task."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_arrays",
     "dimensions",
+    "lazy_names",
     "load_points",
     "open_group",
     "point_arrays",
@@ -71,6 +72,16 @@ def load_points(store: Store, group: str, where: slice) -> xr.Dataset:
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
     """A stored group as a lazy data set, one Dask chunk a shard."""
     return _open(open_store(path), group, None, lazy=True)
+
+
+def lazy_names(store: Store, group: str) -> set[str]:
+    """Names of a group's arrays in the Dask graph of what `open_group` returns; none where it cannot be opened."""
+    if get_bytes(store, f"{group}/zarr.json") is None:
+        return set()
+    try:
+        return {_token(array) for array, _ in point_arrays(store, group)}
+    except ValueError:  # damaged documents
+        return set()
 
 
 def products(path: str | Path | Store) -> list[str]:
