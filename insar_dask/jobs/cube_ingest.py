@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,21 +12,14 @@ from dask.system import CPU_COUNT
 
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.ingest import rejected_path
-from insar_dask.jobs.recipe import canonical_key
+from insar_dask.jobs.recipe import STEPS, Step, canonical_key
 from insar_dask.jobs.saving import store_cube
 from insar_dask.jobs.watch import Progress
 from insar_dask.layout import CODEC
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.raster import checksum_of, raster_files
 
-__all__ = ["READERS", "ingest_cube", "product_of"]
-
-READERS: dict[str, tuple[str, int]] = {
-    "mintpy": ("insar_dask.readers.mintpy:read_mintpy", 1),
-    "raster": ("insar_dask.readers.raster:read_raster", 1),
-    "psi_csv": ("insar_dask.readers.psi_csv:read_psi_csv", 1),
-}
-"""Reader's name -> where its function lives and the version of its results: raise it whenever its numbers change."""
+__all__ = ["ingest_cube", "product_of"]
 
 IN_MEMORY = ("psi_csv",)
 """Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
@@ -46,7 +38,7 @@ def product_of(source: str | Path) -> str:
 def ingest_cube(
     engine: Engine, source: str | Path, product: str, reader: str, options: Mapping[str, Any], shard_points: int
 ) -> StageReport:
-    """Bring the group ``PRODUCT/raw`` of a store up to date with a source that one of ``READERS`` reads.
+    """Bring the group ``PRODUCT/raw`` of a store up to date with a source of another format than EGMS.
 
     Parameters
     ----------
@@ -57,7 +49,7 @@ def ingest_cube(
     product : str
         Name of the product's group.
     reader : str
-        One of ``READERS``.
+        One of ``STEPS``: "mintpy", "raster" or "psi_csv".
     options : mapping
         Keyword arguments of the reader.
     shard_points : int
@@ -107,8 +99,7 @@ def _read(
     engine: Engine, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, str | None]:
     """The cube, and where its rejected rows are listed."""
-    module, name = READERS[reader][0].split(":")
-    read = getattr(importlib.import_module(module), name)
+    read = Step(reader, "files", "raw").resolve()
     where = rejected_path(engine.path, product) if reader == "psi_csv" else None
     known = {} if where is None else {"rejected": where}
     cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
@@ -119,7 +110,7 @@ def _key(files: list[Path], reader: str, options: Mapping[str, Any], shard_point
     area = options.get("area")
     # a file of an area is what it holds: it may be drawn anew under its old name
     content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
-    how = {"reader": reader, "version": READERS[reader][1], "options": {**options, **content}}
+    how = {"reader": reader, "version": STEPS[reader][1], "options": {**options, **content}}
     names = [file.name for file in files]  # dates may stand in them
     return canonical_key(
         {"source": checksum_of(files), "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}

@@ -15,6 +15,9 @@ __all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_r
 
 STEPS: dict[str, tuple[str, int]] = {
     "ingest": ("insar_dask.readers.egms:read_table", 1),
+    "mintpy": ("insar_dask.readers.mintpy:read_mintpy", 1),
+    "raster": ("insar_dask.readers.raster:read_raster", 1),
+    "psi_csv": ("insar_dask.readers.psi_csv:read_psi_csv", 1),
     "regularise": ("insar_dask.resample:regularise", 1),
     "savgol": ("insar_dask.smooth:savgol", 1),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
