@@ -58,7 +58,7 @@ def leakage_audit(
     """
     models = [load(method, f"honest.{stage}.{method}.", state) for method in methods_of(plan, "honest")]
     for origin in dict.fromkeys((origins[0], origins[-1])):
-        known, blind = _contexts(values, plan, origin, windows)
+        known, blind = _contexts(values, plan, origin, windows, origins[0])
         for model in models:
             _compare(_forecast(model, known), _forecast(model, blind), f"the forecast of {model.name}", plan, origin)
 
@@ -88,13 +88,19 @@ def audit_schedule(plan: Plan) -> None:
             )
 
 
-def _contexts(values: Float32, plan: Plan, origin: Origin, windows: type[HonestWindows]) -> tuple[Context, Context]:
-    """Context of a few points at an origin, cut from the values and from values whose future is nonsense."""
+def _contexts(
+    values: Float32, plan: Plan, origin: Origin, windows: type[HonestWindows], first: Origin | None = None
+) -> tuple[Context, Context]:
+    """Context of a few points at an origin, cut from the values and from values whose future is nonsense.
+
+    With ``first`` each has the context of that origin as well, before which parameters are fitted.
+    """
     few = values[:POINTS].copy()
     future = np.asarray(plan.days) >= plan.date(origin)
     scrambled = few.copy()
     scrambled[:, future] = np.where(np.arange(future.sum()) % 3 == 0, np.nan, NONSENSE)
-    known, blind = windows(few, plan).context(origin), windows(scrambled, plan).context(origin)
+    cuts = windows(few, plan), windows(scrambled, plan)
+    known, blind = (cut.context(origin, None if first is None else cut.context(first)) for cut in cuts)
     for name in ("values", "years", "grid_values", "grid_years", "target_years"):
         _compare({name: getattr(known, name)}, {name: getattr(blind, name)}, "the context", plan, origin)
     return known, blind

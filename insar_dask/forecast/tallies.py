@@ -115,8 +115,9 @@ def _count_chunk(
     models: dict[str, Forecaster],
     kinds: tuple[Small, Small, Small],
 ) -> None:
+    first = windows.context(origins[0])
     for at, origin in enumerate(origins):
-        context, targets = windows.context(origin), windows.targets(origin)
+        context, targets = windows.context(origin, first), windows.targets(origin)
         _add_one(totals, f"{prefix}targets", np.isfinite(targets).sum(axis=0))
         forecasts = {method: forecast_with_scale(model, context) for method, model in models.items()}
         # methods are compared on the observations that all of them forecast, lest a method gain by passing on hard ones

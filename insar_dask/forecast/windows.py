@@ -5,7 +5,7 @@ Rule: at an origin every number that a forecaster sees is a function of observat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ class Context:
     """(G,) dates of the grid, evenly spaced, the last one before the origin."""
     target_years: Float64
     """(h,) dates asked for: the grid continued from the origin on, one lead a step."""
+    fitted: Context | None = None
+    """What was known at the first of several origins, before which parameters are fitted; one object for all of them.
+    None where the origin stands alone, as the one beyond the record does."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What several forecasters read of one context, computed once: the fit that they share."""
 
@@ -66,8 +69,8 @@ class HonestWindows:
         self.values = values if plan.all_real else values[:, plan.real_columns]
         self._grids: dict[int, Float32] = {}
 
-    def context(self, origin: Origin) -> Context:
-        """What is known at an origin."""
+    def context(self, origin: Origin, fitted: Context | None = None) -> Context:
+        """What is known at an origin, beside what was known at the one before which parameters are fitted."""
         plan = self.plan
         before = int(np.searchsorted(self.days, plan.date(origin)))
         grid_days = plan.grid_days(origin.grid, origin.step + plan.horizon)
@@ -78,6 +81,7 @@ class HonestWindows:
             grid_values=self.grid(origin.grid)[:, : origin.step],
             grid_years=years[: origin.step],
             target_years=years[origin.step :],
+            fitted=fitted,
         )
 
     def targets(self, origin: Origin) -> Float32:
@@ -104,11 +108,10 @@ class PublishedWindows(HonestWindows):
     targets are smoothed values, also at dates without an acquisition.
     """
 
-    def context(self, origin: Origin) -> Context:
+    def context(self, origin: Origin, fitted: Context | None = None) -> Context:
         """What the leaking protocol takes for known at an origin."""
-        honest = super().context(origin)
-        grid = self.grid(origin.grid)[:, : origin.step]
-        return Context(grid, honest.grid_years, grid, honest.grid_years, honest.target_years)
+        honest = super().context(origin, fitted)
+        return replace(honest, values=honest.grid_values, years=honest.grid_years)
 
     def grid(self, which: int) -> Float32:
         """Series filled and smoothed over their whole length (n, G)."""

@@ -11,6 +11,7 @@ _HOMES = {
     "hilbert_index": "hilbert",
     "holt_winters": "holt_winters_fit",
     "holt_winters_forecast": "holt_winters_fit",
+    "holt_winters_update": "holt_winters_states",
     "lloyd_sums": "lloyd",
     "merge_error_sums": "scoring",
     "motion": "harmonic",

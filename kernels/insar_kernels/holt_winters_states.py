@@ -9,10 +9,47 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["smooth_states", "states_before"]
+from insar_kernels.dispatch import namespace, rows
+
+__all__ = ["holt_winters_update", "smooth_states", "states_before"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+
+
+def holt_winters_update(
+    level: Any, slope: Any, seasonal: Any, alpha: Any, beta: Any, gamma: Any, values: Any
+) -> tuple[Any, Any, Any]:
+    """States of additive Holt-Winters after further dates, from those before them and known parameters.
+
+    So a series is fitted once and followed as it grows. At a missing date the states are those predicted.
+
+    Parameters
+    ----------
+    level, slope, seasonal, alpha, beta, gamma : array of float32
+        As `holt_winters` returns them: [mm], [mm per date] and parameters of shape (...), ``seasonal`` (..., period).
+    values : array of float32, shape (..., T)
+        The dates that follow [mm]; missing is NaN.
+
+    Returns
+    -------
+    level, slope, seasonal : array of float32
+        As given, after the last date of ``values``; NaN where a state or a parameter is.
+    """
+    xp = namespace(values)
+    shape, period = values.shape[:-1], seasonal.shape[-1]
+    if values.shape[-1] == 0:
+        return level, slope, seasonal
+    series = rows(values) if xp is np else values.reshape(-1, values.shape[-1])
+    gains, start = (
+        xp.stack([xp.asarray(part, xp.float64).reshape(-1) for part in parts], axis=1)
+        for parts in ((alpha, alpha * beta, gamma), (level, slope))
+    )
+    turned = xp.asarray(seasonal, xp.float64).reshape(-1, period)
+    _, final, turned, _ = smooth_states(xp, series, gains, start, turned, 0, xp is np)
+    states = final[:, 0].reshape(shape), final[:, 1].reshape(shape), turned.reshape(*shape, period)
+    level, slope, seasonal = (state.astype(xp.float32) for state in states)
+    return level, slope, seasonal
 
 
 def states_before(xp: ModuleType, series: Any, innovations: Any, gains: Any) -> tuple[Any, Any, Any]:

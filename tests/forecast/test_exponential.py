@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import dask
 import numpy as np
 import pytest
 import xarray as xr
 from statsmodels.tsa.holtwinters import ExponentialSmoothing
 
+import insar_kernels
 from insar_dask.cube import CubeError
 from insar_dask.decompose import holt_winters, stl
 from insar_dask.forecast.exponential import HoltWinters, holt_winters_forecast
 from insar_dask.forecast.protocol import evaluate
-from insar_dask.forecast.windows import Context
+from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.windows import Context, HonestWindows
 from insar_dask.resample import regularise
 
 PERIOD = 12
@@ -108,6 +112,69 @@ def test_the_forecaster_continues_a_line_with_a_season():
     mean, deviation = HoltWinters().predict(context(known, 30))
     np.testing.assert_allclose(mean, (0.3 * t + 4 * wave)[:, 100:], atol=1e-2)
     assert (deviation >= 0).all()
+
+
+def windows_at(burst, share=0.0):
+    values = burst["displacement"].values[:60].copy()
+    values[np.random.default_rng(1).random(values.shape) < share] = np.nan
+    schedule = plan(burst["time"].values, every="12D", methods=("holt_winters",))
+    return HonestWindows(values, schedule), schedule.test
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_parameters_know_the_dates_before_the_first_origin_and_states_all_before_theirs(burst, share):
+    windows, origins = windows_at(burst, share)
+    first = windows.context(origins[0])
+    for origin in (origins[0], origins[1], origins[-1]):
+        context = windows.context(origin, first)
+        mean, deviation = HoltWinters().predict(context)
+        fit = insar_kernels.holt_winters(context.grid_values, 30, n_fit=first.grid_values.shape[1])
+        states = fit.level, fit.slope, fit.seasonal, fit.alpha, fit.beta, fit.gamma, fit.sigma
+        expected = insar_kernels.holt_winters_forecast(*states, len(context.target_years))
+        np.testing.assert_allclose(mean, expected[0], atol=2e-3)
+        np.testing.assert_allclose(deviation, expected[1], rtol=1e-5)
+        assert np.isfinite(mean).sum() > 300
+
+
+def test_parameters_are_estimated_once_for_all_origins(burst, monkeypatch):
+    fitted, original = [], insar_kernels.holt_winters
+
+    def counting(values, *args):
+        fitted.append(len(values))
+        return original(values, *args)
+
+    monkeypatch.setattr(insar_kernels, "holt_winters", counting, raising=False)
+    evaluate(burst.isel(point=slice(80)), methods=("persistence", "holt_winters"), every="12D")
+    assert fitted.count(80) == 2, "once before validation, once before the test"
+
+
+def test_beyond_the_record_all_of_it_is_fitted(burst):
+    windows, _ = windows_at(burst)
+    future = windows.context(windows.plan.future)
+    fit = insar_kernels.holt_winters(future.grid_values, 30)
+    states = fit.level, fit.slope, fit.seasonal, fit.alpha, fit.beta, fit.gamma, fit.sigma
+    expected, _ = insar_kernels.holt_winters_forecast(*states, len(future.target_years))
+    np.testing.assert_array_equal(HoltWinters().predict(future)[0], expected)
+
+
+@pytest.mark.parametrize("days", [-5, 3, 6])
+def test_an_origin_on_a_grid_of_another_phase_is_forecast_too(days):
+    t = np.arange(-1, 140) * 12.0
+    moved = t + days
+
+    def signal(x):
+        return (0.01 * x + 4 * np.sin(2 * np.pi * x / 360))[None]
+
+    def cut(dates, known):
+        values, years = signal(dates).astype(np.float32)[:, :known], dates / 365
+        return Context(values, years[:known], values, years[:known], years[known : known + 6])
+
+    first, later = cut(t, 100), cut(moved, 120)
+    noisy = first.grid_values + np.random.default_rng(0).normal(0, 0.5, (1, 100)).astype(np.float32)
+    first = replace(first, values=noisy, grid_values=noisy)
+    mean, _ = HoltWinters().predict(replace(later, fitted=first))
+    # the season is late or early by up to half a step: 4 mm x 2 pi x 6 / 360 at the most, beside the noise
+    np.testing.assert_allclose(mean, signal(moved)[:, 120:126], atol=0.42 + 0.6)
 
 
 def test_two_years_of_history_are_needed():
