@@ -98,9 +98,9 @@ def ingest_cube(
 def _read(
     engine: Engine, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, str | None]:
-    """The cube, and where its rejected rows are listed."""
+    """The cube, and where its rejected rows or pixels are listed."""
     read = Step(reader, "files", "raw").resolve()
-    where = rejected_path(engine.path, product) if reader == "psi_csv" else None
+    where = rejected_path(engine.path, product)
     known = {} if where is None else {"rejected": where}
     cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
     return cube, None if where is None else str(where)

@@ -40,6 +40,7 @@ def read_mintpy(
     track: str | None = None,
     orbit_direction: str | None = None,
     max_rejected: float = 0.01,
+    rejected: str | Path | None = None,
 ) -> xr.Dataset:
     """Read a MintPy time series (``timeseries*.h5``, ``geo_timeseries*.h5``) as a point cube in Hilbert order.
 
@@ -77,6 +78,8 @@ def read_mintpy(
         of ORBIT_DIRECTION.
     max_rejected : float
         Largest share of pixels with values that may hold nonsense: an infinite value, or one value at every date.
+    rejected : str or Path, optional
+        Where the place and reason of each such pixel go, if there are any.
 
     Returns
     -------
@@ -91,6 +94,8 @@ def read_mintpy(
     FileNotFoundError, CubeError
         No such file; not HDF5; not a series; radar geometry without ``lookup``; what the file does not say and the
         caller did not; grids that differ; nothing left.
+    OSError
+        When the rejected pixels cannot be written.
     """
     path = Path(path)
     stack, attributes = open_stack(
@@ -103,7 +108,8 @@ def read_mintpy(
     attrs = describe_series(attributes, stack.times, given)
     row, column = attributes.number("REF_Y"), attributes.number("REF_X")
     always = [(int(row), int(column))] if row is not None and column is not None else []
-    kept = find_pixels(stack, zero_is_missing=True, always=always, max_rejected=max_rejected)
+    quarantine = None if rejected is None else Path(rejected)
+    kept = find_pixels(stack, zero_is_missing=True, always=always, max_rejected=max_rejected, quarantine=quarantine)
     files = Companions.of(path, velocity, coherence, geometry, lookup, mask)
     pixels = find_places(stack.grid, path.name, kept.pixels, files, crs)
     pixels = choose(pixels, path.name, area, area_crs, min_coherence)

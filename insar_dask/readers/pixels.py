@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.grid import PixelGrid
+from insar_dask.readers.quarantine import write_rejected
 from insar_dask.tenths import NotTenthsError, encode_tenths
 
 __all__ = ["Kept", "PixelStack", "Tile", "find_pixels", "is_tenths", "tiles"]
@@ -115,6 +117,7 @@ def find_pixels(
     max_rejected: float,
     always: Sequence[tuple[int, int]] = (),
     may_be_tenths: bool = False,
+    quarantine: Path | None = None,
 ) -> Kept:
     """Find the pixels that hold a series, reading everything once, tile by tile.
 
@@ -131,11 +134,15 @@ def find_pixels(
         Pixels where it does not, such as the reference pixel, which is 0 by definition.
     may_be_tenths : bool
         Whether to find out if all values are tenths of a millimetre.
+    quarantine : Path, optional
+        Where the place and reason of each rejected pixel go, if there are any.
 
     Raises
     ------
     CubeError
         When no pixel holds a series, or too many hold nonsense.
+    OSError
+        When the rejected pixels cannot be written.
     """
     grid, found = stack.grid, np.zeros((stack.grid.rows, stack.grid.columns), np.int8)
     ruler = _Ruler(may_be_tenths)
@@ -150,6 +157,8 @@ def find_pixels(
                 found[row, column] = SERIES if zero else NOTHING
         rejected = list(_reasons(found, pieces, grid))
     n_filled = int(np.count_nonzero(found))
+    if quarantine is not None and rejected:
+        write_rejected(quarantine, rejected, "pixel")
     _check_rejected(stack.name, rejected, n_filled, max_rejected)
     kept = np.flatnonzero(found == SERIES)
     if kept.size == 0:

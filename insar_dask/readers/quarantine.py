@@ -29,8 +29,10 @@ def check_share(
     )
 
 
-def write_rejected(path: Path, rejected: Sequence[tuple[int, str]]) -> None:
+def write_rejected(path: Path, rejected: Sequence[tuple[int, str]], what: str = "line") -> None:
     """Write ``line,reason`` rows in the order of the file; all of them or, when the disk is full, no file at all.
+
+    Of a raster ``what`` is a "pixel": its place, row by row, the first being 0.
 
     Raises
     ------
@@ -41,11 +43,13 @@ def write_rejected(path: Path, rejected: Sequence[tuple[int, str]]) -> None:
     try:
         with draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("line", "reason"))
+            writer.writerow((what, "reason"))
             writer.writerows(sorted(rejected))
         draft.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-        message = f"cannot write {len(rejected)} rejected rows: {error.strerror}; free space or pass another rejected="
+        message = (
+            f"cannot write {len(rejected)} rejected {what}s: {error.strerror}; free space or pass another rejected="
+        )
         raise OSError(error.errno, message, str(path)) from error

@@ -59,6 +59,7 @@ def read_raster(
     crs: Any = None,
     source_crs: Any = None,
     max_rejected: float = 0.01,
+    rejected: str | Path | None = None,
 ) -> xr.Dataset:
     """Read displacement rasters of several dates on one grid as a point cube in Hilbert order.
 
@@ -98,6 +99,8 @@ def read_raster(
         CRS of files that do not say it.
     max_rejected : float
         Largest share of pixels with values that may hold nonsense: an infinite value, or one value at every date.
+    rejected : str or Path, optional
+        Where the place and reason of each such pixel go, if there are any.
 
     Returns
     -------
@@ -112,6 +115,8 @@ def read_raster(
     FileNotFoundError, CubeError
         No such file; no raster; a file whose grid or CRS differs; no date, two dates or a date twice; what neither the
         files nor the caller say; nothing left.
+    OSError
+        When the rejected pixels cannot be written.
     """
     paths = raster_files(files)
     given = {
@@ -126,7 +131,10 @@ def read_raster(
     attrs, sign = describe_source(stack.name, stack.times, tags, given)
     stack = replace(stack, factor=stack.factor * sign)
     zero_is_missing = not declares and nodata is None
-    kept = find_pixels(stack, zero_is_missing=zero_is_missing, max_rejected=max_rejected, may_be_tenths=True)
+    quarantine = None if rejected is None else Path(rejected)
+    kept = find_pixels(
+        stack, zero_is_missing=zero_is_missing, max_rejected=max_rejected, may_be_tenths=True, quarantine=quarantine
+    )
     pixels = _pixels(stack, kept.pixels, columns or {}, plane, crs)
     pixels = choose(pixels, stack.name, area, area_crs, min_coherence)
     attrs |= {"product": "raster", "source": paths[0].name, "n_files": len(paths), "source_blake3": stack.checksum}

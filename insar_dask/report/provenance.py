@@ -49,7 +49,7 @@ def data_section(
     if rejected:
         text = f"<b>{rejected:,}</b> of {rejected + kept:,} rows ({rejected / (rejected + kept):.2%}) were rejected"
         if ingest.get("rejected"):
-            text += f"; {link('rejected.csv', ingest['rejected'], folder)} has each with its line and reason"
+            text += f"; {link('rejected.csv', ingest['rejected'], folder)} has each with its place and reason"
     shown = {key: value for key, value in ingest.items() if key not in ("n_points", "n_rejected", "rejected")}
     shown |= {key.replace("_", " "): raw.attrs[key] for key in ATTRIBUTES if key in raw.attrs} | {"CRS": crs_name(raw)}
     if regular is not None:
@@ -64,8 +64,8 @@ def _rejected_table(path: str | Path | None) -> str:
     if path is None or not Path(path).is_file():
         return ""
     with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = list(islice(csv.reader(file), 1, REJECTED_SHOWN + 1))
-    cells = [(f"line {row[0]}", [f"<span class=reason>{escape(' '.join(row[1:]))}</span>"]) for row in rows if row]
+        (what, _), *rows = islice(csv.reader(file), REJECTED_SHOWN + 1)  # a line, or of a raster a pixel
+    cells = [(f"{what} {row[0]}", [f"<span class=reason>{escape(' '.join(row[1:]))}</span>"]) for row in rows if row]
     return table(f"Rejected rows, the first {len(cells)}", ["reason"], cells)
 
 

@@ -81,6 +81,22 @@ def test_changed_file_is_read_again(tmp_path):
     assert grid[30, 30, 3] == values[3, 30, 30] * np.float32(1000)
 
 
+def test_rejected_pixels_are_listed_beside_the_store(tmp_path):
+    values = metres()
+    values[3, 10, 10:15] = np.inf
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    ingest_cube(engine, write_series(tmp_path / "timeseries.h5", values), "site", "mintpy", {"track": "7"}, 512)
+    note = engine.ledger.read_note("ingest/site")
+    listed = pd.read_csv(note["rejected"])
+    assert note["n_rejected"] == 5 and list(listed["pixel"]) == [810, 811, 812, 813, 814]
+    assert listed["reason"][4] == "row 10, column 14: an infinite value"
+    strict = {"track": "7", "max_rejected": 0}
+    (tmp_path / "s-site-rejected.csv").unlink()
+    with pytest.raises(CubeError, match=r"5 of \d+ pixels rejected"):
+        ingest_cube(engine, tmp_path / "timeseries.h5", "site", "mintpy", strict, 512)
+    assert len(pd.read_csv(tmp_path / "s-site-rejected.csv")) == 5
+
+
 def test_what_the_reader_says_of_a_bad_file_is_passed_on(tmp_path):
     source, _ = mintpy(tmp_path)
     source.write_bytes(b"")
