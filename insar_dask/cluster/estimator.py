@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,11 +12,11 @@ import xarray as xr
 
 from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, sums_block
 from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
-from insar_dask.cluster.rows import PLACE, axis_of, check_rows
+from insar_dask.cluster.model_file import read_model, write_model
+from insar_dask.cluster.rows import PLACE, axis_of, check_known, check_rows
 
 __all__ = ["Clusters"]
 
-FORMAT = 1
 ARRAYS = ("centroids", "times", "features", "centred", "shift", "scale", "sizes", "inertia", "start")
 
 
@@ -174,10 +171,13 @@ class Clusters:
         ValueError
             Before `fit`.
         CubeError
-            When the cube lacks dates or features of the fit.
+            When the cube lacks dates or features of the fit, or its values at these have seen later ones than the
+            ``until`` of the fit allows.
         """
         state = self.state()
-        check_rows(cube, self.features, None)
+        check_rows(cube, self.features, self.until_)
+        if self.until_ is not None:
+            check_known(cube, state["times"], self.until_)
         return label_block(cube, state, self.until_)
 
     def draw(self, n_points: int, until: str | None) -> dict[str, Any]:
@@ -227,9 +227,7 @@ class Clusters:
     def save(self, path: str | Path) -> Path:
         """Write parameters and what was learned as one .npz file, without pickle; returns its path."""
         state, path = self.state(), Path(path)
-        header = {"format": FORMAT, "until": self.until_, "parameters": self.parameters()}
-        with path.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, header=np.array(json.dumps(header)), **state)
+        write_model(path, {"until": self.until_, "parameters": self.parameters()}, state)
         return path
 
     @classmethod
@@ -241,16 +239,8 @@ class Clusters:
         ValueError
             When the file is none of these, or damaged.
         """
-        try:
-            with Path(path).open("rb") as file, zipfile.ZipFile(file):
-                file.seek(0)
-                state = dict(np.load(file, allow_pickle=False))
-            header = json.loads(str(state.pop("header")))
-            if header["format"] != FORMAT:
-                raise ValueError(f"{path} has format {header['format']}, this version reads {FORMAT}: fit anew")
-            return cls(**header["parameters"]).learned(state, header["until"])
-        except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, EOFError) as error:
-            raise ValueError(f"{path} holds no Clusters, or is damaged; they are written by Clusters.save") from error
+        header, state = read_model(Path(path))
+        return cls(**header["parameters"]).learned(state, header["until"])
 
     def parameters(self) -> dict[str, Any]:
         """Parameters as plain values."""

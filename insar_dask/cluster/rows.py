@@ -11,7 +11,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube, sees_future
 
-__all__ = ["PLACE", "axis_of", "check_rows", "drawn", "known_dates", "rows_of"]
+__all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "known_dates", "rows_of"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -66,6 +66,15 @@ def known_dates(cube: xr.Dataset, until: str | None) -> int:
             f"have seen {days} days ahead; give a later date, or filter with trailing windows"
         )
     return known
+
+
+def check_known(cube: xr.Dataset, times: npt.NDArray[Any], until: str) -> None:
+    """Raise a CubeError if values at any of ``times`` have seen something from ``until`` on."""
+    if np.isin(times, cube["time"].values[known_dates(cube, until) :]).any():
+        raise CubeError(
+            f"the values of this cube have seen {sees_future(cube)} days ahead, those of the fit fewer: not all of its "
+            f"dates are known at {until}; label the series that the clusters were fitted on"
+        )
 
 
 def axis_of(cube: xr.Dataset, features: Sequence[str] | None, until: str | None) -> dict[str, npt.NDArray[Any]]:
