@@ -24,8 +24,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launch(product: Path) -> Callable[..., subprocess.Popen[str]]:
     """Start the run of `site_run.py` in a process group of its own."""
 
-    def start(store: Path, how: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(SCRIPT), str(store), str(product), how]
+    def start(store: Path, *how: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPT), str(store), str(product), *how]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     return start
@@ -35,8 +35,8 @@ def launch(product: Path) -> Callable[..., subprocess.Popen[str]]:
 def finish(launch: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Any]]:
     """Run to the end; returns shards and computed shards by stage."""
 
-    def run(store: Path, how: str) -> dict[str, Any]:
-        with launch(store, how) as process:
+    def run(store: Path, *how: str) -> dict[str, Any]:
+        with launch(store, *how) as process:
             output, _ = process.communicate(timeout=180)
         assert process.returncode == 0
         report: dict[str, Any] = json.loads(output.splitlines()[-1])

@@ -15,52 +15,46 @@ import pytest
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from tests.conftest import stored_bytes
+from tests.jobs.site_run import TARGETS
 
-PREPARED = ("site/regular", "site/smooth", "site/products")
-SHARDS = 42
-KILLS = 20
+STAGES = {"": ("site/raw", "site/prepare"), "onward": tuple(TARGETS)}
+SHARDS = {"": 42, "onward": 11}
+KILLS = {"": 20, "onward": 8}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, finish: Callable[..., Any]) -> dict[str, Any]:
-    store = tmp_path_factory.mktemp("undisturbed") / "site.zarr"
+@pytest.fixture(scope="module", params=STAGES)
+def undisturbed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, finish: Callable[..., Any]
+) -> dict[str, Any]:
+    store, onward = tmp_path_factory.mktemp("undisturbed") / "site.zarr", request.param
+    how, shards = ("processes", *([onward] if onward else [])), SHARDS[onward]
     began = time.perf_counter()
-    assert finish(store, "processes") == {"site/raw": [SHARDS, SHARDS], "site/prepare": [SHARDS, SHARDS]}
-    return {"bytes": stored_bytes(store), "seconds": time.perf_counter() - began}
-
-
-@pytest.fixture(scope="module")
-def caught() -> list[int]:
-    """Receipts found after each kill."""
-    return []
+    assert finish(store, *how) == {stage: [shards, shards] for stage in STAGES[onward]}
+    seconds = time.perf_counter() - began
+    return {"bytes": stored_bytes(store), "seconds": seconds, "onward": onward, "how": how, "caught": []}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(KILLS))
 def test_a_killed_run_loses_only_what_was_in_flight(
-    number: int,
     tmp_path: Path,
     launch: Callable[..., subprocess.Popen[str]],
     finish: Callable[..., Any],
     undisturbed: dict[str, Any],
-    caught: list[int],
 ) -> None:
-    store = tmp_path / "site.zarr"
-    instant = random.Random(number).uniform(0.1, 0.9) * undisturbed["seconds"]
-    done = kill_after(launch(store, "processes"), instant, store)
-    caught.append(sum(map(len, done.values())))
-    report = finish(store, "processes")
-    lacking = set(range(SHARDS)) - set.intersection(*(done[target] for target in PREPARED))
-    assert report == {
-        "site/raw": [SHARDS, SHARDS - len(done["site/raw"])],
-        "site/prepare": [SHARDS, len(lacking)],
-    }
-    assert stored_bytes(store) == undisturbed["bytes"]
-
-
-@pytest.mark.slow
-def test_the_instants_hit_the_work(caught: list[int]) -> None:
-    assert sum(0 < receipts < 4 * SHARDS for receipts in caught) >= KILLS // 4, caught
+    onward, how = undisturbed["onward"], undisturbed["how"]
+    shards, caught = SHARDS[onward], []
+    every = shards * sum(len(TARGETS[stage]) for stage in STAGES[onward])
+    for number in range(KILLS[onward]):
+        store = tmp_path / f"{number}" / "site.zarr"
+        store.parent.mkdir()
+        instant = random.Random(number).uniform(0.1, 0.9) * undisturbed["seconds"]
+        done = kill_after(launch(store, *how), instant, store)
+        caught.append(sum(len(done[target]) for stage in STAGES[onward] for target in TARGETS[stage]))
+        whole = {stage: set.intersection(*(done[target] for target in TARGETS[stage])) for stage in STAGES[onward]}
+        report = finish(store, *how)
+        assert report == {stage: [shards, shards - len(kept)] for stage, kept in whole.items()}, (number, instant)
+        assert stored_bytes(store) == undisturbed["bytes"], (number, instant)
+    assert sum(0 < receipts < every for receipts in caught) >= len(caught) // 4, f"{caught}: the instants miss the work"
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float, store: Path) -> dict[str, set[int]]:
@@ -70,4 +64,4 @@ def kill_after(process: subprocess.Popen[str], seconds: float, store: Path) -> d
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     ledger = Ledger(open_store(store))
-    return {target: set(ledger.done(target)) for target in ("site/raw", *PREPARED)}
+    return {target: set(ledger.done(target)) for targets in TARGETS.values() for target in targets}
