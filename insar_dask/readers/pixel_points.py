@@ -98,6 +98,8 @@ def choose(pixels: Pixels, name: str, area: Any, area_crs: Any, min_coherence: f
             f"({places.easting.min():.0f}, {places.northing.min():.0f}) and ({places.easting.max():.0f}, "
             f"{places.northing.max():.0f}) in {places.crs.name}"
         )
+    if wanted.all():  # a copy takes 40 bytes a pixel, and more with other columns
+        return pixels
     degrees = {key: column[wanted] for key, column in places.degrees.items()}
     kept = Places(places.easting[wanted], places.northing[wanted], places.crs, degrees)
     return Pixels(pixels.flat[wanted], kept, {key: column[wanted] for key, column in pixels.columns.items()})

@@ -1,5 +1,7 @@
 """Sources of other formats become the raw cube of a group: once, and again only when something changed."""
 
+import cloudpickle
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -95,6 +97,16 @@ def test_rejected_pixels_are_listed_beside_the_store(tmp_path):
     with pytest.raises(CubeError, match=r"5 of \d+ pixels rejected"):
         ingest_cube(engine, tmp_path / "timeseries.h5", "site", "mintpy", strict, 512)
     assert len(pd.read_csv(tmp_path / "s-site-rejected.csv")) == 5
+
+
+def test_shard_goes_to_its_worker_with_its_own_points_alone(tmp_path):
+    source, options = mintpy(tmp_path)
+    cube = insar.read_mintpy(source, **options)
+    (part,) = dask.optimize(cube.isel(point=slice(512, 768)))
+    whole = sum(column.nbytes for column in cube.coords.values() if column.dims == ("point",))
+    coordinates = whole * 256 / cube.sizes["point"]
+    chunk = 8 * max(cube.chunks["point"])  # which pixels its chunk of displacement has
+    assert len(cloudpickle.dumps(part)) < coordinates + chunk + 20_000 < whole
 
 
 def test_what_the_reader_says_of_a_bad_file_is_passed_on(tmp_path):
