@@ -19,7 +19,9 @@ import zarr
 from google_crc32c import value as crc32c
 from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
 
-__all__ = ["Block", "can_encode", "encode_shard"]
+from insar_dask.shard_text import decode_text, encode_text
+
+__all__ = ["Block", "can_encode", "encode_shard", "text_of"]
 
 ABSENT = np.uint64(2**64 - 1)
 """Offset and length of an inner chunk that holds nothing but the fill value."""
@@ -81,6 +83,13 @@ def encode_shard(array: zarr.Array[Any], values: Block) -> Iterator[bytes]:
     return _blocks(array, values, Zstd(level=level), shard, inner)
 
 
+def text_of(array: zarr.Array[Any], data: bytes | None, n: int) -> npt.NDArray[np.str_] | None:
+    """The first ``n`` strings of an object of ``array``; None where `decode_text` leaves it to Zarr."""
+    if data is None or array.dtype.kind not in "TO" or not can_encode(array):
+        return None
+    return decode_text(Zstd().decode(data), n)
+
+
 def _blocks(
     array: zarr.Array[Any], values: Block, codec: Zstd, shard: tuple[int, ...], inner: tuple[int, ...]
 ) -> Iterator[bytes]:
@@ -88,7 +97,7 @@ def _blocks(
     if array.shards is None:
         chunk = _chunk(values, (0,) * len(shard), inner, fill)
         if chunk is not None:
-            yield codec.encode(_text(chunk) if fill.dtype.kind in "SU" else chunk)
+            yield codec.encode(encode_text(chunk) if fill.dtype.kind in "SU" else chunk)
         return
     index = np.full((*(n // m for n, m in zip(shard, inner, strict=True)), 2), ABSENT)
     for place in np.ndindex(index.shape[:-1]):
@@ -108,17 +117,6 @@ def _fill(array: zarr.Array[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     if array.dtype.kind not in "TO":
         return np.asarray(array.fill_value, array.dtype)
     return np.zeros((), dtype if dtype.kind in "SU" else "U1")
-
-
-def _text(chunk: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Strings as Zarr's ``vlen-utf8``: their number, then of each the number of its bytes and these."""
-    coded = np.char.encode(chunk, "utf-8") if chunk.dtype.kind == "U" else chunk
-    lengths = np.char.str_len(coded).astype("<u4")
-    cells = np.empty((coded.size, 4 + coded.dtype.itemsize), np.uint8)
-    cells[:, :4] = lengths.reshape(-1, 1).view(np.uint8)
-    cells[:, 4:] = coded.reshape(-1, 1).view(np.uint8)
-    used = np.arange(cells.shape[1]) < 4 + lengths.reshape(-1, 1)
-    return np.concatenate([np.array([coded.size], "<u4").view(np.uint8), cells[used]])
 
 
 def _chunk(

@@ -6,7 +6,7 @@ Two writers in one shard lose data, so nothing here writes less than a whole sha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan
-from insar_dask.store import Arrays, all_arrays, load_points, shard_plan, with_points
+from insar_dask.store import Arrays, all_arrays, load_shard, with_points
 from insar_dask.tenths import encode_tenths
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
     return digest
 
 
-def read_block(store: Store, group: str, index: int) -> xr.Dataset:
-    """Shard ``index`` of a group as an in-memory data set, decoded."""
-    return load_points(store, group, shard_plan(store, group).slice(index))
+def read_block(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
+    """Shard ``index`` of a group as an in-memory data set, decoded; ``names``: its only arrays over ``point``."""
+    return load_shard(store, group, index, names)
 
 
 def _object_key(path: str, dims: list[str], index: int) -> str:

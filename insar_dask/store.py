@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +16,7 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
+from insar_dask.shard_bytes import text_of
 from insar_dask.shards import ShardPlan
 from insar_dask.tenths import PACKING, decode_tenths
 
@@ -24,7 +27,7 @@ __all__ = [
     "all_arrays",
     "dimensions",
     "lazy_names",
-    "load_points",
+    "load_shard",
     "open_group",
     "point_arrays",
     "products",
@@ -37,8 +40,7 @@ Arrays = list[tuple[zarr.Array[Any], list[str]]]
 
 def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arrays:
     """Arrays of a group by name, with their dimensions."""
-    root = zarr.open_group(store, path=group, mode=mode, zarr_format=3)
-    return [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+    return _arrays_of(zarr.open_group(store, path=group, mode=mode, zarr_format=3))
 
 
 def point_arrays(store: Store, group: str) -> Arrays:
@@ -58,20 +60,22 @@ def dimensions(array: zarr.Array[Any]) -> list[str]:
 
 def shard_plan(store: Store, group: str) -> ShardPlan:
     """The shard plan of a stored group."""
-    for array, dims in point_arrays(store, group):
-        axis = dims.index("point")
-        return ShardPlan(array.shape[axis], (array.shards or array.chunks)[axis])
-    raise CubeError(f"{group} has no array with a point axis; it is not a cube of this engine")
+    return _plan_of(group, all_arrays(store, group))
 
 
-def load_points(store: Store, group: str, where: slice) -> xr.Dataset:
-    """Some points of a stored group as an in-memory data set, decoded."""
-    return _open(store, group, where, lazy=False)
+def load_shard(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
+    """Shard ``index`` of a stored group, decoded; of its arrays over ``point`` only ``names``, if any are given."""
+    root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
+    arrays = _arrays_of(root)
+    plan = _plan_of(group, arrays)
+    wanted = [array for array, dims in arrays if names is None or "point" not in dims or array.basename in names]
+    return _dataset(root, {array.basename: _variable(array, partial(_shard, plan, index)) for array in wanted})
 
 
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
     """A stored group as a lazy data set, one Dask chunk a shard."""
-    return _open(open_store(path), group, None, lazy=True)
+    root = zarr.open_group(open_store(path), path=group, mode="r", zarr_format=3)
+    return _dataset(root, {array.basename: _variable(array, _lazy) for array, _ in _arrays_of(root)})
 
 
 def lazy_names(store: Store, group: str) -> set[str]:
@@ -90,11 +94,20 @@ def products(path: str | Path | Store) -> list[str]:
     return [name for name in list_names(store, "") if get_bytes(store, f"{name}/raw/zarr.json") is not None]
 
 
-def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Dataset:
+def _arrays_of(root: zarr.Group) -> Arrays:
+    return [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+
+
+def _plan_of(group: str, arrays: Arrays) -> ShardPlan:
+    for array, dims in with_points(arrays):
+        axis = dims.index("point")
+        return ShardPlan(array.shape[axis], (array.shards or array.chunks)[axis])
+    raise CubeError(f"{group} has no array with a point axis; it is not a cube of this engine")
+
+
+def _dataset(root: zarr.Group, variables: dict[str, xr.Variable]) -> xr.Dataset:
     import xarray as xr
 
-    root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
-    variables = {name: _variable(array, where, lazy=lazy) for name, array in sorted(root.arrays())}
     attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
     attributes.pop("featureType", None)
@@ -102,7 +115,7 @@ def _open(store: Store, group: str, where: slice | None, *, lazy: bool) -> xr.Da
     return dataset.set_coords([name for name in coordinates if name in dataset.variables])
 
 
-def _variable(array: zarr.Array[Any], where: slice | None, *, lazy: bool) -> xr.Variable:
+def _variable(array: zarr.Array[Any], values_of: Callable[[zarr.Array[Any], bool], Any]) -> xr.Variable:
     import xarray as xr
 
     dims = dimensions(array)
@@ -114,15 +127,24 @@ def _variable(array: zarr.Array[Any], where: slice | None, *, lazy: bool) -> xr.
     encoding: dict[str, Any] = {k: attributes.pop(k) for k in PACKING if k in attributes}
     if tenths:
         encoding["dtype"] = "int16"
-    if lazy:
-        import dask.array as da  # 0.4 s that a process which only writes need not spend
+    return xr.Variable(dims, values_of(array, tenths), attributes, encoding)
 
-        data = da.from_array(array, chunks=array.shards or array.chunks, name=_token(array), asarray=False)
-        values = data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
-    else:
-        at = tuple(where if dim == "point" and where else slice(None) for dim in dims)
-        values = _decode(np.asarray(array[at]), tenths)
-    return xr.Variable(dims, values, attributes, encoding)
+
+def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
+    import dask.array as da  # 0.4 s that a process which only writes need not spend
+
+    data = da.from_array(array, chunks=array.shards or array.chunks, name=_token(array), asarray=False)
+    return data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
+
+
+def _shard(plan: ShardPlan, index: int, array: zarr.Array[Any], tenths: bool) -> npt.NDArray[Any]:
+    dims, where = dimensions(array), plan.slice(index)
+    if dims == ["point"] and array.dtype.kind in "TO":
+        names = text_of(array, get_bytes(array.store, f"{array.path}/c/{index}"), where.stop - where.start)
+        if names is not None:
+            return names
+    at = tuple(where if dim == "point" else slice(None) for dim in dims)
+    return _decode(np.asarray(array[at]), tenths)
 
 
 def _decode(values: npt.NDArray[Any], tenths: bool) -> npt.NDArray[Any]:

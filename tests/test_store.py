@@ -154,3 +154,13 @@ def test_a_group_does_not_keep_arrays_of_an_earlier_cube(tmp_path: Path, small_s
     assert create_group(store, "a/raw", judged, plan)
     assert create_group(store, "a/raw", small_scene, plan)
     assert "quality" not in read_block(store, "a/raw", 0)
+
+
+def test_of_a_shard_only_what_is_named_is_read(stored: Path) -> None:
+    store = open_store(stored)
+    whole = read_block(store, GROUP, 5)
+    some = read_block(store, GROUP, 5, ["displacement", "easting"])
+    assert {name for name in some.variables if "point" in some[name].dims} == {"displacement", "easting"}
+    xr.testing.assert_identical(
+        some, whole[["displacement", "observed"]].drop_vars(set(whole.coords) - set(some.coords))
+    )

@@ -13,6 +13,9 @@ from insar_dask.store import open_group
 
 __all__ = ["evaluate", "forecast"]
 
+READS = "displacement", "easting", "northing"
+"""What fits and scores look at: series, and the cells that errors are counted in."""
+
 
 def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     """Score all forecasters on a stored product over rolling origins.
@@ -36,11 +39,12 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     raw = open_group(engine.store, f"{product}/raw")
     plan = _plan(raw, settings)
     reference = plan_reference(plan.to_dict())
-    partials = _pass(engine, product, "fit", [Step("fit_partial", "raw", "fits", {"plan": reference})])
+    partials = _pass(engine, product, "fit", [Step("fit_partial", "raw", "fits", {"plan": reference}, READS)])
     fitted = protocol.fit(partials["fits"], plan)
     before = engine.ledger.write_state(fitted)
     params = {"plan": reference, "state": state_reference(before)}
-    steps = [Step("calibrate_partial", "raw", "errors", params), Step("score_partial", "raw", "scores", params)]
+    passes = {"errors": "calibrate_partial", "scores": "score_partial"}
+    steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
     partials = _pass(engine, product, "score", steps)
     calibrated = protocol.calibrate(partials["errors"], plan, fitted)
     scored = protocol.score(partials["scores"], plan, calibrated, {**raw.attrs, "product": product})

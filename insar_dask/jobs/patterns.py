@@ -7,7 +7,7 @@ from typing import Any
 
 from insar_dask.cluster.estimator import Clusters
 from insar_dask.cluster.learning import Arrays
-from insar_dask.cluster.rows import axis_of, check_rows
+from insar_dask.cluster.rows import PLACE, axis_of, check_rows
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step, state_reference
 from insar_dask.store import open_group
@@ -42,15 +42,16 @@ def fit_patterns(
     cube = open_group(engine.store, group)
     check_rows(cube, model.features, until)
     n_points, steps_done = cube.sizes["point"], 0
+    values = tuple(model.features or ("displacement",))
 
     def passes(state: Arrays | None) -> Iterable[Arrays]:
         nonlocal steps_done
         if state is None:
-            step = Step("sample_patterns", source, "pattern-sample", model.draw(n_points, until))
+            step = Step("sample_patterns", source, "pattern-sample", model.draw(n_points, until), (*values, *PLACE))
         else:
             reference = state_reference(engine.ledger.write_state(state))
             # a target for each pass: else every run would find in it what the last pass of the one before left
-            step = Step("sum_patterns", source, f"pattern-sums-{steps_done}", {"state": reference})
+            step = Step("sum_patterns", source, f"pattern-sums-{steps_done}", {"state": reference}, values)
             steps_done += 1
         target = f"jobs/partials/{product}/{step.result}"
         engine.run(Stage(f"{product}/{step.result}", group, (step,), {step.result: target}))

@@ -40,12 +40,17 @@ STEPS: dict[str, tuple[str, int]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """``result = function(source, **params)`` on the data sets of one shard."""
+    """``result = function(source, **params)`` on the data sets of one shard.
+
+    ``reads`` names the arrays over ``point`` that it looks at; without it all are read. A small reduction looks at few
+    of the 25 of an EGMS product, and the others, small as they are, cost more than the series.
+    """
 
     function: str
     source: str
     result: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    reads: tuple[str, ...] | None = None
 
     def resolve(self) -> Callable[..., Any]:
         """The function itself, imported where the task runs."""
@@ -84,6 +89,11 @@ class Stage:
         """Steps that lead to any of ``results``, each once, in order."""
         wanted = {step.result for result in results for step in self.ancestors(result)}
         return [step for step in self.steps if step.result in wanted]
+
+    def reads(self, results: set[str]) -> frozenset[str] | None:
+        """Arrays over ``point`` of the stage's source that ``results`` are made of; None for all of them."""
+        first = [step.reads for step in self.needed(results) if step.source == self.steps[0].source]
+        return None if None in first else frozenset(name for reads in first for name in reads or ())
 
     def key(self, result: str, input_checksum: str) -> str:
         """Key of one result of the shard whose input has ``input_checksum``."""

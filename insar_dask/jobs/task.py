@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -62,19 +62,24 @@ def run_shard(
     store = open_store(path)
     began = time.perf_counter()
     with threadpool_limits(1):  # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
-        block = read_input(store, stage.source, index, checksum)
+        block = read_input(store, stage.source, index, checksum, stage.reads(set(keys)))
         results = run_steps(stage, block, set(keys), Ledger(store))
     return [_write(store, stage, index, result, results[result], keys[result], began) for result in sorted(keys)]
 
 
-def read_input(store: Store, source: str, index: int, checksum: str) -> xr.Dataset:
-    """Shard of a stage's source, if it is what its receipt says: else its results would be taken for right for good."""
+def read_input(
+    store: Store, source: str, index: int, checksum: str, names: Collection[str] | None = None
+) -> xr.Dataset:
+    """Shard of a stage's source, if it is what its receipt says: else its results would be taken for right for good.
+
+    Of its arrays over ``point`` only those in ``names`` are read, if any are given.
+    """
     if checksum_block(store, source, index)[0] != checksum:
         raise CubeError(
             f"shard {index} of {source} does not hold the bytes of its receipt: read or save {source} again, "
             "which rebuilds what is damaged"
         )
-    return read_block(store, source, index)
+    return read_block(store, source, index, names)
 
 
 def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger) -> dict[str, Any]:
