@@ -29,6 +29,12 @@ class HoltWinters(Unpooled):
     Works on the regular grid, where dates without an acquisition are missing and not filled; a year is rounded to
     whole steps. Parameters and the states before the first date are estimated once, on what lies before the first of
     the origins; from there the states follow the dates up to each origin. Beyond the record all of it is fitted.
+    25 to 60 us a point for the fit, 0.3 us for each origin: 34 to 60 s of one core to evaluate 588,600 points at 8 and
+    9 origins, where estimating anew at each took 5 to 9 minutes and was neither better nor worse (RMSE 4.35 against
+    4.32 mm on a burst, L2b, 414 points; 2.64 against 2.67 mm on a tile, L3-U, 522 points). It loses to the plain
+    harmonic on real products: 3.99 mm on that burst (persistence 4.67), 2.39 on that tile (persistence 2.58).
+
+    A cube of `insar_dask.holt_winters` is not evaluated in its stead: its values are filtered, those asked for too.
     """
 
     name = "holt_winters"

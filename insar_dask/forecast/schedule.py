@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
-from insar_dask.forecast.catalogue import FORECASTERS, METHODS, PROTOCOLS
+from insar_dask.forecast.catalogue import FORECASTERS, METHODS, PROTOCOLS, TWO_YEARS
 from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 
@@ -166,7 +166,7 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
             f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
             f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
             "take a longer record, a shorter horizon or a smaller test_fraction"
-            + (", or leave out harmonic_ridge" if "harmonic_ridge" in draft.methods else "")
+            + "".join(f", or leave out {name}" for name in _demanding(draft))
         )
     length = min(round(test_fraction * len(draft.grid_days(0))), max(spare // 2, draft.stride))
     steps = range(last, last - length, -draft.stride)
@@ -174,11 +174,15 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
 
 
 def _earliest(draft: Plan, last: int) -> int:
-    """First origin fit for validation: two years in; without the ridge, of a record with none such, one year in."""
+    """First origin fit for validation: two years in; of a record with none such, one, if no method needs two."""
     preferred = draft.horizon + draft.train_start
-    if "harmonic_ridge" in draft.methods or last - preferred >= draft.stride:
+    if _demanding(draft) or last - preferred >= draft.stride:
         return preferred
     return draft.horizon + round(DAYS_PER_YEAR / draft.every)
+
+
+def _demanding(draft: Plan) -> list[str]:
+    return [name for name in draft.methods if name in TWO_YEARS]
 
 
 def _with_test(draft: Plan, test_fraction: float) -> Plan:

@@ -185,6 +185,8 @@ def test_two_years_of_history_are_needed():
     assert np.isnan(HoltWinters().predict(context(values[:, :59]))[0]).all()
 
 
-def test_it_stands_in_the_honest_table(burst):
-    scores = evaluate(burst.isel(point=slice(80)), methods=("persistence", "harmonic", "holt_winters"), every="12D")
+def test_it_stands_in_the_tables(burst):
+    methods, protocols = ("persistence", "harmonic", "holt_winters"), ("honest", "as_published")
+    scores = evaluate(burst.isel(point=slice(80)), methods=methods, protocols=protocols, every="12D")
     assert "holt_winters" in scores.table("honest")
+    assert "holt_winters" in scores.table("as_published")

@@ -102,6 +102,13 @@ def test_a_record_too_short_for_the_ridge_serves_the_others():
         plan(dates(np.arange(0, 480, 12)), methods=("persistence", "harmonic"))
 
 
+def test_holt_winters_is_not_asked_of_less_than_two_years():
+    with pytest.raises(CubeError, match=r"80 dates of 12 days, 95 are needed.*or leave out holt_winters"):
+        plan(dates(np.arange(0, 960, 12)), methods=("persistence", "holt_winters"))
+    schedule = plan(dates(np.arange(0, 95 * 12, 12)), methods=("persistence", "holt_winters"))
+    assert schedule.validation[0].step * 12 > 730
+
+
 def test_a_short_test_period_is_refused():
     with pytest.raises(CubeError, match="no test origin has all 6 leads"):
         plan(dates(np.arange(0, 1826, 12)), test_fraction=0.03)

@@ -16,6 +16,7 @@ import numpy as np
 from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.holt_winters_fit import holt_winters
+from insar_kernels.holt_winters_states import holt_winters_update
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
 from insar_kernels.seasonal_trend import stl
@@ -31,6 +32,7 @@ results = [
     regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
     *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
     error_sums(y[:, 1:], y[:, :-1]), holt_winters(y, 4).sse,
+    *holt_winters_update(y[:, 0], y[:, 1] / 99, y[:, 2:7], *(np.full((3, 35), 0.3, np.float32)), y[:, 7:]),
 ]
 print(*(f"{np.nansum(np.float64(result)):.6g}" for result in results))
 """
