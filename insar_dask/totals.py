@@ -119,8 +119,10 @@ def component_shares(
     Raises
     ------
     CubeError
-        If the labels are not as many as the points, or beyond ``n_patterns``.
+        If the variances are not over ``point``, or the labels not as many as the points, or beyond ``n_patterns``.
     """
+    if "point" not in variances.dims:
+        raise CubeError(f"the variances are over {tuple(variances.sizes)}, wanted 'point': stack a grid's pixels first")
     n_points = variances.sizes["point"]
     groups = np.full(n_points, -1) if labels is None else np.asarray(labels).astype(np.int64)
     if groups.shape != (n_points,):
