@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ __all__ = ["Workbench", "listed"]
 
 TO_PASS = (
     'in a configuration (`insar-dask config`) "pass" is a line under [source], for `insar-dask run`:\n'
-    '[source]\nfiles = ["{source}"]\nreader = "{reader}"\noptions = {{ name = "value" }}'
+    '[source]\nfiles = ["{source}"]\nreader = "{reader}"\noptions = {{ {name} = "..." }}'
 )
 """What a reader's arguments are to one who has no Python before him."""
 
@@ -66,9 +67,10 @@ class Workbench:
         try:
             ingest_cube(self.engine, source, product, reader, known, shard_points)
         except CubeError as error:
-            if "pass " not in str(error):
+            if (wanted := re.search(r"pass (\w+)=", str(error))) is None:
                 raise
-            raise CubeError(f"{error}\n{TO_PASS.format(reader=reader, source=source)}") from error
+            cure = TO_PASS.format(reader=reader, source=source, name=wanted[1])
+            raise CubeError(f"{error}\n{cure}") from error
         return product
 
     def prepare(self, product: str) -> None:

@@ -110,7 +110,7 @@ def test_command_line_recognises_what_it_is_given(tmp_path: Path, series: Path) 
     told = cli("ingest", series, store)
     assert told.returncode == 1
     assert "has no attribute TRACK: pass track='023'" in told.stderr
-    assert 'reader = "mintpy"\noptions = {' in told.stderr
+    assert 'reader = "mintpy"\noptions = { track = "..." }' in told.stderr
     (tmp_path / "site-config.toml").write_text('source.options = {track = "23"}\nsource.files = ["later.h5"]\n')
     done = cli("ingest", series, store)
     assert (done.returncode, done.stdout) == (0, f"{store}/geo_timeseries/raw\n"), done.stderr
