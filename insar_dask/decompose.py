@@ -8,7 +8,16 @@ import numpy as np
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import DAYS_PER_YEAR, CubeError, check_even, check_series, describe, looks_ahead, sees_future
+from insar_dask.cube import (
+    DAYS_PER_YEAR,
+    CubeError,
+    check_even,
+    check_series,
+    describe,
+    known_dates,
+    looks_ahead,
+    sees_future,
+)
 from insar_kernels.holt_winters_fit import NO_DATA, NOISELESS, NOT_CONVERGED, OK, TOO_SHORT, UNSEEN_SEASON
 
 __all__ = ["holt_winters", "stl"]
@@ -83,7 +92,7 @@ def holt_winters(
 
     Level, slope and season follow the series date by date (`insar_kernels.holt_winters` has the formulas). Their three
     smoothing parameters and the states before the first date are estimated from all dates, so every value has seen
-    the whole series; or, with ``until``, from the dates up to it alone, and values at later dates then follow from
+    the whole series; or, with ``until``, from the dates before it alone, and values at later dates then follow from
     the dates up to theirs.
 
     Parameters
@@ -93,7 +102,8 @@ def holt_winters(
     period : int
         Dates in a season: 30 of 12 days are 360 days.
     until : str or datetime64, optional
-        Last date that parameters and initial states may know.
+        Date from which on nothing may be known to parameters and initial states, such as the first origin: they are
+        fitted on the dates before it, less ``attrs["sees_future"]`` days.
     seasonal : {"add"}
         A multiplicative season is refused: displacement is counted from an arbitrary date and crosses zero, where a
         season in proportion to it would vanish and change its sign.
@@ -107,14 +117,15 @@ def holt_winters(
         ``flag_meanings`` tell why a series is NaN; and what `insar_dask.holt_winters_forecast` needs: ``final_level``
         [mm], ``final_slope`` [mm yr-1], and ``final_season`` [mm] of the ``ahead`` dates after the last one.
 
-        ``sees_future`` is -1; with ``until`` the days from the first date to it, which is what the values *up to*
-        ``until`` see. A value at a later date sees ``sees_future_after_fit`` days, which is what the cube itself saw:
-        where that is 0, an origin after the attribute ``fitted_until`` may know all values before it.
+        ``sees_future`` is -1; with ``until`` the days from the first date to the last one fitted, ``fitted_until``,
+        which is what the values up to it see. A value at a later date sees ``sees_future_after_fit`` days, which is
+        what the cube itself saw: where that is 0, an origin from ``until`` on may know all values before it.
 
     Raises
     ------
     CubeError
-        If the dates are not evenly spaced, or fewer than two periods.
+        If the dates are not evenly spaced, or fewer than two periods, or with ``until`` if every value has seen the
+        whole series.
     ValueError
         If the period is none, ``until`` leaves fewer than two periods, or the season is multiplicative.
     """
@@ -168,18 +179,12 @@ def _year(step: np.timedelta64) -> str:
 
 
 def _n_fit(cube: xr.Dataset, period: int, until: str | np.datetime64 | None) -> int:
-    times = cube["time"].values
-    if until is None:
-        return len(times)
-    last = np.asarray(until, "datetime64[s]")
-    if np.isnat(last):
-        raise ValueError("until is no date; wanted one such as '2023-01-01', or None for the whole series")
-    n_fit = int(np.searchsorted(times.astype("datetime64[s]"), last, side="right"))
+    n_fit = known_dates(cube, until)
     if n_fit < 2 * period:
-        earliest = times[2 * period - 1].astype("datetime64[D]")
+        least = cube["time"].values[2 * period - 1] + (1 + sees_future(cube)) * DAY
         raise ValueError(
             f"until={str(until)!r} leaves {n_fit} dates to fit, wanted at least two periods of {period}: "
-            f"until={str(earliest)!r} or later, or a shorter period"
+            f"until={str(least.astype('datetime64[D]'))!r} or later, or a shorter period"
         )
     return n_fit
 

@@ -161,20 +161,21 @@ def test_without_until_the_cube_says_that_it_has_seen_the_future(regular):
 
 
 def test_until_says_what_values_know(regular):
-    until = regular["time"].values[40]
-    attrs = holt_winters(regular, PERIOD, until=until + 5 * DAY).attrs
-    assert attrs["fitted_until"] == str(until.astype("datetime64[D]"))
+    last, until = regular["time"].values[40], regular["time"].values[41]
+    attrs = holt_winters(regular, PERIOD, until=until).attrs
+    assert attrs["fitted_until"] == str(last.astype("datetime64[D]"))
     assert (attrs["sees_future"], attrs["sees_future_after_fit"]) == (40 * 12, 0)
     filled = holt_winters(regular.assign_attrs(sees_future=60), PERIOD, until=until).attrs
-    assert (filled["sees_future"], filled["sees_future_after_fit"]) == (40 * 12 + 60, 60)
-    whole = holt_winters(regular.assign_attrs(sees_future=-1), PERIOD, until=until).attrs
-    assert (whole["sees_future"], whole["sees_future_after_fit"]) == (-1, -1)
+    assert filled["fitted_until"] == str((last - 60 * DAY).astype("datetime64[D]"))
+    assert (filled["sees_future"], filled["sees_future_after_fit"]) == (35 * 12 + 60, 60)
+    with pytest.raises(CubeError, match="seen the whole series"):
+        holt_winters(regular.assign_attrs(sees_future=-1), PERIOD, until=until)
 
 
 @settings(max_examples=20)
 @given(st.integers(24, 58), st.integers(0, 34), st.integers(0, 2**32 - 1))
 def test_no_value_after_the_fit_knows_its_future(regular, fitted, later, seed):
-    until, origin = regular["time"].values[fitted - 1], min(fitted + later, 59)
+    until, origin = regular["time"].values[fitted], min(fitted + later, 59)
     chance = np.random.default_rng(seed)
     changed = regular.copy(deep=True)
     values = changed["displacement"].values[:, origin:]
@@ -205,5 +206,5 @@ def test_parts_of_a_stage_are_stored_shard_by_shard(small_scene, tmp_path):
 
 
 def test_an_early_until_is_refused_with_the_first_that_will_do(regular):
-    with pytest.raises(ValueError, match=f"until='{str(regular['time'].values[23])[:10]}' or later"):
-        holt_winters(regular, PERIOD, until=regular["time"].values[22])
+    with pytest.raises(ValueError, match=f"until='{str(regular['time'].values[23] + DAY)[:10]}' or later"):
+        holt_winters(regular, PERIOD, until=regular["time"].values[23])

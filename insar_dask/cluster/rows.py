@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube, sees_future
+from insar_dask.cube import CubeError, check_cube, known_dates, sees_future
 
-__all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "known_dates", "rows_of"]
+__all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "rows_of"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -40,32 +40,6 @@ def check_rows(cube: xr.Dataset, features: Sequence[str] | None, until: str | No
     for name in (*features, *PLACE):
         if name not in cube.variables or cube[name].dims != ("point",):
             raise CubeError(f"wanted {name!r} over ('point',); the data set has {sorted(map(str, cube.variables))}")
-
-
-def known_dates(cube: xr.Dataset, until: str | None) -> int:
-    """How many of the first dates of a cube have seen nothing from ``until`` on; all of them where that is None.
-
-    Raises
-    ------
-    CubeError
-        When there are none.
-    """
-    times = cube["time"].values
-    if until is None:
-        return len(times)
-    days = sees_future(cube)
-    if days < 0:
-        raise CubeError(
-            "every value of this cube has seen the whole series (attrs['sees_future'] = -1), so none is known at "
-            f"{until}: cut the cube before the step that looked ahead, as in cube.sel(time=slice(None, {until!r}))"
-        )
-    known = int((times + days * DAY < np.datetime64(until, "ns")).sum())
-    if known == 0:
-        raise CubeError(
-            f"no value is known at {until}: the first date is {np.datetime_as_string(times[0], 'D')} and the values "
-            f"have seen {days} days ahead; give a later date, or filter with trailing windows"
-        )
-    return known
 
 
 def check_known(cube: xr.Dataset, times: npt.NDArray[Any], until: str) -> None:

@@ -66,7 +66,8 @@ def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9)
     Parameters
     ----------
     parts : xr.Dataset
-        What `holt_winters` returned; in memory or lazy.
+        What `holt_winters` returned; in memory or lazy. Of smoothed series the intervals are those of smoothed values:
+        what the filter took away lies outside them.
     steps : int
         Dates ahead, at least 1.
     level : float

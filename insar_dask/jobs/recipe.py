@@ -22,7 +22,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "savgol": ("insar_dask.smooth:savgol", 1),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
     "motion": ("insar_dask.kinematics:motion", 1),
-    "holt_winters": ("insar_dask.decompose:holt_winters", 1),
+    "holt_winters": ("insar_dask.decompose:holt_winters", 2),
     "stl": ("insar_dask.decompose:stl", 1),
     "cumulative_displacement": ("insar_dask.totals:cumulative_displacement", 1),
     "component_variances": ("insar_dask.totals:component_variances", 1),
