@@ -48,7 +48,8 @@ def savgol(cube: xr.Dataset, window: int = 11, order: int = 2) -> xr.Dataset:
     n_dates = cube.sizes["time"]
     if window % 2 == 0 or not 1 <= window <= n_dates:
         raise ValueError(
-            f"window is {window}; wanted an odd number of samples, at most the {n_dates} dates of the cube"
+            f"window is {window}; wanted an odd number of samples, at most the {n_dates} dates of the cube: take a "
+            "smaller window, or dates closer together"
         )
     if not 0 <= order < window:
         raise ValueError(f"order is {order}; wanted 0 <= order < window = {window}")
