@@ -419,7 +419,7 @@ def small_disk(tmp_path):
 def test_full_disk_leaves_no_half_quarantine(path, small_disk):
     path.write_bytes(text([lines(3000)[0], *[row + ",1" for row in lines(3000)[1:]]]))
     (small_disk / "other").write_bytes(bytes(40_000))
-    with pytest.raises(OSError, match=r"cannot write 3000 rejected rows: No space left.*free space") as caught:
+    with pytest.raises(OSError, match=r"cannot write 3000 rejected lines: No space left.*free space") as caught:
         read_egms(path, max_rejected=1, rejected=small_disk / "rejected.csv")
     assert str(small_disk / "rejected.csv") in str(caught.value)
     assert [file.name for file in small_disk.iterdir()] == ["other"]
