@@ -15,11 +15,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError, describe
-from insar_dask.readers.area import open_area
 from insar_dask.readers.grid import PixelGrid, grid_variable
 from insar_dask.readers.pixels import Kept, PixelStack
 from insar_dask.readers.point_order import hilbert_order
-from insar_dask.readers.projection import Places
+from insar_dask.readers.projection import Places, wanted_places
 from insar_dask.shards import ShardPlan
 
 __all__ = ["Pixels", "choose", "count_pixels", "cube_of_pixels", "gather", "points_of_pixels"]
@@ -84,20 +83,10 @@ def cube_of_pixels(
 
 def choose(pixels: Pixels, name: str, area: Any, area_crs: Any, min_coherence: float | None) -> Pixels:
     """Pixels inside an area and of at least a coherence; raises CubeError when none is left, or none is known."""
-    places, wanted = pixels.places, np.ones(pixels.flat.size, bool)
-    if min_coherence is not None:
-        if "coherence" not in pixels.columns:
-            raise CubeError(f"{name} comes without coherence: pass coherence=, or leave min_coherence out")
-        wanted &= pixels.columns["coherence"] >= min_coherence
-    if area is not None:
-        where = open_area(area, area_crs, home=places.crs)
-        wanted &= where.contains(places.easting, places.northing, places.crs)
-    if not wanted.any():
-        raise CubeError(
-            f"{name}: none of {wanted.size} points is in the area and of the coherence asked for; they lie between "
-            f"({places.easting.min():.0f}, {places.northing.min():.0f}) and ({places.easting.max():.0f}, "
-            f"{places.northing.max():.0f}) in {places.crs.name}"
-        )
+    places = pixels.places
+    if min_coherence is not None and "coherence" not in pixels.columns:
+        raise CubeError(f"{name} comes without coherence: pass coherence=, or leave min_coherence out")
+    wanted = wanted_places(places, pixels.columns.get("coherence"), name, area, area_crs, min_coherence)
     if wanted.all():  # a copy takes 40 bytes a pixel, and more with other columns
         return pixels
     degrees = {key: column[wanted] for key, column in places.degrees.items()}

@@ -12,9 +12,10 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.area import open_area
 from insar_kernels.hilbert import HILBERT_LIMIT
 
-__all__ = ["Places", "crs_of", "project", "utm_crs"]
+__all__ = ["Places", "crs_of", "project", "utm_crs", "wanted_places"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +31,29 @@ class Places:
     northing: Floats
     crs: CRS
     degrees: Mapping[str, Floats]
+
+
+def wanted_places(
+    places: Places,
+    coherence: npt.NDArray[Any] | None,
+    name: str,
+    area: Any,
+    area_crs: Any,
+    min_coherence: float | None,
+) -> npt.NDArray[np.bool_]:
+    """Which places lie inside an area and have at least a coherence; raises CubeError when none does."""
+    wanted = np.ones(places.easting.size, bool)
+    if min_coherence is not None and coherence is not None:
+        wanted &= coherence >= min_coherence
+    if area is not None:
+        wanted &= open_area(area, area_crs, home=places.crs).contains(places.easting, places.northing, places.crs)
+    if not wanted.any():
+        raise CubeError(
+            f"{name}: none of {wanted.size} points is in the area and of the coherence asked for; they lie between "
+            f"({places.easting.min():.0f}, {places.northing.min():.0f}) and ({places.easting.max():.0f}, "
+            f"{places.northing.max():.0f}) in {places.crs.name}"
+        )
+    return wanted
 
 
 def crs_of(crs: Any, what: str) -> CRS:

@@ -14,14 +14,13 @@ import xarray as xr
 from pyproj import CRS
 
 from insar_dask.cube import CubeError, describe
-from insar_dask.readers.area import open_area
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import MAX_RATIO, open_csv
 from insar_dask.readers.declared import describe_source, millimetres
 from insar_dask.readers.egms_attributes import describe_column
 from insar_dask.readers.pixels import is_tenths
 from insar_dask.readers.point_order import hilbert_order, repeated
-from insar_dask.readers.projection import Places, crs_of, project
+from insar_dask.readers.projection import Places, crs_of, project, wanted_places
 from insar_dask.readers.psi_rows import PsiHeader, PsiParser, parse_psi_header
 from insar_dask.readers.quarantine import check_share, write_rejected
 from insar_dask.readers.row_store import RowStore
@@ -201,21 +200,10 @@ def _wanted(
     area_crs: Any,
     min_coherence: float | None,
 ) -> npt.NDArray[np.bool_]:
-    wanted = np.ones(valid.size, bool)
-    if min_coherence is not None:
-        if "coherence" not in table:
-            raise CubeError(f"{name}: min_coherence needs a column declared as coherence")
-        wanted &= table["coherence"][valid] >= min_coherence
-    if area is not None:
-        inside = open_area(area, area_crs, home=places.crs)
-        wanted &= inside.contains(places.easting, places.northing, places.crs)
-    if not wanted.any():
-        raise CubeError(
-            f"{name}: none of {valid.size} points is in the area and of the coherence asked for; they lie between "
-            f"({places.easting.min():.0f}, {places.northing.min():.0f}) and ({places.easting.max():.0f}, "
-            f"{places.northing.max():.0f}) in {places.crs.name}"
-        )
-    return wanted
+    if min_coherence is not None and "coherence" not in table:
+        raise CubeError(f"{name}: min_coherence needs a column declared as coherence")
+    coherence = table["coherence"][valid] if "coherence" in table else None
+    return wanted_places(places, coherence, name, area, area_crs, min_coherence)
 
 
 def _cube(
