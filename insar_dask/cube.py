@@ -141,7 +141,8 @@ def known_dates(cube: xr.Dataset, until: str | np.datetime64 | None) -> int:
     if days < 0:
         raise CubeError(
             "every value of this cube has seen the whole series (attrs['sees_future'] = -1), so none is known at "
-            f"{until}: cut the cube before the step that looked ahead, as in cube.sel(time=slice(None, {str(until)!r}))"
+            f"{until}: cut the cube before the step that looked ahead, as in "
+            f"cube.isel(time=cube.time.values < np.datetime64({str(until)!r}))"
         )
     known = int((times.astype(end.dtype) + np.timedelta64(days, "D") < end).sum())
     if known == 0:

@@ -88,7 +88,7 @@ def drawn(block: xr.Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.in
 
     A point is drawn when the SplitMix64 hash of its coordinates and ``seed`` lies below ``share`` of all hashes: by
     itself, not by who its neighbours are or how points are cut into blocks. In the order of their hashes points are
-    shuffled. (Names would do as well, but to read them as strings takes twice as long as the series.)
+    shuffled.
     """
     hashes = np.full(block.sizes["point"], seed, np.uint64)
     for axis in PLACE:
