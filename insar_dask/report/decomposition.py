@@ -167,8 +167,8 @@ def draw_apart(
             axes.axhline(0, color=PALETTE["muted"], linewidth=0.6)
         tidy(axes, 7.5)
         axes.margins(x=0.01)
-        _at_least(axes, LEAST_SPAN)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
+        _at_least(axes, LEAST_SPAN, np.append(values, over.get(name, [])))
         axes.set_ylabel(series.name if name == "observed" else name, fontsize=7.5)
         axes.yaxis.set_label_coords(-0.092, 0.5)
         if axes is not panels[-1]:
@@ -245,10 +245,12 @@ def _known(form: ClosedForm) -> bool:
     return bool(np.isfinite(form.amplitude))
 
 
-def _at_least(axes: Axes, span: float) -> None:
-    low, high = axes.get_ylim()
-    if high - low < span:
-        axes.set_ylim((low + high - span) / 2, (low + high + span) / 2)
+def _at_least(axes: Axes, span: float, values: Float64) -> None:
+    """Give values that hardly vary a panel of that height: what it would take for itself is rounding's."""
+    good = values[np.isfinite(values)]
+    if good.size and np.ptp(good) < span:
+        middle = (good.min() + good.max()) / 2
+        axes.set_ylim(middle - span / 2, middle + span / 2)
 
 
 def _same_millimetres(panels: Sequence[Axes]) -> None:
