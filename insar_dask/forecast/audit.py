@@ -21,6 +21,7 @@ from insar_dask.forecast.windows import Context, HonestWindows
 __all__ = ["LeakageError", "audit_fit", "audit_schedule", "leakage_audit"]
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 POINTS = 16
 """Points whose future is overwritten in each block: a leak shows on any of them."""
@@ -40,6 +41,7 @@ def leakage_audit(
     stage: str,
     origins: Sequence[Origin],
     windows: type[HonestWindows] = HonestWindows,
+    places: Float64 | None = None,
 ) -> None:
     """Raise `LeakageError` if contexts or forecasts of fitted models change with what lies at or after an origin.
 
@@ -55,17 +57,25 @@ def leakage_audit(
     origins : sequence of Origin
     windows : type
         What cuts the contexts.
+    places : (n, 2) array, optional
+        Easting and northing [m] of the points.
     """
     models = [load(method, f"honest.{stage}.{method}.", state) for method in methods_of(plan, "honest")]
     for origin in dict.fromkeys((origins[0], origins[-1])):
-        known, blind = _contexts(values, plan, origin, windows, origins[0])
+        known, blind = _contexts(values, plan, origin, windows, origins[0], places)
         for model in models:
             _compare(_forecast(model, known), _forecast(model, blind), f"the forecast of {model.name}", plan, origin)
 
 
-def audit_fit(values: Float32, plan: Plan, origin: Origin, windows: type[HonestWindows] = HonestWindows) -> None:
+def audit_fit(
+    values: Float32,
+    plan: Plan,
+    origin: Origin,
+    windows: type[HonestWindows] = HonestWindows,
+    places: Float64 | None = None,
+) -> None:
     """Raise `LeakageError` if what is learned before ``origin`` changes with what lies at or after it."""
-    known, blind = _contexts(values, plan, origin, windows)
+    known, blind = _contexts(values, plan, origin, windows, places=places)
     for method in methods_of(plan, "honest"):
         model = new(method, plan)
         _compare(model.partial(known), model.partial(blind), f"the fit of {method}", plan, origin)
@@ -89,7 +99,12 @@ def audit_schedule(plan: Plan) -> None:
 
 
 def _contexts(
-    values: Float32, plan: Plan, origin: Origin, windows: type[HonestWindows], first: Origin | None = None
+    values: Float32,
+    plan: Plan,
+    origin: Origin,
+    windows: type[HonestWindows],
+    first: Origin | None = None,
+    places: Float64 | None = None,
 ) -> tuple[Context, Context]:
     """Context of a few points at an origin, cut from the values and from values whose future is nonsense.
 
@@ -99,7 +114,8 @@ def _contexts(
     future = np.asarray(plan.days) >= plan.date(origin)
     scrambled = few.copy()
     scrambled[:, future] = np.where(np.arange(future.sum()) % 3 == 0, np.nan, NONSENSE)
-    cuts = windows(few, plan), windows(scrambled, plan)
+    where = None if places is None else places[:POINTS]
+    cuts = windows(few, plan, where), windows(scrambled, plan, where)
     known, blind = (cut.context(origin, None if first is None else cut.context(first)) for cut in cuts)
     for name in ("values", "years", "grid_values", "grid_years", "target_years"):
         _compare({name: getattr(known, name)}, {name: getattr(blind, name)}, "the context", plan, origin)

@@ -10,7 +10,7 @@ import xarray as xr
 from insar_dask.cube import describe
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.registry import Arrays, load
-from insar_dask.forecast.tallies import block_values, windows_of
+from insar_dask.forecast.tallies import block_places, block_values, windows_of
 from insar_dask.forecast.timetable import Plan
 
 __all__ = ["outlook_block"]
@@ -37,7 +37,7 @@ def outlook_block(block: xr.Dataset, plan: Plan, state: Arrays, threshold: float
         ``velocity`` and ``velocity_std`` (point) [mm yr-1] and ``exceedance`` (point, lead) [1]; NaN for a point
         without any date. The standard error counts walk, seasons and short noise, unlike that of a least-squares fit.
     """
-    context = windows_of(block_values(block, plan), plan, "honest").context(plan.future)
+    context = windows_of(block_values(block, plan), plan, "honest", block_places(block)).context(plan.future)
     model = cast(PooledGaussianProcess, load("gaussian_process", "honest.future.gaussian_process.", state))
     velocity, error = model.velocity(context)
     above = model.exceedance(context, threshold)

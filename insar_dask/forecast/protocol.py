@@ -26,7 +26,14 @@ from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, load, methods_of, new, under
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.scores import Scores
-from insar_dask.forecast.tallies import block_values, count_errors, forecast_with_scale, sum_partials, windows_of
+from insar_dask.forecast.tallies import (
+    block_places,
+    block_values,
+    count_errors,
+    forecast_with_scale,
+    sum_partials,
+    windows_of,
+)
 from insar_dask.forecast.timetable import Origin, Plan
 
 __all__ = [
@@ -61,13 +68,13 @@ def fit_partial(block: xr.Dataset, plan: Plan) -> State:
     LeakageError
         When anything learned changes with values dated on its cut-off or later.
     """
-    values = block_values(block, plan)
+    values, places = block_values(block, plan), block_places(block)
     out: State = {}
     for protocol in plan.protocols:
-        windows = windows_of(values, plan, protocol)
+        windows = windows_of(values, plan, protocol, places)
         for stage, origin in _cutoffs(plan, protocol):
             if protocol == "honest":
-                audit_fit(values, plan, origin)
+                audit_fit(values, plan, origin, places=places)
             context = windows.context(origin)
             out[f"{protocol}.{stage}.rmse"] = log_histogram(harmonic_fit(context)[1].rmse)
             for method in methods_of(plan, protocol):
@@ -145,7 +152,7 @@ def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:
     if "honest" not in plan.protocols:
         raise CubeError("a forecast beyond the record needs the honest protocol: add it to the plan's protocols")
     method = str(state["ranking"][0])
-    context = windows_of(block_values(block, plan), plan, "honest").context(plan.future)
+    context = windows_of(block_values(block, plan), plan, "honest", block_places(block)).context(plan.future)
     mean, scale = forecast_with_scale(load(method, f"honest.future.{method}.", state), context)
     classes = classify(harmonic_fit(context)[1].rmse, state["honest.future.edges"])
     widths = state[f"honest.{method}.quantiles"][classes]

@@ -19,9 +19,10 @@ from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
 from insar_kernels.counting import N_GROUPS, Tally, tally
 
-__all__ = ["block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]
+__all__ = ["block_places", "block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
 
 WINDOWS = {"honest": HonestWindows, "as_published": PublishedWindows}
@@ -56,9 +57,14 @@ def block_values(block: xr.Dataset, plan: Plan) -> Float32:
     return np.asarray(block["displacement"].values, np.float32)
 
 
-def windows_of(values: Float32, plan: Plan, protocol: str) -> HonestWindows:
-    """Windows of a protocol over the values of some points."""
-    return WINDOWS[protocol](values, plan)
+def windows_of(values: Float32, plan: Plan, protocol: str, places: Float64 | None = None) -> HonestWindows:
+    """Windows of a protocol over the values of some points, and their places where these are known."""
+    return WINDOWS[protocol](values, plan, places)
+
+
+def block_places(block: xr.Dataset) -> Float64:
+    """Easting and northing (n, 2) [m] of a block's points."""
+    return np.stack([block[name].values for name in ("easting", "northing")], axis=1).astype(np.float64)
 
 
 def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, Float32]:
@@ -82,14 +88,15 @@ def count_errors(
 ) -> dict[str, npt.NDArray[Any]]:
     """Count the errors of all methods at some origins: the fields of `Tally`, and ``groups`` by origin."""
     values = block_values(block, plan)
-    groups = _groups(block)
+    places = block_places(block)
+    groups = _groups(places)
     totals: dict[str, npt.NDArray[Any]] = {}
     for protocol in plan.protocols:
         if protocol == "honest":
-            leakage_audit(values, plan, state, stage, origins)
+            leakage_audit(values, plan, state, stage, origins, places=places)
         models = {m: load(m, f"{protocol}.{stage}.{m}.", state) for m in methods_of(plan, protocol)}
         for chunk in _chunks(len(values)):
-            windows = windows_of(values[chunk], plan, protocol)
+            windows = windows_of(values[chunk], plan, protocol, places[chunk])
             start = windows.context(origins[0])
             classes = classify(harmonic_fit(start)[1].rmse, state[f"{protocol}.{stage}.edges"])
             kinds = classes, stratify(start), groups[chunk]
@@ -150,9 +157,9 @@ def _chunks(n_points: int) -> Iterator[slice]:
         yield slice(start, min(start + CHUNK, n_points))
 
 
-def _groups(block: xr.Dataset) -> Small:
+def _groups(places: Float64) -> Small:
     """Neighbourhood of each point: its 500 m cell, dealt to `N_GROUPS` by a hash that knows no shard."""
-    cells = [np.floor(block[name].values / CELL).astype(np.int64).astype(np.uint64) for name in ("easting", "northing")]
+    cells = np.floor(places.T / CELL).astype(np.int64).astype(np.uint64)
     mixed = cells[0] * np.uint64(0x9E3779B97F4A7C15) + cells[1] * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return np.asarray(mixed >> np.uint64(58), np.int8)

@@ -43,6 +43,8 @@ class Context:
     fitted: Context | None = None
     """What was known at the first of several origins, before which parameters are fitted; one object for all of them.
     None where the origin stands alone, as the one beyond the record does."""
+    places: Float64 | None = None
+    """(n, 2) easting and northing [m] of the points, for forecasters that look at neighbours; None where not given."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What several forecasters read of one context, computed once: the fit that they share."""
 
@@ -61,10 +63,13 @@ class HonestWindows:
         Displacement [mm] at all dates of the cube; missing is NaN.
     plan : Plan
         Gives the dates and the grids.
+    places : (n, 2) array, optional
+        Easting and northing [m] of the points.
     """
 
-    def __init__(self, values: Float32, plan: Plan) -> None:
+    def __init__(self, values: Float32, plan: Plan, places: Float64 | None = None) -> None:
         self.plan = plan
+        self.places = places
         self.days = plan.real_days
         self.values = values if plan.all_real else values[:, plan.real_columns]
         self._grids: dict[int, Float32] = {}
@@ -82,6 +87,7 @@ class HonestWindows:
             grid_years=years[: origin.step],
             target_years=years[origin.step :],
             fitted=fitted,
+            places=self.places,
         )
 
     def targets(self, origin: Origin) -> Float32:
