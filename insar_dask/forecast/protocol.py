@@ -11,7 +11,7 @@ Every partial is additive, or a bounded sample, and smaller than 1 MB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,7 @@ __all__ = [
     "fit",
     "fit_partial",
     "forecast_block",
+    "learn",
     "plan",
     "score",
     "score_partial",
@@ -175,13 +176,34 @@ def evaluate(cube: xr.Dataset, *, block: int = 65_536, **settings: Any) -> Score
     check_series(cube)
     observed = cube["observed"].values if "observed" in cube else None
     schedule = plan(cube["time"].values, observed=observed, **settings)
-    state = fit((fit_partial(part, schedule) for part in _blocks(cube, block)), schedule)
+
+    def blocks() -> Iterator[xr.Dataset]:
+        return (cube.isel(point=slice(at, at + block)).load() for at in range(0, cube.sizes["point"], block))
+
+    return learn(blocks, schedule, cube.attrs)[1]
+
+
+def learn(
+    blocks: Callable[[], Iterable[xr.Dataset]], plan: Plan, attrs: Mapping[str, Any] | None = None
+) -> tuple[State, Scores]:
+    """Fit, calibrate and score on blocks of points in this process: the calibrated state, and the scores.
+
+    Parameters
+    ----------
+    blocks : callable
+        Gives the blocks of a raw cube in their order, NumPy-backed; called twice.
+    plan : Plan
+    attrs : mapping, optional
+        The cube's attributes.
+    """
+    state = fit((fit_partial(part, plan) for part in blocks()), plan)
     validation: State = {}
     test: State = {}
-    for part in _blocks(cube, block):
-        validation = sum_partials([validation, calibrate_partial(part, schedule, state)])
-        test = sum_partials([test, score_partial(part, schedule, state)])
-    return score([test], schedule, calibrate([validation], schedule, state), cube.attrs)
+    for part in blocks():
+        validation = sum_partials([validation, calibrate_partial(part, plan, state)])
+        test = sum_partials([test, score_partial(part, plan, state)])
+    calibrated = calibrate([validation], plan, state)
+    return calibrated, score([test], plan, calibrated, attrs)
 
 
 def _pool(partials: Iterable[Arrays], plan: Plan) -> State:
@@ -211,11 +233,6 @@ def _cutoffs(plan: Plan, protocol: str) -> Iterator[tuple[str, Origin]]:
     yield "test", plan.test[0]
     if protocol == "honest":
         yield "future", plan.future
-
-
-def _blocks(cube: xr.Dataset, size: int) -> Iterator[xr.Dataset]:
-    for start in range(0, cube.sizes["point"], size):
-        yield cube.isel(point=slice(start, start + size)).load()
 
 
 def _forecast_cube(block: xr.Dataset, plan: Plan, values: dict[str, Any], method: str) -> xr.Dataset:

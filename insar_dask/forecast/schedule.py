@@ -14,7 +14,7 @@ from insar_dask.forecast.catalogue import FORECASTERS, METHODS, PROTOCOLS, TWO_Y
 from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 
-__all__ = ["METHODS", "Origin", "Plan", "grid_start", "plan"]
+__all__ = ["METHODS", "Origin", "Plan", "grid_start", "moved", "plan"]
 
 FEWEST_DATES = 3
 
@@ -101,6 +101,41 @@ def plan(
         protocols=tuple(protocols),
     )
     return _with_future(_with_test(_with_validation(draft, test_fraction), test_fraction))
+
+
+def moved(plan: Plan, times: npt.ArrayLike, observed: npt.ArrayLike | None = None) -> Plan:
+    """Plan of a forecast beyond another record, by what was learned under ``plan``: of the same points later on, or of
+    others; nothing is validated or tested there.
+
+    Raises
+    ------
+    CubeError
+        When the record ends before the one that was learned from, whose later dates the forecast would know, or when
+        its usual step is another one.
+    TooShortError
+        When it has too few dates.
+    """
+    days = _days(times)
+    real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
+    if days[-1] < plan.days[-1]:
+        learned, ends = np.datetime64(plan.days[-1], "D"), np.datetime64(int(days[-1]), "D")
+        raise CubeError(
+            f"the cube ends on {ends}, before {learned}, up to which this forecaster has learned: its forecasts would "
+            f"know what comes after the record; fit on dates up to {ends} only"
+        )
+    usual, known = _usual_step(days[real]), _usual_step(plan.real_days)
+    if usual != known:
+        raise CubeError(
+            f"the cube has a date every {usual} days, this forecaster has learned from one every {known}: "
+            "fit on this cube, or bring its dates to that spacing"
+        )
+    dates = tuple(days.tolist()), tuple(real.tolist())
+    made = _with_future(replace(plan, days=dates[0], observed=dates[1], starts=(), validation=(), test=()))
+    if made.future.step < plan.context:
+        raise TooShortError(
+            f"the record has {made.future.step} dates of {plan.every} days, this forecaster reads {plan.context}"
+        )
+    return made
 
 
 def _check_settings(
