@@ -34,7 +34,7 @@ class Groups:
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """(G, L) whether there is a point in the seat."""
-        return self.members != ABSENT
+        return np.not_equal(self.members, ABSENT)
 
     @property
     def n_padded(self) -> int:
