@@ -1,0 +1,34 @@
+"""Neural networks by name; each is whole in its file and knows tensors only. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["MODELS", "build"]
+
+MODELS = {
+    "spacetimeformer": ("insar_dask.forecast.models.spacetimeformer", "Spacetimeformer"),
+    "fast": ("insar_dask.forecast.models.patched", "PatchedSpacetimeformer"),
+    "lstm": ("insar_dask.forecast.models.lstm", "LSTM"),
+    "transformer": ("insar_dask.forecast.models.transformer", "Transformer"),
+}
+"""Name -> where its class lives."""
+
+
+def build(name: str, **sizes: Any) -> nn.Module:
+    """Network called ``name``, with the sizes of its preset except where ``sizes`` says otherwise.
+
+    Raises
+    ------
+    ValueError
+        When no network has that name.
+    """
+    if name not in MODELS:
+        raise ValueError(f"no network is called {name!r}; there are {', '.join(MODELS)}")
+    module, class_name = MODELS[name]
+    made: nn.Module = getattr(importlib.import_module(module), class_name)(**sizes)
+    return made
