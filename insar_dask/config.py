@@ -70,7 +70,9 @@ class Source(Section):
 class Synthetic(Section):
     """The scene that is written and read where no file is given."""
 
-    kind: Literal["l2b", "l3u", "l3e", "chumar"] = Field("l2b", description="like which product")
+    kind: Literal["l2b", "l3u", "l3e", "chumar", "bowls", "fronts", "slopes"] = Field(
+        "l2b", description="like which product"
+    )
     n_points: int = Field(20_000, ge=1, description="points")
     n_dates: int = Field(210, ge=20, description="dates")
     seed: int = Field(0, ge=0, description="the same seed gives the same scene")

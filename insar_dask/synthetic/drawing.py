@@ -59,6 +59,8 @@ class Drawing:
         # one function after the other, not a matrix product: its rounding would depend on the size of the block
         for coefficient, function in zip(coefficients.T, signal_basis(years_since(self.times)), strict=True):
             series += coefficient[:, None] * function
+        if self.ground.motions:
+            series += self.ground.shared(ids, easting, northing, years_since(self.times))
         series *= 10
         np.clip(np.rint(series, out=series), -LARGEST, LARGEST, out=series)
         if self.missing > 0:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.synthetic.kinds import Kind
+from insar_dask.synthetic.neighbours import Motion, draw_motions
 from insar_kernels.noise import gaussians
 
 __all__ = ["REGIMES", "Ground", "Place", "signal_basis"]
@@ -23,7 +24,10 @@ BELONGS = 0.1
 STEP_AT = 0.58
 """When the earthquake comes, as a share of the record."""
 
-PLACES_STREAM, SCATTER_STREAM = 2, 20
+MOVED = 5.0
+"""A point belongs to a shared motion where that moves it by more [mm] within the record."""
+
+PLACES_STREAM, SCATTER_STREAM, RESPONSE_STREAM = 2, 20, 25
 N_WAVES = 12
 
 
@@ -65,6 +69,7 @@ class Ground:
     half: float
     places: tuple[Place, ...]
     waves: Float64
+    motions: tuple[Motion, ...] = ()
 
     @classmethod
     def around(cls, kind: Kind, seed: int, side: float, years: float) -> Ground:
@@ -73,6 +78,8 @@ class Ground:
         length = rng.uniform(0.1, 0.6, N_WAVES) * min(side, 5000.0)
         heading = rng.uniform(0, 2 * np.pi, N_WAVES)
         waves = np.stack([np.sin(heading) / length, np.cos(heading) / length, rng.uniform(0, 1, N_WAVES)])
+        if kind.shared:
+            return cls(kind, seed, years / 2, (), waves, draw_motions(kind.shared, seed, side, years))
         motions = list(_frozen(rng) if kind.frozen else _thawed(rng, years / 2))
         return cls(kind, seed, years / 2, tuple(_placed(motions, kind, side, rng)), waves)
 
@@ -97,6 +104,18 @@ class Ground:
         start = velocity - self.half * acceleration  # velocity is the mean over the record
         columns = [start, acceleration, season * np.cos(peak), season * np.sin(peak), step]
         return np.stack(columns, axis=1), regime
+
+    def shared(self, ids: Int64, easting: Float64, northing: Float64, years: Float64) -> Float64:
+        """Displacement (N, T) [mm] that neighbours share, 0 at the first date; (N, 0) where nothing is shared."""
+        if not self.motions:
+            return np.empty((ids.size, 0))
+        east, north = easting - self.kind.centre[0], northing - self.kind.centre[1]
+        total = np.zeros((ids.size, years.size))
+        for motion in self.motions:
+            total += motion.displacement(east, north, years)
+        total -= total[:, :1].copy()
+        own = gaussians(self.seed, self.kind.streams + RESPONSE_STREAM, ids, 1)
+        return np.asarray(total * (1.0 + self.kind.response * own))
 
     def _places_near(self, easting: Float64, northing: Float64) -> list[Place]:
         """Places that a block may touch: of the plateau's 81, a block in Hilbert order meets a few."""

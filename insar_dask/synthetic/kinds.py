@@ -49,6 +49,10 @@ class Kind:
         What the GNSS model gives, as in the last columns before the dates [mm/yr].
     frozen : bool
         Permafrost with thaw slumps, seen every 12 days, instead of basins, slopes and an earthquake.
+    shared : str
+        Instead of all these, one kind of motion that neighbours share: "bowls", "fronts" or "slopes".
+    response : float
+        How much one point's answer to a shared motion differs from its neighbours' (standard deviation of a factor).
     """
 
     component: str
@@ -71,6 +75,8 @@ class Kind:
     peak: float
     gnss: tuple[float, ...]
     frozen: bool = False
+    shared: str = ""
+    response: float = 0.0
 
     @property
     def gridded(self) -> bool:
@@ -141,4 +147,15 @@ CHUMAR = replace(
     peak=0.3,
     frozen=True,
 )
-KINDS = {"l2b": L2B, "l3u": L3_UP, "l3e": L3_EAST, "chumar": CHUMAR}
+TOGETHER = replace(
+    L2B, centre=(4_430_000.0, 2_330_000.0), velocity=-1.0, scatter=0.15, season=0.6, gnss=(-1.0,), response=0.03
+)
+"""Noise of a burst, and little else that differs between neighbours."""
+
+KINDS = {
+    "l2b": L2B,
+    "l3u": L3_UP,
+    "l3e": L3_EAST,
+    "chumar": CHUMAR,
+    **{shared: replace(TOGETHER, shared=shared) for shared in ("bowls", "fronts", "slopes")},
+}

@@ -47,16 +47,18 @@ def scene(
 
     Parameters
     ----------
-    kind : {"l2b", "l3u", "l3e", "chumar"}
+    kind : {"l2b", "l3u", "l3e", "chumar", "bowls", "fronts", "slopes"}
         An EGMS burst, the up or east component of an EGMS tile, or a permafrost plateau with 72 thaw slumps like the
-        one at Chumar (Ladakh), laid where EGMS has data so that it can be written as a burst.
+        one at Chumar (Ladakh), laid where EGMS has data so that it can be written as a burst. The last three are bursts
+        where neighbours move together: mining bowls that grow, fronts of subsidence that cross the scene, and slopes
+        that creep, surge and accelerate.
     n_points, n_dates : int, optional
-        Size; by default 20,000 x 210 (l2b), 20,000 x 304 (l3u, l3e; at most a full tile of 1,000,000 cells) and
-        588,600 x 158 (chumar).
+        Size; by default 20,000 x 210 (l2b, bowls, fronts, slopes), 20,000 x 304 (l3u, l3e; at
+        most a full tile of 1,000,000 cells) and 588,600 x 158 (chumar).
     missing : float
         Share of values missing at random, in [0, 1).
     noise : float
-        Factor on the noise: 1 is that of real products, 0 leaves the signal.
+        Factor on the noise: 1 is that of real products, 0 leaves the signal, which is the truth at every date.
     seed : int
         Equal seeds give equal scenes, whatever their chunks and order. "l3u" and "l3e" share points, dates, and places.
     order : {"hilbert", "file"}
