@@ -8,6 +8,7 @@ from typing import Any
 _HOMES = {
     "Context": "windows",
     "Drift": "naive",
+    "Forecaster": "forecaster",
     "Harmonic": "naive",
     "HarmonicAR1": "naive",
     "HarmonicRidge": "ridge",

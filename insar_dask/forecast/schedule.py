@@ -104,8 +104,9 @@ def plan(
 
 
 def moved(plan: Plan, times: npt.ArrayLike, observed: npt.ArrayLike | None = None) -> Plan:
-    """Plan of a forecast beyond another record, by what was learned under ``plan``: of the same points later on, or of
-    others; nothing is validated or tested there.
+    """Plan of a forecast beyond another record, by what was learned under ``plan``.
+
+    The record is of the same points later on, or of others; nothing is validated or tested there.
 
     Raises
     ------

@@ -1,0 +1,104 @@
+"""What there is to know of a fitted forecaster: its data, settings, scores, and what it has and has not seen."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from insar_dask.forecast.audit import POINTS
+from insar_dask.forecast.scores import Scores
+from insar_dask.forecast.timetable import Plan
+
+__all__ = ["describe_data", "leak_statement", "markdown", "versions"]
+
+PACKAGES = ("insar-dask", "numpy", "scipy", "numba", "xarray", "torch")
+
+
+def describe_data(cube: xr.Dataset, fingerprint: str) -> dict[str, Any]:
+    """What was learned from, as plain values."""
+    first, last = (str(day) for day in cube["time"].values[[0, -1]].astype("datetime64[D]"))
+    told = {name: str(cube.attrs.get(name, "")) for name in ("product", "component", "source", "release")}
+    return {
+        **told,
+        "n_points": cube.sizes["point"],
+        "n_dates": cube.sizes["time"],
+        "first_date": first,
+        "last_date": last,
+        "sha256": fingerprint,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computed; a package that is not installed took no part."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def leak_statement(plan: Plan) -> str:
+    """What the forecaster has seen, in a paragraph.
+
+    Each part of it was fitted on dates before a day of its own, and the audit of every block has tried that.
+    """
+    first, last = (_day(plan.date(origin)) for origin in (plan.validation[0], plan.validation[-1]))
+    tests = [_day(plan.date(origin)) for origin in (plan.test[0], plan.test[-1])]
+    return (
+        f"Weights for forecasts beyond the record were learned from dates up to {_day(plan.days[-1])}, all of them. "
+        f"Interval widths come from forecasts at {len(plan.validation)} origins from {first} to {last}, made with "
+        f"weights learned from dates before {first}. Scores come from forecasts at {len(plan.test)} origins from "
+        f"{tests[0]} to {tests[1]}, made with weights learned from dates before {tests[0]}, against raw values at "
+        f"really observed dates. In every block the future of {POINTS} points was overwritten with nonsense: neither "
+        "what was learned nor the forecasts at the first and the last origin changed in any bit. Nothing was filtered, "
+        "clustered or scaled by a whole record: a cube that has seen the future is refused."
+    )
+
+
+def markdown(card: Mapping[str, Any], scores: Scores) -> str:
+    """The card as a page."""
+    data, settings = card["data"], {k: v for k, v in card["parameters"].items() if v is not None}
+    source = f"{data['source'] or 'an unnamed source'} ({data['product'] or 'no product'}, {data['component']})"
+    lines = [
+        f"# {card['method']} forecaster",
+        "",
+        f"Forecasts of ground motion [mm], {scores.horizon} steps of {scores.every_days} days ahead, with "
+        f"{scores.level:.0%} intervals. Read it with `insar_dask.forecast.Forecaster.load(folder)`.",
+        "",
+        "## Learned from",
+        "",
+        f"{data['n_points']:,} points x {data['n_dates']} dates, {data['first_date']} to {data['last_date']}, of "
+        f"{source}.  ",
+        f"SHA-256 of dates, places and values: `{data['sha256']}`",
+        "",
+        "## Scores",
+        "",
+        "```",
+        scores.table("honest"),
+        "```",
+        *(f"* {note}" for note in scores.notes),
+        "",
+        "## What it has seen",
+        "",
+        card["leak_statement"],
+        "",
+        "## Settings",
+        "",
+        *(f"* {name} = {value!r}" for name, value in settings.items()),
+        "",
+        "## Versions",
+        "",
+        ", ".join(f"{name} {number}" for name, number in card["versions"].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _day(day: int) -> str:
+    return str(np.datetime64(int(day), "D"))

@@ -1,0 +1,308 @@
+"""The public forecaster: fit on a cube, predict its future with intervals, keep it as a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError, check_cube, sees_future
+from insar_dask.forecast import protocol, registry
+from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
+from insar_dask.forecast.catalogue import METHODS
+from insar_dask.forecast.model_folder import read_folder, write_folder
+from insar_dask.forecast.parameters import Parameters
+from insar_dask.forecast.schedule import moved
+from insar_dask.forecast.scores import Scores
+from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.walk import Walk, fingerprint
+from insar_dask.shards import SHARD_POINTS
+
+__all__ = ["Forecaster"]
+
+BEST = "best"
+
+REFERENCES = "persistence", "harmonic"
+"""Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
+
+State = dict[str, npt.NDArray[Any]]
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Forecaster(Parameters):
+    """Forecasts of every point of a raw cube beyond its record, with intervals.
+
+    Parameters
+    ----------
+    method : str, default "harmonic_ridge"
+        Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: the one of the usual ones
+        that has the lowest error at origins before the test.
+    context : int, default 24
+        Steps of the recent past that are read.
+    horizon : int, default 6
+        Steps ahead.
+    every : str, optional
+        Length of a step, such as ``"12D"``; default: the usual spacing of the cube's last two years.
+    level : float, default 0.9
+        Share of what comes that an interval should hold.
+    test_fraction : float, default 0.2
+        Last part of the record that the scores come from.
+    stride : int, default 3
+        Steps between the origins of validation and test.
+    random_state : int, default 0
+        Seed of all that is drawn.
+
+    Attributes
+    ----------
+    method_ : str
+        Method that forecasts.
+    scores_ : Scores
+        Errors and coverage at origins that the scored weights had not seen.
+    data_ : dict
+        What was learned from: product, dates, number of points, SHA-256.
+    plan_ : Plan
+        Dates and origins.
+    state_ : dict of arrays
+        Everything learned.
+
+    Notes
+    -----
+    Fitted by the honest protocol: at each origin every number was observed before it. Intervals are split-conformal, by
+    classes of noise and by lead, see `insar_dask.forecast.conformal`.
+
+    Examples
+    --------
+    >>> from insar_dask.synthetic import scene
+    >>> cube = scene("chumar", n_points=200)
+    >>> forecast = Forecaster("harmonic").fit(cube).predict(cube)
+    >>> dict(forecast.sizes)["lead"], forecast.attrs["method"]
+    (6, 'harmonic')
+    """
+
+    def __init__(
+        self,
+        method: str = "harmonic_ridge",
+        *,
+        context: int = 24,
+        horizon: int = 6,
+        every: str | None = None,
+        level: float = 0.9,
+        test_fraction: float = 0.2,
+        stride: int = 3,
+        random_state: int = 0,
+    ) -> None:
+        self.method = method
+        self.context = context
+        self.horizon = horizon
+        self.every = every
+        self.level = level
+        self.test_fraction = test_fraction
+        self.stride = stride
+        self.random_state = random_state
+
+    def fit(self, cube: xr.Dataset, *, progress: Tell | None = None, shard_points: int = SHARD_POINTS) -> Self:
+        """Learn from a cube, and find out how well that forecasts.
+
+        Parameters
+        ----------
+        cube : xr.Dataset
+            Raw point cube, lazy or in memory; read block by block.
+        progress : callable, optional
+            Called with ``{"stage", "done", "total"}`` after every block.
+        shard_points : int
+            Most points of a block of a cube in memory.
+
+        Returns
+        -------
+        Forecaster
+            Itself.
+
+        Raises
+        ------
+        CubeError
+            When the cube is none, is empty, or has seen the future.
+        TooShortError
+            When it has too few dates; the message says how many are needed.
+        ValueError
+            When a parameter is out of range, or a name not known.
+        """
+        plan = self._plan(_raw(cube))
+        walk = Walk(cube, shard_points)
+        stages = iter(("fit", "score"))
+        state, scores = protocol.learn(lambda: _told(walk, next(stages), progress), plan, cube.attrs)
+        if self.method != BEST:
+            state, scores = _prefer(self.method, state, scores)
+        return self._learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
+
+    def predict(
+        self, cube: xr.Dataset, *, progress: Tell | None = None, shard_points: int = SHARD_POINTS
+    ) -> xr.Dataset:
+        """Forecast the dates after a cube's record, block by block in this process.
+
+        Parameters
+        ----------
+        cube : xr.Dataset
+            Raw point cube: that of the fit, the same with later dates, or one of other points with the same component
+            and spacing, whose record does not end earlier.
+        progress : callable, optional
+            Called with ``{"stage", "done", "total"}`` after every block.
+        shard_points : int
+            Most points of a block of a cube in memory.
+
+        Returns
+        -------
+        xr.Dataset
+            Forecast cube ``(origin, point, lead)`` in memory, points in the cube's order: ``displacement``, ``lower``,
+            ``upper`` [mm], ``time(origin, lead)``; attributes ``level``, ``method``, and ``points_without_forecast``:
+            points with too little of a history, which are NaN.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`.
+        CubeError
+            When the cube is none, has seen the future, or does not go with what was learned.
+        """
+        plan = self.plan_of(cube)
+        walk = Walk(cube, shard_points)
+        parts = [protocol.forecast_block(block, plan, self.state_) for block in _told(walk, "predict", progress)]
+        # attributes, dates and CRS of the first: all parts have the same ones
+        made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))
+        missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
+        return made.assign_attrs(points_without_forecast=missing)
+
+    def score(self, cube: xr.Dataset) -> float:
+        """Minus the root mean square error [mm] of forecasts from the end of the fitted record, where the cube goes on.
+
+        Raises
+        ------
+        CubeError
+            When no date of the cube is one that is forecast.
+        """
+        self._check_fitted()
+        times = cube["time"].values.astype("datetime64[D]")
+        known = cube.isel(time=np.flatnonzero(times <= np.datetime64(self.plan_.days[-1], "D")))
+        forecast = self.predict(known)
+        targets = forecast["time"].values[0].astype("datetime64[D]")
+        real = cube["observed"].values if "observed" in cube else np.ones(len(times), bool)
+        met = np.flatnonzero(np.isin(targets, times[real]))
+        if met.size == 0:
+            raise CubeError(
+                f"the cube has none of the dates forecast, {targets[0]} to {targets[-1]}: score on a later record"
+            )
+        came = cube["displacement"].isel(time=np.searchsorted(times, targets[met])).values.astype(np.float64)
+        return -float(np.sqrt(np.nanmean((forecast["displacement"].values[0][:, met] - came) ** 2)))
+
+    def plan_of(self, cube: xr.Dataset) -> Plan:
+        """Dates and origin of the forecast beyond a cube, after checking that the cube goes with what was learned."""
+        self._check_fitted()
+        _raw(cube)
+        learned, came = self.data_["component"], str(cube.attrs["component"])
+        if came != learned:
+            raise CubeError(f"the cube's component is {came!r}, this forecaster has learned from {learned!r}: fit anew")
+        return moved(self.plan_, cube["time"].values, _observed(cube))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a folder with the weights, ``card.json`` and a ``README.md`` for people; returns it.
+
+        Raises
+        ------
+        ValueError
+            Before `fit`.
+        FileExistsError
+            When the folder holds something else.
+        """
+        card, folder = self.card(), Path(folder)
+        write_folder(folder, card, markdown(card, self.scores_), self.state_)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote; nothing pickled is read.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            When there is none, or it is damaged, torn, or its arrays have another shape than its settings ask for.
+        """
+        card, state = read_folder(Path(folder))
+        try:
+            scores = Scores.from_json(json.dumps(card["scores"]))
+            return cls(**card["parameters"])._learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{folder} does not hold together ({error}): save the forecaster again") from error
+
+    def card(self) -> dict[str, Any]:
+        """Everything about it but the weights, as plain values."""
+        self._check_fitted()
+        return {
+            "method": self.method_,
+            "parameters": self.get_params(),
+            "data": self.data_,
+            "plan": self.plan_.to_dict(),
+            "scores": json.loads(self.scores_.to_json()),
+            "leak_statement": leak_statement(self.plan_),
+            "versions": versions(),
+        }
+
+    def _plan(self, cube: xr.Dataset) -> Plan:
+        names = "every", "horizon", "level", "test_fraction", "stride", "context"
+        settings = {name: getattr(self, name) for name in names}
+        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *REFERENCES)))
+        return protocol.plan(cube["time"].values, observed=_observed(cube), methods=methods, **settings)
+
+    def _learned(self, plan: Plan, state: Mapping[str, Any], scores: Scores, data: Mapping[str, Any]) -> Self:
+        """Take over what was learned, once it holds together."""
+        method = str(state["ranking"][0])
+        registry.load(method, f"honest.future.{method}.", state)
+        if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
+            raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
+        self.plan_, self.state_, self.scores_, self.data_ = plan, dict(state), scores, dict(data)
+        self.method_ = method
+        return self
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "state_"):
+            raise ValueError(
+                "this Forecaster has learned nothing yet: call fit(cube) first, or Forecaster.load(folder)"
+            )
+
+
+def _raw(cube: xr.Dataset) -> xr.Dataset:
+    """A raw cube with points in it, unchanged."""
+    check_cube(cube)
+    if days := sees_future(cube):
+        seen = "the whole series" if days < 0 else f"{days} days of the future"
+        raise CubeError(
+            f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): a Forecaster takes the raw "
+            "cube and filters it per origin itself"
+        )
+    if cube.sizes["point"] == 0:
+        raise CubeError("the cube has no points: nothing can be learned or forecast")
+    return cube
+
+
+def _prefer(method: str, state: State, scores: Scores) -> tuple[State, Scores]:
+    """Forecast by the method that was asked for, and say which one had the lowest error."""
+    ranking, errors = state["ranking"].tolist(), state["validation_rmse"].tolist()
+    order = [ranking.index(method), *(at for at, name in enumerate(ranking) if name != method)]
+    told = ", ".join(f"{name} {error:.2f} mm" for name, error in zip(ranking, errors, strict=True))
+    state = {**state, "ranking": state["ranking"][order], "validation_rmse": state["validation_rmse"][order]}
+    return state, replace(scores, default=method, reason=f"asked for; RMSE at the validation origins: {told}")
+
+
+def _observed(cube: xr.Dataset) -> Any:
+    return cube["observed"].values if "observed" in cube else None
+
+
+def _told(walk: Walk, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
+    for done, block in enumerate(walk, start=1):
+        yield block
+        if tell is not None:
+            tell({"stage": stage, "done": done, "total": len(walk)})

@@ -1,0 +1,86 @@
+"""A cube's points block by block, in the order and the shards of a store: in memory or stored, the same numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.readers.point_order import hilbert_order
+from insar_dask.shards import ShardPlan
+
+__all__ = ["Walk", "fingerprint"]
+
+PLACE = "easting", "northing", "point_id"
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Blocks of a point cube, loaded one at a time.
+
+    Forecasters that look at neighbours cut their groups within a shard along the Hilbert curve. So the points are taken
+    in that order, whatever order they come in, and in the blocks that a store would make of them.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        In memory or lazy.
+    shard_points : int
+        Most points of a block.
+    """
+
+    cube: xr.Dataset
+    shard_points: int
+
+    @cached_property
+    def plan(self) -> ShardPlan:
+        """How the points are cut: by the stored shards where the cube is one's lazy view, else by their rule."""
+        chunks = self.cube["displacement"].chunksizes.get("point", ())
+        even = len(set(chunks[:-1])) <= 1 and (not chunks or chunks[-1] <= chunks[0] <= self.shard_points)
+        if chunks and even and self.sorted:
+            return ShardPlan(self.cube.sizes["point"], chunks[0])
+        return ShardPlan.of(self.cube.sizes["point"], self.cube.sizes["time"], self.shard_points)
+
+    @cached_property
+    def order(self) -> npt.NDArray[np.int64]:
+        """Points along the Hilbert curve."""
+        easting, northing, names = (np.asarray(self.cube[name].values) for name in PLACE)
+        return hilbert_order(easting, northing, names, np.arange(self.cube.sizes["point"]))
+
+    @cached_property
+    def sorted(self) -> bool:
+        """Whether the points come in that order, as stored ones do."""
+        return bool((self.order[:-1] <= self.order[1:]).all())
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return self.plan.n_shards
+
+    def __iter__(self) -> Iterator[xr.Dataset]:
+        """Blocks in their order, in memory."""
+        for index in range(len(self)):
+            where = self.plan.slice(index)
+            yield self.cube.isel(point=where if self.sorted else self.order[where]).load()
+
+    def back(self, made: xr.Dataset) -> xr.Dataset:
+        """What was made of the points, in the order that the cube has them in."""
+        return made if self.sorted else made.isel(point=np.argsort(self.order))
+
+
+def fingerprint(walk: Walk) -> str:
+    """SHA-256 of dates, places and displacement: of the same points the same, in whatever order and blocks they come.
+
+    Every missing value counts as the same one, and -0 as 0.
+    """
+    digest = hashlib.sha256(walk.cube["time"].values.astype("datetime64[s]").astype(np.int64).tobytes())
+    for block in Walk(walk.cube[["displacement", *PLACE]], walk.shard_points):
+        values = block["displacement"].values
+        known = np.where(np.isnan(values), np.float32(np.nan), values) + np.float32(0)
+        for array in (block["easting"].values, block["northing"].values, known):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,252 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from insar_dask.cube import CubeError
+from insar_dask.forecast import Forecaster, protocol
+from insar_dask.forecast.naive import harmonic_design
+from insar_dask.forecast.timetable import TooShortError
+from insar_dask.synthetic import scene
+
+
+@pytest.fixture(scope="module")
+def cube() -> xr.Dataset:
+    """300 points x 158 dates every 12 days; one point without any value, one with ten."""
+    made = scene("chumar", n_points=300, seed=4).compute()
+    values = made["displacement"].values.copy()
+    values[7] = np.nan
+    values[11, :-10] = np.nan
+    return made.assign(displacement=made["displacement"].copy(data=values))
+
+
+@pytest.fixture(scope="module")
+def fitted(cube: xr.Dataset) -> Forecaster:
+    return Forecaster("harmonic_ridge").fit(cube)
+
+
+def test_a_forecast_lies_on_future_dates_with_its_interval_around_it(cube: xr.Dataset, fitted: Forecaster) -> None:
+    forecast = fitted.predict(cube)
+    assert dict(forecast["displacement"].sizes) == {"origin": 1, "point": 300, "lead": 6}
+    assert (forecast["time"].values > cube["time"].values[-1]).all()
+    assert (np.diff(forecast["time"].values[0]) == np.timedelta64(12, "D")).all()
+    assert (forecast.attrs["level"], forecast.attrs["method"]) == (0.9, "harmonic_ridge")
+    known = forecast.isel(point=np.flatnonzero(~np.isin(np.arange(300), [7, 11])))
+    assert ((known["lower"] < known["displacement"]) & (known["displacement"] < known["upper"])).all()
+    assert forecast["point_id"].equals(cube["point_id"])
+
+
+def test_what_cannot_be_forecast_is_nan_and_counted(cube: xr.Dataset, fitted: Forecaster) -> None:
+    forecast = fitted.predict(cube)
+    assert np.flatnonzero(forecast["displacement"].isnull().any(["origin", "lead"])).tolist() == [7, 11]
+    assert forecast["lower"].isnull().sum() == 12
+    assert forecast.attrs["points_without_forecast"] == 2
+
+
+def test_the_harmonic_is_the_least_squares_fit_of_every_point(cube: xr.Dataset) -> None:
+    forecast = Forecaster("harmonic").fit(cube).predict(cube)
+    start = cube["time"].values[0]
+    years = [(times - start) / np.timedelta64(365, "D") for times in (cube["time"].values, forecast["time"].values[0])]
+    design, wanted = (harmonic_design(at) for at in years)
+    oracle = np.linalg.lstsq(design, cube["displacement"].values[0].astype(float), rcond=None)[0]
+    np.testing.assert_allclose(forecast["displacement"].values[0, 0], wanted @ oracle, atol=1e-4)
+
+
+def test_blocks_and_the_order_of_points_change_no_number(cube: xr.Dataset, fitted: Forecaster) -> None:
+    whole = fitted.predict(cube)
+    mixed = np.random.default_rng(0).permutation(300)
+    for other in (fitted.predict(cube.chunk(point=128)), fitted.predict(cube, shard_points=128)):
+        np.testing.assert_array_equal(other["upper"].values, whole["upper"].values)
+    again = fitted.predict(cube.isel(point=mixed))
+    np.testing.assert_array_equal(again["upper"].values, whole["upper"].values[:, mixed])
+    other = Forecaster("harmonic_ridge").fit(cube.isel(point=mixed))
+    np.testing.assert_array_equal(other.predict(cube)["upper"].values, whole["upper"].values)
+    assert other.data_ == fitted.data_
+
+
+def test_scores_are_those_of_the_protocol(cube: xr.Dataset, fitted: Forecaster) -> None:
+    oracle = protocol.evaluate(cube, methods=("harmonic_ridge",), horizon=6, context=24)
+    ours, theirs = (scores.tables["honest"]["harmonic_ridge"] for scores in (fitted.scores_, oracle))
+    np.testing.assert_allclose(ours["rmse"], theirs["rmse"], rtol=1e-12)
+    assert "harmonic" in fitted.scores_.tables["honest"]
+    assert fitted.scores_.default == "harmonic_ridge"
+
+
+def test_the_best_is_the_method_with_the_lowest_error_before_the_test(cube: xr.Dataset) -> None:
+    best = Forecaster("best").fit(cube)
+    assert best.method_ == best.state_["ranking"][0] == best.predict(cube).attrs["method"]
+    assert best.state_["validation_rmse"].argmin() == 0
+    assert len(best.scores_.methods) == 7
+
+
+def test_score_compares_with_what_came_after_the_record(cube: xr.Dataset) -> None:
+    model = Forecaster("harmonic").fit(cube.isel(time=slice(0, -6)))
+    forecast = model.predict(cube.isel(time=slice(0, -6)))
+    at = np.flatnonzero(np.isin(cube["time"].values, forecast["time"].values))
+    targets = np.flatnonzero(np.isin(forecast["time"].values[0], cube["time"].values))
+    errors = forecast["displacement"].values[0][:, targets] - cube["displacement"].values[:, at]
+    assert model.score(cube) == pytest.approx(-np.sqrt(np.nanmean(errors.astype(float) ** 2)), rel=1e-7)
+    with pytest.raises(CubeError, match="none of the dates forecast"):
+        model.score(cube.isel(time=slice(0, -6)))
+
+
+def test_a_later_record_is_forecast_from_its_own_end(cube: xr.Dataset) -> None:
+    early = cube.isel(time=slice(0, 150))
+    model = Forecaster("harmonic_ridge").fit(early)
+    later = model.predict(cube)
+    assert (later["time"].values > cube["time"].values[-1]).all()
+    with pytest.raises(CubeError, match=r"ends on .*, before .*, up to which this forecaster has learned"):
+        model.predict(cube.isel(time=slice(0, 149)))
+
+
+def test_one_point_is_enough(cube: xr.Dataset) -> None:
+    alone = cube.isel(point=[0])
+    forecast = Forecaster("harmonic_ridge").fit(alone).predict(alone)
+    assert np.isfinite(forecast["upper"].values).all()
+
+
+def test_a_folder_holds_all_and_reads_back_the_same(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "model")
+    again = Forecaster.load(folder)
+    assert again.predict(cube).identical(fitted.predict(cube))
+    assert again.get_params() == fitted.get_params()
+    assert again.scores_.to_json() == fitted.scores_.to_json()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    again.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, "saving twice changes nothing"
+
+
+def test_the_card_says_what_was_learned_from_and_what_was_seen(fitted: Forecaster, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "model")
+    card = json.loads((folder / "card.json").read_text())
+    assert card["data"]["n_points"] == 300 and len(card["data"]["sha256"]) == 64
+    assert card["versions"]["numpy"] == np.__version__
+    assert "before 2022-" in card["leak_statement"]
+    page = (folder / "README.md").read_text()
+    assert "300 points x 158 dates" in page and "harmonic_ridge" in page and "skill" in page
+
+
+def test_a_new_fit_replaces_an_older_one_in_its_folder(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    Forecaster("harmonic").fit(cube).save(tmp_path)
+    assert Forecaster.load(tmp_path).method_ == "harmonic"
+    assert len(list(tmp_path.glob("weights-*.npz"))) == 1
+
+
+def test_a_torn_folder_is_refused(fitted: Forecaster, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "model")
+    (weights,) = folder.glob("weights-*.npz")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"torn or damaged: its [\d,]+ bytes are not those"):
+        Forecaster.load(folder)
+    weights.unlink()
+    with pytest.raises(ValueError, match="torn or damaged: its 0 bytes"):
+        Forecaster.load(folder)
+    (folder / "card.json").write_text("{")
+    with pytest.raises(ValueError, match=r"card.json is damaged"):
+        Forecaster.load(folder)
+    with pytest.raises(FileNotFoundError, match="holds no forecaster"):
+        Forecaster.load(tmp_path / "nowhere")
+
+
+def test_a_folder_of_something_else_is_left_alone(fitted: Forecaster, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds no forecaster, so nothing is written there"):
+        fitted.save(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    other = Forecaster("harmonic_ridge", horizon=3).fit(cube)
+    mixed = Forecaster("harmonic_ridge")
+    mixed.plan_, mixed.scores_, mixed.data_, mixed.method_ = fitted.plan_, fitted.scores_, fitted.data_, fitted.method_
+    mixed.state_ = other.state_
+    with pytest.raises(ValueError, match=r"does not hold together \(interval widths have shape \(5, 3\), wanted 6"):
+        Forecaster.load(mixed.save(tmp_path / "model"))
+
+
+def test_it_keeps_the_contract_of_scikit_learn(cube: xr.Dataset, fitted: Forecaster) -> None:
+    check_is_fitted(fitted)
+    copy = clone(fitted)
+    assert copy.get_params() == fitted.get_params() and not hasattr(copy, "state_")
+    assert repr(Forecaster("harmonic", horizon=3)) == "Forecaster(method='harmonic', horizon=3)"
+    with pytest.raises(ValueError, match="call fit"):
+        copy.predict(cube)
+    with pytest.raises(ValueError, match="no parameter 'depth'"):
+        copy.set_params(depth=3)
+    assert copy.set_params(method="harmonic").fit(cube).method_ == "harmonic"
+
+
+def test_fitting_again_forgets_the_first_fit(cube: xr.Dataset, fitted: Forecaster) -> None:
+    model = Forecaster("harmonic_ridge").fit(cube.isel(point=slice(0, 150))).fit(cube)
+    assert model.card() == fitted.card()
+    assert model.predict(cube).identical(fitted.predict(cube))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"isel": {"time": slice(0, 40)}}, TooShortError, r"the record has 4\d dates of 12 days, \d+ are needed"),
+        ({"isel": {"time": slice(0, 2)}}, TooShortError, "2 dates are too few"),
+        ({"isel": {"point": slice(0)}}, CubeError, "has no points"),
+        ({"assign_attrs": {"sees_future": 60}}, CubeError, "have seen 60 days of the future"),
+        ({"assign_attrs": {"sees_future": -1}}, CubeError, "have seen the whole series"),
+        ({"drop_vars": {"names": "crs"}}, CubeError, "has no CRS"),
+    ],
+)
+def test_a_cube_that_cannot_serve_is_refused_before_any_work(
+    change: dict[str, Any], error: type[Exception], message: str, cube: xr.Dataset
+) -> None:
+    for name, arguments in change.items():
+        with pytest.raises(error, match=message):
+            Forecaster("harmonic_ridge").fit(getattr(cube, name)(**arguments))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"assign_attrs": {"component": "up"}}, "component is 'up', this forecaster has learned from 'los'"),
+        ({"assign_attrs": {"sees_future": 60}}, "have seen 60 days of the future"),
+        (
+            {"isel": {"time": slice(None, None, 2)}},
+            "a date every 24 days, this forecaster has learned from .* every 12",
+        ),
+        ({"isel": {"time": slice(-15, None)}}, "has 16 dates of 12 days, this forecaster reads 24"),
+        ({"isel": {"point": slice(0)}}, "has no points"),
+    ],
+)
+def test_a_cube_that_does_not_go_with_the_fit_is_refused(
+    change: dict[str, Any], message: str, cube: xr.Dataset, fitted: Forecaster
+) -> None:
+    for name, arguments in change.items():
+        # the last date stays, so that no cube ends before the fit
+        other = cube.isel(time=slice(1, None)) if name == "isel" and "time" in arguments else cube
+        with pytest.raises(CubeError, match=message):
+            fitted.predict(getattr(other, name)(**arguments))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"method": "oracle"}, "no forecaster is called 'oracle'"),
+        ({"horizon": 0}, "horizon is 0; wanted at least 1"),
+        ({"level": 90}, "level is 90; wanted a share"),
+        ({"every": "fortnight"}, "every is 'fortnight'"),
+    ],
+)
+def test_wrong_parameters_are_named_at_the_fit(parameters: dict[str, Any], message: str, cube: xr.Dataset) -> None:
+    with pytest.raises(ValueError, match=message):
+        Forecaster(**{"method": "harmonic", **parameters}).fit(cube)
+
+
+def test_progress_is_told_after_every_block(cube: xr.Dataset) -> None:
+    told: list[Any] = []
+    model = Forecaster("harmonic").fit(cube, progress=told.append, shard_points=128)
+    assert told[-1] == {"stage": "score", "done": 3, "total": 3}
+    model.predict(cube, progress=told.append)
+    assert told[-1] == {"stage": "predict", "done": 1, "total": 1}
