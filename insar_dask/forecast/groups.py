@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ABSENT", "Groups", "cut_groups"]
+__all__ = ["ABSENT", "Groups", "cut_groups", "from_centroid"]
 
 Index = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
@@ -54,10 +54,7 @@ class Groups:
 
     def places(self, places: npt.NDArray[np.float64]) -> Float32:
         """Metres (G, L, 2) from the centroid of a point's group, of points at ``places`` (n, 2); 0 where absent."""
-        present = self.present[..., None]
-        seats = np.where(present, self.gather(places), 0.0)
-        centroids = seats.sum(axis=1, keepdims=True) / np.maximum(present.sum(axis=1, keepdims=True), 1)
-        return np.where(present, seats - centroids, 0.0).astype(np.float32)
+        return from_centroid(self.gather(places), self.present)
 
 
 def cut_groups(
@@ -114,6 +111,13 @@ def cut_groups(
     members = np.full((len(heads), length), ABSENT, np.int64)
     members[group, np.arange(n_points) - heads[group]] = order
     return Groups(members[np.argsort(members[:, 0])], n_points)
+
+
+def from_centroid(places: npt.NDArray[np.float64], present: npt.NDArray[np.bool_]) -> Float32:
+    """Metres (G, L, 2) from the centroid of the points present in each group; 0 where absent."""
+    seats = np.where(present[..., None], places, 0.0)
+    centroids = seats.sum(axis=1, keepdims=True) / np.maximum(present.sum(axis=1), 1)[:, None, None]
+    return np.where(present[..., None], seats - centroids, 0.0).astype(np.float32)
 
 
 def _run_starts(

@@ -1,0 +1,285 @@
+"""Where the series that a network learns from lie: in memory, in a lazy cube, or in a Zarr group; read a run at a time.
+
+Each source names its points by their number in the order of storage and reads any run of them, so that what is held in
+memory is what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.objects import open_store
+from insar_dask.tenths import decode_tenths
+
+__all__ = ["ArrayPoints", "CubePoints", "Points", "Source", "ZarrPoints", "joined"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Days = npt.NDArray[np.int64]
+Patterns = npt.NDArray[np.int16]
+
+UNKNOWN = -1
+"""Pattern of a point that has none."""
+
+BLOCK = 1024
+"""Points read at a time: a chunk of 1,024 series is 0.2 to 0.6 MB, and what an object store answers at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Consecutive points of a source."""
+
+    values: Float32
+    """(n, T) series [mm]; missing is NaN."""
+    places: Float64
+    """(n, 2) easting and northing [m]."""
+    patterns: Patterns
+    """(n,) pattern of motion, `UNKNOWN` where there is none."""
+
+    def take(self, chosen: npt.NDArray[Any]) -> Points:
+        """Some of the points, by number or by a mask."""
+        return Points(self.values[chosen], self.places[chosen], self.patterns[chosen])
+
+
+def joined(parts: Sequence[Points]) -> Points:
+    """Runs of points one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Points(*(np.concatenate([getattr(part, name) for part in parts]) for name in Points.__annotations__))
+
+
+class Source(Protocol):
+    """Series on common dates, read by runs of points."""
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+
+    @property
+    def days(self) -> Days:
+        """Dates (T,) in days from 1970-01-01."""
+
+    @property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Whether each date (T,) is one of a real acquisition."""
+
+    @property
+    def block(self) -> int:
+        """Points to read at a time: fewer cost as much."""
+
+    def read(self, start: int, stop: int) -> Points:
+        """Points ``start`` to ``stop - 1``."""
+
+    def patterns(self, start: int, stop: int) -> Patterns:
+        """Patterns of these points alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayPoints:
+    """Points in memory: a source, and what is made of some points of another."""
+
+    points: Points
+    days: Days
+    observed: npt.NDArray[np.bool_]
+    block: int = BLOCK
+
+    @classmethod
+    def of(
+        cls,
+        values: Float32,
+        places: Float64,
+        times: npt.ArrayLike,
+        patterns: npt.ArrayLike | None = None,
+        observed: npt.ArrayLike | None = None,
+    ) -> ArrayPoints:
+        """Source of plain arrays.
+
+        Parameters
+        ----------
+        values : (n, T) array of float32
+            Series [mm]; missing is NaN.
+        places : (n, 2) array
+            Easting and northing [m].
+        times : (T,) array of datetime64
+        patterns : (n,) array of int, optional
+        observed : (T,) array of bool, optional
+        """
+        days = np.asarray(times, "datetime64[D]").astype(np.int64)
+        if values.ndim != 2 or values.shape[1] != len(days) or len(places) != len(values):
+            raise CubeError(f"{np.shape(values)} values and {np.shape(places)} places do not match {len(days)} dates")
+        labels = np.full(len(values), UNKNOWN) if patterns is None else np.asarray(patterns)
+        real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
+        points = Points(np.asarray(values, np.float32), np.asarray(places, np.float64), labels.astype(np.int16))
+        return cls(points, days, real)
+
+    @classmethod
+    def taken(cls, source: Source, chosen: npt.NDArray[np.int64]) -> ArrayPoints:
+        """Points of a source by their numbers, increasing; the blocks that hold one are read, one at a time."""
+        parts = []
+        for start in np.unique(chosen // source.block) * source.block:
+            stop = min(int(start) + source.block, source.n_points)
+            inside = chosen[(chosen >= start) & (chosen < stop)]
+            parts.append(source.read(int(start), stop).take(inside - start))
+        if not parts:
+            raise CubeError("no point was chosen")
+        return cls(joined(parts), source.days, source.observed)
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return len(self.points.values)
+
+    def read(self, start: int, stop: int) -> Points:
+        """Points ``start`` to ``stop - 1``."""
+        return Points(self.points.values[start:stop], self.points.places[start:stop], self.patterns(start, stop))
+
+    def patterns(self, start: int, stop: int) -> Patterns:
+        """Patterns of these points alone."""
+        return self.points.patterns[start:stop]
+
+
+@dataclass(frozen=True, eq=False)
+class CubePoints:
+    """A series variable of a point cube, in memory or lazy; its points in Hilbert order, as a store has them.
+
+    Of a lazy cube whole Dask chunks are read, which are shards of 65,536 points: `ZarrPoints` reads less at a time.
+    """
+
+    cube: xr.Dataset
+    variable: str = "displacement"
+    """Variable over ``(point, time)`` [mm], such as ``"displacement"``, ``"trend"``, ``"season"``, ``"residual"``."""
+    label: str | None = "cluster"
+    """Variable over ``point`` with the patterns, if the cube has it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no series over points."""
+        series = self.cube.get(self.variable)
+        if series is None or series.dims != ("point", "time"):
+            raise CubeError(
+                f"wanted {self.variable!r} over ('point', 'time'); the cube has {sorted(map(str, self.cube.data_vars))}"
+            )
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return self.cube.sizes["point"]
+
+    @cached_property
+    def days(self) -> Days:
+        """Dates (T,) in days from 1970-01-01."""
+        return self.cube["time"].values.astype("datetime64[D]").astype(np.int64)
+
+    @cached_property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Whether each date (T,) is one of a real acquisition."""
+        return _observed(self.cube, len(self.days))
+
+    @property
+    def block(self) -> int:
+        """Points of a Dask chunk, or `BLOCK` of a cube in memory."""
+        chunks: tuple[int, ...] = self.cube[self.variable].chunksizes.get("point", ())
+        return chunks[0] if chunks else BLOCK
+
+    def read(self, start: int, stop: int) -> Points:
+        """Points ``start`` to ``stop - 1``."""
+        names = [self.variable, "easting", "northing", *([self.label] if self._labelled else [])]
+        part = self.cube[names].isel(point=slice(start, stop)).load()
+        places = np.stack([part["easting"].values, part["northing"].values], axis=1)
+        labels = part[self.label].values.astype(np.int16) if self._labelled else _none(stop - start)
+        return Points(np.asarray(part[self.variable].values, np.float32), places, labels)
+
+    def patterns(self, start: int, stop: int) -> Patterns:
+        """Patterns of these points alone."""
+        if not self._labelled:
+            return _none(stop - start)
+        return np.asarray(self.cube[self.label].isel(point=slice(start, stop)).values, np.int16)
+
+    @property
+    def _labelled(self) -> bool:
+        return self.label is not None and self.label in self.cube.variables
+
+
+@dataclass(frozen=True)
+class ZarrPoints:
+    """A series variable of a stored cube, opened by name wherever it is read: a process is sent this and no data."""
+
+    path: str
+    """Folder or address of the store."""
+    group: str
+    """Group of the series in it, such as ``"site/raw"``."""
+    variable: str = "displacement"
+    labels: str | None = None
+    """Group that holds ``cluster`` for the same points, such as ``"site/patterns"``."""
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        import zarr
+
+        root = zarr.open_group(open_store(self.path), path=self.group, mode="r", zarr_format=3)
+        arrays: dict[str, Any] = dict(root.arrays())
+        missing = [name for name in (self.variable, "easting", "northing", "time") if name not in arrays]
+        if missing:
+            raise CubeError(f"group {self.group} of {self.path} lacks {missing}; it has {sorted(arrays)}")
+        if self.labels is not None:
+            arrays["cluster"] = zarr.open_array(
+                open_store(self.path), path=f"{self.labels}/cluster", mode="r", zarr_format=3
+            )
+            if arrays["cluster"].shape[0] != arrays[self.variable].shape[0]:
+                raise CubeError(f"{self.labels} has patterns of other points than {self.group}: label these anew")
+        return arrays
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return int(self._arrays[self.variable].shape[0])
+
+    @cached_property
+    def days(self) -> Days:
+        """Dates (T,) in days from 1970-01-01."""
+        stored = self._arrays["time"]
+        times = xr.conventions.decode_cf_variable("time", xr.Variable("time", stored[...], dict(stored.attrs)))
+        return times.values.astype("datetime64[D]").astype(np.int64)
+
+    @cached_property
+    def observed(self) -> npt.NDArray[np.bool_]:
+        """Whether each date (T,) is one of a real acquisition."""
+        stored = self._arrays.get("observed")
+        return np.ones(len(self.days), bool) if stored is None else np.asarray(stored[...], bool)
+
+    @property
+    def block(self) -> int:
+        """Points of an inner chunk, or as many of them as make `BLOCK`."""
+        inner = int(self._arrays[self.variable].chunks[0])
+        return -(-BLOCK // inner) * inner
+
+    def read(self, start: int, stop: int) -> Points:
+        """Points ``start`` to ``stop - 1``."""
+        stored = self._arrays[self.variable]
+        values = np.asarray(stored[start:stop])
+        values = decode_tenths(values) if values.dtype == np.int16 else values.astype(np.float32)
+        places = np.stack([self._arrays[name][start:stop] for name in ("easting", "northing")], axis=1)
+        return Points(values, places, self.patterns(start, stop))
+
+    def patterns(self, start: int, stop: int) -> Patterns:
+        """Patterns of these points alone."""
+        if self.labels is None:
+            return _none(stop - start)
+        return np.asarray(self._arrays["cluster"][start:stop], np.int16)
+
+
+def _observed(cube: xr.Dataset, n_dates: int) -> npt.NDArray[np.bool_]:
+    if "observed" not in cube:
+        return np.ones(n_dates, bool)
+    return np.asarray(cube["observed"].values, bool)
+
+
+def _none(n_points: int) -> Patterns:
+    return np.full(n_points, UNKNOWN, np.int16)
