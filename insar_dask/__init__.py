@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from insar_dask.decompose import holt_winters, stl
     from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.jobs.opening import open_cube
+    from insar_dask.jobs.prediction import predict_stored
     from insar_dask.jobs.saving import save
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
@@ -50,6 +51,7 @@ _HOMES = {
     "motion": "kinematics",
     "moving_average": "smooth",
     "open_cube": "jobs.opening",
+    "predict_stored": "jobs.prediction",
     "products": "store",
     "plot_point": "report",
     "read_egms": "readers.egms",
@@ -85,6 +87,7 @@ __all__ = [
     "moving_average",
     "open_cube",
     "plot_point",
+    "predict_stored",
     "products",
     "read_egms",
     "read_mintpy",

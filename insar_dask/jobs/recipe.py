@@ -34,6 +34,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "score_partial": ("insar_dask.forecast.protocol:score_partial", 1),
     "outlook_block": ("insar_dask.forecast.outlook:outlook_block", 1),
     "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 1),
+    "count_forecasts": ("insar_dask.jobs.prediction:count_forecasts", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""
 

@@ -69,6 +69,7 @@ def results() -> dict[str, Any]:
     fits = run("fit_partial", raw, plan=plan)
     state = protocol.fit([fits], plan)
     errors = run("calibrate_partial", raw, plan=plan, state=state)
+    forecast = run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state))
     return {
         **read(),
         "regularise": regular,
@@ -86,7 +87,8 @@ def results() -> dict[str, Any]:
         "calibrate_partial": errors,
         "score_partial": run("score_partial", raw, plan=plan, state=state),
         "outlook_block": run("outlook_block", raw, plan=plan, state=THETA, threshold=-20.0),
-        "forecast_block": run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state)),
+        "forecast_block": forecast,
+        "count_forecasts": run("count_forecasts", forecast),
     }
 
 

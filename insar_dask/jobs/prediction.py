@@ -1,0 +1,117 @@
+"""Forecast every point of a stored cube by a fitted Forecaster: one task a shard, with receipts, resumable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from zarr.abc.store import Store
+
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.lock import owned
+from insar_dask.jobs.opening import open_cube
+from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
+from insar_dask.machine import usable_cpus
+from insar_dask.store import open_group, products
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from insar_dask.forecast.forecaster import Forecaster
+
+__all__ = ["count_forecasts", "predict_product", "predict_stored"]
+
+
+def predict_stored(
+    path: str | Path | Store,
+    model: Forecaster | str | Path,
+    product: str | None = None,
+    *,
+    client: Client | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> xr.Dataset:
+    """Forecast every point of a stored raw cube beyond its record, into the group ``PRODUCT/predicted``.
+
+    The numbers are those of `insar_dask.forecast.Forecaster.predict`. A run that is killed goes on where it was, and
+    what is up to date is not made again.
+
+    Parameters
+    ----------
+    path : str, Path or zarr Store
+        The store.
+    model : Forecaster, str or Path
+        Fitted, or the folder that one was saved to.
+    product : str, optional
+        Name of the product; default: the only one in the store.
+    client : distributed.Client, optional
+        Where tasks run; default: ``threads`` threads of this process.
+    threads : int, optional
+        Default: one a core.
+    quiet : bool
+        No progress bar.
+
+    Returns
+    -------
+    xr.Dataset
+        Forecast cube ``(origin, point, lead)``, lazy; ``attrs["points_without_forecast"]`` counts the points with too
+        little of a history, which are NaN.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such store.
+    CubeError
+        When the cube does not go with what the model has learned, a worker is too small, or the store holds several
+        products and none was named.
+    """
+    from insar_dask.forecast import Forecaster
+
+    cube = open_cube(path, None if product is None else f"{product}/raw")
+    fitted = model if isinstance(model, Forecaster) else Forecaster.load(model)
+    fitted.plan_of(cube)
+    name = product or products(path)[0]
+    with owned(path):
+        engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
+        note = predict_product(engine, name, fitted)
+    made = open_cube(path, f"{name}/predicted")
+    return made.assign_attrs(points_without_forecast=note["points_without_forecast"])
+
+
+def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str, Any]:
+    """As `predict_stored`, where an engine works already; returns what the store keeps as a note.
+
+    Its items: ``state``, the hash of what was learned; ``method``; ``n_points`` and ``points_without_forecast``; the
+    model's ``data`` and ``leak_statement``.
+    """
+    plan = model.plan_of(open_group(engine.store, f"{product}/raw"))
+    state = engine.ledger.write_state(model.state_)
+    params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(state)}
+    counts = f"jobs/partials/{product}/predicted-counts"
+    steps = (
+        Step("forecast_block", "raw", "predicted", params),
+        Step("count_forecasts", "predicted", "counts"),
+    )
+    saves = {"predicted": f"{product}/predicted", "counts": counts}
+    engine.run(Stage(f"{product}/predicted", f"{product}/raw", steps, saves))
+    total = np.sum([part["points"] for part in engine.partials(counts)], axis=0)
+    card = model.card()
+    note = {
+        "state": state,
+        "method": model.method_,
+        "n_points": int(total[0]),
+        "points_without_forecast": int(total[1]),
+        "data": card["data"],
+        "leak_statement": card["leak_statement"],
+    }
+    engine.ledger.write_note(f"predicted/{product}", note)
+    return note
+
+
+def count_forecasts(forecast: xr.Dataset) -> dict[str, npt.NDArray[np.int64]]:
+    """Points of a block, and how many of them have no forecast at any lead, as ``points`` (2,)."""
+    without = forecast["displacement"].isnull().all(["origin", "lead"])
+    return {"points": np.array([without.size, int(without.sum())], np.int64)}
