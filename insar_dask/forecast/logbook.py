@@ -13,7 +13,7 @@ from insar_dask.forecast.job import Trained, Training
 if TYPE_CHECKING:
     from insar_dask.forecast.learning_rate import LearningRate
 
-__all__ = ["PROGRESS", "Logbook"]
+__all__ = ["PROGRESS", "Logbook", "append"]
 
 PROGRESS = "progress.jsonl"
 TELL_SECONDS = 0.5
@@ -29,6 +29,7 @@ class Logbook:
     ``check``      ``training`` and ``validation`` loss, ``rate``, ``best``, ``best_step``
     ``checkpoint`` ``file``
     ``note``       ``text``
+    ``restart``    ``text`` (why), ``attempt``: of the driver of several ranks
     ``end``        ``best``, ``best_step``, ``still_falling``
     ============== ====================================================================================================
 
@@ -46,7 +47,7 @@ class Logbook:
     def __init__(
         self, folder: Path, tell: Callable[[Mapping[str, Any]], None], training: Training, *, active: bool
     ) -> None:
-        self.path, self.listener, self.training, self.active = folder / PROGRESS, tell, training, active
+        self.folder, self.listener, self.training, self.active = folder, tell, training, active
         self.told = 0.0
         self.pace = 0.0
         self.marked = (0.0, 0)
@@ -113,7 +114,12 @@ class Logbook:
         if not self.active:
             return
         said = {"kind": kind, "step": self.at, "time": round(time.time(), 3), **more}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(said) + "\n")
+        append(self.folder, said)
         self.listener(said)
+
+
+def append(folder: Path, said: Mapping[str, Any]) -> None:
+    """Add a line to the folder's ``progress.jsonl``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / PROGRESS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(said) + "\n")
