@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
 from insar_dask.store import open_group
 
-__all__ = ["evaluate", "forecast"]
+if TYPE_CHECKING:
+    from insar_dask.forecast.scores import Scores
+    from insar_dask.forecast.timetable import Plan
+
+__all__ = ["evaluate", "forecast", "learn"]
 
 READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
@@ -34,26 +40,54 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     dict
         The scores as JSON-able values; the store keeps them as a note, and what was fitted as a state.
     """
-    from insar_dask.forecast import protocol
-
     raw = open_group(engine.store, f"{product}/raw")
     plan = _plan(raw, settings)
-    reference = plan_reference(plan.to_dict())
-    partials = _pass(engine, product, "fit", [Step("fit_partial", "raw", "fits", {"plan": reference}, READS)])
-    fitted = protocol.fit(partials["fits"], plan)
-    before = engine.ledger.write_state(fitted)
-    params = {"plan": reference, "state": state_reference(before)}
-    passes = {"errors": "calibrate_partial", "scores": "score_partial"}
-    steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
-    partials = _pass(engine, product, "score", steps)
-    calibrated = protocol.calibrate(partials["errors"], plan, fitted)
-    scored = protocol.score(partials["scores"], plan, calibrated, {**raw.attrs, "product": product})
+    before, calibrated, scored = learn(engine, product, plan, raw.attrs)
     scores: dict[str, Any] = json.loads(scored.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
     state = engine.ledger.write_state(calibrated)
     note = {"state": state, "uncalibrated": before, "plan": canonical_key(plan.to_dict())}
     engine.ledger.write_note(f"forecaster/{product}", note)
     return scores
+
+
+def learn(
+    engine: Engine, product: str, plan: Plan, attrs: Mapping[Any, Any], name: str = ""
+) -> tuple[str, dict[str, npt.NDArray[Any]], Scores]:
+    """Fit, calibrate and score on a stored product: the numbers of `insar_dask.forecast.protocol.learn`, resumable.
+
+    Parameters
+    ----------
+    engine, product
+        As for `evaluate`.
+    plan : Plan
+    attrs : mapping
+        The cube's attributes.
+    name : str
+        Begins the names of stages and partial results, so that one training does not undo another one's.
+
+    Returns
+    -------
+    (str, dict of arrays, Scores)
+        Hash of the stored state that the errors were counted with; the calibrated state; the scores.
+    """
+    from insar_dask.forecast import protocol
+
+    reference = plan_reference(plan.to_dict())
+    steps = [Step("fit_partial", "raw", f"{name}fits", {"plan": reference}, READS)]
+    partials = _pass(engine, product, f"{name}fit", steps)
+    fitted = protocol.fit(partials[f"{name}fits"], plan)
+    before = engine.ledger.write_state(fitted)
+    params = {"plan": reference, "state": state_reference(before)}
+    passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
+    steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
+    partials = _pass(engine, product, f"{name}score", steps)
+    calibrated = protocol.calibrate(partials[f"{name}errors"], plan, fitted)
+    return (
+        before,
+        calibrated,
+        protocol.score(partials[f"{name}scores"], plan, calibrated, {**attrs, "product": product}),
+    )
 
 
 def forecast(engine: Engine, product: str, threshold: float, **settings: Any) -> None:
