@@ -53,6 +53,25 @@ class Context:
         """Spacing of the grid in years."""
         return float(self.grid_years[1] - self.grid_years[0])
 
+    @property
+    def located(self) -> Float64:
+        """Places (n, 2) [m] of the points; a ValueError where they were not given."""
+        if self.places is None:
+            raise ValueError("the points of this context have no places: give HonestWindows the places of its points")
+        return self.places
+
+    def part(self, start: int, stop: int) -> Context:
+        """The same of points ``start`` to ``stop - 1``."""
+        places = None if self.places is None else self.places[start:stop]
+        return replace(
+            self,
+            values=self.values[start:stop],
+            grid_values=self.grid_values[start:stop],
+            places=places,
+            fitted=None if self.fitted is None else self.fitted.part(start, stop),
+            memo={},
+        )
+
 
 class HonestWindows:
     """A block's raw series, cut at origins.
