@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from insar_dask.decompose import holt_winters, stl
     from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.jobs.opening import open_cube
-    from insar_dask.jobs.prediction import predict_stored
+    from insar_dask.jobs.prediction import fit_stored, predict_stored
     from insar_dask.jobs.saving import save
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
@@ -45,6 +45,7 @@ _HOMES = {
     "component_variances": "totals",
     "cumulative_displacement": "totals",
     "find_egms": "readers.egms",
+    "fit_stored": "jobs.prediction",
     "holt_winters": "decompose",
     "holt_winters_forecast": "forecast.exponential",
     "load_config": "config",
@@ -80,6 +81,7 @@ __all__ = [
     "component_variances",
     "cumulative_displacement",
     "find_egms",
+    "fit_stored",
     "holt_winters",
     "holt_winters_forecast",
     "load_config",

@@ -112,14 +112,39 @@ def evaluate(store: StorePath, quiet: Quiet = False) -> None:
 
 
 @app.command()
-def forecast(store: StorePath, quiet: Quiet = False) -> None:
-    """Forecast beyond the record by the method that scored best."""
+def train(
+    store: StorePath,
+    model: Annotated[Path | None, typer.Option(help="folder for the forecaster; default: PRODUCT-METHOD there")] = None,
+    method: Annotated[str, typer.Option(help="a forecaster, or best: whichever scores best")] = "best",
+    context: Annotated[int, typer.Option(help="dates of the recent past that are read")] = 24,
+    horizon: Annotated[int, typer.Option(help="dates ahead")] = 6,
+    quiet: Quiet = False,
+) -> None:
+    """Train a forecaster on a store, score it honestly, and keep it as a folder."""
+    from insar_dask.forecast import Forecaster
+
+    def step(bench: Any, product: str) -> None:
+        folder = model or store.parent / f"{product}-{method}"
+        folder = folder / product if model and len(bench.products) > 1 else folder
+        fitted = bench.train(product, Forecaster(method, context=context, horizon=horizon), folder)
+        typer.echo(f"{fitted.scores_.table()}\n{folder}")
+
+    _each(store, quiet, step)
+
+
+@app.command()
+def forecast(
+    store: StorePath,
+    model: Annotated[Path | None, typer.Option(help="forecast with this trained forecaster instead")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Forecast beyond the record by the method that scored best, or with a forecaster of yours."""
 
     def step(bench: Any, product: str) -> None:
         bench.evaluate(product)
         bench.forecast(product)
 
-    _each(store, quiet, step)
+    _each(store, quiet, step if model is None else lambda bench, product: _predict(bench, product, store, model))
 
 
 @app.command()
@@ -151,6 +176,15 @@ def verify(store: StorePath) -> None:
     if found or documents:
         raise typer.Exit(1)
     typer.echo("every shard holds the bytes of its receipt")
+
+
+def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
+    from insar_dask.forecast import Forecaster
+
+    note = bench.predict(product, Forecaster.load(model))
+    typer.echo(f"{store}/{product}/predicted: {note['n_points']:,} points by {note['method']}")
+    if note["points_without_forecast"]:
+        typer.echo(f"{note['points_without_forecast']:,} of them have too little of a history and are NaN")
 
 
 def _settings(store: Path) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, Source
@@ -16,6 +16,7 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.patterns import fit_patterns, label_patterns
+from insar_dask.jobs.prediction import fit_product, predict_product
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms
@@ -23,6 +24,9 @@ from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.netcdf_stack import is_netcdf
 from insar_dask.readers.recognise import files_behind, reader_of
 from insar_dask.store import open_group, products
+
+if TYPE_CHECKING:
+    from insar_dask.forecast.forecaster import Forecaster
 
 __all__ = ["Workbench", "listed"]
 
@@ -119,6 +123,16 @@ class Workbench:
     def forecast(self, product: str) -> None:
         """Forecast beyond the record with the method that validation prefers."""
         forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
+
+    def train(self, product: str, model: Forecaster, folder: Path) -> Forecaster:
+        """Fit a forecaster on all points, and keep it in a folder."""
+        fitted = fit_product(self.engine, product, model)
+        fitted.save(folder)
+        return fitted
+
+    def predict(self, product: str, model: Forecaster) -> dict[str, Any]:
+        """Forecast beyond the record with a fitted forecaster, into ``PRODUCT/predicted``; returns what it came to."""
+        return predict_product(self.engine, product, model)
 
     def foresee(self, product: str) -> None:
         """Score and forecast; of a record that is too short, keep why there is neither."""

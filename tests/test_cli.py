@@ -3,7 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from insar_dask import open_cube
+from insar_dask.cli import app
+from insar_dask.forecast import Forecaster
 from insar_dask.synthetic import scene, write_egms
 
 SETTINGS = """
@@ -129,3 +133,16 @@ def test_missing_extras_are_said_before_the_work(folder: Path, tmp_path: Path) -
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert "exports need rasterio: pip install 'insar-dask[geo]'" in done.stderr
+
+
+def test_a_trained_forecaster_is_kept_and_forecasts(folder: Path) -> None:
+    store, model = folder / "site.zarr", folder / "model"
+    call = CliRunner()
+    trained = call.invoke(app, ["train", str(store), "--method", "harmonic", "--model", str(model), "--quiet"])
+    assert (trained.exit_code, trained.exception) == (0, None)
+    assert "harmonic" in trained.stdout and trained.stdout.endswith(f"{model}\n")
+    made = call.invoke(app, ["forecast", str(store), "--model", str(model), "--quiet"])
+    product = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
+    assert made.stdout == f"{store}/{product}/predicted: 900 points by harmonic\n"
+    predicted, oracle = open_cube(store, f"{product}/predicted"), Forecaster.load(model).predict(open_cube(store))
+    assert (predicted["upper"].values == oracle["upper"].values).all()

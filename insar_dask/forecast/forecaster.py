@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube, sees_future
+from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
 from insar_dask.forecast.catalogue import METHODS
@@ -21,7 +21,7 @@ from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
-from insar_dask.forecast.walk import Walk, fingerprint
+from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint, observed_dates
 from insar_dask.shards import SHARD_POINTS
 
 __all__ = ["Forecaster"]
@@ -32,7 +32,6 @@ REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
 State = dict[str, npt.NDArray[Any]]
-Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Forecaster(Parameters):
@@ -132,13 +131,10 @@ class Forecaster(Parameters):
         ValueError
             When a parameter is out of range, or a name not known.
         """
-        plan = self._plan(_raw(cube))
-        walk = Walk(cube, shard_points)
+        plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         stages = iter(("fit", "score"))
-        state, scores = protocol.learn(lambda: _told(walk, next(stages), progress), plan, cube.attrs)
-        if self.method != BEST:
-            state, scores = _prefer(self.method, state, scores)
-        return self._learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
+        state, scores = protocol.learn(lambda: walk.told(next(stages), progress), plan, cube.attrs)
+        return self.learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
 
     def predict(
         self, cube: xr.Dataset, *, progress: Tell | None = None, shard_points: int = SHARD_POINTS
@@ -169,9 +165,9 @@ class Forecaster(Parameters):
         CubeError
             When the cube is none, has seen the future, or does not go with what was learned.
         """
-        plan = self.plan_of(cube)
+        plan = self.plan_to_predict(cube)
         walk = Walk(cube, shard_points)
-        parts = [protocol.forecast_block(block, plan, self.state_) for block in _told(walk, "predict", progress)]
+        parts = [protocol.forecast_block(block, plan, self.state_) for block in walk.told("predict", progress)]
         # attributes, dates and CRS of the first: all parts have the same ones
         made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))
         missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
@@ -199,14 +195,43 @@ class Forecaster(Parameters):
         came = cube["displacement"].isel(time=np.searchsorted(times, targets[met])).values.astype(np.float64)
         return -float(np.sqrt(np.nanmean((forecast["displacement"].values[0][:, met] - came) ** 2)))
 
-    def plan_of(self, cube: xr.Dataset) -> Plan:
+    def plan_to_fit(self, cube: xr.Dataset) -> Plan:
+        """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
+        names = "every", "horizon", "level", "test_fraction", "stride", "context"
+        settings = {name: getattr(self, name) for name in names}
+        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *REFERENCES)))
+        return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
+
+    def plan_to_predict(self, cube: xr.Dataset) -> Plan:
         """Dates and origin of the forecast beyond a cube, after checking that the cube goes with what was learned."""
         self._check_fitted()
-        _raw(cube)
+        check_raw(cube)
         learned, came = self.data_["component"], str(cube.attrs["component"])
         if came != learned:
             raise CubeError(f"the cube's component is {came!r}, this forecaster has learned from {learned!r}: fit anew")
-        return moved(self.plan_, cube["time"].values, _observed(cube))
+        return moved(self.plan_, cube["time"].values, observed_dates(cube))
+
+    def learned(self, plan: Plan, state: Mapping[str, Any], scores: Scores, data: Mapping[str, Any]) -> Self:
+        """Take over what was learned of a cube by the protocol, once it holds together.
+
+        Parameters
+        ----------
+        plan : Plan
+            From `plan_to_fit`.
+        state : mapping of arrays
+            Calibrated.
+        scores : Scores
+        data : mapping
+            From `insar_dask.forecast.card.describe_data`.
+        """
+        state, scores = (dict(state), scores) if self.method == BEST else _prefer(self.method, state, scores)
+        method = str(state["ranking"][0])
+        registry.load(method, f"honest.future.{method}.", state)
+        if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
+            raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
+        self.plan_, self.state_, self.scores_, self.data_ = plan, state, scores, dict(data)
+        self.method_ = method
+        return self
 
     def save(self, folder: str | Path) -> Path:
         """Write a folder with the weights, ``card.json`` and a ``README.md`` for people; returns it.
@@ -234,7 +259,7 @@ class Forecaster(Parameters):
         card, state = read_folder(Path(folder))
         try:
             scores = Scores.from_json(json.dumps(card["scores"]))
-            return cls(**card["parameters"])._learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
+            return cls(**card["parameters"]).learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{folder} does not hold together ({error}): save the forecaster again") from error
 
@@ -251,22 +276,6 @@ class Forecaster(Parameters):
             "versions": versions(),
         }
 
-    def _plan(self, cube: xr.Dataset) -> Plan:
-        names = "every", "horizon", "level", "test_fraction", "stride", "context"
-        settings = {name: getattr(self, name) for name in names}
-        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *REFERENCES)))
-        return protocol.plan(cube["time"].values, observed=_observed(cube), methods=methods, **settings)
-
-    def _learned(self, plan: Plan, state: Mapping[str, Any], scores: Scores, data: Mapping[str, Any]) -> Self:
-        """Take over what was learned, once it holds together."""
-        method = str(state["ranking"][0])
-        registry.load(method, f"honest.future.{method}.", state)
-        if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
-            raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
-        self.plan_, self.state_, self.scores_, self.data_ = plan, dict(state), scores, dict(data)
-        self.method_ = method
-        return self
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "state_"):
             raise ValueError(
@@ -274,35 +283,12 @@ class Forecaster(Parameters):
             )
 
 
-def _raw(cube: xr.Dataset) -> xr.Dataset:
-    """A raw cube with points in it, unchanged."""
-    check_cube(cube)
-    if days := sees_future(cube):
-        seen = "the whole series" if days < 0 else f"{days} days of the future"
-        raise CubeError(
-            f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): a Forecaster takes the raw "
-            "cube and filters it per origin itself"
-        )
-    if cube.sizes["point"] == 0:
-        raise CubeError("the cube has no points: nothing can be learned or forecast")
-    return cube
-
-
-def _prefer(method: str, state: State, scores: Scores) -> tuple[State, Scores]:
+def _prefer(method: str, state: Mapping[str, Any], scores: Scores) -> tuple[State, Scores]:
     """Forecast by the method that was asked for, and say which one had the lowest error."""
     ranking, errors = state["ranking"].tolist(), state["validation_rmse"].tolist()
+    if ranking[0] == scores.default == method:
+        return dict(state), scores
     order = [ranking.index(method), *(at for at, name in enumerate(ranking) if name != method)]
     told = ", ".join(f"{name} {error:.2f} mm" for name, error in zip(ranking, errors, strict=True))
     state = {**state, "ranking": state["ranking"][order], "validation_rmse": state["validation_rmse"][order]}
     return state, replace(scores, default=method, reason=f"asked for; RMSE at the validation origins: {told}")
-
-
-def _observed(cube: xr.Dataset) -> Any:
-    return cube["observed"].values if "observed" in cube else None
-
-
-def _told(walk: Walk, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
-    for done, block in enumerate(walk, start=1):
-        yield block
-        if tell is not None:
-            tell({"stage": stage, "done": done, "total": len(walk)})

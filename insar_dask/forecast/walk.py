@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from insar_dask.cube import CubeError, check_cube, sees_future
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import ShardPlan
 
-__all__ = ["Walk", "fingerprint"]
+__all__ = ["Tell", "Walk", "check_raw", "fingerprint", "observed_dates"]
+
+Tell = Callable[[Mapping[str, Any]], None]
 
 PLACE = "easting", "northing", "point_id"
 
@@ -67,6 +71,13 @@ class Walk:
             where = self.plan.slice(index)
             yield self.cube.isel(point=where if self.sorted else self.order[where]).load()
 
+    def told(self, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
+        """Blocks in their order; after each of them ``tell`` gets ``{"stage", "done", "total"}``."""
+        for done, block in enumerate(self, start=1):
+            yield block
+            if tell is not None:
+                tell({"stage": stage, "done": done, "total": len(self)})
+
     def back(self, made: xr.Dataset) -> xr.Dataset:
         """What was made of the points, in the order that the cube has them in."""
         return made if self.sorted else made.isel(point=np.argsort(self.order))
@@ -84,3 +95,22 @@ def fingerprint(walk: Walk) -> str:
         for array in (block["easting"].values, block["northing"].values, known):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def check_raw(cube: xr.Dataset) -> xr.Dataset:
+    """Return a raw cube with points in it unchanged; else raise `CubeError`."""
+    check_cube(cube)
+    if days := sees_future(cube):
+        seen = "the whole series" if days < 0 else f"{days} days of the future"
+        raise CubeError(
+            f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): a Forecaster takes the raw "
+            "cube and filters it per origin itself"
+        )
+    if cube.sizes["point"] == 0:
+        raise CubeError("the cube has no points: nothing can be learned or forecast")
+    return cube
+
+
+def observed_dates(cube: xr.Dataset) -> npt.NDArray[np.bool_] | None:
+    """Which dates are real acquisitions; None where the cube does not say: all are."""
+    return np.asarray(cube["observed"].values) if "observed" in cube else None

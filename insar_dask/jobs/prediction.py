@@ -1,4 +1,4 @@
-"""Forecast every point of a stored cube by a fitted Forecaster: one task a shard, with receipts, resumable."""
+"""A Forecaster on a stored cube, fitted and predicting: one task a shard, with receipts, resumable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.evaluation import learn
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
 from insar_dask.machine import usable_cpus
+from insar_dask.shards import SHARD_POINTS
 from insar_dask.store import open_group, products
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["count_forecasts", "predict_product", "predict_stored"]
+__all__ = ["count_forecasts", "fit_product", "fit_stored", "predict_product", "predict_stored"]
 
 
 def predict_stored(
@@ -72,7 +74,7 @@ def predict_stored(
 
     cube = open_cube(path, None if product is None else f"{product}/raw")
     fitted = model if isinstance(model, Forecaster) else Forecaster.load(model)
-    fitted.plan_of(cube)
+    fitted.plan_to_predict(cube)
     name = product or products(path)[0]
     with owned(path):
         engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
@@ -81,13 +83,56 @@ def predict_stored(
     return made.assign_attrs(points_without_forecast=note["points_without_forecast"])
 
 
+def fit_stored(
+    path: str | Path | Store,
+    model: Forecaster,
+    product: str | None = None,
+    *,
+    client: Client | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Forecaster:
+    """Fit a Forecaster on a stored raw cube by chunk jobs; returns it.
+
+    The numbers are those of `insar_dask.forecast.Forecaster.fit`. A run that is killed goes on where it was.
+
+    Parameters
+    ----------
+    path, product, client, threads, quiet
+        As for `predict_stored`.
+    model : Forecaster
+        Its parameters say what to fit.
+
+    Raises
+    ------
+    FileNotFoundError, CubeError, ValueError
+        When there is no such store, or its cube or the parameters will not do.
+    """
+    cube = open_cube(path, None if product is None else f"{product}/raw")
+    model.plan_to_fit(cube)
+    with owned(path):
+        engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
+        return fit_product(engine, product or products(path)[0], model)
+
+
+def fit_product(engine: Engine, product: str, model: Forecaster) -> Forecaster:
+    """As `fit_stored`, where an engine works already."""
+    from insar_dask.forecast.card import describe_data
+    from insar_dask.forecast.walk import Walk, fingerprint
+
+    cube = open_group(engine.store, f"{product}/raw")
+    plan = model.plan_to_fit(cube)
+    _, state, scores = learn(engine, product, plan, cube.attrs, "train-")
+    return model.learned(plan, state, scores, describe_data(cube, fingerprint(Walk(cube, SHARD_POINTS))))
+
+
 def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str, Any]:
     """As `predict_stored`, where an engine works already; returns what the store keeps as a note.
 
     Its items: ``state``, the hash of what was learned; ``method``; ``n_points`` and ``points_without_forecast``; the
     model's ``data`` and ``leak_statement``.
     """
-    plan = model.plan_of(open_group(engine.store, f"{product}/raw"))
+    plan = model.plan_to_predict(open_group(engine.store, f"{product}/raw"))
     state = engine.ledger.write_state(model.state_)
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(state)}
     counts = f"jobs/partials/{product}/predicted-counts"

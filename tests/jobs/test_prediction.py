@@ -112,3 +112,14 @@ def test_a_store_that_does_not_go_with_the_model_is_refused_untouched(
     with pytest.raises(ValueError, match="call fit"):
         insar.predict_stored(tmp_path / "site.zarr", Forecaster(), quiet=True)
     assert stored_bytes(tmp_path / "site.zarr") == before
+
+
+def test_a_stored_fit_has_the_numbers_of_fit(cube: xr.Dataset, model: Forecaster, folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "site.zarr"
+    insar.save(cube, store, "site/raw", shard_points=1024, quiet=True)
+    fitted = insar.fit_stored(store, Forecaster("harmonic_ridge"), quiet=True)
+    oracle = Forecaster("harmonic_ridge").fit(insar.open_cube(store))
+    assert fitted.card()["data"] == oracle.card()["data"] == model.card()["data"]
+    for name, array in oracle.state_.items():
+        np.testing.assert_array_equal(fitted.state_[name], array, err_msg=name)
+    assert fitted.scores_.tables == oracle.scores_.tables
