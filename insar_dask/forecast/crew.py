@@ -110,10 +110,13 @@ class Crew:
         what, rank = word["what"], word["rank"]
         if what == "started":
             self.present.add(rank)
-        elif what == "running" and rank == 0:
-            host, port = word["store"]
-            for other in range(1, len(self.seats)):
-                self._submit(other, (host, port))
+        elif what == "running":
+            seat = self.seats[rank]
+            self._say("rank", rank=rank, pid=word["pid"], worker=seat.address, host=seat.host)
+            if rank == 0:
+                host, port = word["store"]
+                for other in range(1, len(self.seats)):
+                    self._submit(other, (host, port))
         elif what == "ended":
             self.present.discard(rank)
             self._note(Outcome(**word["outcome"]))
@@ -171,7 +174,10 @@ class Crew:
         if waiting and not self.waited and now - self.began > WAITING_SECONDS:
             self.waited = True
             where = ", ".join(f"rank {rank} for {self.seats[rank].address}" for rank in waiting)
-            self.tell({"kind": "note", "step": 0, "time": time.time(), "text": f"waiting until idle: {where}"})
+            self._say("note", text=f"waiting until idle: {where}")
+
+    def _say(self, kind: str, **more: Any) -> None:
+        self.tell({"kind": kind, "step": max(self.saved, 0), "time": round(time.time(), 3), **more})
 
     def _verdict(self) -> Outcome | None:
         """The likeliest cause of failure once it is clear; any outcome when all are done; else None."""

@@ -29,7 +29,8 @@ class Logbook:
     ``check``      ``training`` and ``validation`` loss, ``rate``, ``best``, ``best_step``
     ``checkpoint`` ``file``
     ``note``       ``text``
-    ``restart``    ``text`` (why), ``attempt``: of the driver of several ranks
+    ``rank``       ``rank``, ``pid``, ``worker``, ``host``: where a rank runs; to listeners only
+    ``restart``    ``text`` (why), ``attempt``: several ranks begin again
     ``end``        ``best``, ``best_step``, ``still_falling``
     ============== ====================================================================================================
 

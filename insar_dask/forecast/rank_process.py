@@ -77,7 +77,6 @@ class _Rank:
 
         torch.set_num_threads(self.assignment["threads"])
         job = _built(self.assignment["builder"], self.assignment["params"])
-        _load_optimisers()
         self.say("phase", phase="built")
         device = self._join()
         self.joined = True
@@ -226,13 +225,6 @@ def _built(builder: str, params: Mapping[str, Any]) -> Job:
     module, _, name = builder.partition(":")
     function: Callable[..., Job] = getattr(importlib.import_module(module), name)
     return function(**params)
-
-
-def _load_optimisers() -> None:
-    """The first optimiser imports a second's worth of torch, which belongs to booting and not to the first step."""
-    import torch
-
-    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
 
 
 def _line() -> str:

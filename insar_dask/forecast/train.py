@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import huber_loss
 
 from insar_dask.forecast import checkpoint
+from insar_dask.forecast.adamw import AdamW
 from insar_dask.forecast.job import Batch, Job, Trained, Training, Windows
 from insar_dask.forecast.learning_rate import LearningRate
 from insar_dask.forecast.logbook import Logbook
@@ -114,8 +115,7 @@ class _Loop:
         self.folder, self.ranks, self.device, self.pulse = folder, ranks, device, pulse
         self.model = job.model.to(device)
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
-        decay = self.training.weight_decay
-        self.optimiser = torch.optim.AdamW(self.learned, lr=self.training.rate, weight_decay=decay, fused=True)
+        self.optimiser = AdamW(self.learned, self.training.weight_decay)
         self.rate = LearningRate(self.training)
         self.history: dict[str, list[float]] = {name: [] for name in MONOTONE}
         self.done = 0
@@ -129,8 +129,6 @@ class _Loop:
 
     def step(self) -> None:
         training, step = self.training, self.done
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate.at(step)
         loss = self._descend(step)
         self.done = step + 1
         self.recent = (self.recent[0] + loss, self.recent[1] + 1)
@@ -146,7 +144,7 @@ class _Loop:
         """One step down the gradient of the mean over all scored values of all ranks."""
         torch.manual_seed(_seed(self.training.seed, step, self.ranks.rank))
         self.model.train()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.forget_gradients()
         summed, count = self._loss(self.windows.batch(step, self.ranks.rank, self.ranks.world))
         summed.backward()  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in self.learned if p.grad is not None]
@@ -166,7 +164,7 @@ class _Loop:
             )
         torch._foreach_div_(gradients, scored)
         torch.nn.utils.clip_grad_norm_(self.learned, self.training.clip)
-        self.optimiser.step()
+        self.optimiser.step(self.rate.at(step))
         return float(mean)
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -217,7 +215,7 @@ class _Loop:
             "seed": self.training.seed,
             "model": self.model.state_dict(),
             "best": self.best,
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimiser.state(),
             "rate": self.rate.state(),
             "history": self.history,
             "recent": self.recent,
@@ -243,7 +241,7 @@ class _Loop:
         _check_same(path, state, self.job)
         checkpoint.check_shapes(path, state["model"], self.model)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load(state["optimiser"])
         self.rate.load(state["rate"])
         self.history = {name: list(values) for name, values in state["history"].items()}
         self.done, self.recent, self.best = state["step"], tuple(state["recent"]), state["best"]
