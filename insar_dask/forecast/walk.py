@@ -89,11 +89,12 @@ def fingerprint(walk: Walk) -> str:
     Every missing value counts as the same one, and -0 as 0.
     """
     digest = hashlib.sha256(walk.cube["time"].values.astype("datetime64[s]").astype(np.int64).tobytes())
+    for name in ("easting", "northing"):
+        digest.update(np.asarray(walk.cube[name].values, np.float64)[walk.order].tobytes())
     for block in Walk(walk.cube[["displacement", *PLACE]], walk.shard_points):
         values = block["displacement"].values
         known = np.where(np.isnan(values), np.float32(np.nan), values) + np.float32(0)
-        for array in (block["easting"].values, block["northing"].values, known):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(known).tobytes())
     return digest.hexdigest()
 
 
