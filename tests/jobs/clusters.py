@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 @contextmanager
-def external_cluster(folder: Path, *worker: str, threads: int = 1) -> Iterator[str]:
-    """A scheduler and three workers started by their own commands, the latter with further arguments."""
+def external_cluster(folder: Path, *worker: str, workers: int = 3, threads: int = 1) -> Iterator[str]:
+    """A scheduler and workers started by their own commands, the latter with further arguments."""
     note = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
@@ -26,9 +26,9 @@ def external_cluster(folder: Path, *worker: str, threads: int = 1) -> Iterator[s
             stack.callback(os.killpg, process.pid, signal.SIGKILL)
 
         start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
-        for _ in range(3):
+        for _ in range(workers):
             start("worker", *here, "--nthreads", str(threads), "--scheduler-file", str(note), *worker)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while not (note.exists() and note.read_text().strip()):
             assert time.monotonic() < deadline, "the scheduler did not start"
             time.sleep(0.05)
