@@ -1,4 +1,4 @@
-"""Where the series that a network learns from lie: in memory, in a lazy cube, or in a Zarr group; read a run at a time.
+"""Where the series that a network learns from lie: in memory, in a lazy cube, or in a store; read a run at a time.
 
 Each source names its points by their number in the order of storage and reads any run of them, so that what is held in
 memory is what was asked for.
@@ -16,10 +16,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.objects import open_store
-from insar_dask.tenths import decode_tenths
 
-__all__ = ["ArrayPoints", "CubePoints", "Points", "Source", "ZarrPoints", "joined"]
+__all__ = ["BLOCK", "ArrayPoints", "CubePoints", "Points", "Source", "joined", "no_patterns"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -30,7 +28,8 @@ UNKNOWN = -1
 """Pattern of a point that has none."""
 
 BLOCK = 1024
-"""Points read at a time: a chunk of 1,024 series is 0.2 to 0.6 MB, and what an object store answers at once."""
+"""Points read at a time, wherever they lie, so that windows do not depend on it: a stored chunk holds as many series of
+int16, or fewer, and is one request of an object store; of a chunk of 2,048 short series half is read for nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +149,8 @@ class ArrayPoints:
 class CubePoints:
     """A series variable of a point cube, in memory or lazy; its points in Hilbert order, as a store has them.
 
-    Of a lazy cube whole Dask chunks are read, which are shards of 65,536 points: `ZarrPoints` reads less at a time.
+    Of a lazy cube whole Dask chunks are read, shards of up to 65,536 points, of which the last one is held:
+    `insar_dask.forecast.stored_points.StoredPoints` reads and holds less.
     """
 
     cube: xr.Dataset
@@ -158,6 +158,8 @@ class CubePoints:
     """Variable over ``(point, time)`` [mm], such as ``"displacement"``, ``"trend"``, ``"season"``, ``"residual"``."""
     label: str | None = "cluster"
     """Variable over ``point`` with the patterns, if the cube has it."""
+
+    block = BLOCK
 
     def __post_init__(self) -> None:
         """Refuse what is no series over points."""
@@ -182,97 +184,47 @@ class CubePoints:
         """Whether each date (T,) is one of a real acquisition."""
         return _observed(self.cube, len(self.days))
 
-    @property
-    def block(self) -> int:
-        """Points of a Dask chunk, or `BLOCK` of a cube in memory."""
-        chunks: tuple[int, ...] = self.cube[self.variable].chunksizes.get("point", ())
-        return chunks[0] if chunks else BLOCK
-
     def read(self, start: int, stop: int) -> Points:
         """Points ``start`` to ``stop - 1``."""
-        names = [self.variable, "easting", "northing", *([self.label] if self._labelled else [])]
-        part = self.cube[names].isel(point=slice(start, stop)).load()
+        first, part = self._loaded(start, stop)
+        part = part.isel(point=slice(start - first, stop - first))
         places = np.stack([part["easting"].values, part["northing"].values], axis=1)
-        labels = part[self.label].values.astype(np.int16) if self._labelled else _none(stop - start)
+        labels = part[self.label].values.astype(np.int16) if self._labelled else no_patterns(stop - start)
         return Points(np.asarray(part[self.variable].values, np.float32), places, labels)
 
     def patterns(self, start: int, stop: int) -> Patterns:
         """Patterns of these points alone."""
         if not self._labelled:
-            return _none(stop - start)
+            return no_patterns(stop - start)
         return np.asarray(self.cube[self.label].isel(point=slice(start, stop)).values, np.int16)
+
+    def _loaded(self, start: int, stop: int) -> tuple[int, xr.Dataset]:
+        """The chunks that hold some points, in memory, and the number of their first point."""
+        held = self._held.get("chunks")
+        if held is None or not held[0] <= start <= stop <= held[0] + held[1].sizes["point"]:
+            self._held.clear()
+            names = [self.variable, "easting", "northing", *([self.label] if self._labelled else [])]
+            first, last = self._whole_chunks(start, stop)
+            held = first, self.cube[names].isel(point=slice(first, last)).load()
+            self._held["chunks"] = held
+        return held
+
+    def _whole_chunks(self, start: int, stop: int) -> tuple[int, int]:
+        """First point and end of the chunks that hold some points; of a cube in memory just these."""
+        lengths: tuple[int, ...] = self.cube[self.variable].chunksizes.get("point", ())
+        if not lengths:
+            return start, stop
+        ends = np.cumsum((0, *lengths))
+        first = int(np.searchsorted(ends, start, side="right")) - 1
+        return int(ends[first]), int(ends[np.searchsorted(ends, stop)])
+
+    @cached_property
+    def _held(self) -> dict[str, tuple[int, xr.Dataset]]:
+        return {}
 
     @property
     def _labelled(self) -> bool:
         return self.label is not None and self.label in self.cube.variables
-
-
-@dataclass(frozen=True)
-class ZarrPoints:
-    """A series variable of a stored cube, opened by name wherever it is read: a process is sent this and no data."""
-
-    path: str
-    """Folder or address of the store."""
-    group: str
-    """Group of the series in it, such as ``"site/raw"``."""
-    variable: str = "displacement"
-    labels: str | None = None
-    """Group that holds ``cluster`` for the same points, such as ``"site/patterns"``."""
-
-    @cached_property
-    def _arrays(self) -> dict[str, Any]:
-        import zarr
-
-        root = zarr.open_group(open_store(self.path), path=self.group, mode="r", zarr_format=3)
-        arrays: dict[str, Any] = dict(root.arrays())
-        missing = [name for name in (self.variable, "easting", "northing", "time") if name not in arrays]
-        if missing:
-            raise CubeError(f"group {self.group} of {self.path} lacks {missing}; it has {sorted(arrays)}")
-        if self.labels is not None:
-            arrays["cluster"] = zarr.open_array(
-                open_store(self.path), path=f"{self.labels}/cluster", mode="r", zarr_format=3
-            )
-            if arrays["cluster"].shape[0] != arrays[self.variable].shape[0]:
-                raise CubeError(f"{self.labels} has patterns of other points than {self.group}: label these anew")
-        return arrays
-
-    @property
-    def n_points(self) -> int:
-        """Number of points."""
-        return int(self._arrays[self.variable].shape[0])
-
-    @cached_property
-    def days(self) -> Days:
-        """Dates (T,) in days from 1970-01-01."""
-        stored = self._arrays["time"]
-        times = xr.conventions.decode_cf_variable("time", xr.Variable("time", stored[...], dict(stored.attrs)))
-        return times.values.astype("datetime64[D]").astype(np.int64)
-
-    @cached_property
-    def observed(self) -> npt.NDArray[np.bool_]:
-        """Whether each date (T,) is one of a real acquisition."""
-        stored = self._arrays.get("observed")
-        return np.ones(len(self.days), bool) if stored is None else np.asarray(stored[...], bool)
-
-    @property
-    def block(self) -> int:
-        """Points of an inner chunk, or as many of them as make `BLOCK`."""
-        inner = int(self._arrays[self.variable].chunks[0])
-        return -(-BLOCK // inner) * inner
-
-    def read(self, start: int, stop: int) -> Points:
-        """Points ``start`` to ``stop - 1``."""
-        stored = self._arrays[self.variable]
-        values = np.asarray(stored[start:stop])
-        values = decode_tenths(values) if values.dtype == np.int16 else values.astype(np.float32)
-        places = np.stack([self._arrays[name][start:stop] for name in ("easting", "northing")], axis=1)
-        return Points(values, places, self.patterns(start, stop))
-
-    def patterns(self, start: int, stop: int) -> Patterns:
-        """Patterns of these points alone."""
-        if self.labels is None:
-            return _none(stop - start)
-        return np.asarray(self._arrays["cluster"][start:stop], np.int16)
 
 
 def _observed(cube: xr.Dataset, n_dates: int) -> npt.NDArray[np.bool_]:
@@ -281,5 +233,6 @@ def _observed(cube: xr.Dataset, n_dates: int) -> npt.NDArray[np.bool_]:
     return np.asarray(cube["observed"].values, bool)
 
 
-def _none(n_points: int) -> Patterns:
+def no_patterns(n_points: int) -> Patterns:
+    """`UNKNOWN` for every point."""
     return np.full(n_points, UNKNOWN, np.int16)

@@ -1,0 +1,102 @@
+"""The same points from memory, from a lazy cube and from a store."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import insar_dask as insar
+from insar_dask.cube import CubeError
+from insar_dask.forecast.point_source import ArrayPoints, CubePoints, Source
+from insar_dask.forecast.series_windows import SeriesWindows
+from insar_dask.forecast.splits import split_by_length
+from insar_dask.forecast.stored_points import StoredPoints
+from insar_dask.store import products
+from insar_dask.synthetic import scene
+
+
+@pytest.fixture(scope="module")
+def cube() -> xr.Dataset:
+    """2,600 points on regular dates, some of them made up, with patterns."""
+    cube = insar.regularise(scene("l2b", n_points=2600, n_dates=100, seed=2).compute(), every="12D")
+    labels = np.arange(2600) // 100 % 4
+    return cube.assign(cluster=("point", labels.astype(np.int8)))
+
+
+@pytest.fixture(scope="module")
+def sources(cube: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
+    path = tmp_path_factory.mktemp("points") / "site.zarr"
+    insar.save(cube, path)
+    group = f"{products(path)[0]}/raw"
+    stored = insar.open_cube(path)
+    return {
+        "memory": CubePoints(stored.compute()),
+        "lazy": CubePoints(stored),
+        "zarr": StoredPoints(str(path), group, labels=group),
+    }
+
+
+@pytest.mark.parametrize("other", ["lazy", "zarr"])
+def test_points_are_the_same_wherever_they_lie(sources: dict[str, Source], other: str) -> None:
+    one, two = sources["memory"], sources[other]
+    assert one.n_points == two.n_points == 2600
+    np.testing.assert_array_equal(one.days, two.days)
+    np.testing.assert_array_equal(one.observed, two.observed)
+    assert not one.observed.all()
+    for run in ((0, 2600), (1000, 1100), (2599, 2600)):
+        left, right = one.read(*run), two.read(*run)
+        for name in ("values", "places", "patterns"):
+            np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
+        np.testing.assert_array_equal(two.patterns(*run), right.patterns)
+
+
+@pytest.mark.parametrize("other", ["lazy", "zarr"])
+def test_windows_are_the_same_wherever_their_points_lie(sources: dict[str, Source], other: str) -> None:
+    split = split_by_length(len(sources["memory"].days))
+    pair = [
+        SeriesWindows(sources[name], split, context=12, horizon=2, resident=1024, validation_points=64)
+        for name in ("memory", other)
+    ]
+    for step in (0, 1, 100):
+        one, two = (windows.batch(step) for windows in pair)
+        assert all((one[name] == two[name]).all() for name in one)
+
+
+def test_a_stored_int16_cube_reads_as_the_store_decodes_it(tmp_path: Path) -> None:
+    path = tmp_path / "tenths.zarr"
+    insar.save(scene("l2b", n_points=300, n_dates=40, seed=3), path)
+    stored = insar.open_cube(path)["displacement"]
+    assert stored.encoding["dtype"] == "int16"
+    source = StoredPoints(str(path), f"{products(path)[0]}/raw")
+    np.testing.assert_array_equal(source.read(0, 300).values, stored.values)
+    assert (source.patterns(0, 5) == -1).all()
+
+
+def test_taken_points_are_those_of_the_source(sources: dict[str, Source]) -> None:
+    chosen = np.array([0, 5, 1023, 1024, 1500, 2599])
+    taken = ArrayPoints.taken(sources["zarr"], chosen)
+    whole = sources["memory"].read(0, 2600).take(chosen)
+    np.testing.assert_array_equal(taken.points.values, whole.values)
+    np.testing.assert_array_equal(taken.points.places, whole.places)
+    np.testing.assert_array_equal(taken.points.patterns, whole.patterns)
+    with pytest.raises(CubeError, match="no point was chosen"):
+        ArrayPoints.taken(sources["memory"], np.array([], np.int64))
+
+
+def test_other_variables_are_series_too(cube: xr.Dataset) -> None:
+    trended = cube.assign(trend=cube["displacement"] * 2).drop_vars("cluster")
+    points = CubePoints(trended, "trend").read(10, 12)
+    np.testing.assert_array_equal(points.values, 2 * cube["displacement"].values[10:12])
+    assert (points.patterns == -1).all()
+
+
+def test_errors_name_what_is_lacking(cube: xr.Dataset, sources: dict[str, Source]) -> None:
+    with pytest.raises(CubeError, match=r"wanted 'season' over \('point', 'time'\)"):
+        CubePoints(cube, "season")
+    stored = sources["zarr"]
+    assert isinstance(stored, StoredPoints)
+    with pytest.raises(CubeError, match=r"lacks \['season'\]"):
+        assert StoredPoints(stored.path, stored.group, "season").n_points
+    with pytest.raises(CubeError, match="has no pattern for each of 2600 points"):
+        assert StoredPoints(stored.path, stored.group, labels=stored.group.rpartition("/")[0]).n_points
