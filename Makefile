@@ -1,5 +1,5 @@
 # make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst, an EGMS product, a MintPy series or rasters
-# make test                       lint, types, import contracts, tests
+# make test [AT_ONCE=2]           lint, types, import contracts, tests in so many processes
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clean                      remove what these made
 
@@ -8,6 +8,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("constraints-%d.%d.txt" %
 PIN := $(if $(wildcard $(CONSTRAINTS)),-c $(CONSTRAINTS),)
 BIN := .venv/bin
 INPUT ?=
+AT_ONCE ?= 2
 
 .PHONY: demo test bench clean
 
@@ -19,7 +20,7 @@ test: .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/bench
 	$(BIN)/python tests/benchmarks/run.py $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON)) $(TOPICS)
