@@ -14,9 +14,9 @@ SCRIPT = Path(__file__).with_name("site_run.py")
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A product file of 5,300 points x 60 dates: 42 shards of 128 points."""
+    """A product file of 2,650 points x 60 dates: 21 shards of 128 points."""
     path = tmp_path_factory.mktemp("product") / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.csv"
-    write_egms(path, scene("l2b", n_points=5300, n_dates=60, seed=3))
+    write_egms(path, scene("l2b", n_points=2650, n_dates=60, seed=3))
     return path
 
 

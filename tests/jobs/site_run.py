@@ -16,7 +16,7 @@ from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.sessions import session
 
-SHARD_POINTS, SHARD_POINTS_ONWARD = 128, 512
+SHARD_POINTS, SHARD_POINTS_ONWARD = 128, 256
 STEPS = (
     Step("regularise", "raw", "regular", {"every": "12D", "max_gap": "60D"}),
     Step("savgol", "regular", "smooth", {"window": 11, "order": 2}),
@@ -42,7 +42,8 @@ TARGETS = {
 """What each stage leaves."""
 
 
-def run(store: str, source: str, how: str, onward: str = "") -> None:
+def run(store: str, source: str, how: str, onward: str = "") -> dict[str, list[int]]:
+    """Run to the end; returns shards and computed shards by stage."""
     if how in ("serial", "threads"):
         where = nullcontext(None)
     elif how == "processes":
@@ -57,8 +58,8 @@ def run(store: str, source: str, how: str, onward: str = "") -> None:
             fit_patterns(engine, "site", **PATTERNS)
             label_patterns(engine, "site")
             engine.run(DECOMPOSE)
-    sys.stdout.write(json.dumps({report.stage: [report.shards, report.computed] for report in engine.reports}) + "\n")
+    return {report.stage: [report.shards, report.computed] for report in engine.reports}
 
 
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    sys.stdout.write(json.dumps(run(*sys.argv[1:])) + "\n")

@@ -24,7 +24,7 @@ from tests.jobs.site_run import PREPARE
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory, finish: Callable[..., Any]) -> Path:
     store = tmp_path_factory.mktemp("serial") / "site.zarr"
-    assert finish(store, "serial") == {"site/raw": [42, 42], "site/prepare": [42, 42]}
+    assert finish(store, "serial") == {"site/raw": [21, 21], "site/prepare": [21, 21]}
     return store
 
 
@@ -56,11 +56,11 @@ def test_a_changed_parameter_recomputes_exactly_what_depends_on_it(engine: Engin
     wider = Step("savgol", "regular", "smooth", {"window": 13, "order": 2})
     steps = tuple(wider if step.result == "smooth" else step for step in PREPARE.steps)
     before = {target: engine.ledger.done(target) for target in ("site/regular", "site/smooth", "site/products")}
-    assert engine.run(Stage(PREPARE.name, PREPARE.source, steps, PREPARE.saves)).computed == 42
+    assert engine.run(Stage(PREPARE.name, PREPARE.source, steps, PREPARE.saves)).computed == 21
     after = {target: engine.ledger.done(target) for target in before}
     assert after["site/regular"] == before["site/regular"]
     assert after["site/products"] == before["site/products"]
-    assert all(after["site/smooth"][i].key != before["site/smooth"][i].key for i in range(42))
+    assert all(after["site/smooth"][i].key != before["site/smooth"][i].key for i in range(21))
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "gone"])
@@ -82,7 +82,7 @@ def test_receipts_are_small_and_bound_into_books(engine: Engine) -> None:
     for target in PREPARE.saves.values():
         (book,) = list_keys(engine.store, f"jobs/receipts/{target}/")
         receipts = json.loads(get_bytes(engine.store, book) or b"")
-        assert len(receipts) == 42
+        assert len(receipts) == 21
         assert max(len(json.dumps(receipt)) for receipt in receipts) <= 1024
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_parameter_is_refused_before_any_shard(engine: Engine) -> None:
 
 def test_a_stage_whose_input_is_not_done_says_which_shards_lack(engine: Engine) -> None:
     engine.ledger.revoke("site/raw", [3])
-    with pytest.raises(JobError, match=r"site/raw lacks shards \[3\] of 42"):
+    with pytest.raises(JobError, match=r"site/raw lacks shards \[3\] of 21"):
         engine.run(PREPARE)
 
 
@@ -106,10 +106,10 @@ def test_partial_results_of_an_earlier_longer_source_are_let_go(engine: Engine) 
     step = Step("fit_partial", "raw", "fits", {"plan": plan_reference(plan.to_dict())})
     fit = Stage("site/fit", "site/raw", (step,), {"fits": target})
     engine.run(fit)
-    checksum, size = engine.ledger.write_partial(target, 42, {"left": np.zeros(3)})
-    engine.ledger.write(target, Receipt(42, "a key", checksum, size, 128))
+    checksum, size = engine.ledger.write_partial(target, 21, {"left": np.zeros(3)})
+    engine.ledger.write(target, Receipt(21, "a key", checksum, size, 128))
     assert engine.run(fit).computed == 0
-    assert len(list(engine.partials(target))) == len(engine.ledger.done(target)) == 42
+    assert len(list(engine.partials(target))) == len(engine.ledger.done(target)) == 21
 
 
 def test_no_thread_of_the_engine_gives_blas_its_threads_back_under_another(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ insar.save(data, sys.argv[2], "site/parts", shard_points=512, quiet=True)
 @pytest.mark.parametrize("how", ["lazy", "memory"])
 def test_a_killed_save_goes_on_where_it_was(how: str, site: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.zarr"
-    ledger, deadline = Ledger(open_store(path)), time.monotonic() + 60
+    ledger, deadline = Ledger(open_store(path)), time.monotonic() + 200
     with subprocess.Popen([sys.executable, "-c", KILLED, str(site), str(path), how]) as process:
         while not ledger.done("site/parts"):
             assert time.monotonic() < deadline and process.poll() is None, "nothing was written, or all of it"
