@@ -29,6 +29,8 @@ class Resident:
     scale: Scale
     kinds: Index
     """(n,) kind of motion, see `insar_dask.forecast.sampling`."""
+    numbers: Index
+    """(n,) of the points in the source."""
     left_out: int = 0
     """Points that have no value in the training block."""
 
@@ -37,8 +39,8 @@ class Resident:
         """Points of several in one."""
         scale = Scale(*(np.concatenate([getattr(part.scale, name) for part in parts]) for name in ("shift", "scale")))
         points = joined([part.points for part in parts])
-        kinds = np.concatenate([part.kinds for part in parts])
-        return cls(points, parts[0].days, scale, kinds, sum(part.left_out for part in parts))
+        kinds, numbers = (np.concatenate([getattr(part, name) for part in parts]) for name in ("kinds", "numbers"))
+        return cls(points, parts[0].days, scale, kinds, numbers, sum(part.left_out for part in parts))
 
     @property
     def blank(self) -> bool:
@@ -48,7 +50,8 @@ class Resident:
     def take(self, chosen: Index) -> Resident:
         """Some of the points."""
         scale = Scale(self.scale.shift[chosen], self.scale.scale[chosen])
-        return Resident(self.points.take(chosen), self.days, scale, self.kinds[chosen], self.left_out)
+        kinds, numbers = self.kinds[chosen], self.numbers[chosen]
+        return Resident(self.points.take(chosen), self.days, scale, kinds, numbers, self.left_out)
 
     def groups(self, framing: Framing, offset: int = 0) -> Groups:
         """The points in groups of neighbours."""
@@ -106,19 +109,23 @@ def load_blocks(source: Source, framing: Framing, numbers: Iterable[int], patter
     """
     train = framing.trained_on(source.days)
     parts: list[Points] = []
+    runs: list[Index] = []
     left_out = 0
     for number in sorted(numbers):
-        points = framing.known(source, *_range(source, number))
-        if pattern is not None:
-            points = points.take(np.flatnonzero(points.patterns == pattern))
-        some = np.flatnonzero(np.isfinite(points.values[:, train]).any(axis=1))
-        parts.append(points if len(some) == len(points.values) else points.take(some))
-        left_out += len(points.values) - len(some)
-    points = joined(parts)
-    if not len(points.values):
+        start, stop = _range(source, number)
+        points = framing.known(source, start, stop)
+        able = np.isfinite(points.values[:, train]).any(axis=1)
+        wanted = np.ones(stop - start, bool) if pattern is None else np.equal(points.patterns, pattern)
+        chosen = np.flatnonzero(able & wanted)
+        parts.append(points if len(chosen) == stop - start else points.take(chosen))
+        runs.append(chosen + start)
+        left_out += int((wanted & ~able).sum())
+    points, which = joined(parts), np.concatenate(runs)
+    if not len(which):
         points = Points(np.full((1, len(train)), np.nan, np.float32), np.zeros((1, 2)), np.full(1, -1, np.int16))
+        which = np.full(1, -1)
     kinds = kinds_of_points(points.values[:, train], source.days[train], points.patterns)
-    return Resident(points, source.days, framing.scale_of(points.values, source.days), kinds, left_out)
+    return Resident(points, source.days, framing.scale_of(points.values, source.days), kinds, which, left_out)
 
 
 def _range(source: Source, number: int) -> tuple[int, int]:
