@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of, new
+from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of, new, pooled_methods
 from insar_dask.forecast.schedule import grid_start
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows
@@ -60,7 +60,7 @@ def leakage_audit(
     places : (n, 2) array, optional
         Easting and northing [m] of the points.
     """
-    models = [load(method, f"honest.{stage}.{method}.", state) for method in methods_of(plan, "honest")]
+    models = [fitted(method, "honest", stage, state) for method in methods_of(plan, "honest")]
     for origin in dict.fromkeys((origins[0], origins[-1])):
         known, blind = _contexts(values, plan, origin, windows, origins[0], places)
         for model in models:
@@ -76,7 +76,7 @@ def audit_fit(
 ) -> None:
     """Raise `LeakageError` if what is learned before ``origin`` changes with what lies at or after it."""
     known, blind = _contexts(values, plan, origin, windows, places=places)
-    for method in methods_of(plan, "honest"):
+    for method in pooled_methods(plan, "honest"):
         model = new(method, plan)
         _compare(model.partial(known), model.partial(blind), f"the fit of {method}", plan, origin)
 

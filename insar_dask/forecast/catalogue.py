@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORECASTERS", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY", "TWO_YEARS"]
+__all__ = ["FORECASTERS", "LINEAR", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY", "TRAINED", "TWO_YEARS"]
 
 FORECASTERS = {
     "persistence": ("insar_dask.forecast.naive", "Persistence"),
@@ -14,16 +14,23 @@ FORECASTERS = {
     "harmonic_ridge": ("insar_dask.forecast.ridge", "HarmonicRidge"),
     "holt_winters": ("insar_dask.forecast.exponential", "HoltWinters"),
     "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
+    "spacetimeformer": ("insar_dask.forecast.network", "CorrectingNetwork"),
 }
 
-METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters"))
+METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer"))
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
 Holt-Winters 9 to 17 %."""
 
-RAW_DATES_ONLY = ("gaussian_process",)
+RAW_DATES_ONLY = ("gaussian_process", "spacetimeformer")
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
-TWO_YEARS = ("harmonic_ridge", "holt_winters")
+LINEAR = ("harmonic_ridge", "gaussian_process")
+"""Forecasters that a trained network corrects, those of them that are evaluated; the last one has to be."""
+
+TRAINED = ("spacetimeformer",)
+"""Networks: trained once on dates before the first validation origin, then frozen; they need the extra ``train``."""
+
+TWO_YEARS = ("harmonic_ridge", "holt_winters", "spacetimeformer")
 """Methods that learn nothing from less than two years before the first validation origin."""
 
 PROTOCOLS = ("honest", "as_published")

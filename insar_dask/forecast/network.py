@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.forecast.catalogue import LINEAR
 from insar_dask.forecast.footing import Footing
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.groups import cut_groups
@@ -26,13 +27,10 @@ from insar_dask.forecast.windows import Context
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LINEAR", "CorrectingNetwork", "build_network", "correct", "linear_members", "require_torch"]
+__all__ = ["QUICKER", "CorrectingNetwork", "build_network", "correct", "linear_members", "require_torch"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Float32 = npt.NDArray[np.float32]
-
-LINEAR = ("harmonic_ridge", "gaussian_process")
-"""Forecasters that the network stands on, where they are among the plan's methods; the last one has to be."""
 
 QUICKER = (0.5, 0.2)
 """Factors on the noise of two more processes that the network reads: with 4 and 25 neighbours that move as one, the

@@ -23,7 +23,7 @@ from insar_dask.forecast.audit import audit_fit, audit_schedule
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
 from insar_dask.forecast.leaderboard import make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Arrays, load, methods_of, new, under
+from insar_dask.forecast.registry import Arrays, fitted, methods_of, new, pooled_methods, trained_methods, under
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.tallies import (
@@ -78,7 +78,7 @@ def fit_partial(block: xr.Dataset, plan: Plan) -> State:
                 audit_fit(values, plan, origin, places=places)
             context = windows.context(origin)
             out[f"{protocol}.{stage}.rmse"] = log_histogram(harmonic_fit(context)[1].rmse)
-            for method in methods_of(plan, protocol):
+            for method in pooled_methods(plan, protocol):
                 for name, array in new(method, plan).partial(context).items():
                     out[f"{protocol}.{stage}.{method}.{name}"] = array
     return out
@@ -97,21 +97,24 @@ def fit(partials: Iterable[Arrays], plan: Plan) -> State:
         for stage, origin in _cutoffs(plan, protocol):
             axes = windows.context(origin)
             state[f"{protocol}.{stage}.edges"] = class_edges(pooled[f"{protocol}.{stage}.rmse"])
-            for method in methods_of(plan, protocol):
+            for method in pooled_methods(plan, protocol):
                 prefix = f"{protocol}.{stage}.{method}."
                 model = new(method, plan).fit([under(prefix, pooled)], axes)
                 state.update({prefix + name: array for name, array in model.state().items()})
     return state
 
 
-def calibrate_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
-    """Errors of a block's forecasts at the validation origins, counted."""
-    return count_errors(block, plan, state, "validation", plan.validation)
+def calibrate_partial(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> State:
+    """Errors of a block's forecasts at the validation origins, counted.
+
+    ``trained`` is the part of the state that networks are, where that is kept by itself.
+    """
+    return count_errors(block, plan, {**state, **(trained or {})}, "validation", plan.validation)
 
 
-def score_partial(block: xr.Dataset, plan: Plan, state: Arrays) -> State:
+def score_partial(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> State:
     """Errors of a block's forecasts at the test origins, counted; ``state`` need not be calibrated yet."""
-    return count_errors(block, plan, state, "test", plan.test)
+    return count_errors(block, plan, {**state, **(trained or {})}, "test", plan.test)
 
 
 def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
@@ -136,8 +139,8 @@ def score(partials: Iterable[Arrays], plan: Plan, state: Arrays, attrs: Mapping[
     return make_scores(sum_partials(partials), plan, state, attrs or {})
 
 
-def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:
-    """Forecast the dates after the record with the default method.
+def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> xr.Dataset:
+    """Forecast the dates after the record with the default method; ``trained`` as for `calibrate_partial`.
 
     Returns
     -------
@@ -152,9 +155,9 @@ def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays) -> xr.Dataset:
     """
     if "honest" not in plan.protocols:
         raise CubeError("a forecast beyond the record needs the honest protocol: add it to the plan's protocols")
-    method = str(state["ranking"][0])
+    method, state = str(state["ranking"][0]), {**state, **(trained or {})}
     context = windows_of(block_values(block, plan), plan, "honest", block_places(block)).context(plan.future)
-    mean, scale = forecast_with_scale(load(method, f"honest.future.{method}.", state), context)
+    mean, scale = forecast_with_scale(fitted(method, "honest", "future", state), context)
     classes = classify(harmonic_fit(context)[1].rmse, state["honest.future.edges"])
     widths = state[f"honest.{method}.quantiles"][classes]
     half = np.where(classes[:, None] < 0, np.nan, widths * scale)
@@ -180,11 +183,14 @@ def evaluate(cube: xr.Dataset, *, block: int = 65_536, **settings: Any) -> Score
     def blocks() -> Iterator[xr.Dataset]:
         return (cube.isel(point=slice(at, at + block)).load() for at in range(0, cube.sizes["point"], block))
 
-    return learn(blocks, schedule, cube.attrs)[1]
+    return learn(blocks, schedule, cube.attrs, lambda state: _train_here(cube, schedule, state, block))[1]
 
 
 def learn(
-    blocks: Callable[[], Iterable[xr.Dataset]], plan: Plan, attrs: Mapping[str, Any] | None = None
+    blocks: Callable[[], Iterable[xr.Dataset]],
+    plan: Plan,
+    attrs: Mapping[str, Any] | None = None,
+    train: Callable[[State], State] | None = None,
 ) -> tuple[State, Scores]:
     """Fit, calibrate and score on blocks of points in this process: the calibrated state, and the scores.
 
@@ -195,8 +201,20 @@ def learn(
     plan : Plan
     attrs : mapping, optional
         The cube's attributes.
+    train : callable, optional
+        Gives what the networks of the plan learn on top of the fitted state: see `insar_dask.forecast.teaching`.
+
+    Raises
+    ------
+    ValueError
+        When the plan has a network and nothing trains it.
     """
+    networks = trained_methods(plan)
+    if networks and train is None:
+        raise ValueError(f"{', '.join(networks)} has to be trained, and nothing was given that does")
     state = fit((fit_partial(part, plan) for part in blocks()), plan)
+    if networks and train is not None:
+        state |= train(state)
     validation: State = {}
     test: State = {}
     for part in blocks():
@@ -204,6 +222,13 @@ def learn(
         test = sum_partials([test, score_partial(part, plan, state)])
     calibrated = calibrate([validation], plan, state)
     return calibrated, score([test], plan, calibrated, attrs)
+
+
+def _train_here(cube: xr.Dataset, plan: Plan, state: State, block: int) -> State:
+    from insar_dask.forecast.point_source import CubePoints
+    from insar_dask.forecast.teaching import Lesson, Settings, teach, train_here
+
+    return teach(Lesson(CubePoints(cube), plan, state, block, Settings()), train_here)
 
 
 def _pool(partials: Iterable[Arrays], plan: Plan) -> State:
@@ -220,7 +245,7 @@ def _merge(one: State, other: Arrays, plan: Plan) -> State:
         for stage, _ in _cutoffs(plan, protocol):
             name = f"{protocol}.{stage}.rmse"
             merged[name] = one[name] + other[name]
-            for method in methods_of(plan, protocol):
+            for method in pooled_methods(plan, protocol):
                 prefix = f"{protocol}.{stage}.{method}."
                 both = new(method, plan).merge(under(prefix, one), under(prefix, other))
                 merged.update({prefix + name: array for name, array in both.items()})

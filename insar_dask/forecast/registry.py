@@ -9,11 +9,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import FORECASTERS, RAW_DATES_ONLY
+from insar_dask.forecast.catalogue import FORECASTERS, LINEAR, RAW_DATES_ONLY, TRAINED
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
-__all__ = ["Arrays", "Forecaster", "load", "methods_of", "new", "under"]
+__all__ = ["Arrays", "Forecaster", "fitted", "load", "methods_of", "new", "pooled_methods", "trained_methods", "under"]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -55,6 +55,20 @@ def load(method: str, prefix: str, state: Arrays) -> Forecaster:
     return made
 
 
+def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
+    """Forecaster called ``method`` as the fitted state of an evaluation has it for one of its stages.
+
+    A network is the same at all stages: it was trained before the first of them. The linear forecasters below it are
+    those of the stage.
+    """
+    if method not in TRAINED:
+        return load(method, f"{protocol}.{stage}.{method}.", state)
+    arrays = under(f"{protocol}.trained.{method}.", state)
+    for member in LINEAR:
+        arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
+    return load(method, "", arrays)
+
+
 def under(prefix: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
     """Arrays whose names start with ``prefix``, without it."""
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -65,6 +79,16 @@ def methods_of(plan: Plan, protocol: str) -> tuple[str, ...]:
     if protocol == "honest":
         return plan.methods
     return tuple(method for method in plan.methods if method not in RAW_DATES_ONLY)
+
+
+def pooled_methods(plan: Plan, protocol: str) -> tuple[str, ...]:
+    """Those of them that are fitted at each stage, from what the blocks contribute."""
+    return tuple(method for method in methods_of(plan, protocol) if method not in TRAINED)
+
+
+def trained_methods(plan: Plan) -> tuple[str, ...]:
+    """Networks of the plan's honest protocol."""
+    return tuple(method for method in plan.methods if method in TRAINED and "honest" in plan.protocols)
 
 
 def _class(method: str) -> Any:

@@ -13,7 +13,7 @@ from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Arrays, Forecaster, load, methods_of
+from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
@@ -94,7 +94,7 @@ def count_errors(
     for protocol in plan.protocols:
         if protocol == "honest":
             leakage_audit(values, plan, state, stage, origins, places=places)
-        models = {m: load(m, f"{protocol}.{stage}.{m}.", state) for m in methods_of(plan, protocol)}
+        models = {m: fitted(m, protocol, stage, state) for m in methods_of(plan, protocol)}
         for chunk in _chunks(len(values)):
             windows = windows_of(values[chunk], plan, protocol, places[chunk])
             start = windows.context(origins[0])

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
+from insar_dask.jobs.training import train_networks
 from insar_dask.store import open_group
 
 if TYPE_CHECKING:
     from insar_dask.forecast.scores import Scores
     from insar_dask.forecast.timetable import Plan
 
-__all__ = ["evaluate", "forecast", "learn"]
+__all__ = ["Learned", "evaluate", "forecast", "learn"]
+
+
+class Learned(NamedTuple):
+    """What `learn` came to."""
+
+    uncalibrated: str
+    """Hash of the stored state that the errors were counted with."""
+    state: dict[str, npt.NDArray[Any]]
+    """The calibrated state, without the networks."""
+    scores: Scores
+    trained: str | None
+    """Hash of the stored state that has the networks; None without any."""
+
 
 READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
@@ -42,18 +56,18 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     """
     raw = open_group(engine.store, f"{product}/raw")
     plan = _plan(raw, settings)
-    before, calibrated, scored = learn(engine, product, plan, raw.attrs)
-    scores: dict[str, Any] = json.loads(scored.to_json())
+    learned = learn(engine, product, plan, raw.attrs)
+    scores: dict[str, Any] = json.loads(learned.scores.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
-    state = engine.ledger.write_state(calibrated)
-    note = {"state": state, "uncalibrated": before, "plan": canonical_key(plan.to_dict())}
+    state = engine.ledger.write_state(learned.state)
+    note = {"state": state, "uncalibrated": learned.uncalibrated, "plan": canonical_key(plan.to_dict())}
+    if learned.trained is not None:
+        note["trained"] = learned.trained
     engine.ledger.write_note(f"forecaster/{product}", note)
     return scores
 
 
-def learn(
-    engine: Engine, product: str, plan: Plan, attrs: Mapping[Any, Any], name: str = ""
-) -> tuple[str, dict[str, npt.NDArray[Any]], Scores]:
+def learn(engine: Engine, product: str, plan: Plan, attrs: Mapping[Any, Any], name: str = "") -> Learned:
     """Fit, calibrate and score on a stored product: the numbers of `insar_dask.forecast.protocol.learn`, resumable.
 
     Parameters
@@ -68,10 +82,10 @@ def learn(
 
     Returns
     -------
-    (str, dict of arrays, Scores)
-        Hash of the stored state that the errors were counted with; the calibrated state; the scores.
+    Learned
     """
     from insar_dask.forecast import protocol
+    from insar_dask.forecast.registry import trained_methods
 
     reference = plan_reference(plan.to_dict())
     steps = [Step("fit_partial", "raw", f"{name}fits", {"plan": reference}, READS)]
@@ -79,15 +93,15 @@ def learn(
     fitted = protocol.fit(partials[f"{name}fits"], plan)
     before = engine.ledger.write_state(fitted)
     params = {"plan": reference, "state": state_reference(before)}
+    trained = train_networks(engine, product, plan, before, name=name) if trained_methods(plan) else None
+    if trained is not None:
+        params["trained"] = state_reference(trained)
     passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
     steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
     partials = _pass(engine, product, f"{name}score", steps)
     calibrated = protocol.calibrate(partials[f"{name}errors"], plan, fitted)
-    return (
-        before,
-        calibrated,
-        protocol.score(partials[f"{name}scores"], plan, calibrated, {**attrs, "product": product}),
-    )
+    scores = protocol.score(partials[f"{name}scores"], plan, calibrated, {**attrs, "product": product})
+    return Learned(before, calibrated, scores, trained)
 
 
 def forecast(engine: Engine, product: str, threshold: float, **settings: Any) -> None:
@@ -110,7 +124,8 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     if note.get("plan") != canonical_key(plan.to_dict()):
         raise CubeError(f"{product} was evaluated with other settings or dates; evaluate it again with these")
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
-    steps = [Step("forecast_block", "raw", "forecast", params)]
+    trained = {"trained": state_reference(note["trained"])} if "trained" in note else {}
+    steps = [Step("forecast_block", "raw", "forecast", {**params, **trained})]
     if "gaussian_process" in plan.methods:
         steps.append(Step("outlook_block", "raw", "outlook", {**params, "threshold": threshold}))
     saves = {step.result: f"{product}/{step.result}" for step in steps}

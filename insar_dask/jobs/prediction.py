@@ -122,8 +122,10 @@ def fit_product(engine: Engine, product: str, model: Forecaster) -> Forecaster:
 
     cube = open_group(engine.store, f"{product}/raw")
     plan = model.plan_to_fit(cube)
-    _, state, scores = learn(engine, product, plan, cube.attrs, "train-")
-    return model.learned(plan, state, scores, describe_data(cube, fingerprint(Walk(cube, SHARD_POINTS))))
+    learned = learn(engine, product, plan, cube.attrs, "train-")
+    networks = {} if learned.trained is None else engine.ledger.read_state(learned.trained)
+    state = {**learned.state, **networks}
+    return model.learned(plan, state, learned.scores, describe_data(cube, fingerprint(Walk(cube, SHARD_POINTS))))
 
 
 def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str, Any]:

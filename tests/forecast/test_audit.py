@@ -37,7 +37,9 @@ def with_cheats(monkeypatch):
 
 
 def test_all_our_forecasters_pass(burst):
-    schedule = plan(burst["time"].values, methods=tuple(catalogue.FORECASTERS))
+    schedule = plan(
+        burst["time"].values, methods=[name for name in catalogue.FORECASTERS if name not in catalogue.TRAINED]
+    )
     values = burst["displacement"].values
     state = protocol.fit([protocol.fit_partial(burst, schedule)], schedule)
     audit_schedule(schedule)

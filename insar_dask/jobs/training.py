@@ -1,0 +1,211 @@
+"""Networks of an evaluation as a job: trained once for a product, its dates and settings, and kept as a state."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from zarr.abc.store import Store
+
+from insar_dask.forecast.catalogue import LINEAR
+from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.recipe import canonical_key
+from insar_dask.jobs.watch import Progress
+from insar_dask.objects import open_store
+from insar_dask.store import shard_plan
+
+if TYPE_CHECKING:
+    from insar_dask.forecast.footing import Footing
+    from insar_dask.forecast.job import Job, Trained
+    from insar_dask.forecast.teaching import Lesson, Settings
+    from insar_dask.forecast.timetable import Plan
+
+__all__ = ["build_job", "train_networks"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+Tell = Callable[[Mapping[str, Any]], None]
+
+NEEDED = "days", "observed", "every", "horizon", "context", "train_start", "starts"
+"""What of a plan a training depends on, beside its first validation origin."""
+
+
+def train_networks(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    fitted: str,
+    *,
+    settings: Settings | None = None,
+    ranks: int | None = None,
+    name: str = "",
+) -> str:
+    """Train the networks of a plan; where that is done already for the same data and settings, nothing is done.
+
+    A training that is killed goes on from its last checkpoint. Checkpoints lie beside the store until the weights are
+    in it.
+
+    Parameters
+    ----------
+    engine : Engine
+    product : str
+    plan : Plan
+    fitted : str
+        Hash of the state that `insar_dask.forecast.protocol.fit` returned.
+    settings : Settings, optional
+        Default: those of `insar_dask.forecast.teaching`.
+    ranks : int, optional
+        Processes that train together on as many of the client's workers; default: this process trains.
+    name : str
+        Begins the name of the note, so that one training does not undo another one's.
+
+    Returns
+    -------
+    str
+        Hash of the state with what was learned, under the names of the fitted state.
+
+    Raises
+    ------
+    ImportError
+        When torch is not installed.
+    ValueError
+        When ranks are asked for without a client, or the store cannot be named to other processes.
+    """
+    from insar_dask.forecast.network import require_torch
+    from insar_dask.forecast.teaching import Settings, teach
+
+    require_torch()
+    settings = settings or Settings()
+    lesson = _lesson(str_path(engine.path), engine.store, product, plan, fitted, settings)
+    key = _key(engine, product, lesson)
+    note = engine.ledger.read_note(f"trained/{product}/{name}networks")
+    if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
+        return str(note["state"])
+    with _folder(engine.path, product, key) as folder, _told(engine, product, settings) as tell:
+
+        def run(lesson: Lesson, footing: Footing) -> Trained:
+            if ranks is None:
+                from insar_dask.forecast.train import train
+
+                return train(lesson.job(footing), folder, tell=tell)
+            return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, tell)
+
+        state = engine.ledger.write_state(teach(lesson, run))
+        engine.ledger.write_note(f"trained/{product}/{name}networks", {"key": key, "state": state})
+    return state
+
+
+def build_job(
+    path: str,
+    product: str,
+    plan: Mapping[str, Any],
+    fitted: str,
+    settings: Mapping[str, Any],
+    weights: list[list[float]],
+    scale: float,
+) -> Job:
+    """The job of one rank, made in its own process from what can travel there."""
+    from insar_dask.forecast.footing import Footing
+    from insar_dask.forecast.teaching import Settings
+    from insar_dask.forecast.timetable import Plan
+
+    made = _lesson(path, open_store(path), product, Plan.from_dict(plan), fitted, Settings.from_dict(settings))
+    return made.job(Footing(np.array(weights, np.float64), scale))
+
+
+def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: str, settings: Settings) -> Lesson:
+    from insar_dask.forecast.point_source import CubePoints, Source
+    from insar_dask.forecast.stored_points import StoredPoints
+    from insar_dask.forecast.teaching import Lesson
+    from insar_dask.store import open_group
+
+    group = f"{product}/raw"
+    source: Source = CubePoints(open_group(path, group)) if isinstance(path, Store) else StoredPoints(path, group)
+    return Lesson(source, plan, Ledger(store).read_state(fitted), shard_plan(store, group).shard, settings)
+
+
+def _on_workers(
+    engine: Engine,
+    product: str,
+    fitted: str,
+    lesson: Lesson,
+    footing: Footing,
+    folder: Path,
+    ranks: int,
+    tell: Tell,
+) -> Trained:
+    from insar_dask.forecast.ranks import train_on
+
+    path = str_path(engine.path)
+    if engine.client is None or isinstance(path, Store):
+        raise ValueError(f"{ranks} ranks need a client and a store with an address; leave out ranks to train here")
+    params = {
+        "path": path,
+        "product": product,
+        "plan": lesson.plan.to_dict(),
+        "fitted": fitted,
+        "settings": lesson.settings.to_dict(),
+        "weights": footing.weights.tolist(),
+        "scale": footing.scale,
+    }
+    return train_on(engine.client, f"{__name__}:build_job", params, folder, ranks, tell=tell)
+
+
+def _key(engine: Engine, product: str, lesson: Lesson) -> str:
+    """What a training depends on: the series, dates, linear forecasters and settings, not the origins after it."""
+    done = engine.require(f"{product}/raw")
+    plan = lesson.plan.to_dict()
+    linear = {
+        name: array.tolist()
+        for name, array in lesson.state.items()
+        if name.startswith(tuple(f"honest.validation.{method}." for method in LINEAR))
+    }
+    return canonical_key(
+        {
+            "input": [receipt.checksum for receipt in done.values()],
+            "plan": {name: plan[name] for name in NEEDED},
+            "until": plan["validation"][0],
+            "linear": linear,
+            "settings": lesson.settings.to_dict(),
+        }
+    )
+
+
+def _is_stored(ledger: Ledger, state: str) -> bool:
+    try:
+        ledger.read_state(state)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
+    """Folder for checkpoints, removed when training has ended well; of a store without a local path a passing one."""
+    if isinstance(path, Store) or "://" in str(path):
+        with TemporaryDirectory(prefix="insar-dask-training-") as passing:
+            yield Path(passing)
+        return
+    store = Path(path).absolute()
+    place = store.with_name(f"{store.stem}-training") / product / key[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    yield place
+    shutil.rmtree(place)
+    for parent in (place.parent, place.parent.parent):
+        if not any(parent.iterdir()):
+            parent.rmdir()
+
+
+@contextmanager
+def _told(engine: Engine, product: str, settings: Settings) -> Iterator[Tell]:
+    """A bar over the steps, and point-windows a second."""
+    training = settings.training
+    windows = training.batch * settings.shape.length
+    with Progress(f"{product}/train", training.max_steps, quiet=engine.quiet) as progress:
+        yield lambda said: progress.show(int(said.get("step", 0)), windows * int(said.get("step", 0)))
