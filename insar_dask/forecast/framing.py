@@ -187,8 +187,9 @@ def frame(
     -------
     arrays : dict
         ``values`` (B, L, k), ``given`` (B, L, k), ``present`` (B, L), ``context_time`` (B, k, d), ``target_time``
-        (B, h, d), ``places`` (B, L, 2) [m from the group's centroid], ``pattern`` (B, L); with ``targets`` also
-        ``targets`` and ``scored`` (B, L, h). Values and targets are scaled, 0 where nothing is given or scored.
+        (B, h, d), ``places`` (B, L, 2) [m from the group's centroid], ``pattern`` (B, L), ``baseline`` (B, L, h), which
+        is 0: what is corrected is the shift; with ``targets`` also ``targets`` and ``scored`` (B, L, h). Values and
+        targets are scaled, 0 where nothing is given or scored.
     scale : Scale
         What they were scaled by, ``shift`` and ``scale`` (B, L).
 
@@ -214,6 +215,7 @@ def frame(
         "target_time": framing.features(days[0] + framing.step * after),
         "places": from_centroid(points.places[seats], present),
         "pattern": _patterns(framing, points, seats, present),
+        "baseline": np.zeros((*present.shape, framing.horizon), np.float32),
     }
     if targets:
         asked = points.values[seats[:, :, None], after[:, None, :]]

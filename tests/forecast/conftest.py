@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import insar_dask as insar
+from insar_dask.forecast.stored_points import StoredPoints
+from insar_dask.store import products
 from insar_dask.synthetic import scene
 
 
@@ -14,3 +17,14 @@ def burst() -> xr.Dataset:
     values[gappy] = np.where(np.random.default_rng(0).random((gappy.sum(), 210)) < 0.2, np.nan, values[gappy])
     values[[13, 400]] = np.nan
     return cube.assign(displacement=cube["displacement"].copy(data=values))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> StoredPoints:
+    """2,600 stored points on 73 regular dates, some of them made up, in 4 patterns."""
+    cube = insar.regularise(scene("l2b", n_points=2600, n_dates=100, seed=2).compute(), every="12D")
+    patterns = (np.arange(2600) // 100 % 4).astype(np.int8)
+    path = tmp_path_factory.mktemp("site") / "site.zarr"
+    insar.save(cube.assign(cluster=("point", patterns)), path)
+    group = f"{products(path)[0]}/raw"
+    return StoredPoints(str(path), group, labels=group)

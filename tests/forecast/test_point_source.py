@@ -17,24 +17,14 @@ from insar_dask.synthetic import scene
 
 
 @pytest.fixture(scope="module")
-def cube() -> xr.Dataset:
-    """2,600 points on regular dates, some of them made up, with patterns."""
-    cube = insar.regularise(scene("l2b", n_points=2600, n_dates=100, seed=2).compute(), every="12D")
-    labels = np.arange(2600) // 100 % 4
-    return cube.assign(cluster=("point", labels.astype(np.int8)))
+def cube(site: StoredPoints) -> xr.Dataset:
+    """The stored cube in memory."""
+    return insar.open_cube(site.path).compute()
 
 
 @pytest.fixture(scope="module")
-def sources(cube: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
-    path = tmp_path_factory.mktemp("points") / "site.zarr"
-    insar.save(cube, path)
-    group = f"{products(path)[0]}/raw"
-    stored = insar.open_cube(path)
-    return {
-        "memory": CubePoints(stored.compute()),
-        "lazy": CubePoints(stored),
-        "zarr": StoredPoints(str(path), group, labels=group),
-    }
+def sources(site: StoredPoints, cube: xr.Dataset) -> dict[str, Source]:
+    return {"memory": CubePoints(cube), "lazy": CubePoints(insar.open_cube(site.path)), "zarr": site}
 
 
 @pytest.mark.parametrize("other", ["lazy", "zarr"])
@@ -91,12 +81,10 @@ def test_other_variables_are_series_too(cube: xr.Dataset) -> None:
     assert (points.patterns == -1).all()
 
 
-def test_errors_name_what_is_lacking(cube: xr.Dataset, sources: dict[str, Source]) -> None:
+def test_errors_name_what_is_lacking(cube: xr.Dataset, site: StoredPoints) -> None:
     with pytest.raises(CubeError, match=r"wanted 'season' over \('point', 'time'\)"):
         CubePoints(cube, "season")
-    stored = sources["zarr"]
-    assert isinstance(stored, StoredPoints)
     with pytest.raises(CubeError, match=r"lacks \['season'\]"):
-        assert StoredPoints(stored.path, stored.group, "season").n_points
+        assert StoredPoints(site.path, site.group, "season").n_points
     with pytest.raises(CubeError, match="has no pattern for each of 2600 points"):
-        assert StoredPoints(stored.path, stored.group, labels=stored.group.rpartition("/")[0]).n_points
+        assert StoredPoints(site.path, site.group, labels=site.group.rpartition("/")[0]).n_points

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "build"]
+__all__ = ["MODELS", "build", "network_class"]
 
 MODELS = {
     "spacetimeformer": ("insar_dask.forecast.models.spacetimeformer", "Spacetimeformer"),
@@ -27,8 +27,19 @@ def build(name: str, **sizes: Any) -> nn.Module:
     ValueError
         When no network has that name.
     """
+    return network_class(name)(**sizes)
+
+
+def network_class(name: str) -> type[nn.Module]:
+    """Class of the network called ``name``; its arguments are the sizes that it has.
+
+    Raises
+    ------
+    ValueError
+        When no network has that name.
+    """
     if name not in MODELS:
         raise ValueError(f"no network is called {name!r}; there are {', '.join(MODELS)}")
     module, class_name = MODELS[name]
-    made: nn.Module = getattr(importlib.import_module(module), class_name)(**sizes)
-    return made
+    found: type[nn.Module] = getattr(importlib.import_module(module), class_name)
+    return found
