@@ -34,6 +34,8 @@ class Limits:
     """Without a heartbeat of a Dask worker, which sends two a second."""
     replacement: float = 30.0
     """For another worker in the place of a lost one, before going on with fewer ranks."""
+    folder: float = 5.0
+    """For a file of the driver to be seen by a worker: network file systems remember for seconds what was not there."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -54,7 +56,8 @@ class Assignment:
     builder: str
     params: Mapping[str, Any]
     folder: str
-    device: Literal["cpu", "cuda"]
+    device: str
+    """``"cpu"`` or ``"cuda"``, of which each rank takes a GPU of its own."""
     threads: int
     store: tuple[str, int] | None
     """Where the ranks meet; rank 0 opens it."""

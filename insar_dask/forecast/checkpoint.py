@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -115,8 +116,10 @@ def _read(path: Path) -> dict[str, Any]:
     named = NAME.fullmatch(path.name)
     if named is None or _digest(data) != named[2]:
         raise CheckpointError(f"{path} is torn: its {len(data)} bytes are not those that its name was made of")
-    state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    return dict(state)
+    try:
+        return dict(torch.load(io.BytesIO(data), map_location="cpu", weights_only=True))
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise CheckpointError(f"{path} holds other things than tensors and numbers: {error}") from error
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from insar_dask.forecast.attempt import Assignment, Kind, Outcome
-from insar_dask.forecast.roll_call import RESOURCE, Seat, evict, roll_call
+from insar_dask.forecast.roll_call import RESOURCE, RollCall, Seat
 from insar_dask.forecast.supervisor import supervise
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
 __all__ = ["Crew"]
 
@@ -34,7 +34,8 @@ class Crew:
 
     Parameters
     ----------
-    client : distributed.Client
+    roll_call : RollCall
+        Of the cluster.
     draft : Assignment
         Of all ranks, but for the rank and where to meet.
     seats : sequence of Seat
@@ -47,13 +48,14 @@ class Crew:
 
     def __init__(
         self,
-        client: Client,
+        roll_call: RollCall,
         draft: Assignment,
         seats: Sequence[Seat],
         words: queue.Queue[dict[str, Any]],
         tell: Callable[[Mapping[str, Any]], None],
     ) -> None:
-        self.client, self.draft, self.seats, self.words, self.tell = client, draft, seats, words, tell
+        self.client, self.roll_call = roll_call.client, roll_call
+        self.draft, self.seats, self.words, self.tell = draft, seats, words, tell
         self.futures: dict[int, Future[None]] = {}
         self.present: set[int] = set()
         self.outcomes: dict[int, Outcome] = {}
@@ -138,7 +140,7 @@ class Crew:
             return
         self.looked = now
         try:
-            seats = {(seat.address, seat.identity): seat for seat in roll_call(self.client)}
+            seats = {seat.identity: seat for seat in self.roll_call.seats()}
             self.answered = now
         except OSError:
             if now - self.answered > SILENT_SCHEDULER_SECONDS:
@@ -146,7 +148,7 @@ class Crew:
             return
         for rank, seat in enumerate(self.seats):
             if rank not in self.outcomes:
-                self._look_at(rank, seats.get((seat.address, seat.identity)))
+                self._look_at(rank, seats.get(seat.identity))
         self._complain_of_waiting(now)
 
     def _look_at(self, rank: int, found: Seat | None) -> None:
@@ -158,7 +160,7 @@ class Crew:
             text = f"its Dask worker has been silent for {found.silent:.1f} s, and was sent away"
             self._note(Outcome(rank, seat.address, seat.host, "lost", text))
             self.present.discard(rank)
-            evict(self.client, found)
+            self.roll_call.evict(found)
         elif rank in self.futures and self.futures[rank].status not in ("pending", "finished"):
             self._note(Outcome(rank, seat.address, seat.host, "refused", self._why(self.futures[rank])))
 

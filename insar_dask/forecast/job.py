@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "Job", "Trained", "Training", "Windows"]
+__all__ = ["Batch", "Job", "PeerLostError", "Trained", "Training", "Windows"]
 
 Batch = dict[str, "torch.Tensor"]
 """Tensors by name; ``targets`` (B, L, h) float32 and ``scored`` (B, L, h) bool are what the loss is made of."""
 
 MAY_CHANGE = ("max_steps", "check_every", "checkpoint_every", "stop_patience")
 """Settings that a training may be continued under with other values: they move no weight by themselves."""
+
+
+class PeerLostError(RuntimeError):
+    """Another rank is gone or does not answer; the fault lies there, not here."""
 
 
 class Windows(Protocol):

@@ -15,17 +15,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from insar_dask.forecast.attempt import TOKEN, Limits
+from insar_dask.forecast.job import Job, PeerLostError
 
-if TYPE_CHECKING:
-    from insar_dask.forecast.job import Job
-
-__all__ = ["main", "own_gpu"]
+__all__ = ["gpus", "main", "own_gpu"]
 
 FAULT = 1
 PULSE_SECONDS = 0.25
@@ -73,10 +71,11 @@ class _Rank:
         self.words.flush()
 
     def run(self) -> None:
+        build = _found(self.assignment["builder"])
         import torch
 
         torch.set_num_threads(self.assignment["threads"])
-        job = _built(self.assignment["builder"], self.assignment["params"])
+        job = build(**self.assignment["params"])
         self.say("phase", phase="built")
         device = self._join()
         self.joined = True
@@ -107,7 +106,7 @@ class _Rank:
 
         wants_gpu = self.assignment["device"] == "cuda"
         if self.world == 1:
-            return _device(own_gpu(0, [_gpus()])) if wants_gpu else "cpu"
+            return _device(own_gpu(0, [gpus()])) if wants_gpu else "cpu"
         store = self._store()
         device = _device(self._gpu(store)) if wants_gpu else "cpu"
         dist.init_process_group(
@@ -139,8 +138,6 @@ class _Rank:
             meeting.set(f"here/{self.rank}", "1")
             meeting.wait([f"here/{rank}" for rank in range(self.world)], patience)
         except RuntimeError as error:
-            from insar_dask.forecast.together import PeerLostError
-
             raise PeerLostError(
                 f"not all {self.world} ranks met at {host}:{port} within {self.limits.join:g} s: a worker is busy, or "
                 f"a network keeps them apart: {error}"
@@ -149,7 +146,7 @@ class _Rank:
 
     def _gpu(self, store: Any) -> int:
         """Tell the others which GPUs are visible here, and take one that no other rank takes."""
-        store.set(f"gpus/{self.rank}", json.dumps(_gpus()))
+        store.set(f"gpus/{self.rank}", json.dumps(gpus()))
         return own_gpu(self.rank, [json.loads(store.get(f"gpus/{rank}")) for rank in range(self.world)])
 
     def pulse(self) -> None:
@@ -166,8 +163,6 @@ class _Rank:
 
     def kind_of(self, error: Exception) -> str:
         """What the supervisor shall make of an exception."""
-        from insar_dask.forecast.together import PeerLostError
-
         if isinstance(error, PeerLostError):
             return "peer"
         if isinstance(error, SupersededError | UnusableError) or not (self.joined or isinstance(error, OSError)):
@@ -203,7 +198,14 @@ def own_gpu(rank: int, visible: Sequence[Sequence[str]]) -> int:
     )
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
+    """Unique names of the GPUs that this process sees.
+
+    Raises
+    ------
+    UnusableError
+        When there are none.
+    """
     import torch
 
     if not torch.cuda.is_available():
@@ -221,10 +223,10 @@ def _device(index: int) -> str:
     return f"cuda:{index}"
 
 
-def _built(builder: str, params: Mapping[str, Any]) -> Job:
+def _found(builder: str) -> Callable[..., Job]:
     module, _, name = builder.partition(":")
     function: Callable[..., Job] = getattr(importlib.import_module(module), name)
-    return function(**params)
+    return function
 
 
 def _line() -> str:

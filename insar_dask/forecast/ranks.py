@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from insar_dask.forecast.attempt import TOKEN, Assignment, Limits, Outcome
 from insar_dask.forecast.crew import Crew
-from insar_dask.forecast.roll_call import RESOURCE, Seat, roll_call
+from insar_dask.forecast.roll_call import RESOURCE, RollCall, Seat
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,7 +39,7 @@ def train_on(
     folder: str | Path,
     ranks: int | None = None,
     *,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: str = "cpu",
     threads: int = 1,
     tell: Tell = lambda _: None,
     restarts: int = 3,
@@ -89,6 +89,7 @@ def train_on(
         When a rank fails and another try is of no use, or ``restarts`` are used up.
     """
     _check(builder, params, ranks, device, threads, restarts)
+    roll_call = RollCall(client)
     place = Path(folder).absolute()
     place.mkdir(parents=True, exist_ok=True)
     draft = Assignment(
@@ -96,7 +97,7 @@ def train_on(
         topic=f"insar-training-{uuid4().hex}",
         attempt=0,
         rank=0,
-        world=_world(client, ranks),
+        world=_world(roll_call, ranks),
         builder=builder,
         params=params,
         folder=str(place),
@@ -105,7 +106,7 @@ def train_on(
         store=None,
         limits=limits or Limits(),
     )
-    _Driver(client, draft, restarts, tell).drive()
+    _Driver(roll_call, draft, restarts, tell).drive()
     from insar_dask.forecast.train import restored
 
     return restored(place)
@@ -128,9 +129,9 @@ def _check(
         raise ValueError(f"device is {device!r}; wanted 'cpu' or 'cuda'")
 
 
-def _world(client: Client, ranks: int | None) -> int:
+def _world(roll_call: RollCall, ranks: int | None) -> int:
     """Number of ranks, of which there can be no more than workers."""
-    seats = _fit(roll_call(client))
+    seats = _fit(roll_call.seats())
     if not seats:
         raise ValueError("the cluster has no workers; start some, or train in this process with `train`")
     if ranks is not None and ranks > len(seats):
@@ -151,8 +152,9 @@ def _fit(seats: Sequence[Seat]) -> list[Seat]:
 class _Driver:
     """Attempt after attempt, until one succeeds or there is no use in another."""
 
-    def __init__(self, client: Client, draft: Assignment, restarts: int, tell: Tell) -> None:
-        self.client, self.draft, self.restarts, self.tell = client, draft, restarts, tell
+    def __init__(self, roll_call: RollCall, draft: Assignment, restarts: int, tell: Tell) -> None:
+        self.client, self.roll_call = roll_call.client, roll_call
+        self.draft, self.restarts, self.tell = draft, restarts, tell
         self.folder = Path(draft.folder)
         self.words: queue.Queue[dict[str, Any]] = queue.Queue()
         self.seated: list[Seat] = []
@@ -190,7 +192,7 @@ class _Driver:
                 self._say("note", f"{world} ranks go on, no replacement for the others of {self.draft.world} came")
             )
         draft = replace(self.draft, token=token, attempt=number, world=world, restart=restart)
-        crew = Crew(self.client, draft, self.seated, self.words, self.tell)
+        crew = Crew(self.roll_call, draft, self.seated, self.words, self.tell)
         outcome = crew.work()
         if crew.saved > self.saved:
             self.saved = crew.saved
@@ -202,7 +204,7 @@ class _Driver:
         limits, before = self.draft.limits, {seat.identity: n for n, seat in enumerate(self.seated)}
         deadline = time.monotonic() + limits.replacement
         while True:
-            found = [seat for seat in _fit(roll_call(self.client)) if seat.silent < limits.silence]
+            found = [seat for seat in _fit(self.roll_call.seats()) if seat.silent < limits.silence]
             found.sort(key=lambda seat: before.get(seat.identity, len(before)))
             if len(found) >= self.draft.world or (found and time.monotonic() > deadline):
                 return found[: self.draft.world]

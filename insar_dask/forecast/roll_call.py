@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["RESOURCE", "Seat", "evict", "roll_call"]
+__all__ = ["RESOURCE", "RollCall", "Seat"]
 
 RESOURCE = "TRAIN"
 """Dask resource that sets workers, or a thread of each, aside for training: ``dask worker --resources TRAIN=1``."""
 
 ANSWER_SECONDS = 10.0
+UNDER_WAY = ("executing", "ready", "constrained", "waiting")
 
 
 @dataclass(frozen=True)
@@ -23,56 +24,57 @@ class Seat:
 
     address: str
     identity: str
-    """Changes where a worker was born again at the same address."""
+    """Its own folder, another one where it was born again at the same address."""
     host: str
     silent: float
-    """Seconds since its last heartbeat."""
+    """Seconds since its last heartbeat was noticed."""
     busy: int
-    """Tasks it was given."""
+    """Tasks that it has, by its last heartbeat."""
     reserved: bool
     """Whether it has the resource for training."""
 
 
-def roll_call(client: Client) -> list[Seat]:
-    """All workers that mean to stay, idle ones first.
+class RollCall:
+    """Who is there, and who has not been heard of for how long: by this process's clock, not by the scheduler's.
 
-    Raises
-    ------
-    OSError
-        When the scheduler does not answer in time.
+    Parameters
+    ----------
+    client : distributed.Client
     """
-    seats = [Seat(**seat) for seat in _ask(client, _present)]
-    return sorted(seats, key=lambda seat: (seat.busy, seat.address))
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._heard: dict[str, tuple[float, float]] = {}
+
+    def seats(self) -> list[Seat]:
+        """All workers that mean to stay, idle ones first.
+
+        Raises
+        ------
+        OSError
+            When the scheduler does not answer in time.
+        """
+        if self.client.status != "running" or self.client.scheduler is None:
+            raise OSError(f"the client is {self.client.status}, no longer running")
+        answer = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_SECONDS)
+        staying = {a: w for a, w in answer["workers"].items() if w["status"] in ("running", "paused")}
+        seats = [self._seat(address, worker) for address, worker in staying.items()]
+        return sorted(seats, key=lambda seat: (seat.busy, seat.address))
+
+    def _seat(self, address: str, worker: dict[str, Any]) -> Seat:
+        identity, now = f"{address} {worker['local_directory']}", time.monotonic()
+        beat, since = self._heard.get(identity, (None, now))
+        if beat != worker["last_seen"]:
+            since = now
+            self._heard[identity] = worker["last_seen"], now
+        tasks = worker["metrics"].get("task_counts", {})
+        busy = sum(tasks.get(state, 0) for state in UNDER_WAY)
+        return Seat(address, identity, worker["host"], now - since, busy, RESOURCE in worker["resources"])
+
+    def evict(self, seat: Seat) -> None:
+        """Have the scheduler forget a worker that is frozen: else its tasks stay on it for five minutes."""
+        self.client.sync(self.client._run_on_scheduler, _remove, address=seat.address, callback_timeout=ANSWER_SECONDS)
 
 
-def evict(client: Client, seat: Seat) -> None:
-    """Have the scheduler forget a worker that is frozen: else its tasks stay on it for five minutes."""
-    _ask(client, _remove, address=seat.address, identity=seat.identity)
-
-
-def _ask(client: Client, question: Any, **arguments: Any) -> Any:
-    if client.status != "running":
-        raise OSError(f"the client is {client.status}, no longer running")
-    return client.sync(client._run_on_scheduler, question, **arguments, callback_timeout=ANSWER_SECONDS)
-
-
-def _present(dask_scheduler: Any) -> list[dict[str, Any]]:
-    now = time.time()
-    return [
-        {
-            "address": state.address,
-            "identity": str(state.server_id),
-            "host": state.host,
-            "silent": now - state.last_seen,
-            "busy": len(state.processing),
-            "reserved": RESOURCE in state.resources,
-        }
-        for state in dask_scheduler.workers.values()
-        if state.status.name in ("running", "paused")
-    ]
-
-
-async def _remove(dask_scheduler: Any, address: str, identity: str) -> None:
-    state = dask_scheduler.workers.get(address)
-    if state is not None and str(state.server_id) == identity:
-        await dask_scheduler.remove_worker(address, stimulus_id=f"frozen-{time.time()}")
+async def _remove(dask_scheduler: Any, address: str) -> None:
+    await dask_scheduler.remove_worker(address, stimulus_id=f"frozen-{time.time()}")

@@ -20,8 +20,6 @@ from insar_dask.forecast.rank_handle import RankHandle
 __all__ = ["supervise"]
 
 TICK_SECONDS = 0.1
-FOLDER_SECONDS = 5.0
-"""Network file systems remember for seconds that a name was not there."""
 
 FAULT = 1
 """Exit code of a rank that has said what went wrong."""
@@ -125,7 +123,7 @@ class _Guardian:
 
     def _folder_fault(self) -> str:
         """Why the folder is no good on this worker, or nothing."""
-        folder, deadline = Path(self.assignment.folder), time.monotonic() + FOLDER_SECONDS
+        folder, deadline = Path(self.assignment.folder), time.monotonic() + self.assignment.limits.folder
         while not _holds(folder, self.assignment.token):
             if time.monotonic() > deadline or not self._wanted():
                 return (

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["PeerLostError", "Ranks", "running_statistics"]
+from insar_dask.forecast.job import PeerLostError
 
-
-class PeerLostError(RuntimeError):
-    """Another rank is gone or does not answer; the fault lies there, not here."""
+__all__ = ["Ranks", "running_statistics"]
 
 
 @dataclass(frozen=True)

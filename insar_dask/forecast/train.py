@@ -72,6 +72,8 @@ def train(
 
     Raises
     ------
+    ValueError
+        When there is no such rank.
     CheckpointError
         When the folder holds no sound checkpoint, or one of another model, of other settings or of other data.
     TrainingError
@@ -79,6 +81,8 @@ def train(
     PeerLostError
         When another rank is gone.
     """
+    if not 0 <= rank < world:
+        raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
     loop = _Loop(job, Path(folder), Ranks(rank, world), torch.device(device), tell, pulse)
     loop.resume()
     while not loop.finished:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +27,10 @@ class Toy(torch.nn.Module):
 
 
 class ToyWindows:
-    """Noisy lines; ranks hold unequally many scored values. a batch takes ``pause`` seconds, and rank and step of ``fail`` raise."""
+    """Noisy lines, of which ranks hold unequally many scored values.
+
+    A batch takes ``pause`` seconds; from a step of a rank on, ``fail`` raises its text.
+    """
 
     def __init__(self, groups: int, seed: int, pause: float = 0.0, fail: dict[str, Any] | None = None) -> None:
         self.groups, self.seed, self.pause, self.fail = groups, seed, pause, fail or {}
@@ -59,7 +61,3 @@ def job(
     settings = Training(**{"max_steps": 12, "warmup": 3, "check_every": 4, "checkpoint_every": 2, **training})
     torch.manual_seed(settings.seed)
     return Job(Toy(width), ToyWindows(settings.batch, settings.seed, pause, fail), settings, identity)
-
-
-def broken_job(folder: str) -> Job:
-    raise KeyError(f"{Path(folder)} has no cube")
