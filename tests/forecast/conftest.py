@@ -3,6 +3,7 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
+from insar_dask.forecast.published import Material, honest_material, learn_patterns, paper_material
 from insar_dask.forecast.stored_points import StoredPoints
 from insar_dask.store import products
 from insar_dask.synthetic import scene
@@ -28,3 +29,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> StoredPoints:
     insar.save(cube.assign(cluster=("point", patterns)), path)
     group = f"{products(path)[0]}/raw"
     return StoredPoints(str(path), group, labels=group)
+
+
+@pytest.fixture(scope="session")
+def plateau() -> xr.Dataset:
+    """64 points x 158 of 166 dates of 12 days, of all eight patterns."""
+    cube = scene("chumar", n_points=64, n_dates=158, seed=3).compute()
+    return cube.drop_vars([name for name in cube.variables if str(name).startswith("true_")])
+
+
+@pytest.fixture(scope="session")
+def paper(plateau: xr.Dataset) -> Material:
+    """The plateau as published."""
+    return paper_material(plateau, learn_patterns(plateau, "paper", (11, 2)), (11, 2))
+
+
+@pytest.fixture(scope="session")
+def honest(plateau: xr.Dataset) -> Material:
+    """The plateau without leaks."""
+    return honest_material(plateau, learn_patterns(plateau, "honest", (11, 2)))

@@ -1,0 +1,223 @@
+"""Units of the published tables, one after the other, each resumable: train, score, write a small JSON file.
+
+python -m tests.benchmarks.published_units               the next unit that nobody has finished or is at, until none is
+python -m tests.benchmarks.published_units --count 1     one
+python -m tests.benchmarks.published_units NAME...       these
+python -m tests.benchmarks.published_units --list        what there is, and what is done
+python -m tests.benchmarks.published_units --baselines   everything without a network: a minute a protocol
+
+One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, under
+``out/published``; so does one whose folder was copied to another machine. When the third component of a family is done
+its forecasts are added, and the family's scores written too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from insar_dask.decompose import PARTS
+from insar_dask.forecast.published import STAGES, Material
+from insar_dask.forecast.published_baselines import baselines
+from insar_dask.forecast.published_scores import count_stage, overall
+from insar_dask.forecast.published_unit import NETWORKS, Forecasts, Unit, run_unit
+from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material
+
+SEEDS = (0, 1, 2)
+STEPS = 150
+"""Of each pattern's Spacetimeformer, at 0.7 s of CPU: 18 main units, 6 of the sensitivity and the rivals take about
+46,000 s of CPU in all, 6.4 h on two idle cores."""
+
+RIVAL_STEPS = {"lstm": 8 * STEPS, "transformer": STEPS}
+"""The LSTM sees as many point-windows as the eight Spacetimeformers of a unit together. At 1.9 s a step the Transformer
+cannot (40 min a unit); it sees as many as one of them."""
+
+GEMM = 1024
+
+
+def units(steps: int = STEPS) -> list[Unit]:
+    """All units, the most telling first: one seed of everything, then the sensitivity, then the other seeds."""
+    main = [unit for seed in SEEDS for unit in _of_seed(seed, steps)]
+    first = len(main) // len(SEEDS)
+    more = [
+        Unit(protocol="paper", network="spacetimeformer", component=part, seed=0, steps=steps, filtering=filtering)
+        for filtering in FILTERS[1:]
+        for part in PARTS
+    ]
+    return main[:first] + more + main[first:]
+
+
+def _of_seed(seed: int, steps: int) -> Iterator[Unit]:
+    for network in NETWORKS:
+        taken = RIVAL_STEPS.get(network, STEPS) * steps // STEPS
+        for protocol, filtering in (("paper", FILTERS[0]), ("honest", None)):
+            for part in PARTS:
+                yield Unit(
+                    protocol=protocol, network=network, component=part, seed=seed, steps=taken, filtering=filtering
+                )
+
+
+def main(arguments: list[str]) -> int:
+    options = parsed(arguments)
+    torch.set_num_threads(1)
+    options.results.mkdir(parents=True, exist_ok=True)
+    if options.list:
+        for unit in units(options.steps):
+            tell(f"{unit.name} {'done' if (options.results / f'{unit.name}.json').exists() else ''}")
+        return 0
+    if options.baselines:
+        return score_baselines(options)
+    done = 0
+    for unit in chosen(options):
+        if options.count and done >= options.count:
+            break
+        if claimed(unit, options):
+            try:
+                run(unit, options)
+            finally:
+                lock(unit, options).unlink()
+            done += 1
+    return 0
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Units of the published tables.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="units to run; default: the next ones")
+    parser.add_argument("--count", type=int, default=0, help="units to run at most")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of each pattern's network, at most 1000")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON files go")
+    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where checkpoints and forecasts go")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--baselines", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def chosen(options: argparse.Namespace) -> list[Unit]:
+    everything = {unit.name: unit for unit in units(options.steps)}
+    unknown = [name for name in options.names if name not in everything]
+    if unknown:
+        raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
+    return [everything[name] for name in options.names] or list(everything.values())
+
+
+def lock(unit: Unit, options: argparse.Namespace) -> Path:
+    return options.scratch / f"{unit.name}.lock"
+
+
+def claimed(unit: Unit, options: argparse.Namespace) -> bool:
+    """Whether the unit is not finished and nobody else is at it; then it is ours. A dead process's claim is void."""
+    if (options.results / f"{unit.name}.json").exists():
+        return False
+    options.scratch.mkdir(parents=True, exist_ok=True)
+    path = lock(unit, options)
+    if path.exists() and not Path(f"/proc/{path.read_text()}").exists():
+        path.unlink()
+    try:
+        with path.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return False
+    return True
+
+
+def run(unit: Unit, options: argparse.Namespace) -> None:
+    given = material(unit.protocol, unit.filtering, options.scratch)
+    folder = options.scratch / unit.name
+    before = calibration()
+    result, forecasts = run_unit(unit, given, folder, device=options.device, tell=tell)
+    result["machine"] = machine() | {"sgemm_gflops": [before, calibration()]}
+    keep(forecasts, options.scratch / f"{unit.name}.npz")
+    write(options.results / f"{unit.name}.json", result)
+    shutil.rmtree(folder)
+    tell(f"{unit.name}: " + ", ".join(f"{s} {overall(c)['rmse']:.3f} mm" for s, c in result["scores"].items()))
+    add_up(unit, given, options)
+
+
+def add_up(unit: Unit, given: Material, options: argparse.Namespace) -> None:
+    """Score the sum of a family's three components, once all are there."""
+    paths = [options.scratch / f"{unit.family}-{part}.npz" for part in PARTS]
+    if not all(path.exists() for path in paths):
+        return
+    parts = [kept(path) for path in paths]
+    scores = {}
+    for stage in STAGES:
+        summed = np.sum([part[stage] for part in parts], axis=0)
+        scores[stage] = count_stage(summed, given.targets("whole", stage), given.patterns)
+    write(options.results / f"{unit.family}.json", {"family": unit.family, "data": given.digest, "scores": scores})
+    tell(f"{unit.family}: summed, " + ", ".join(f"{s} {overall(c)['rmse']:.3f} mm" for s, c in scores.items()))
+
+
+def score_baselines(options: argparse.Namespace) -> int:
+    for protocol, filtering in (*(("paper", one) for one in FILTERS), ("honest", None)):
+        given = material(protocol, filtering, options.scratch)
+        name = protocol if filtering is None else f"{protocol}-sg{filtering[0]}"
+        began = time.process_time()
+        found = baselines(given)
+        seconds = round(time.process_time() - began, 1)
+        write(
+            options.results / f"{name}-baselines.json",
+            {"family": f"{name}-baselines", "data": given.digest, "methods": found, "cpu_seconds": seconds},
+        )
+        tell(f"{name}: {len(found)} baselines in {seconds} s of CPU")
+    return 0
+
+
+def keep(forecasts: Forecasts, path: Path) -> None:
+    np.savez(path.with_suffix(".part.npz"), **forecasts)
+    path.with_suffix(".part.npz").replace(path)
+
+
+def kept(path: Path) -> Forecasts:
+    with np.load(path) as file:
+        return {stage: file[stage] for stage in STAGES}
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    """Whole or not at all: what stands under the name is finished."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(result) + "\n")
+    part.replace(path)
+
+
+def calibration() -> float:
+    """float32 GEMM of one thread [GFLOP/s of CPU time]."""
+    left = torch.rand(GEMM, GEMM)
+    times = []
+    for _ in range(9):
+        began = time.process_time()
+        left @ left
+        times.append(time.process_time() - began)
+    return round(2 * GEMM**3 / statistics.median(times) / 1e9, 1)
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def tell(what: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f}] {what}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
