@@ -16,6 +16,7 @@ from insar_dask.store import open_group
 
 if TYPE_CHECKING:
     from insar_dask.forecast.scores import Scores
+    from insar_dask.forecast.teaching import Settings
     from insar_dask.forecast.timetable import Plan
 
 __all__ = ["Learned", "evaluate", "forecast", "learn"]
@@ -37,7 +38,9 @@ READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
 
 
-def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
+def evaluate(
+    engine: Engine, product: str, *, network: Settings | None = None, ranks: int | None = None, **settings: Any
+) -> dict[str, Any]:
     """Score all forecasters on a stored product over rolling origins.
 
     Parameters
@@ -46,6 +49,10 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
         Where tasks run; its store holds ``PRODUCT/raw``.
     product : str
         Name of the product's group.
+    network : Settings, optional
+        How networks among the methods are trained; default: as `insar_dask.forecast.teaching` does.
+    ranks : int, optional
+        Workers of the client that train together; default: this process trains.
     **settings
         Passed on to `insar_dask.forecast.protocol.plan`.
 
@@ -56,7 +63,7 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     """
     raw = open_group(engine.store, f"{product}/raw")
     plan = _plan(raw, settings)
-    learned = learn(engine, product, plan, raw.attrs)
+    learned = learn(engine, product, plan, raw.attrs, network=network, ranks=ranks)
     scores: dict[str, Any] = json.loads(learned.scores.to_json())
     engine.ledger.write_note(f"scores/{product}", scores)
     state = engine.ledger.write_state(learned.state)
@@ -67,12 +74,21 @@ def evaluate(engine: Engine, product: str, **settings: Any) -> dict[str, Any]:
     return scores
 
 
-def learn(engine: Engine, product: str, plan: Plan, attrs: Mapping[Any, Any], name: str = "") -> Learned:
+def learn(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    attrs: Mapping[Any, Any],
+    name: str = "",
+    *,
+    network: Settings | None = None,
+    ranks: int | None = None,
+) -> Learned:
     """Fit, calibrate and score on a stored product: the numbers of `insar_dask.forecast.protocol.learn`, resumable.
 
     Parameters
     ----------
-    engine, product
+    engine, product, network, ranks
         As for `evaluate`.
     plan : Plan
     attrs : mapping
@@ -93,8 +109,9 @@ def learn(engine: Engine, product: str, plan: Plan, attrs: Mapping[Any, Any], na
     fitted = protocol.fit(partials[f"{name}fits"], plan)
     before = engine.ledger.write_state(fitted)
     params = {"plan": reference, "state": state_reference(before)}
-    trained = train_networks(engine, product, plan, before, name=name) if trained_methods(plan) else None
-    if trained is not None:
+    trained = None
+    if trained_methods(plan):
+        trained = train_networks(engine, product, plan, before, settings=network, ranks=ranks, name=name)
         params["trained"] = state_reference(trained)
     passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
     steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
