@@ -15,6 +15,7 @@ from insar_dask.forecast.groups import ABSENT, from_centroid
 from insar_dask.forecast.point_source import Points, Source
 from insar_dask.forecast.splits import Block
 from insar_dask.forecast.timetable import TooShortError
+from insar_kernels.windowing import cut_windows
 
 __all__ = ["SCALINGS", "Framing", "Scale", "frame"]
 
@@ -200,43 +201,38 @@ def frame(
     """
     present = np.not_equal(members, ABSENT)
     seats = np.where(present, members, 0)
-    before = origins[:, None] + np.arange(-framing.context, 0)
-    after = origins[:, None] + np.arange(framing.horizon)
-    context = points.values[seats[:, :, None], before[:, None, :]]
-    given = np.isfinite(context) & present[..., None]
     by = Scale(scale.shift[seats], scale.scale[seats])
     if framing.scaling == "window":
-        by = _own_scale(context, given, by)
+        by = _own_scale(framing, points, members, origins - framing.context, by)
+    values, given = cut_windows(points.values, members, origins - framing.context, framing.context, by.shift, by.scale)
+    calendar = framing.features(days[0] + framing.step * np.arange(len(days) + framing.horizon))
     arrays: Arrays = {
-        "values": _scaled(context, given, by),
+        "values": values,
         "given": given,
         "present": present,
-        "context_time": framing.features(days[before]),
-        "target_time": framing.features(days[0] + framing.step * after),
+        "context_time": calendar[origins[:, None] + np.arange(-framing.context, 0)],
+        "target_time": calendar[origins[:, None] + np.arange(framing.horizon)],
         "places": from_centroid(points.places[seats], present),
         "pattern": _patterns(framing, points, seats, present),
         "baseline": np.zeros((*present.shape, framing.horizon), np.float32),
     }
     if targets:
-        asked = points.values[seats[:, :, None], after[:, None, :]]
-        scored = np.isfinite(asked) & present[..., None]
-        arrays |= {"targets": _scaled(asked, scored, by), "scored": scored}
+        asked = cut_windows(points.values, members, origins, framing.horizon, by.shift, by.scale)
+        arrays["targets"], arrays["scored"] = asked
     return arrays, by
 
 
-def _own_scale(context: Float32, given: npt.NDArray[np.bool_], otherwise: Scale) -> Scale:
-    flat = np.where(given, context, np.float32(np.nan)).reshape(-1, context.shape[-1])
-    mean, deviation = (column.reshape(context.shape[:2]) for column in moments(flat))
+def _own_scale(framing: Framing, points: Points, members: Index, starts: Index, otherwise: Scale) -> Scale:
+    """Mean and standard deviation of each context; what else is known of a point without a value in it."""
+    ones = np.ones(members.shape, np.float32)
+    context, given = cut_windows(points.values, members, starts, framing.context, 0 * ones, ones)
+    flat = np.where(given, context, np.float32(np.nan)).reshape(-1, framing.context)
+    mean, deviation = (column.reshape(members.shape) for column in moments(flat))
     some = np.isfinite(mean)
     return Scale(
         np.where(some, mean, otherwise.shift).astype(np.float32),
         np.where(some, np.maximum(deviation, LEAST_SCALE), otherwise.scale).astype(np.float32),
     )
-
-
-def _scaled(values: Float32, known: npt.NDArray[np.bool_], by: Scale) -> Float32:
-    scaled = (values - by.shift[..., None]) / by.scale[..., None]
-    return np.where(known, scaled, np.float32(0)).astype(np.float32, copy=False)
 
 
 def _patterns(framing: Framing, points: Points, seats: Index, present: npt.NDArray[np.bool_]) -> Index:

@@ -1,8 +1,8 @@
 """Windows of series to train a network on: the same for any number of ranks, in memory that the record does not fill.
 
 Training goes in rounds. A round holds some blocks of points in memory, spread over the whole source, cuts them into
-groups at an offset of its own, and draws windows from them, a group at an origin each; as many as there are groups, so
-that a round shows about every group once. Which blocks, groups and origins these are follows from the number of the
+groups at an offset of its own, and draws windows from them, a group at an origin each; ``visits`` times as many as there
+are groups, by default so that a round shows about every group once. Which blocks, groups and origins these are follows from the number of the
 step and the seed alone.
 """
 
@@ -79,6 +79,9 @@ class SeriesWindows:
         1 draws kinds of motion as they occur, 0 all alike; see `insar_dask.forecast.sampling`.
     resident : int
         Points to hold in memory at a time.
+    visits : float
+        Windows drawn of a group, on average, before the next points are read: more where a step takes less time than
+        reading, as on a GPU that a slow disk feeds.
     validation_points : int
         Points that every check looks at, at each validation origin.
     n_patterns : int, optional
@@ -121,6 +124,7 @@ class SeriesWindows:
         pattern: int | None = None,
         evenness: float = 0.5,
         resident: int = RESIDENT,
+        visits: float = 1.0,
         validation_points: int = VALIDATION_POINTS,
         n_patterns: int | None = None,
         only_observed: bool = True,
@@ -138,7 +142,7 @@ class SeriesWindows:
         self.per_round = self.blocks.per_round(resident)
         # of the number of points alone, not of what is valid among them: a step's round must follow from its number
         held = self.blocks.n_points * self.per_round / len(self.blocks.numbers)
-        self.steps_per_round = max(round(held / (length * batch)), 1)
+        self.steps_per_round = max(round(visits * held / (length * batch)), 1)
         settings = {
             "context": context,
             "horizon": horizon,

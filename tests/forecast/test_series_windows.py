@@ -86,6 +86,11 @@ def test_a_round_shows_every_group_about_once_and_the_next_cuts_them_elsewhere()
     assert len(set(heads)) > 1
 
 
+def test_more_visits_make_longer_rounds() -> None:
+    steps = [SeriesWindows(source_of(), SPLIT, visits=visits, **SIZES).steps_per_round for visits in (1.0, 3.0)]
+    assert steps == [8, 25]  # 200 points in groups of 4, 6 groups a step
+
+
 def test_rounds_walk_through_all_blocks() -> None:
     windows = SeriesWindows(source_of(gaps=0.0, block=16), SPLIT, scaling="global", resident=48, **SIZES)
     blocks: set[float] = set()
