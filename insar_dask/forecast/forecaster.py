@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
-from insar_dask.forecast.catalogue import METHODS
+from insar_dask.forecast.catalogue import LINEAR, METHODS, TRAINED
 from insar_dask.forecast.model_folder import read_folder, write_folder
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.schedule import moved
@@ -23,6 +23,12 @@ from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint, observed_dates
 from insar_dask.shards import SHARD_POINTS
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from insar_dask.forecast.coaching import Coach
+    from insar_dask.forecast.teaching import Settings
 
 __all__ = ["Forecaster"]
 
@@ -39,9 +45,10 @@ class Forecaster(Parameters):
 
     Parameters
     ----------
-    method : str, default "harmonic_ridge"
+    method : str, default "spacetimeformer"
         Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: the one of the usual ones
-        that has the lowest error at origins before the test.
+        that has the lowest error at origins before the test. The default is a network that corrects linear forecasts by
+        what the neighbours of a point do; it needs the extra ``train``.
     context : int, default 24
         Steps of the recent past that are read.
     horizon : int, default 6
@@ -56,6 +63,15 @@ class Forecaster(Parameters):
         Steps between the origins of validation and test.
     random_state : int, default 0
         Seed of all that is drawn.
+    group : int, default 16
+        Neighbouring points that a network sees together.
+    sizes : mapping, optional
+        Sizes of a network that differ from its usual ones, such as ``{"width": 64}``.
+    training : mapping, optional
+        How a network is trained, where that differs from `insar_dask.forecast.job.Training`: such as
+        ``{"max_steps": 300, "batch": 32}``.
+    device : str, default "cpu"
+        What a network is trained on: ``"cpu"``, ``"cuda"``, or ``"auto"``, a GPU where there is one.
 
     Attributes
     ----------
@@ -86,7 +102,7 @@ class Forecaster(Parameters):
 
     def __init__(
         self,
-        method: str = "harmonic_ridge",
+        method: str = "spacetimeformer",
         *,
         context: int = 24,
         horizon: int = 6,
@@ -95,6 +111,10 @@ class Forecaster(Parameters):
         test_fraction: float = 0.2,
         stride: int = 3,
         random_state: int = 0,
+        group: int = 16,
+        sizes: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.method = method
         self.context = context
@@ -104,16 +124,37 @@ class Forecaster(Parameters):
         self.test_fraction = test_fraction
         self.stride = stride
         self.random_state = random_state
+        self.group = group
+        self.sizes = sizes
+        self.training = training
+        self.device = device
 
-    def fit(self, cube: xr.Dataset, *, progress: Tell | None = None, shard_points: int = SHARD_POINTS) -> Self:
+    def fit(
+        self,
+        cube: xr.Dataset,
+        *,
+        client: Client | None = None,
+        ranks: int | None = None,
+        checkpoints: str | Path | None = None,
+        progress: Tell | None = None,
+        shard_points: int = SHARD_POINTS,
+    ) -> Self:
         """Learn from a cube, and find out how well that forecasts.
 
         Parameters
         ----------
         cube : xr.Dataset
             Raw point cube, lazy or in memory; read block by block.
+        client : distributed.Client, optional
+            A network is trained on its workers, which have to share this machine's files; all else is done here. For a
+            cube in a store see `insar_dask.fit_stored`.
+        ranks : int, optional
+            Workers that train together; default: all of the client's.
+        checkpoints : str or Path, optional
+            Folder in which a training that was killed finds where it was; default: none is kept.
         progress : callable, optional
-            Called with ``{"stage", "done", "total"}`` after every block.
+            Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
+            `insar_dask.forecast.logbook`.
         shard_points : int
             Most points of a block of a cube in memory.
 
@@ -128,12 +169,21 @@ class Forecaster(Parameters):
             When the cube is none, is empty, or has seen the future.
         TooShortError
             When it has too few dates; the message says how many are needed.
+        ImportError
+            When a network is asked for and torch is not installed.
         ValueError
-            When a parameter is out of range, or a name not known.
+            When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are.
         """
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
+        folder = None if checkpoints is None else Path(checkpoints)
+        coach = self._coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
         stages = iter(("fit", "score"))
-        state, scores = protocol.learn(lambda: walk.told(next(stages), progress), plan, cube.attrs)
+        state, scores = protocol.learn(
+            lambda: walk.told(next(stages), progress),
+            plan,
+            cube.attrs,
+            None if coach is None else lambda fitted: coach.train(walk, plan, fitted),
+        )
         return self.learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
 
     def predict(
@@ -199,7 +249,8 @@ class Forecaster(Parameters):
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
         names = "every", "horizon", "level", "test_fraction", "stride", "context"
         settings = {name: getattr(self, name) for name in names}
-        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *REFERENCES)))
+        beside = (*LINEAR, *REFERENCES) if self.trains else REFERENCES
+        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
         return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
     def plan_to_predict(self, cube: xr.Dataset) -> Plan:
@@ -226,7 +277,7 @@ class Forecaster(Parameters):
         """
         state, scores = (dict(state), scores) if self.method == BEST else _prefer(self.method, state, scores)
         method = str(state["ranking"][0])
-        registry.load(method, f"honest.future.{method}.", state)
+        registry.fitted(method, "honest", "future", state)
         if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
             raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
         self.plan_, self.state_, self.scores_, self.data_ = plan, state, scores, dict(data)
@@ -275,6 +326,22 @@ class Forecaster(Parameters):
             "leak_statement": leak_statement(self.plan_),
             "versions": versions(),
         }
+
+    @property
+    def trains(self) -> bool:
+        """Whether the method is a network."""
+        return self.method in TRAINED
+
+    def settings(self) -> Settings:
+        """Settings of the network, after checking them."""
+        from insar_dask.forecast.coaching import settings_of
+
+        return settings_of(self.context, self.group, self.random_state, self.sizes, self.training)
+
+    def _coach(self, **where: Any) -> Coach:
+        from insar_dask.forecast.coaching import Coach, usable_device
+
+        return Coach(self.settings(), usable_device(self.device), **where)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "state_"):
