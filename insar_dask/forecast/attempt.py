@@ -24,11 +24,11 @@ class Limits:
     ``stall`` starts to count when all ranks have met: imports alone took more than 5 s on a busy machine.
     """
 
-    boot: float = 120.0
+    boot: float = 300.0
     """From the start of a rank's process until its model is built."""
     join: float = 600.0
     """From there until all ranks have met; longer than any task that may keep a worker busy."""
-    stall: float = 60.0
+    stall: float = 120.0
     """Between two steps, or two batches of validation."""
     silence: float = 10.0
     """Without a heartbeat of a Dask worker, which sends two a second."""

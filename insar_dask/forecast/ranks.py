@@ -50,7 +50,7 @@ def train_on(
     Each rank is a process that a small task on its worker guards; it takes one thread of that worker for as long as
     training lasts. Workers with the resource ``TRAIN`` are preferred to all others, if there are any: give each one
     thread for training and others for tasks, ``dask worker --nthreads 3 --resources TRAIN=1``. Ranks meet by gloo on
-    CPUs and by NCCL on GPUs, one GPU each.
+    CPUs and by NCCL on GPUs, one GPU each. A rank's memory is not counted by its worker's own limit.
 
     A worker that is lost is replaced by another; where none comes in time, training goes on with fewer ranks, and says
     so. At an unchanged number of ranks the outcome is the same to the last bit whatever was lost on the way.
@@ -193,11 +193,12 @@ class _Driver:
             )
         draft = replace(self.draft, token=token, attempt=number, world=world, restart=restart)
         crew = Crew(self.roll_call, draft, self.seated, self.words, self.tell)
-        outcome = crew.work()
-        if crew.saved > self.saved:
-            self.saved = crew.saved
-            self.failures.clear()
-        return outcome
+        try:
+            return crew.work()
+        finally:
+            if crew.saved > self.saved:
+                self.saved = crew.saved
+                self.failures.clear()
 
     def _seats(self) -> list[Seat]:
         """Workers for the ranks: those of the last attempt as far as they are left, then idle ones."""

@@ -58,7 +58,11 @@ class _Guardian:
         fault = self._folder_fault()
         if fault:
             return self._outcome("refused", fault)
-        handle = RankHandle(self.assignment, address_of(self.worker.address))
+        address = address_of(self.worker.address)
+        try:
+            handle = RankHandle(self.assignment, address)
+        except OSError as error:
+            return self._outcome("refused", f"no process with a port at {address} could be started: {error}")
         try:
             self.say("running", pid=handle.process.pid, store=handle.store)
             return self._watch(handle)

@@ -15,10 +15,11 @@ import torch
 from distributed import Client
 
 import insar_dask as insar
+from insar_dask.forecast import checkpoint
 from insar_dask.forecast.attempt import Assignment, Kind, Limits, Outcome
 from insar_dask.forecast.rank_process import UnusableError, gpus, own_gpu
-from insar_dask.forecast.ranks import RankError, _Driver, train_on
-from insar_dask.forecast.roll_call import RollCall
+from insar_dask.forecast.ranks import RankError, _Driver, _fit, train_on
+from insar_dask.forecast.roll_call import RollCall, Seat
 from insar_dask.forecast.supervisor import supervise
 from insar_dask.forecast.train import train
 from tests.forecast.toy_training import job
@@ -77,6 +78,14 @@ def assert_all_gone(pids: set[int], seconds: float = 5.0) -> None:
         time.sleep(0.05)
 
 
+def assert_same_weights(one: Path, other: Path) -> None:
+    """Those after the last step, not the best, which may be older than a fault."""
+    found = [checkpoint.load(folder) for folder in (one, other)]
+    models = [each.state["model"] for each in found if each is not None]
+    for name, tensor in models[0].items():
+        assert torch.equal(tensor, models[1][name]), name
+
+
 def test_whatever_is_killed_or_frozen_training_ends_with_the_same_bits(client: Client, tmp_path: Path) -> None:
     whole = train_on(client, BUILDER, PARAMS, tmp_path / "whole", limits=LIMITS)
     listener = Listener(
@@ -96,8 +105,7 @@ def test_whatever_is_killed_or_frozen_training_ends_with_the_same_bits(client: C
     assert len(begun) >= 4 and {said["world"] for said in begun} == {2}
     assert begun[-1]["step"] >= 10, "it goes on from the last checkpoint"
     assert broken.history == whole.history and broken.steps == whole.steps == 14
-    for name, tensor in whole.weights.items():
-        assert torch.equal(tensor, broken.weights[name]), name
+    assert_same_weights(tmp_path / "broken", tmp_path / "whole")
     assert_all_gone(listener.pids)
     filed = [json.loads(line) for line in (tmp_path / "broken" / "progress.jsonl").read_text().splitlines()]
     assert [said["text"] for said in filed if said["kind"] == "restart"] == listener.texts("restart")
@@ -208,6 +216,12 @@ def test_each_rank_takes_a_gpu_of_its_own_however_they_are_shown() -> None:
 def test_a_gpu_that_is_not_there_is_refused_with_a_cure() -> None:
     with pytest.raises(UnusableError, match=r"a GPU was asked for, and torch .* finds none; .*device='cpu'"):
         gpus()
+
+
+def test_workers_set_aside_for_training_go_before_all_others() -> None:
+    seats = [Seat(f"tcp://10.0.0.{n}:1", f"{n}", f"10.0.0.{n}", 0.0, 0, reserved=n > 1) for n in range(4)]
+    assert [seat.host for seat in _fit(seats)] == ["10.0.0.2", "10.0.0.3"]
+    assert [seat.host for seat in _fit(seats[:2])] == ["10.0.0.0", "10.0.0.1"]
 
 
 def failed(text: str, kind: Kind = "error") -> Outcome:
