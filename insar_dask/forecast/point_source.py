@@ -6,8 +6,8 @@ memory is what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -74,6 +74,10 @@ class Source(Protocol):
     def block(self) -> int:
         """Points to read at a time: fewer cost as much."""
 
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the cube, which say what its values have seen."""
+
     def read(self, start: int, stop: int) -> Points:
         """Points ``start`` to ``stop - 1``."""
 
@@ -89,6 +93,7 @@ class ArrayPoints:
     days: Days
     observed: npt.NDArray[np.bool_]
     block: int = BLOCK
+    attrs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -129,7 +134,7 @@ class ArrayPoints:
             parts.append(source.read(int(start), stop).take(inside - start))
         if not parts:
             raise CubeError("no point was chosen")
-        return cls(joined(parts), source.days, source.observed)
+        return cls(joined(parts), source.days, source.observed, attrs=source.attrs)
 
     @property
     def n_points(self) -> int:
@@ -173,6 +178,11 @@ class CubePoints:
     def n_points(self) -> int:
         """Number of points."""
         return self.cube.sizes["point"]
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the cube."""
+        return {str(name): value for name, value in self.cube.attrs.items()}
 
     @cached_property
     def days(self) -> Days:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from insar_dask.forecast.calendar_features import CALENDARS
+from insar_dask.forecast.grid_points import GridPoints
 from insar_dask.forecast.job import Job, Training
 from insar_dask.forecast.models import build, network_class
 from insar_dask.forecast.series_windows import SeriesWindows
@@ -24,6 +25,7 @@ def build_job(
     source: Mapping[str, Any],
     network: str = "spacetimeformer",
     *,
+    every: int | None = None,
     lengths: Sequence[int] | None = None,
     windows: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Any] | None = None,
@@ -37,6 +39,9 @@ def build_job(
         Of `insar_dask.forecast.stored_points.StoredPoints`: ``path``, ``group``, ``variable``, ``labels``.
     network : str
         Name of one of `insar_dask.forecast.models.MODELS`.
+    every : int, optional
+        Days between the dates of a grid to put the series on, see `insar_dask.forecast.grid_points`: where their own
+        dates are uneven.
     lengths : sequence of int, optional
         Dates of the training, validation and test block; default: in the proportion 100 : 33 : 33.
     windows : mapping, optional
@@ -49,18 +54,19 @@ def build_job(
     Returns
     -------
     Job
-        ``windows.framing`` belongs to the trained network: `insar_dask.forecast.prediction_blocks.series_contexts`
-        takes it.
+        ``windows.framing`` belongs to the trained network, and ``windows.source`` is what it was trained on:
+        `insar_dask.forecast.prediction_blocks.series_contexts` takes both.
 
     Examples
     --------
-    >>> job = build_job({"path": "site.zarr", "group": "site/regular"}, "lstm")  # doctest: +SKIP
+    >>> job = build_job({"path": "site.zarr", "group": "site/raw"}, "lstm", every=12)  # doctest: +SKIP
     >>> trained = train(job, "checkpoints")  # doctest: +SKIP
     """
     settings = Training(**training or {})
     stored = StoredPoints(**source)
-    split = split_by_length(len(stored.days), lengths)
-    cut = SeriesWindows(stored, split, batch=settings.batch, seed=settings.seed, **windows or {})
+    series = stored if every is None else GridPoints.of(stored, every)
+    split = split_by_length(len(series.days), lengths)
+    cut = SeriesWindows(series, split, batch=settings.batch, seed=settings.seed, **windows or {})
     known = {
         "points": cut.framing.length,
         "context": cut.framing.context,

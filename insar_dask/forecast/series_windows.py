@@ -89,6 +89,8 @@ class SeriesWindows:
     only_observed : bool
         Whether dates without an acquisition count as missing.
     seed : int
+    leaks : bool
+        Take series that have seen the future, as published protocols do.
     framing : Framing, optional
         What an earlier training learned of scale and patterns; default: learned from the first round's points.
 
@@ -104,7 +106,7 @@ class SeriesWindows:
     TooShortError
         When no window fits into a block.
     CubeError
-        When dates are uneven, or no point has a value in the training block.
+        When dates are uneven, no point has a value in the training block, or the series have seen the future.
     """
 
     def __init__(
@@ -129,11 +131,14 @@ class SeriesWindows:
         n_patterns: int | None = None,
         only_observed: bool = True,
         seed: int = 0,
+        leaks: bool = False,
         framing: Framing | None = None,
     ) -> None:
         for name, count in (("batch", batch), ("resident", resident), ("validation_points", validation_points)):
             if count < 1:
                 raise ValueError(f"{name} is {count}; wanted at least 1")
+        if not leaks:
+            _check_blind(source, split)
         self.source, self.pattern, self.evenness, self.seed = source, pattern, evenness, seed
         self.batch_size, self.validation_points = batch, validation_points
         self.origins = split.train.origins(context, horizon, stride)
@@ -258,6 +263,21 @@ class SeriesWindows:
         at = np.concatenate([at, np.full(lacking, self.origins[0])])
         arrays, _ = frame(self.framing, resident.points, resident.days, resident.scale, mine, at)
         return tensors(arrays)
+
+
+def _check_blind(source: Source, split: Split) -> None:
+    """Refuse series that have seen the future, but for what was fitted within the training block."""
+    seen = int(source.attrs.get("sees_future", 0))
+    if fitted := source.attrs.get("fitted_until"):
+        until = np.datetime64(str(fitted), "D").astype(np.int64)
+        seen = int(source.attrs["sees_future_after_fit"]) if until <= source.days[split.train.stop - 1] else seen
+    if seen:
+        days = "the whole series" if seen < 0 else f"{seen} days of the future"
+        raise CubeError(
+            f"the values of these series have seen {days} (attrs['sees_future'] = {source.attrs['sees_future']}): take "
+            "the raw series, on a grid by insar_dask.forecast.grid_points where its dates are uneven; leaks=True takes "
+            "these and every score of it is too good"
+        )
 
 
 def tensors(arrays: dict[str, npt.NDArray[Any]]) -> Batch:

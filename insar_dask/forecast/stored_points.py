@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,9 +35,17 @@ class StoredPoints:
     block = BLOCK
 
     @cached_property
+    def _root(self) -> zarr.Group:
+        return zarr.open_group(open_store(self.path), path=self.group, mode="r", zarr_format=3)
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the cube."""
+        return dict(self._root.attrs)
+
+    @cached_property
     def _arrays(self) -> dict[str, Any]:
-        root = zarr.open_group(open_store(self.path), path=self.group, mode="r", zarr_format=3)
-        arrays: dict[str, Any] = dict(root.arrays())
+        arrays: dict[str, Any] = dict(self._root.arrays())
         missing = [name for name in (self.variable, "easting", "northing", "time") if name not in arrays]
         if missing:
             raise CubeError(f"group {self.group} of {self.path} lacks {missing}; it has {sorted(arrays)}")

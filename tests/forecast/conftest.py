@@ -22,11 +22,12 @@ def burst() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> StoredPoints:
-    """2,600 stored points on 73 regular dates, some of them made up, in 4 patterns."""
-    cube = insar.regularise(scene("l2b", n_points=2600, n_dates=100, seed=2).compute(), every="12D")
+    """2,600 stored points on 100 uneven dates, two of them no acquisitions, in 4 patterns."""
+    cube = scene("l2b", n_points=2600, n_dates=100, seed=2).compute()
     patterns = (np.arange(2600) // 100 % 4).astype(np.int8)
+    observed = ~np.isin(np.arange(100), [40, 90])
     path = tmp_path_factory.mktemp("site") / "site.zarr"
-    insar.save(cube.assign(cluster=("point", patterns)), path)
+    insar.save(cube.assign(cluster=("point", patterns), observed=("time", observed)), path)
     group = f"{products(path)[0]}/raw"
     return StoredPoints(str(path), group, labels=group)
 

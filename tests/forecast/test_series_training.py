@@ -27,6 +27,7 @@ def arguments(site: StoredPoints, network: str) -> dict[str, Any]:
     return {
         "source": {"path": site.path, "group": site.group, "labels": site.labels},
         "network": network,
+        "every": 12,
         "windows": {"context": 12, "horizon": 3, "length": 4, "resident": 1024, "validation_points": 64},
         "sizes": SMALL[network],
         "training": {"max_steps": 12, "batch": 7, "check_every": 6, "rate": 0.01, "warmup": 1, "first_rate": 0.001},
@@ -48,10 +49,11 @@ def test_every_network_learns_from_a_store_and_forecasts_each_point(
     assert trained.steps == 12
     assert np.isfinite(trained.history["validation"]).all()
     job.model.eval()
-    blocks = list(series_contexts(site, windows.framing, [len(site.days)], block=2048))
+    source = windows.source
+    blocks = list(series_contexts(source, windows.framing, [len(source.days)], block=2048))
     forecast = np.concatenate([block.forecast(job.model) for block in blocks], axis=1)
     assert forecast.shape == (1, 2600, 3)
-    given = np.isfinite(np.where(site.observed, site.read(0, 2600).values, np.nan)[:, -12:]).any(axis=1)
+    given = np.isfinite(np.where(source.observed, source.read(0, 2600).values, np.nan)[:, -12:]).any(axis=1)
     assert (np.isfinite(forecast[0]).all(axis=1) == given).all()
 
 

@@ -1,6 +1,8 @@
 """Windows to train on: what they hold, what they may know, and that the number of ranks changes nothing."""
 
 import tracemalloc
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -227,12 +229,25 @@ def test_errors_say_what_does_not_fit() -> None:
         SeriesWindows(source_of(n_points=0), SPLIT, **SIZES)
 
 
+def test_series_that_have_seen_the_future_are_refused_unless_it_is_asked_for() -> None:
+    smoothed = replace(source_of(), attrs={"sees_future": 60})
+    with pytest.raises(CubeError, match=r"have seen 60 days of the future.*take the raw series"):
+        SeriesWindows(smoothed, SPLIT, **SIZES)
+    assert SeriesWindows(smoothed, SPLIT, leaks=True, **SIZES).batch(0)["scored"].any()
+    fit = {"sees_future": 420, "sees_future_after_fit": 0, "fitted_until": str(TIMES[SPLIT.train.stop - 1])}
+    assert SeriesWindows(replace(smoothed, attrs=fit), SPLIT, **SIZES).batch(0)["scored"].any()
+    late = fit | {"fitted_until": str(TIMES[SPLIT.train.stop])}
+    with pytest.raises(CubeError, match="420 days"):
+        SeriesWindows(replace(smoothed, attrs=late), SPLIT, **SIZES)
+
+
 class Billion:
     """A billion points that are made when they are read."""
 
     n_points, block = 10**9, 1024
     days = TIMES.astype("datetime64[D]").astype(np.int64)
     observed = np.ones(N_DATES, bool)
+    attrs: ClassVar[dict[str, int]] = {}
 
     def read(self, start: int, stop: int) -> Points:
         places = np.arange(start, stop)[:, None] * [50.0, 0.0]
