@@ -15,9 +15,8 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
-from insar_dask.forecast.catalogue import LINEAR, METHODS, TRAINED
+from insar_dask.forecast.choices import BEST, Choices
 from insar_dask.forecast.model_folder import read_folder, write_folder
-from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
@@ -27,20 +26,12 @@ from insar_dask.shards import SHARD_POINTS
 if TYPE_CHECKING:
     from distributed import Client
 
-    from insar_dask.forecast.coaching import Coach
-    from insar_dask.forecast.teaching import Settings
-
 __all__ = ["Forecaster"]
-
-BEST = "best"
-
-REFERENCES = "persistence", "harmonic"
-"""Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
 State = dict[str, npt.NDArray[Any]]
 
 
-class Forecaster(Parameters):
+class Forecaster(Choices):
     """Forecasts of every point of a raw cube beyond its record, with intervals.
 
     Parameters
@@ -61,6 +52,8 @@ class Forecaster(Parameters):
         Last part of the record that the scores come from.
     stride : int, default 3
         Steps between the origins of validation and test.
+    scored_points : int or None, default 65536
+        Points that intervals and scores come from, about, evenly over the blocks; None for all.
     random_state : int, default 0
         Seed of all that is drawn.
     group : int, default 16
@@ -99,35 +92,6 @@ class Forecaster(Parameters):
     >>> dict(forecast.sizes)["lead"], forecast.attrs["method"]
     (6, 'harmonic')
     """
-
-    def __init__(
-        self,
-        method: str = "spacetimeformer",
-        *,
-        context: int = 24,
-        horizon: int = 6,
-        every: str | None = None,
-        level: float = 0.9,
-        test_fraction: float = 0.2,
-        stride: int = 3,
-        random_state: int = 0,
-        group: int = 16,
-        sizes: Mapping[str, Any] | None = None,
-        training: Mapping[str, Any] | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self.method = method
-        self.context = context
-        self.horizon = horizon
-        self.every = every
-        self.level = level
-        self.test_fraction = test_fraction
-        self.stride = stride
-        self.random_state = random_state
-        self.group = group
-        self.sizes = sizes
-        self.training = training
-        self.device = device
 
     def fit(
         self,
@@ -176,13 +140,14 @@ class Forecaster(Parameters):
         """
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
-        coach = self._coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
+        coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
         stages = iter(("fit", "score"))
         state, scores = protocol.learn(
             lambda: walk.told(next(stages), progress),
             plan,
             cube.attrs,
             None if coach is None else lambda fitted: coach.train(walk, plan, fitted),
+            self.counted(walk.plan),
         )
         return self.learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
 
@@ -244,14 +209,6 @@ class Forecaster(Parameters):
             )
         came = cube["displacement"].isel(time=np.searchsorted(times, targets[met])).values.astype(np.float64)
         return -float(np.sqrt(np.nanmean((forecast["displacement"].values[0][:, met] - came) ** 2)))
-
-    def plan_to_fit(self, cube: xr.Dataset) -> Plan:
-        """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
-        names = "every", "horizon", "level", "test_fraction", "stride", "context"
-        settings = {name: getattr(self, name) for name in names}
-        beside = (*LINEAR, *REFERENCES) if self.trains else REFERENCES
-        methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
-        return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
     def plan_to_predict(self, cube: xr.Dataset) -> Plan:
         """Dates and origin of the forecast beyond a cube, after checking that the cube goes with what was learned."""
@@ -326,22 +283,6 @@ class Forecaster(Parameters):
             "leak_statement": leak_statement(self.plan_),
             "versions": versions(),
         }
-
-    @property
-    def trains(self) -> bool:
-        """Whether the method is a network."""
-        return self.method in TRAINED
-
-    def settings(self) -> Settings:
-        """Settings of the network, after checking them."""
-        from insar_dask.forecast.coaching import settings_of
-
-        return settings_of(self.context, self.group, self.random_state, self.sizes, self.training)
-
-    def _coach(self, **where: Any) -> Coach:
-        from insar_dask.forecast.coaching import Coach, usable_device
-
-        return Coach(self.settings(), usable_device(self.device), **where)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "state_"):

@@ -104,17 +104,23 @@ def fit(partials: Iterable[Arrays], plan: Plan) -> State:
     return state
 
 
-def calibrate_partial(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> State:
+def calibrate_partial(
+    block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, most: int | None = None
+) -> State:
     """Errors of a block's forecasts at the validation origins, counted.
 
-    ``trained`` is the part of the state that networks are, where that is kept by itself.
+    ``trained`` is the part of the state that networks are, where that is kept by itself; ``most`` the number of points
+    to count, the first ones, which are neighbours of one another.
     """
-    return count_errors(block, plan, {**state, **(trained or {})}, "validation", plan.validation)
+    part = block.isel(point=slice(0, most))
+    return count_errors(part, plan, {**state, **(trained or {})}, "validation", plan.validation)
 
 
-def score_partial(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> State:
+def score_partial(
+    block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, most: int | None = None
+) -> State:
     """Errors of a block's forecasts at the test origins, counted; ``state`` need not be calibrated yet."""
-    return count_errors(block, plan, {**state, **(trained or {})}, "test", plan.test)
+    return count_errors(block.isel(point=slice(0, most)), plan, {**state, **(trained or {})}, "test", plan.test)
 
 
 def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
@@ -191,6 +197,7 @@ def learn(
     plan: Plan,
     attrs: Mapping[str, Any] | None = None,
     train: Callable[[State], State] | None = None,
+    most: int | None = None,
 ) -> tuple[State, Scores]:
     """Fit, calibrate and score on blocks of points in this process: the calibrated state, and the scores.
 
@@ -203,6 +210,8 @@ def learn(
         The cube's attributes.
     train : callable, optional
         Gives what the networks of the plan learn on top of the fitted state: see `insar_dask.forecast.teaching`.
+    most : int, optional
+        Points of each block that intervals and scores come from; default: all.
 
     Raises
     ------
@@ -218,8 +227,8 @@ def learn(
     validation: State = {}
     test: State = {}
     for part in blocks():
-        validation = sum_partials([validation, calibrate_partial(part, plan, state)])
-        test = sum_partials([test, score_partial(part, plan, state)])
+        validation = sum_partials([validation, calibrate_partial(part, plan, state, most=most)])
+        test = sum_partials([test, score_partial(part, plan, state, most=most)])
     calibrated = calibrate([validation], plan, state)
     return calibrated, score([test], plan, calibrated, attrs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy.typing as npt
 
@@ -83,6 +83,8 @@ def learn(
     *,
     network: Settings | None = None,
     ranks: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    most: int | None = None,
 ) -> Learned:
     """Fit, calibrate and score on a stored product: the numbers of `insar_dask.forecast.protocol.learn`, resumable.
 
@@ -95,6 +97,10 @@ def learn(
         The cube's attributes.
     name : str
         Begins the names of stages and partial results, so that one training does not undo another one's.
+    network, ranks, device
+        As for `insar_dask.jobs.training.train_networks`.
+    most : int, optional
+        Points of each shard that intervals and scores come from; default: all.
 
     Returns
     -------
@@ -108,12 +114,14 @@ def learn(
     partials = _pass(engine, product, f"{name}fit", steps)
     fitted = protocol.fit(partials[f"{name}fits"], plan)
     before = engine.ledger.write_state(fitted)
-    params = {"plan": reference, "state": state_reference(before)}
+    params: dict[str, Any] = {"plan": reference, "state": state_reference(before)}
     trained = None
     if trained_methods(plan):
-        trained = train_networks(engine, product, plan, before, settings=network, ranks=ranks, name=name)
+        trained = train_networks(engine, product, plan, before, settings=network, ranks=ranks, device=device, name=name)
         params["trained"] = state_reference(trained)
     passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
+    if most is not None:
+        params["most"] = most
     steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
     partials = _pass(engine, product, f"{name}score", steps)
     calibrated = protocol.calibrate(partials[f"{name}errors"], plan, fitted)

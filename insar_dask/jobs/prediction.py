@@ -17,7 +17,7 @@ from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
 from insar_dask.machine import usable_cpus
 from insar_dask.shards import SHARD_POINTS
-from insar_dask.store import open_group, products
+from insar_dask.store import open_group, products, shard_plan
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -89,6 +89,7 @@ def fit_stored(
     product: str | None = None,
     *,
     client: Client | None = None,
+    ranks: int | None = None,
     threads: int | None = None,
     quiet: bool = False,
 ) -> Forecaster:
@@ -102,6 +103,8 @@ def fit_stored(
         As for `predict_stored`.
     model : Forecaster
         Its parameters say what to fit.
+    ranks : int, optional
+        Workers of the client that train a network together; default: this process trains.
 
     Raises
     ------
@@ -110,19 +113,27 @@ def fit_stored(
     """
     cube = open_cube(path, None if product is None else f"{product}/raw")
     model.plan_to_fit(cube)
+    if model.trains:
+        model.coach(client=client, ranks=ranks)
     with owned(path):
         engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
-        return fit_product(engine, product or products(path)[0], model)
+        return fit_product(engine, product or products(path)[0], model, ranks=ranks)
 
 
-def fit_product(engine: Engine, product: str, model: Forecaster) -> Forecaster:
+def fit_product(engine: Engine, product: str, model: Forecaster, *, ranks: int | None = None) -> Forecaster:
     """As `fit_stored`, where an engine works already."""
     from insar_dask.forecast.card import describe_data
     from insar_dask.forecast.walk import Walk, fingerprint
 
     cube = open_group(engine.store, f"{product}/raw")
     plan = model.plan_to_fit(cube)
-    learned = learn(engine, product, plan, cube.attrs, "train-")
+    coach = model.coach(client=engine.client, ranks=ranks) if model.trains else None
+    settings = None if coach is None else coach.settings
+    device = "cpu" if coach is None else coach.device
+    most = model.counted(shard_plan(engine.store, f"{product}/raw"))
+    learned = learn(
+        engine, product, plan, cube.attrs, "train-", network=settings, ranks=ranks, device=device, most=most
+    )
     networks = {} if learned.trained is None else engine.ledger.read_state(learned.trained)
     state = {**learned.state, **networks}
     return model.learned(plan, state, learned.scores, describe_data(cube, fingerprint(Walk(cube, SHARD_POINTS))))

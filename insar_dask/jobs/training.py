@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ def train_networks(
     *,
     settings: Settings | None = None,
     ranks: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
     name: str = "",
 ) -> str:
     """Train the networks of a plan; where that is done already for the same data and settings, nothing is done.
@@ -62,6 +63,8 @@ def train_networks(
         Default: those of `insar_dask.forecast.teaching`.
     ranks : int, optional
         Processes that train together on as many of the client's workers; default: this process trains.
+    device : {"cpu", "cuda"}
+        What to train on.
     name : str
         Begins the name of the note, so that one training does not undo another one's.
 
@@ -93,8 +96,8 @@ def train_networks(
             if ranks is None:
                 from insar_dask.forecast.train import train
 
-                return train(lesson.job(footing), folder, tell=tell)
-            return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, tell)
+                return train(lesson.job(footing), folder, device=device, tell=tell)
+            return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, device, tell)
 
         state = engine.ledger.write_state(teach(lesson, run))
         engine.ledger.write_note(f"trained/{product}/{name}networks", {"key": key, "state": state})
@@ -138,6 +141,7 @@ def _on_workers(
     footing: Footing,
     folder: Path,
     ranks: int,
+    device: Literal["cpu", "cuda"],
     tell: Tell,
 ) -> Trained:
     from insar_dask.forecast.ranks import train_on
@@ -154,7 +158,7 @@ def _on_workers(
         "weights": footing.weights.tolist(),
         "scale": footing.scale,
     }
-    return train_on(engine.client, f"{__name__}:build_job", params, folder, ranks, tell=tell)
+    return train_on(engine.client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
 
 
 def _key(engine: Engine, product: str, lesson: Lesson) -> str:

@@ -77,6 +77,18 @@ def test_scores_are_those_of_the_protocol(cube: xr.Dataset, fitted: Forecaster) 
     assert fitted.scores_.default == "harmonic_ridge"
 
 
+def test_scores_may_come_from_some_points_of_every_block(cube: xr.Dataset) -> None:
+    copies = [cube.assign_coords(easting=cube["easting"] + 2000 * n) for n in range(8)]
+    many = xr.concat(copies, "point", data_vars="minimal", coords="minimal", compat="override")
+    some = Forecaster("harmonic", scored_points=1).fit(many, shard_points=1200)
+    every = Forecaster("harmonic", scored_points=None).fit(many, shard_points=1200)
+    counts = [model.scores_.tables["honest"]["harmonic"]["n"][0] for model in (some, every)]
+    assert counts[0] < counts[1], "1,024 of the points of each block"
+    for name in ("honest.future.edges", "honest.test.edges"):
+        np.testing.assert_array_equal(some.state_[name], every.state_[name])
+    np.testing.assert_array_equal(some.predict(many)["displacement"], every.predict(many)["displacement"])
+
+
 def test_the_best_is_the_method_with_the_lowest_error_before_the_test(cube: xr.Dataset) -> None:
     best = Forecaster("best").fit(cube)
     assert best.method_ == best.state_["ranking"][0] == best.predict(cube).attrs["method"]
