@@ -33,6 +33,12 @@ Float32 = npt.NDArray[np.float32]
 Run = Callable[["Lesson", Footing], Trained]
 """Trains a lesson's job somewhere, from its footing on."""
 
+SIZES = {"width": 64, "hidden": 256, "heads": 2, "head_width": 32, "encoder_layers": 2, "decoder_layers": 2}
+"""0.35 million parameters; the preset's 3.4 million take five times as long."""
+
+TRAINING = Training(max_steps=1000, batch=32, warmup=100, check_every=100, plateau_patience=1, checkpoint_every=100)
+"""1,000 steps of 32 groups of 16 points are half a million point-windows."""
+
 FOOTING_PIECES, FOOTING_ORIGINS = 8, 8
 GATE_PIECES = 12
 
@@ -43,7 +49,13 @@ class Settings:
 
     shape: Shape = field(default_factory=Shape)
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    training: Training = field(default_factory=Training)
+    """Of the network, where they are not `SIZES`."""
+    training: Training = TRAINING
+
+    @property
+    def all_sizes(self) -> dict[str, Any]:
+        """Sizes of the network that are not its preset's."""
+        return {**SIZES, **self.sizes}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -108,14 +120,14 @@ class Lesson:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.training.seed)
             settings = self.settings
-            return build_network(settings.shape, len(self.members), self.plan.horizon, settings.sizes)
+            return build_network(settings.shape, len(self.members), self.plan.horizon, settings.all_sizes)
 
     def gated(self, footing: Footing, trained: Trained) -> CorrectingNetwork:
         """The trained network, believed as much as the last origins before the first validation origin bear out."""
         network = self.network()
         network.load_state_dict(dict(trained.weights))
         gate = fit_gate(self._checked(footing, network))
-        return CorrectingNetwork(self.members, footing, self.settings.shape, network, gate, self.settings.sizes)
+        return CorrectingNetwork(self.members, footing, self.settings.shape, network, gate, self.settings.all_sizes)
 
     def _said(self) -> Iterator[tuple[Signals, Float32]]:
         origins = training_origins(self.plan)

@@ -25,6 +25,9 @@ COPIES = 1.7
 WINDOWS = 2.0
 """Further copies of the input that forecasting cuts its windows from; measured."""
 
+NETWORK_BYTES = 300_000_000
+"""What a forecaster with a network adds: 180 MB for torch, 80 MB for a batch; measured."""
+
 
 def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) -> int:
     """Predicted peak resident bytes of a one-thread worker on a shard.
@@ -44,7 +47,8 @@ def stage_memory(stage: Stage, store: Store) -> int:
     source = _bytes_per_point(store, stage.source)
     written = sum(_bytes_per_point(store, t) for t in stage.saves.values() if not t.startswith("jobs/"))
     forecasts = any("plan" in step.params for step in stage.steps)
-    return task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
+    networks = NETWORK_BYTES if any("trained" in step.params for step in stage.steps) else 0
+    return networks + task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
 
 
 def check_memory(name: str, needed: int, client: Client | None) -> None:
