@@ -139,6 +139,7 @@ class PatchEmbedding(nn.Module):
 
 def fourier(places: Tensor) -> Tensor:
     """Sines and cosines of places (..., 2) [m] at six wavelengths from 50 m to 2 km: (..., 24)."""
-    scales = torch.logspace(math.log10(SHORTEST), math.log10(LONGEST), SCALES, device=places.device)
-    angle = (places[..., None] * (2 * math.pi / scales)).flatten(-2)  # (..., 12)
+    steps = torch.arange(SCALES, dtype=places.dtype, device=places.device) / (SCALES - 1)
+    wavelengths = SHORTEST * (LONGEST / SHORTEST) ** steps
+    angle = (places[..., None] * (2 * math.pi / wavelengths)).flatten(-2)  # (..., 12)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)

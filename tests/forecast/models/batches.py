@@ -2,9 +2,10 @@
 
 import torch
 
+TWO = {"encoder_layers": 2, "decoder_layers": 2}
 SMALL = {
-    "spacetimeformer": {"points": 4, "width": 12, "hidden": 24, "heads": 2, "head_width": 8, "encoder_layers": 2},
-    "fast": {"known": 3, "width": 16, "hidden": 32, "heads": 2, "head_width": 8, "encoder_layers": 2},
+    "spacetimeformer": {"points": 4, "width": 12, "hidden": 24, "heads": 2, "head_width": 8} | TWO,
+    "fast": {"known": 3, "width": 16, "hidden": 32, "heads": 2, "head_width": 8} | TWO,
     "lstm": {"width": 16, "layers": 2},
     "transformer": {"width": 16, "hidden": 32, "heads": 2, "layers": 2},
 }
