@@ -12,6 +12,7 @@ _HOMES = {
     "Harmonic": "naive",
     "HarmonicAR1": "naive",
     "HarmonicRidge": "ridge",
+    "Kriging": "kriging",
     "Persistence": "naive",
     "Plan": "timetable",
     "PooledGaussianProcess": "gaussian",

@@ -14,14 +14,17 @@ FORECASTERS = {
     "harmonic_ridge": ("insar_dask.forecast.ridge", "HarmonicRidge"),
     "holt_winters": ("insar_dask.forecast.exponential", "HoltWinters"),
     "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
+    "kriging": ("insar_dask.forecast.kriging", "Kriging"),
     "spacetimeformer": ("insar_dask.forecast.network", "CorrectingNetwork"),
 }
 
-METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer"))
+METHODS = tuple(
+    name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "kriging", "spacetimeformer")
+)
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
 Holt-Winters 9 to 17 %."""
 
-RAW_DATES_ONLY = ("gaussian_process", "spacetimeformer")
+RAW_DATES_ONLY = ("gaussian_process", "kriging", "spacetimeformer")
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
 LINEAR = ("harmonic_ridge", "gaussian_process")

@@ -28,7 +28,7 @@ from insar_dask.forecast.windows import Context
 from insar_kernels.conditioning import invert, posterior
 from insar_kernels.likelihood import pooled_likelihood
 
-__all__ = ["COMPONENTS", "PooledGaussianProcess"]
+__all__ = ["COMPONENTS", "PooledGaussianProcess", "series_hashes"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ class PooledGaussianProcess:
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
         """Sample a block's series: those with the smallest hashes, so that all blocks together make one sample."""
         usable = np.flatnonzero(np.isfinite(context.values).sum(axis=1) > len(PARAMETERS))
-        hashes = _hashes(context.values)[usable]
+        hashes = series_hashes(context.values)[usable]
         chosen = np.argsort(hashes, kind="stable")[: self.sample]
         return {"hash": hashes[chosen], "values": context.values[usable[chosen]]}
 
@@ -170,7 +170,7 @@ class PooledGaussianProcess:
         return mean, np.sqrt(spread * scale[:, None])
 
 
-def _hashes(values: Float32) -> npt.NDArray[np.uint64]:
+def series_hashes(values: Float32) -> npt.NDArray[np.uint64]:
     """Multilinear hash of every row's bits: a pseudo-random priority that belongs to the series, not to its place."""
     keys = np.random.default_rng(0).integers(0, 2**63, size=values.shape[1], dtype=np.uint64)
     bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32)

@@ -7,6 +7,7 @@ from insar_dask.forecast import catalogue, protocol
 from insar_dask.forecast.audit import LeakageError, audit_fit, audit_schedule, leakage_audit
 from insar_dask.forecast.naive import Unpooled
 from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.tallies import block_places
 from insar_dask.forecast.windows import PublishedWindows
 
 METHODS = ("persistence", "harmonic", "harmonic_ar1", "harmonic_ridge")
@@ -40,13 +41,13 @@ def test_all_our_forecasters_pass(burst):
     schedule = plan(
         burst["time"].values, methods=[name for name in catalogue.FORECASTERS if name not in catalogue.TRAINED]
     )
-    values = burst["displacement"].values
+    values, places = burst["displacement"].values, block_places(burst)
     state = protocol.fit([protocol.fit_partial(burst, schedule)], schedule)
     audit_schedule(schedule)
     for stage in ("validation", "test"):
         origins = getattr(schedule, stage)
-        audit_fit(values, schedule, origins[0])
-        leakage_audit(values, schedule, state, stage, origins)
+        audit_fit(values, schedule, origins[0], places=places)
+        leakage_audit(values, schedule, state, stage, origins, places=places)
 
 
 def test_a_forecaster_that_reads_the_future_fails_the_run(burst, with_cheats):
