@@ -21,7 +21,7 @@ from insar_dask.forecast.splits import Block, Split, split_by_length
 from insar_dask.resample import regularise
 from insar_dask.smooth import savgol
 
-__all__ = ["N_PATTERNS", "STAGES", "Material", "honest_material", "learn_patterns", "paper_material"]
+__all__ = ["N_PATTERNS", "STAGES", "Material", "honest_material", "learn_patterns", "paper_material", "smoothed"]
 
 Float32 = npt.NDArray[np.float32]
 

@@ -101,7 +101,7 @@ def run_unit(
     material : Material
         Of the unit's protocol and filter.
     folder : Path
-        For checkpoints, one folder a network.
+        For checkpoints, one folder a network, and the best weights of each, ``A.pt`` to ``H.pt`` or ``all.pt``.
     device : str
     sizes : mapping, optional
         Sizes of the network other than the preset's.
@@ -127,6 +127,7 @@ def run_unit(
             for at, origin in enumerate(material.scored(stage)):
                 said = windows.predict(model, int(origin), device=device, bf16=unit.network in BFLOAT)
                 forecasts[stage][at, windows.rows] = said
+        torch.save(dict(trained.weights), folder / f"{_letter(pattern)}.pt")
         networks.append(_account(pattern, windows, model, trained, began))
         tell(f"{unit.name} pattern {networks[-1]['pattern']}: {_line(networks[-1])}")
     result = {
