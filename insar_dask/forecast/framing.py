@@ -111,6 +111,17 @@ class Framing:
         """Rebuild what `to_dict` gave."""
         return cls(**data)
 
+    def like(self, other: Framing) -> Framing:
+        """``other``, which has learned scale and patterns, if it agrees with this one in all else; else raise."""
+        learned = ("shift", "scale", "n_patterns")
+        mine, theirs = self.to_dict(), other.to_dict()
+        differing = [name for name in mine if name not in learned and mine[name] != theirs[name]]
+        if differing:
+            raise ValueError(
+                f"the framing given differs in {', '.join(differing)} from the settings of these windows: give the same"
+            )
+        return other
+
     def trained_on(self, days: Index) -> npt.NDArray[np.bool_]:
         """Which of some days lie in the training block."""
         return np.asarray((days >= self.first_day) & (days <= self.last_day))

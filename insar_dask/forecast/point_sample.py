@@ -9,7 +9,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast.framing import Framing
 from insar_dask.forecast.groups import ABSENT
 from insar_dask.forecast.point_source import Source
-from insar_dask.forecast.resident import Blocks, load_blocks
+from insar_dask.forecast.resident import Blocks
 from insar_dask.forecast.sampling import kinds_of_groups
 
 __all__ = ["sample_points"]
@@ -70,7 +70,7 @@ def sample_points(
     pools: dict[int, tuple[Float64, Index]] = {}
     counts: dict[int, int] = {}
     for number in blocks.walk(0, min(surveyed, len(blocks.numbers))):
-        block = load_blocks(source, framing, [int(number)], pattern)
+        block = blocks.load(framing, [int(number)])
         members = block.groups(framing).members
         full = members[np.not_equal(members[:, -1], ABSENT) & np.greater_equal(block.numbers[members[:, 0]], 0)]
         kinds = kinds_of_groups(block.kinds, full)

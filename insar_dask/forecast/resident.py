@@ -11,13 +11,16 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast.framing import Framing, Scale
-from insar_dask.forecast.groups import Groups, cut_groups
+from insar_dask.forecast.groups import ABSENT, Groups, cut_groups
 from insar_dask.forecast.point_source import Points, Source, joined
 from insar_dask.forecast.sampling import draw, kinds_of_groups, kinds_of_points, spread, weights
 
-__all__ = ["Blocks", "Resident", "load_blocks"]
+__all__ = ["Blocks", "Resident"]
 
 Index = npt.NDArray[np.int64]
+
+NEIGHBOURHOODS = 16
+"""Blocks that the points of a validation come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,8 @@ class Blocks:
     """(m,) of the blocks; 8 bytes a block is all that grows with the source."""
     n_points: int
     """Points of the pattern in them."""
+    pattern: int | None = None
+    """The only pattern whose points are taken, if any."""
 
     @classmethod
     def of(cls, source: Source, pattern: int | None = None) -> Blocks:
@@ -90,7 +95,7 @@ class Blocks:
         counts = np.array([_count(source, number, pattern) for number in range(n_blocks)])
         if not counts.any():
             raise CubeError(f"no point has pattern {pattern}: train on another, or on all with pattern=None")
-        return cls(source, np.flatnonzero(counts), int(counts.sum()))
+        return cls(source, np.flatnonzero(counts), int(counts.sum()), pattern)
 
     def walk(self, start: int, count: int) -> Index:
         """Blocks number ``start`` to ``start + count - 1`` of an endless walk that is spread over the whole source."""
@@ -101,31 +106,52 @@ class Blocks:
         mean = self.n_points / len(self.numbers)
         return int(np.clip(round(resident / mean), 1, len(self.numbers)))
 
+    def load(self, framing: Framing, numbers: Iterable[int]) -> Resident:
+        """Points of some blocks, in the order of storage, that have a value in the training block.
 
-def load_blocks(source: Source, framing: Framing, numbers: Iterable[int], pattern: int | None = None) -> Resident:
-    """Points of some blocks of a source, in the order of storage, that have a value in the training block.
+        Where no point has, one without values stands for them all: a window of it has nothing given and nothing scored.
+        """
+        source, pattern = self.source, self.pattern
+        train = framing.trained_on(source.days)
+        parts: list[Points] = []
+        runs: list[Index] = []
+        left_out = 0
+        for number in sorted(numbers):
+            start, stop = _range(source, number)
+            points = framing.known(source, start, stop)
+            able = np.isfinite(points.values[:, train]).any(axis=1)
+            wanted = np.ones(stop - start, bool) if pattern is None else np.equal(points.patterns, pattern)
+            chosen = np.flatnonzero(able & wanted)
+            parts.append(points if len(chosen) == stop - start else points.take(chosen))
+            runs.append(chosen + start)
+            left_out += int((wanted & ~able).sum())
+        points, which = joined(parts), np.concatenate(runs)
+        if not len(which):
+            points = Points(np.full((1, len(train)), np.nan, np.float32), np.zeros((1, 2)), np.full(1, -1, np.int16))
+            which = np.full(1, -1)
+        kinds = kinds_of_points(points.values[:, train], source.days[train], points.patterns)
+        return Resident(points, source.days, framing.scale_of(points.values, source.days), kinds, which, left_out)
 
-    Where no point has, one without values stands for them all: a window of it has nothing given and nothing scored.
-    """
-    train = framing.trained_on(source.days)
-    parts: list[Points] = []
-    runs: list[Index] = []
-    left_out = 0
-    for number in sorted(numbers):
-        start, stop = _range(source, number)
-        points = framing.known(source, start, stop)
-        able = np.isfinite(points.values[:, train]).any(axis=1)
-        wanted = np.ones(stop - start, bool) if pattern is None else np.equal(points.patterns, pattern)
-        chosen = np.flatnonzero(able & wanted)
-        parts.append(points if len(chosen) == stop - start else points.take(chosen))
-        runs.append(chosen + start)
-        left_out += int((wanted & ~able).sum())
-    points, which = joined(parts), np.concatenate(runs)
-    if not len(which):
-        points = Points(np.full((1, len(train)), np.nan, np.float32), np.zeros((1, 2)), np.full(1, -1, np.int16))
-        which = np.full(1, -1)
-    kinds = kinds_of_points(points.values[:, train], source.days[train], points.patterns)
-    return Resident(points, source.days, framing.scale_of(points.values, source.days), kinds, which, left_out)
+    def neighbourhoods(self, framing: Framing, n_points: int) -> tuple[Resident, Index]:
+        """About ``n_points`` points in groups from several blocks, further ones where these have too few; members."""
+        wanted = -(-n_points // framing.length)
+        share = -(-wanted // min(NEIGHBOURHOODS, len(self.numbers)))
+        parts: list[Resident] = []
+        members: list[Index] = []
+        for number in self.walk(0, len(self.numbers)):
+            block = self.load(framing, [int(number)])
+            if block.blank:
+                continue
+            groups = block.groups(framing).members
+            taken = groups[np.unique(np.linspace(0, len(groups) - 1, min(share, len(groups))).round().astype(int))]
+            kept, seats = np.unique(taken[taken != ABSENT], return_inverse=True)
+            numbered = np.full(taken.shape, ABSENT)
+            numbered[taken != ABSENT] = seats + sum(len(part.numbers) for part in parts)
+            parts.append(block.take(kept))
+            members.append(numbered)
+            if sum(map(len, members)) >= wanted:
+                break
+        return Resident.joined(parts), np.concatenate(members)[:wanted]
 
 
 def _range(source: Source, number: int) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast.framing import Framing, frame
 from insar_dask.forecast.groups import ABSENT
 from insar_dask.forecast.point_source import Source
-from insar_dask.forecast.resident import Blocks, Resident, load_blocks
+from insar_dask.forecast.resident import Blocks, Resident
 from insar_dask.forecast.splits import Split
 
 __all__ = ["SeriesWindows", "tensors"]
@@ -31,9 +31,10 @@ Index = npt.NDArray[np.int64]
 RESIDENT = 65_536
 """Points in memory at a time: 43 MB of series of 166 dates. At 16 groups of 8 a step they last 512 steps."""
 
+MANY_EMPTY = 0.25
+"""Share of empty seats, which cost as much as taken ones, that is worth a word."""
+
 VALIDATION_POINTS = 1024
-VALIDATION_BLOCKS = 16
-"""Neighbourhoods that the validation points come from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +158,8 @@ class SeriesWindows:
             "scaling": scaling,
             "only_observed": only_observed,
         }
-        self.framing = framing or self._learn(Framing.of(source, split.train, **settings), n_patterns)
+        made = Framing.of(source, split.train, **settings)
+        self.framing = self._learn(made, n_patterns) if framing is None else made.like(framing)
         self._round: _Round | None = None
         self._validation: tuple[Resident, Index] | None = None
 
@@ -175,7 +177,7 @@ class SeriesWindows:
     def validation(self, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """Share of a rank in all validation windows: each group at each origin, always the same ones."""
         if self._validation is None:
-            self._validation = self._validation_groups()
+            self._validation = self.blocks.neighbourhoods(self.framing, self.validation_points)
         resident, members = self._validation
         every = np.repeat(members, len(self.validation_origins), axis=0)
         origins = np.tile(self.validation_origins, len(members))
@@ -185,22 +187,29 @@ class SeriesWindows:
 
     @property
     def remarks(self) -> list[str]:
-        """What a user should know of the points that are learned from."""
-        round_ = self._drawn(0)
-        labels, counts = np.unique(round_.resident.points.patterns, return_counts=True)
-        length = self.framing.length
-        told = [
-            f"pattern {label} has {count} points, fewer than the {length} of a group: its groups are padded"
-            for label, count in zip(labels.tolist(), counts.tolist(), strict=True)
-            if count < length
-        ]
-        if round_.resident.left_out:
-            told.append(f"{round_.resident.left_out} points have no value in the training block and are left out")
+        """What a user should know of the points that are learned from, as far as the first round holds them."""
+        resident, length = self._drawn(0).resident, self.framing.length
+        groups = resident.groups(self.framing)
+        told = []
+        if self.per_round == len(self.blocks.numbers):
+            labels, counts = np.unique(resident.points.patterns, return_counts=True)
+            told += [
+                f"pattern {label} has {count} points, fewer than the {length} of a group: its groups are padded"
+                for label, count in zip(labels.tolist(), counts.tolist(), strict=True)
+                if count < length
+            ]
+        if (empty := 1 - float(groups.present.mean())) > MANY_EMPTY:
+            told.append(
+                f"{empty:.0%} of the seats in groups of {length} are empty, since points of one pattern lie more than "
+                f"{self.framing.reach:g} m apart: shorter groups or a longer reach would train faster"
+            )
+        if resident.left_out:
+            told.append(f"{resident.left_out} points have no value in the training block and are left out")
         return told
 
     def _learn(self, framing: Framing, n_patterns: int | None) -> Framing:
         """Add what all points together tell: mean, standard deviation, number of patterns; of the first round's."""
-        first = load_blocks(self.source, framing, self.blocks.walk(0, self.per_round), self.pattern)
+        first = self.blocks.load(framing, self.blocks.walk(0, self.per_round))
         known = first.points.values[:, framing.trained_on(first.days)]
         known = known[np.isfinite(known)]
         if not known.size:
@@ -228,30 +237,7 @@ class SeriesWindows:
             return self._round.resident
         self._round = None
         walk = self.blocks.walk(number * self.per_round, self.per_round)
-        return load_blocks(self.source, self.framing, walk, self.pattern)
-
-    def _validation_groups(self) -> tuple[Resident, Index]:
-        """Points of groups from several neighbourhoods, and the groups; from further ones where these have too few."""
-        wanted = -(-self.validation_points // self.framing.length)
-        share = -(-wanted // min(VALIDATION_BLOCKS, len(self.blocks.numbers)))
-        found: list[Resident] = []
-        members: list[Index] = []
-        n_groups = n_points = 0
-        for number in self.blocks.walk(0, len(self.blocks.numbers)):
-            resident = load_blocks(self.source, self.framing, [int(number)], self.pattern)
-            if resident.blank:
-                continue
-            groups = resident.groups(self.framing).members
-            taken = groups[np.unique(np.linspace(0, len(groups) - 1, min(share, len(groups))).round().astype(int))]
-            kept, seats = np.unique(taken[taken != ABSENT], return_inverse=True)
-            numbered = np.full(taken.shape, ABSENT)
-            numbered[taken != ABSENT] = seats + n_points
-            found.append(resident.take(kept))
-            members.append(numbered)
-            n_groups, n_points = n_groups + len(taken), n_points + len(kept)
-            if n_groups >= wanted:
-                break
-        return Resident.joined(found), np.concatenate(members)[:wanted]
+        return self.blocks.load(self.framing, walk)
 
     def _share(self, resident: Resident, members: Index, origins: Index, rank: int, world: int) -> Batch:
         if not 0 <= rank < world:

@@ -167,8 +167,16 @@ def test_scales_are_those_of_the_training_block() -> None:
     scale = SeriesWindows(source, SPLIT, scaling="point", **SIZES).framing.scale_of(source.points.values, source.days)
     np.testing.assert_allclose(scale.shift, np.nanmean(train.astype(float), axis=1), rtol=1e-6)
     np.testing.assert_allclose(scale.scale, np.nanstd(train.astype(float), axis=1), rtol=1e-4)
-    again = SeriesWindows(source, SPLIT, framing=windows.framing, **SIZES)
+    again = SeriesWindows(source, SPLIT, scaling="global", framing=windows.framing, **SIZES)
     assert same(again.batch(7), windows.batch(7))
+    with pytest.raises(ValueError, match="the framing given differs in horizon, scaling from"):
+        SeriesWindows(source, SPLIT, framing=windows.framing, **SIZES | {"horizon": 2})
+
+
+def test_mostly_empty_groups_are_told() -> None:
+    far = np.arange(200)[:, None] * [500.0, 0.0]
+    windows = SeriesWindows(source_of(places=far), SPLIT, **SIZES)
+    assert windows.remarks[0].startswith("75% of the seats in groups of 4 are empty")
 
 
 def test_one_pattern_alone_is_trained_on() -> None:
