@@ -118,15 +118,18 @@ def train(
     method: Annotated[str, typer.Option(help="a forecaster, or best: whichever scores best")] = "best",
     context: Annotated[int, typer.Option(help="dates of the recent past that are read")] = 24,
     horizon: Annotated[int, typer.Option(help="dates ahead")] = 6,
+    steps: Annotated[int, typer.Option(help="most steps that a network is trained")] = 1000,
+    ranks: Annotated[int | None, typer.Option(help="workers that train a network together; unset: none")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a forecaster on a store, score it honestly, and keep it as a folder."""
     from insar_dask.forecast import Forecaster
 
+    wanted = Forecaster(method, context=context, horizon=horizon, training={"max_steps": steps})
+
     def step(bench: Any, product: str) -> None:
-        folder = model or store.parent / f"{product}-{method}"
-        folder = folder / product if model and len(bench.products) > 1 else folder
-        fitted = bench.train(product, Forecaster(method, context=context, horizon=horizon), folder)
+        folder = store.parent / f"{product}-{method}" if model is None else _folder(bench, product, model)
+        fitted = bench.train(product, wanted, folder, ranks)
         typer.echo(f"{fitted.scores_.table()}\n{folder}")
 
     _each(store, quiet, step)
@@ -178,10 +181,15 @@ def verify(store: StorePath) -> None:
     typer.echo("every shard holds the bytes of its receipt")
 
 
+def _folder(bench: Any, product: str, model: Path) -> Path:
+    """Where a product's forecaster lies: of several products each has a folder of its name."""
+    return model / product if len(bench.products) > 1 and not (model / "card.json").exists() else model
+
+
 def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
     from insar_dask.forecast import Forecaster
 
-    note = bench.predict(product, Forecaster.load(model))
+    note = bench.predict(product, Forecaster.load(_folder(bench, product, model)))
     typer.echo(f"{store}/{product}/predicted: {note['n_points']:,} points by {note['method']}")
     if note["points_without_forecast"]:
         typer.echo(f"{note['points_without_forecast']:,} of them have too little of a history and are NaN")

@@ -124,9 +124,9 @@ class Workbench:
         """Forecast beyond the record with the method that validation prefers."""
         forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
 
-    def train(self, product: str, model: Forecaster, folder: Path) -> Forecaster:
+    def train(self, product: str, model: Forecaster, folder: Path, ranks: int | None = None) -> Forecaster:
         """Fit a forecaster on all points, and keep it in a folder."""
-        fitted = fit_product(self.engine, product, model)
+        fitted = fit_product(self.engine, product, model, ranks=ranks)
         fitted.save(folder)
         return fitted
 

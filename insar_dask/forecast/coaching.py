@@ -67,6 +67,11 @@ class Coach:
                 "one: start more workers, or ask for fewer ranks"
             )
 
+    @property
+    def point_windows(self) -> int:
+        """Points of a batch."""
+        return self.settings.training.batch * self.settings.shape.length
+
     def train(self, walk: Walk, plan: Plan, state: State) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained network, under the names that the fitted state has them by."""
         with _place(self.folder) as folder:

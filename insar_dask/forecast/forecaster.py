@@ -16,6 +16,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
 from insar_dask.forecast.choices import BEST, Choices
+from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
 from insar_dask.forecast.model_folder import read_folder, write_folder
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
@@ -102,6 +103,7 @@ class Forecaster(Choices):
         checkpoints: str | Path | None = None,
         progress: Tell | None = None,
         shard_points: int = SHARD_POINTS,
+        memory: int | None = None,
     ) -> Self:
         """Learn from a cube, and find out how well that forecasts.
 
@@ -121,6 +123,8 @@ class Forecaster(Choices):
             `insar_dask.forecast.logbook`.
         shard_points : int
             Most points of a block of a cube in memory.
+        memory : int, optional
+            Bytes that may be taken beyond what this process holds; default: what is free.
 
         Returns
         -------
@@ -130,7 +134,7 @@ class Forecaster(Choices):
         Raises
         ------
         CubeError
-            When the cube is none, is empty, or has seen the future.
+            When the cube is none, is empty, or has seen the future, or memory does not suffice.
         TooShortError
             When it has too few dates; the message says how many are needed.
         ImportError
@@ -141,6 +145,8 @@ class Forecaster(Choices):
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
+        windows = 0 if coach is None or client is not None else coach.point_windows
+        walk.check_free("fitting", lambda block: fitting_bytes(cube, block, point_windows=windows), memory)
         stages = iter(("fit", "score"))
         state, scores = protocol.learn(
             lambda: walk.told(next(stages), progress),
@@ -152,7 +158,12 @@ class Forecaster(Choices):
         return self.learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
 
     def predict(
-        self, cube: xr.Dataset, *, progress: Tell | None = None, shard_points: int = SHARD_POINTS
+        self,
+        cube: xr.Dataset,
+        *,
+        progress: Tell | None = None,
+        shard_points: int = SHARD_POINTS,
+        memory: int | None = None,
     ) -> xr.Dataset:
         """Forecast the dates after a cube's record, block by block in this process.
 
@@ -161,10 +172,8 @@ class Forecaster(Choices):
         cube : xr.Dataset
             Raw point cube: that of the fit, the same with later dates, or one of other points with the same component
             and spacing, whose record does not end earlier.
-        progress : callable, optional
-            Called with ``{"stage", "done", "total"}`` after every block.
-        shard_points : int
-            Most points of a block of a cube in memory.
+        progress, shard_points, memory
+            As for `fit`.
 
         Returns
         -------
@@ -178,10 +187,12 @@ class Forecaster(Choices):
         ValueError
             Before `fit`.
         CubeError
-            When the cube is none, has seen the future, or does not go with what was learned.
+            When the cube is none, has seen the future, does not go with what was learned, or takes too much memory.
         """
-        plan = self.plan_to_predict(cube)
-        walk = Walk(cube, shard_points)
+        plan, walk = self.plan_to_predict(cube), Walk(cube, shard_points)
+        walk.check_free(
+            "forecasting", lambda block: predicting_bytes(cube, block, plan.horizon, network=self.trains), memory
+        )
         parts = [protocol.forecast_block(block, plan, self.state_) for block in walk.told("predict", progress)]
         # attributes, dates and CRS of the first: all parts have the same ones
         made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))

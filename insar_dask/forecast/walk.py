@@ -13,6 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube, sees_future
+from insar_dask.forecast.memory import check_free
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import ShardPlan
 
@@ -70,6 +71,11 @@ class Walk:
         for index in range(len(self)):
             where = self.plan.slice(index)
             yield self.cube.isel(point=where if self.sorted else self.order[where]).load()
+
+    def check_free(self, what: str, needed: Callable[[int], int], memory: int | None) -> None:
+        """Refuse what takes more memory than there is: see `insar_dask.forecast.memory.check_free`."""
+        lazy, n_points = bool(self.cube["displacement"].chunksizes), self.cube.sizes["point"]
+        check_free(f"{what} {n_points:,} points", needed, self.plan.shard, lazy=lazy, memory=memory)
 
     def told(self, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
         """Blocks in their order; after each of them ``tell`` gets ``{"stage", "done", "total"}``."""

@@ -1,0 +1,109 @@
+"""Predicted peak memory of fitting and forecasting in this process, refused before any work where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import xarray as xr
+
+from insar_dask.cube import CubeError
+
+__all__ = ["check_free", "fitting_bytes", "free_bytes", "predicting_bytes"]
+
+WORK = 2.0
+"""Copies of a block's series that are held beside it while windows are cut; measured, as those of a chunk job are."""
+
+FIXED = 20_000_000
+"""What the counts of errors and small arrays take, whatever the cube."""
+
+TORCH = 350_000_000
+"""Torch itself, 220 MB, and a network that forecasts batches of 64 groups of 16 points; measured."""
+
+PER_WINDOW = 350_000
+"""Bytes that training holds for one point of a group at its usual sizes: 5.6 MB a group of 16; measured."""
+
+LEAST_BLOCK = 1024
+LIMITS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def predicting_bytes(cube: xr.Dataset, block: int, horizon: int, *, network: bool = False) -> int:
+    """Bytes beyond what this process holds already: a block with its windows, and the forecasts of all blocks twice.
+
+    They are held in parts and joined; what is in memory of the cube counts as held already.
+    """
+    forecasts = cube.sizes["point"] * (_column_bytes(cube) + 3 * 4 * horizon)
+    return FIXED + _block_bytes(cube, block) + 2 * forecasts + network * TORCH
+
+
+def fitting_bytes(cube: xr.Dataset, block: int, *, point_windows: int = 0) -> int:
+    """Bytes beyond what this process holds already; ``point_windows``: points of a training batch, 0 for none."""
+    training = TORCH + PER_WINDOW * point_windows if point_windows else 0
+    return FIXED + _block_bytes(cube, block) + training
+
+
+def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: bool, memory: int | None = None) -> None:
+    """Refuse what does not fit into ``memory`` bytes; default: what this machine, or the container, has free.
+
+    Parameters
+    ----------
+    what : str
+        Begins the message.
+    needed : callable
+        Bytes by the points of a block.
+    block : int
+        Points of a block.
+    lazy : bool
+        Whether the blocks are the chunks of a cube.
+    memory : int, optional
+
+    Raises
+    ------
+    CubeError
+        Saying how much it takes, how much there is, and what would fit.
+    """
+    free = free_bytes() if memory is None else memory
+    if needed(block) <= free:
+        return
+    message = (
+        f"{what} in blocks of {block:,} points takes {needed(block) / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: "
+    )
+    fits = next((points for points in _smaller(block) if needed(points) <= free), None)
+    if fits is None:
+        raise CubeError(
+            f"{message}no block is small enough, the least takes {needed(LEAST_BLOCK) / 1e6:,.0f} MB: free memory, "
+            "take fewer points, or work in a store, shard by shard (insar_dask.fit_stored, predict_stored)"
+        )
+    cure = f"cube.chunk(point={fits})" if lazy else f"shard_points={fits}"
+    raise CubeError(f"{message}{cure} would take {needed(fits) / 1e6:,.0f} MB")
+
+
+def free_bytes() -> int:
+    """Bytes that this process may still take: of the machine, and of its container."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    for limit, usage in LIMITS:
+        if Path(limit).exists() and (text := Path(limit).read_text().strip()) != "max":
+            free = min(free, max(int(text) - int(Path(usage).read_text()), 0))
+    return free
+
+
+def _smaller(block: int) -> Iterator[int]:
+    """Powers of two below a block, the largest first."""
+    points = 1 << max(block - 1, 1).bit_length() - 1
+    while points >= LEAST_BLOCK:
+        yield points
+        points //= 2
+
+
+def _block_bytes(cube: xr.Dataset, block: int) -> int:
+    return int(block * (_column_bytes(cube) + 4 * cube.sizes["time"] * (1 + WORK)))
+
+
+def _column_bytes(cube: xr.Dataset) -> int:
+    """Bytes of a point's variables without a time axis, which travel with its forecast."""
+    return sum(variable.dtype.itemsize for variable in cube.variables.values() if variable.dims == ("point",))
