@@ -30,7 +30,7 @@ class Limits:
     """From there until all ranks have met; longer than any task that may keep a worker busy."""
     stall: float = 120.0
     """Between two steps, or two batches of validation."""
-    silence: float = 10.0
+    silence: float = 30.0
     """Without a heartbeat of a Dask worker, which sends two a second."""
     replacement: float = 30.0
     """For another worker in the place of a lost one, before going on with fewer ranks."""

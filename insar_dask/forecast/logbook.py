@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -120,7 +121,11 @@ class Logbook:
 
 
 def append(folder: Path, said: Mapping[str, Any]) -> None:
-    """Add a line to the folder's ``progress.jsonl``."""
+    """Add a line to the folder's ``progress.jsonl``, on a line of its own whatever a kill left half written."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / PROGRESS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(said) + "\n")
+    with (folder / PROGRESS).open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.write(b"\n")
+        file.write(json.dumps(said).encode() + b"\n")

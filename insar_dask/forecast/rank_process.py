@@ -165,7 +165,9 @@ class _Rank:
         """What the supervisor shall make of an exception."""
         if isinstance(error, PeerLostError):
             return "peer"
-        if isinstance(error, SupersededError | UnusableError) or not (self.joined or isinstance(error, OSError)):
+        # a ValueError is about data or settings, and those stay what they are
+        for_good = isinstance(error, SupersededError | UnusableError | ValueError)
+        if for_good or not (self.joined or isinstance(error, OSError)):
             return "refused"
         return "error"
 

@@ -7,6 +7,7 @@ import json
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -178,9 +179,16 @@ class _Driver:
                 f"the scheduler does not answer, and ranks end with it: {error}; {self._standing()}"
             ) from error
         finally:
-            (self.folder / TOKEN).unlink(missing_ok=True)
+            self._leave()
             if self.client.status == "running":
                 self.client.unsubscribe_topic(self.draft.topic)
+
+    def _leave(self) -> None:
+        """Take the token away, unless another training has put its own there."""
+        token = self.folder / TOKEN
+        with suppress(FileNotFoundError):
+            if token.read_text().startswith(self.draft.topic):
+                token.unlink()
 
     def _attempt(self, number: int, restart: Mapping[str, Any] | None) -> Outcome:
         self.seated = self._seats()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -73,7 +74,7 @@ def train(
     Raises
     ------
     ValueError
-        When there is no such rank.
+        When there is no such rank, or no such device.
     CheckpointError
         When the folder holds no sound checkpoint, or one of another model, of other settings or of other data.
     TrainingError
@@ -83,6 +84,8 @@ def train(
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device is {device!r}, and torch {torch.__version__} finds no GPU here; take device='cpu'")
     loop = _Loop(job, Path(folder), Ranks(rank, world), torch.device(device), tell, pulse)
     loop.resume()
     while not loop.finished:
@@ -161,7 +164,7 @@ class _Loop:
         if scored == 0:
             return 0.0  # a batch of nothing but gaps teaches nothing, and its gradient is zero
         mean = total / scored
-        if mean - mean != 0:
+        if not math.isfinite(mean):
             raise TrainingError(
                 f"the training loss at step {step} is {mean}: lower rate (now {self.training.rate:g}) or clip "
                 f"({self.training.clip:g}), or look for values that are not finite among the windows"
@@ -195,7 +198,7 @@ class _Loop:
         if count == 0:
             raise TrainingError("no value of the validation windows is scored: give training more dates or points")
         loss = summed / count
-        if loss - loss != 0:
+        if not math.isfinite(loss):
             raise TrainingError(f"the validation loss after step {self.done} is {loss}: lower the rate")
         rate = self.rate.at(self.done - 1)
         if self.rate.note(loss, self.done):

@@ -2,7 +2,9 @@
 
 Run as ``python tests/benchmarks/run.py ranks``. The gain is measured in wall time on whatever the machine leaves free,
 and in CPU time: with the CPU seconds of one rank over those of the busier of two, which is the gain on two idle cores
-but for what ranks wait for each other on the wire. Both see the same 16 groups a step.
+but for what ranks wait for each other on the wire (15 ms for 3.3 million gradients). Both see the same groups a step.
+The fast network has a cost a step that does not fall with the groups of a rank: weights are cast, and 281 small tensors
+handled; so a second rank pays for it from some 32 groups a rank on.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ from tests.benchmarks.measure import QUICK, Row
 BUILDER = "tests.benchmarks.bench_ranks:job"
 WARM, MEASURED = (1, 2) if QUICK else (3, 20)
 PAIRS = 1 if QUICK else 3
-GROUPS, CONTEXT, HORIZON, FEATURES = 16, 24, 6, {"fast": 5, "spacetimeformer": 3}
+CONTEXT, HORIZON, FEATURES = 24, 6, {"fast": 5, "spacetimeformer": 3}
+CASES = (("spacetimeformer", 8, 16), ("fast", 16, 16), ("fast", 16, 64))
+"""Network, points a group, groups a step."""
+
 FAULT_STEP, PAUSE_SECONDS = 10, 0.05
 LIMITS = Limits(stall=8.0, silence=8.0)
 
@@ -38,14 +43,15 @@ LIMITS = Limits(stall=8.0, silence=8.0)
 class ClockedWindows:
     """Batches drawn once, and the clocks of the rank after the warm and after the last step."""
 
-    def __init__(self, model: str, points: int, steps: int, folder: str, pause: float) -> None:
-        self.model, self.points, self.steps, self.folder, self.pause = model, points, steps, folder, pause
+    def __init__(self, model: str, points: int, groups: int, steps: int, folder: str, pause: float) -> None:
+        self.model, self.points, self.groups = model, points, groups
+        self.steps, self.folder, self.pause = steps, folder, pause
         self.began = (0.0, 0.0)
         self.drawn: Batch = {}
 
     def batch(self, step: int, rank: int, world: int) -> Batch:
         time.sleep(self.pause)
-        self.drawn = self.drawn or draw(self.model, self.points, rank, world)
+        self.drawn = self.drawn or draw(self.model, self.points, self.groups, rank, world)
         now = (time.perf_counter(), time.process_time())
         if step == WARM:
             self.began = now
@@ -58,29 +64,31 @@ class ClockedWindows:
         yield self.drawn
 
 
-def job(model: str, points: int, steps: int, folder: str, pause: float = 0.0, every: int = 1000) -> Job:
+def job(
+    model: str, points: int, steps: int, folder: str, groups: int = 16, pause: float = 0.0, every: int = 1000
+) -> Job:
     sizes = {"spacetimeformer": {"points": points}}.get(model, {})
-    settings = Training(max_steps=steps, batch=GROUPS, check_every=1000, checkpoint_every=every, bf16=model == "fast")
+    settings = Training(max_steps=steps, batch=groups, check_every=1000, checkpoint_every=every, bf16=model == "fast")
     torch.manual_seed(0)
-    return Job(build(model, **sizes), ClockedWindows(model, points, steps, folder, pause), settings)
+    return Job(build(model, **sizes), ClockedWindows(model, points, groups, steps, folder, pause), settings)
 
 
-def draw(model: str, points: int, rank: int, world: int) -> Batch:
+def draw(model: str, points: int, groups: int, rank: int, world: int) -> Batch:
     generator = torch.Generator().manual_seed(1)
 
     def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(GROUPS, *shape, generator=generator)
+        return torch.randn(groups, *shape, generator=generator)
 
     whole = {
         "values": normal(points, CONTEXT),
         "given": normal(points, CONTEXT) < 2,
-        "present": torch.ones(GROUPS, points, dtype=torch.bool),
+        "present": torch.ones(groups, points, dtype=torch.bool),
         "context_time": normal(CONTEXT, FEATURES[model]),
         "target_time": normal(HORIZON, FEATURES[model]),
         "targets": normal(points, HORIZON),
         "scored": normal(points, HORIZON) < 2,
         "places": 500 * normal(points, 2),
-        "pattern": torch.zeros(GROUPS, points, dtype=torch.int64),
+        "pattern": torch.zeros(groups, points, dtype=torch.int64),
         "baseline": normal(points, HORIZON),
     }
     return {name: tensor[rank::world] for name, tensor in whole.items()}
@@ -88,18 +96,18 @@ def draw(model: str, points: int, rank: int, world: int) -> Batch:
 
 def rows() -> list[Row]:
     with insar.session(workers=2) as client:
-        gains = [gain_row(client, *case) for case in (("fast", 16), ("spacetimeformer", 8))]
-        return [*gains, *fault_rows(client)]
+        return [*(gain_row(client, *case) for case in CASES), *fault_rows(client)]
 
 
-def gain_row(client: Client, model: str, points: int) -> Row:
+def gain_row(client: Client, model: str, points: int, groups: int) -> Row:
     """One rank and two, interleaved."""
-    pairs = [(spent(client, model, points, 1), spent(client, model, points, 2)) for _ in range(PAIRS)]
+    case = model, points, groups
+    pairs = [(spent(client, *case, 1), spent(client, *case, 2)) for _ in range(PAIRS)]
     cpu = [max(one[:, 1]) / max(two[:, 1]) for one, two in pairs]
     wall = [max(one[:, 0]) / max(two[:, 0]) for one, two in pairs]
-    steps = WARM + MEASURED - 1 - WARM
+    steps = MEASURED - 1
     return {
-        "what": f"{model}, L={points}, {GROUPS} groups a step: two ranks against one",
+        "what": f"{model}, L={points}, {groups} groups a step: two ranks against one",
         "rival": "one rank of one thread",
         "rival_s": statistics.median(float(max(one[:, 1])) / steps for one, _ in pairs),
         "ours_s": statistics.median(float(max(two[:, 1])) / steps for _, two in pairs),
@@ -110,10 +118,10 @@ def gain_row(client: Client, model: str, points: int) -> Row:
     }
 
 
-def spent(client: Client, model: str, points: int, ranks: int) -> torch.Tensor:
+def spent(client: Client, model: str, points: int, groups: int, ranks: int) -> torch.Tensor:
     """Wall and CPU seconds (ranks, 2) of the measured steps."""
     with tempfile.TemporaryDirectory() as folder:
-        params = {"model": model, "points": points, "steps": WARM + MEASURED, "folder": folder}
+        params = {"model": model, "points": points, "groups": groups, "steps": WARM + MEASURED, "folder": folder}
         train_on(client, BUILDER, params, folder, ranks)
         return torch.tensor([json.loads(Path(folder, f"clock-{rank}.json").read_text()) for rank in range(ranks)])
 

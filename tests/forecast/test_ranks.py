@@ -238,9 +238,9 @@ def driver(tmp_path: Path, client: Client) -> _Driver:
 
 def test_an_error_that_comes_again_at_the_same_place_is_not_tried_a_third_time(client: Client, tmp_path: Path) -> None:
     judge = driver(tmp_path, client)
-    assert judge._judged(failed("ValueError: x"), 2)["text"] == "rank 1 on node7 (tcp://10.0.0.7:4): ValueError: x"
-    with pytest.raises(RankError, match="ValueError: x; twice in the same place"):
-        judge._judged(failed("ValueError: x"), 3)
+    assert judge._judged(failed("OSError: x"), 2)["text"] == "rank 1 on node7 (tcp://10.0.0.7:4): OSError: x"
+    with pytest.raises(RankError, match="OSError: x; twice in the same place"):
+        judge._judged(failed("OSError: x"), 3)
 
 
 def test_kills_are_survived_as_often_as_was_said(client: Client, tmp_path: Path) -> None:

@@ -170,6 +170,19 @@ def test_progress_is_told_and_filed_alike(tmp_path: Path) -> None:
     assert {"step", "of", "loss", "rate", "samples_per_s", "eta_s"} <= step.keys()
 
 
+def test_half_a_line_of_progress_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "progress.jsonl").write_text('{"kind": "st')
+    train(job(), tmp_path)
+    half, *lines = (tmp_path / "progress.jsonl").read_text().splitlines()
+    assert half == '{"kind": "st' and json.loads(lines[0])["kind"] == "begin"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"device is 'cuda:0', and torch .* finds no GPU here; take device='cpu'"):
+        train(job(), tmp_path, device="cuda:0")
+
+
 def test_a_rank_that_is_none_of_them_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="rank is 2 of 2; wanted 0 to 1"):
         train(job(), tmp_path, rank=2, world=2)
