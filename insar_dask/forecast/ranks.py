@@ -88,6 +88,12 @@ def train_on(
         When there are fewer workers than ranks, or an argument cannot be meant.
     RankError
         When a rank fails and another try is of no use, or ``restarts`` are used up.
+
+    Notes
+    -----
+    Nothing is left running when this returns or raises, or when driver or scheduler die. One thing is out of reach: the
+    rank of a worker that is frozen, not dead. The worker is sent away after ``limits.silence``, and its rank ends when
+    whoever started the worker ends it or wakes it.
     """
     _check(builder, params, ranks, device, threads, restarts)
     roll_call = RollCall(client)

@@ -26,7 +26,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 VERSION = 1
 """Of a checkpoint's layout."""
 
-MONOTONE = ("step", "training", "validation", "rate")
+COLUMNS = ("step", "training", "validation", "rate")
 
 
 class TrainingError(ValueError):
@@ -124,7 +124,7 @@ class _Loop:
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = AdamW(self.learned, self.training.weight_decay)
         self.rate = LearningRate(self.training)
-        self.history: dict[str, list[float]] = {name: [] for name in MONOTONE}
+        self.history: dict[str, list[float]] = {name: [] for name in COLUMNS}
         self.done = 0
         self.recent = (0.0, 0)
         self.best: dict[str, torch.Tensor] | None = None
@@ -204,7 +204,7 @@ class _Loop:
         if self.rate.note(loss, self.done):
             self.best = _copied(self.model.state_dict())
         values = (self.done, self.recent[0] / max(self.recent[1], 1), loss, rate)
-        for name, value in zip(MONOTONE, values, strict=True):
+        for name, value in zip(COLUMNS, values, strict=True):
             self.history[name].append(value)
         self.recent = (0.0, 0)
         self.logbook.check({name: column[-1] for name, column in self.history.items()}, self.rate)

@@ -164,6 +164,7 @@ def fault_rows(client: Client) -> list[Row]:
 
 
 def fault_row(client: Client, what: str, strike: Callable[[Mapping[str, Any]], None], bar: str | None) -> Row:
+    client.wait_for_workers(2, timeout=300)
     fault = Fault(strike)
     with tempfile.TemporaryDirectory() as folder:
         steps = 2 * FAULT_STEP
