@@ -41,6 +41,7 @@ def markdown(tables: Mapping[str, Any]) -> str:
         *(_table_4(settings, setting) for setting in MAIN if setting in settings),
         *(_leads_table(settings, setting) for setting in MAIN if setting in settings),
         _components_table(settings),
+        _maps_table(tables["maps"]),
         _audit_table(tables["audit"]),
         _units_table(tables["units"]),
     ]
@@ -104,6 +105,17 @@ def _components_table(settings: Mapping[str, Any]) -> str:
             rows.append([TITLES[setting], name, str(summary["n_seeds"]), *scores])
     head = ["setting", "component", "seeds", *STAGES]
     return _table("RMSE of each component, mm", head, rows) if rows else ""
+
+
+def _maps_table(maps: Sequence[Mapping[str, Any]]) -> str:
+    """RMSE of all points at one origin, by pattern."""
+    rows = [
+        [one["family"], one["origin"], f"{one['points']:,}", *(_cell(p["rmse"]) for p in one["patterns"]),
+         _cell(one["all"]["rmse"])]
+        for one in maps
+    ]  # fmt: skip
+    head = ["map", "origin", "points", *LETTERS, "all"]
+    return _table("The whole map at one origin: RMSE by pattern, mm", head, rows) if rows else ""
 
 
 def _audit_table(audit: Mapping[str, Any]) -> str:

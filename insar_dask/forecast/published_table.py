@@ -25,13 +25,14 @@ def assemble(results: Iterable[Result]) -> dict[str, Any]:
     ----------
     results : iterable of dict
         What `tests/benchmarks/published_units.py` writes, in any order: a unit has ``unit``, the sum of its three
-        components ``scores`` alone, and baselines ``methods``; an audit ``findings``.
+        components ``scores`` alone, and baselines ``methods``; an audit ``findings``, a whole map its ``origin``.
 
     Returns
     -------
     dict
         ``settings``: by setting ``data``, ``methods`` and ``components``, each with mean and spread (standard deviation
-        over seeds, None of one) of every score; ``units``: what each unit saw; ``audit``: findings by protocol.
+        over seeds, None of one) of every score; ``units``: what each unit saw; ``maps``: scores of whole maps;
+        ``audit``: findings by protocol.
 
     Raises
     ------
@@ -40,11 +41,14 @@ def assemble(results: Iterable[Result]) -> dict[str, Any]:
     """
     settings: dict[str, dict[str, Any]] = {}
     runs: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
-    units, audit = [], {}
+    units, maps, audit = [], [], {}
     for result in sorted(results, key=lambda one: str(one.get("unit", one["family"]))):
         setting, method = _names(str(result["family"]))
         if "findings" in result:
             audit[setting] = result["findings"]
+            continue
+        if "origin" in result:
+            maps.append(_map(result))
             continue
         _same_data(settings.setdefault(setting, {"data": result["data"]}), result)
         if "methods" in result:
@@ -60,7 +64,7 @@ def assemble(results: Iterable[Result]) -> dict[str, Any]:
         settings[setting].setdefault(kind, {})[name] = _summary(found)
     order = {name: settings[name] for name in SETTINGS if name in settings}
     _mark(order, units)
-    return {"settings": order, "units": units, "audit": audit}
+    return {"settings": order, "units": units, "maps": maps, "audit": audit}
 
 
 def _names(family: str) -> tuple[str, str]:
@@ -123,6 +127,13 @@ def _unit(result: Result) -> dict[str, Any]:
         "sgemm_gflops": (before + after) / 2,
         "rmse": overall(result["scores"]["test"])["rmse"],
     }
+
+
+def _map(result: Result) -> dict[str, Any]:
+    """Scores of all points at one origin."""
+    counted = result["scores"]["map"]
+    found = {name: result[name] for name in ("family", "origin", "points", "seconds")}
+    return found | {"all": _spread([overall(counted)]), "patterns": [_spread([one]) for one in by_pattern(counted)]}
 
 
 def _mark(settings: Mapping[str, dict[str, Any]], units: Sequence[Mapping[str, Any]]) -> None:

@@ -22,7 +22,7 @@ FILTERS = ((11, 2), (21, 2), (31, 3))
 
 def material(protocol: str, filtering: tuple[int, int] | None, scratch: Path = SCRATCH) -> Material:
     """What a protocol makes of the sample; patterns are learned on the whole plateau, once."""
-    patterns = _patterns(protocol, filtering, scratch)
+    patterns = patterns_of(protocol, filtering, scratch)
     if protocol == "honest":
         return honest_material(sample(scratch), patterns)
     assert filtering is not None
@@ -34,7 +34,7 @@ def sample(scratch: Path = SCRATCH) -> xr.Dataset:
     path = scratch / "sample.npz"
     if not path.exists():
         whole = plateau()
-        labels = _patterns("honest", None, scratch).predict(whole)["cluster"].values
+        labels = patterns_of("honest", None, scratch).predict(whole)["cluster"].values
         rows = stratified_runs(labels)
         values = whole["displacement"].values[rows]
         scratch.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def _scene() -> xr.Dataset:
     return cube.drop_vars([name for name in cube.variables if str(name).startswith("true_")])
 
 
-def _patterns(protocol: str, filtering: tuple[int, int] | None, scratch: Path) -> Clusters:
+def patterns_of(protocol: str, filtering: tuple[int, int] | None, scratch: Path) -> Clusters:
     path = scratch / f"patterns-{protocol}-{0 if filtering is None else filtering[0]}.npz"
     if not path.exists():
         scratch.mkdir(parents=True, exist_ok=True)

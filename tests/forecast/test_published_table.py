@@ -64,3 +64,10 @@ def test_tables_stand_side_by_side_and_mark_what_was_still_falling():
 def test_results_of_different_data_do_not_meet():
     with pytest.raises(ValueError, match="was scored on data b, others of its setting on a"):
         assemble([family(0, 1.0), family(1, 1.0, data="b")])
+
+
+def test_a_whole_map_has_a_row_of_its_own_whatever_its_data():
+    whole = {"origin": "2023-04-07", "points": 588_600, "seconds": 9.0, "scores": {"map": scores(1.5)["test"]}}
+    tables = assemble([family(0, 1.0), {"family": "honest-lstm-seed0-map", "data": "whole"} | whole])
+    assert "| honest-lstm-seed0-map | 2023-04-07 | 588,600 | 1.5 |" in markdown(tables)
+    assert tables["settings"]["honest"]["methods"]["lstm"]["n_seeds"] == 1

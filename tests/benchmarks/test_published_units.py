@@ -1,0 +1,55 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from insar_dask.forecast.published import Material, learn_patterns, paper_material
+from insar_dask.forecast.published_scores import overall
+from insar_dask.synthetic import scene
+from tests.benchmarks import published_units
+from tests.benchmarks.published_units import add_up, claimed, keep, lock, parsed, units
+
+
+@pytest.fixture(scope="module")
+def given() -> Material:
+    cube = scene("chumar", n_points=64, n_dates=158, seed=3).compute()
+    return paper_material(cube, learn_patterns(cube, "paper", (11, 2)), (11, 2))
+
+
+def options(folder: Path):
+    return parsed(["--results", str(folder), "--scratch", str(folder)])
+
+
+def test_there_are_three_seeds_of_18_units_and_six_of_the_sensitivity():
+    names = [unit.name for unit in units()]
+    assert len(set(names)) == len(names) == 3 * 18 + 6
+    assert names[0] == "paper-sg11-spacetimeformer-seed0-trend"
+    assert sum("sg21" in name or "sg31" in name for name in names) == 6
+    assert max(unit.steps for unit in units(1000) if unit.network == "spacetimeformer") == 1000
+
+
+def test_a_unit_is_claimed_once_and_a_dead_claim_is_void(tmp_path: Path):
+    unit = units()[0]
+    assert claimed(unit, options(tmp_path)) and not claimed(unit, options(tmp_path))
+    assert lock(unit, options(tmp_path)).read_text() == str(os.getpid())
+    lock(unit, options(tmp_path)).write_text("999999999")
+    assert claimed(unit, options(tmp_path))
+    (tmp_path / f"{unit.name}.json").touch()
+    lock(unit, options(tmp_path)).unlink()
+    assert not claimed(unit, options(tmp_path))
+
+
+def test_a_family_is_summed_when_its_third_component_is_there(
+    given: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    written = {}
+    monkeypatch.setattr(published_units, "write", lambda path, result: written.update({path.stem: result}))
+    for number, unit in enumerate(units()[:3], start=1):
+        off = np.float32(number)  # the errors of trend, season and residual are 1, 2 and 3 mm
+        stages = ("train", "validation", "test")
+        keep({stage: given.targets(unit.component, stage) + off for stage in stages}, tmp_path / f"{unit.name}.npz")
+        add_up(unit, given, options(tmp_path))
+        assert bool(written) == (number == 3)
+    (result,) = written.values()
+    assert overall(result["scores"]["test"])["rmse"] == pytest.approx(6, abs=1e-3)
