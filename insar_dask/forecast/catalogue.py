@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORECASTERS", "LINEAR", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY", "TRAINED", "TWO_YEARS"]
+__all__ = ["CORRECTED", "FORECASTERS", "LINEAR", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY", "TRAINED", "TWO_YEARS"]
 
 FORECASTERS = {
     "persistence": ("insar_dask.forecast.naive", "Persistence"),
@@ -28,6 +28,9 @@ RAW_DATES_ONLY = ("gaussian_process", "kriging", "spacetimeformer")
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
 LINEAR = ("harmonic_ridge", "gaussian_process")
+"""Linear forecasters that look at one point at a time; a network stands on them."""
+
+CORRECTED = ("kriging", *LINEAR)
 """Forecasters that a trained network corrects, those of them that are evaluated; the last one has to be."""
 
 TRAINED = ("spacetimeformer",)

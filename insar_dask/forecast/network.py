@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import LINEAR
+from insar_dask.forecast.catalogue import CORRECTED
 from insar_dask.forecast.footing import Footing
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.groups import cut_groups
@@ -97,7 +97,7 @@ class CorrectingNetwork:
         settings = json.loads(str(state["settings"]))
         shape, footing = Shape(**settings["shape"]), Footing.from_state(under("footing.", state))
         members = linear_members(
-            [load(name, f"members.{name}.", state) for name in LINEAR if under(f"members.{name}.", state)]
+            [load(name, f"members.{name}.", state) for name in CORRECTED if under(f"members.{name}.", state)]
         )
         network = build_network(shape, len(members), footing.weights.shape[1], settings["sizes"])
         network.load_state_dict(

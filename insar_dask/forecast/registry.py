@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import FORECASTERS, LINEAR, RAW_DATES_ONLY, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, FORECASTERS, RAW_DATES_ONLY, TRAINED
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
@@ -64,7 +64,7 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
     if method not in TRAINED:
         return load(method, f"{protocol}.{stage}.{method}.", state)
     arrays = under(f"{protocol}.trained.{method}.", state)
-    for member in LINEAR:
+    for member in CORRECTED:
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     return load(method, "", arrays)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import LINEAR, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, TRAINED
 from insar_dask.forecast.footing import Footing, fit_footing
 from insar_dask.forecast.gate import fit_gate
 from insar_dask.forecast.groups import cut_groups
@@ -91,7 +91,7 @@ class Lesson:
     @property
     def members(self) -> list[Forecaster]:
         """Forecasters that the network reads, fitted before the first validation origin."""
-        methods = [method for method in LINEAR if method in self.plan.methods]
+        methods = [method for method in CORRECTED if method in self.plan.methods]
         return linear_members([load(method, f"honest.validation.{method}.", self.state) for method in methods])
 
     def footing(self) -> Footing:

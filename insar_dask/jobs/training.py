@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
-from insar_dask.forecast.catalogue import LINEAR
+from insar_dask.forecast.catalogue import CORRECTED
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import canonical_key
@@ -168,7 +168,7 @@ def _key(engine: Engine, product: str, lesson: Lesson) -> str:
     linear = {
         name: array.tolist()
         for name, array in lesson.state.items()
-        if name.startswith(tuple(f"honest.validation.{method}." for method in LINEAR))
+        if name.startswith(tuple(f"honest.validation.{method}." for method in CORRECTED))
     }
     return canonical_key(
         {
