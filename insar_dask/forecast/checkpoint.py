@@ -38,6 +38,11 @@ def save(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the state after ``step`` steps; a kill at any moment leaves the earlier checkpoints as they were.
 
     The name holds the first half of a SHA-256 of the bytes: torch reads many a flipped bit without a word.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written: the disk is full, or somebody else writes to the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
@@ -45,11 +50,20 @@ def save(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     data = buffer.getbuffer()
     path = folder / f"checkpoint-{step:08d}-{_digest(data)}.pt"
     draft = path.with_suffix(f".{os.getpid()}.partial")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        cure = "free space, and run again: it goes on from the checkpoint before"
+        if isinstance(error, FileNotFoundError):
+            cure = "another training writes there, or somebody deleted it; name a folder for each training"
+        raise OSError(
+            error.errno, f"cannot write the checkpoint of step {step} to {folder}: {error.strerror}; {cure}"
+        ) from error
     _sync_names(folder)
     _prune(folder, path)
     return path

@@ -87,3 +87,27 @@ def test_nothing_but_tensors_and_numbers_is_unpickled(tmp_path: Path) -> None:
     checkpoint.save(tmp_path, 2, {"step": 2, "code": os.system})
     with pytest.raises(CheckpointError, match="other things than tensors and numbers"):
         checkpoint.load(tmp_path)
+
+
+def test_a_full_disk_is_said_and_keeps_what_was_there(small_disk: Path) -> None:
+    (older,) = saved(small_disk, 2)
+    (small_disk / "other").write_bytes(bytes(65536 - 4096 - 2 * older.stat().st_size))
+    with pytest.raises(OSError, match=r"checkpoint of step 4 to .*disk: No space left on device; free space"):
+        saved(small_disk, 3, 4)
+    assert not list(small_disk.glob("checkpoint-00000004*"))
+    (small_disk / "other").unlink()
+    (newest,) = saved(small_disk, 4)
+    found = checkpoint.load(small_disk)
+    assert found is not None and found.path == newest
+
+
+def test_a_folder_that_another_training_empties_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prune_of_another(self: Path, target: Path) -> Path:
+        self.unlink()
+        return rename(self, target)
+
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", prune_of_another)
+    with pytest.raises(OSError, match=r"checkpoint of step 2 to .*another training writes there"):
+        saved(tmp_path, 2)
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 import csv
 import re
 import struct
-import subprocess
 import zipfile
 
 import numpy as np
@@ -400,20 +399,6 @@ def test_identifiers_keep_their_case_and_zeros_and_any_length(path):
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 KiB; mounting one takes root."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system of our own: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_full_disk_leaves_no_half_quarantine(path, small_disk):
