@@ -81,14 +81,13 @@ class Material:
         return np.ascontiguousarray(values[:, steps].transpose(1, 0, 2))
 
 
-def learn_patterns(cube: xr.Dataset, protocol: str, filtering: tuple[int, int]) -> Clusters:
-    """k-means patterns of a raw cube as a protocol learns them.
+def learn_patterns(cube: xr.Dataset, filtering: tuple[int, int] | None) -> Clusters:
+    """k-means patterns of a raw cube: of its filled and smoothed series, the whole of them, as published.
 
-    As published: of the filled and smoothed series, the whole of them. Honest: of the raw series before the validation
-    block.
+    Without a ``filtering``, honest: of the raw series before the validation block.
     """
     model = Clusters(N_PATTERNS, random_state=0)
-    if protocol == "honest":
+    if filtering is None:
         return model.fit(cube, until=_first_unknown(cube))
     return model.fit(smoothed(cube, filtering))
 

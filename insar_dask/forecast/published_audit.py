@@ -27,9 +27,6 @@ Float32 = npt.NDArray[np.float32]
 MOVED = 100.0
 """What the future is moved by [mm]; the sizes of the leaks are told in per cent of it."""
 
-UNFILTERED = 0, 0
-"""The honest protocol smooths nothing."""
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -40,16 +37,15 @@ class Finding:
     says: str
 
 
-def audit(cube: xr.Dataset, protocol: str, filtering: tuple[int, int] | None) -> list[dict[str, Any]]:
+def audit(cube: xr.Dataset, filtering: tuple[int, int] | None) -> list[dict[str, Any]]:
     """Try every step of a protocol on a raw cube.
 
     Parameters
     ----------
     cube : xr.Dataset
         Raw point cube; a few hundred points are enough.
-    protocol : {"paper", "honest"}
     filtering : (int, int) or None
-        Window and order of Savitzky-Golay; None where honest.
+        Window and order of Savitzky-Golay as published; None for the honest protocol.
 
     Returns
     -------
@@ -63,13 +59,13 @@ def audit(cube: xr.Dataset, protocol: str, filtering: tuple[int, int] | None) ->
     """
     found = list(_published(cube, filtering)) if filtering is not None else list(_honest(cube))
     leaking = [finding.what for finding in found if finding.leaks]
-    if protocol == "honest" and leaking:
+    if filtering is None and leaking:
         raise LeakageError(f"the honest protocol leaks: {', '.join(leaking)} change with what lies after the origin")
     return [asdict(finding) for finding in found]
 
 
 def _published(cube: xr.Dataset, filtering: tuple[int, int]) -> Iterator[Finding]:
-    patterns = learn_patterns(cube, "paper", filtering)
+    patterns = learn_patterns(cube, filtering)
     material = paper_material(cube, patterns, filtering)
     origin = int(material.origins("test")[0])
     date = material.dates[origin]
@@ -84,7 +80,7 @@ def _published(cube: xr.Dataset, filtering: tuple[int, int]) -> Iterator[Finding
     parts = holt_winters(_moved(smooth, date), PERIOD)
     blind = replace(material, components={name: parts[name].values for name in PARTS})
     yield from _components(material, blind, origin, "parameters fit the whole series")
-    again = learn_patterns(_moved(cube, date), "paper", filtering).predict(smooth)
+    again = learn_patterns(_moved(cube, date), filtering).predict(smooth)
     yield _differing("k-means patterns", material.patterns, again["cluster"].values)
     yield from _scales(material, blind)
     yield _calendar(material, origin)
@@ -93,11 +89,11 @@ def _published(cube: xr.Dataset, filtering: tuple[int, int]) -> Iterator[Finding
 
 
 def _honest(cube: xr.Dataset) -> Iterator[Finding]:
-    material = honest_material(cube, learn_patterns(cube, "honest", UNFILTERED))
+    material = honest_material(cube, learn_patterns(cube, None))
     for stage in ("validation", "test"):
         origin = int(material.origins(stage)[0])
         moved = _moved(cube, material.dates[origin])
-        blind = honest_material(moved, learn_patterns(moved, "honest", UNFILTERED))
+        blind = honest_material(moved, learn_patterns(moved, None))
         at = f" at the first {stage} origin"
         yield _compared(f"series{at}", material.whole, blind.whole, origin, "raw, missing dates masked")
         yield from _components(material, blind, origin, "fitted before validation, then causal", at)

@@ -20,12 +20,11 @@ SCRATCH = ROOT / "out" / "published"
 FILTERS = ((11, 2), (21, 2), (31, 3))
 
 
-def material(protocol: str, filtering: tuple[int, int] | None, scratch: Path = SCRATCH) -> Material:
-    """What a protocol makes of the sample; patterns are learned on the whole plateau, once."""
-    patterns = patterns_of(protocol, filtering, scratch)
-    if protocol == "honest":
+def material(filtering: tuple[int, int] | None, scratch: Path = SCRATCH) -> Material:
+    """What a protocol, honest without a filter, makes of the sample; patterns are those of the whole plateau."""
+    patterns = patterns_of(filtering, scratch)
+    if filtering is None:
         return honest_material(sample(scratch), patterns)
-    assert filtering is not None
     return paper_material(sample(scratch), patterns, filtering)
 
 
@@ -34,7 +33,7 @@ def sample(scratch: Path = SCRATCH) -> xr.Dataset:
     path = scratch / "sample.npz"
     if not path.exists():
         whole = plateau()
-        labels = patterns_of("honest", None, scratch).predict(whole)["cluster"].values
+        labels = patterns_of(None, scratch).predict(whole)["cluster"].values
         rows = stratified_runs(labels)
         values = whole["displacement"].values[rows]
         scratch.mkdir(parents=True, exist_ok=True)
@@ -54,9 +53,9 @@ def _scene() -> xr.Dataset:
     return cube.drop_vars([name for name in cube.variables if str(name).startswith("true_")])
 
 
-def patterns_of(protocol: str, filtering: tuple[int, int] | None, scratch: Path) -> Clusters:
-    path = scratch / f"patterns-{protocol}-{0 if filtering is None else filtering[0]}.npz"
+def patterns_of(filtering: tuple[int, int] | None, scratch: Path) -> Clusters:
+    path = scratch / f"patterns-{'honest' if filtering is None else f'sg{filtering[0]}'}.npz"
     if not path.exists():
         scratch.mkdir(parents=True, exist_ok=True)
-        learn_patterns(plateau(), protocol, filtering or FILTERS[0]).save(path)
+        learn_patterns(plateau(), filtering).save(path)
     return Clusters.load(path)

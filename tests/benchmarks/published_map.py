@@ -62,9 +62,9 @@ def main(arguments: list[str]) -> int:
 
 def whole(family: str, scratch: Path) -> Material:
     if family.startswith("honest"):
-        return honest_material(plateau(), patterns_of("honest", None, scratch))
+        return honest_material(plateau(), patterns_of(None, scratch))
     filtering = next(one for one in FILTERS if family.startswith(f"paper-sg{one[0]}"))
-    return paper_material(plateau(), patterns_of("paper", filtering, scratch), filtering)
+    return paper_material(plateau(), patterns_of(filtering, scratch), filtering)
 
 
 def last_origin(given: Material) -> int:

@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> int:
 
 def setting(family: str, scratch: Path) -> Material:
     if family.startswith("honest"):
-        return material("honest", None, scratch)
+        return material(None, scratch)
     filtering = next(one for one in FILTERS if family.startswith(f"paper-sg{one[0]}"))
-    return material("paper", filtering, scratch)
+    return material(filtering, scratch)
 
 
 def forecasts(family: str, given: Material, scratch: Path) -> np.ndarray:

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from insar_dask.decompose import PARTS
-from insar_dask.forecast.published import STAGES, Material
+from insar_dask.forecast.published import STAGES
 from insar_dask.forecast.published_audit import audit
 from insar_dask.forecast.published_baselines import baselines
 from insar_dask.forecast.published_scores import count_stage, overall
@@ -84,6 +84,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.baselines:
         return score_baselines(options)
+    for unit in units(options.steps):  # a sum that a kill came before
+        if unit.component == PARTS[-1] and not (options.results / f"{unit.family}.json").exists():
+            add_up(unit, options)
     done = 0
     for unit in chosen(options):
         if options.count and done >= options.count:
@@ -139,7 +142,7 @@ def claimed(unit: Unit, options: argparse.Namespace) -> bool:
 
 
 def run(unit: Unit, options: argparse.Namespace) -> None:
-    given = material(unit.protocol, unit.filtering, options.scratch)
+    given = material(unit.filtering, options.scratch)
     folder = options.scratch / unit.name
     before = calibration()
     result, forecasts = run_unit(unit, given, folder, device=options.device, tell=tell)
@@ -148,15 +151,21 @@ def run(unit: Unit, options: argparse.Namespace) -> None:
     write(options.results / f"{unit.name}.json", result)
     keep_weights(unit, folder, options.scratch)
     tell(f"{unit.name}: " + ", ".join(f"{s} {overall(c)['rmse']:.3f} mm" for s, c in result["scores"].items()))
-    add_up(unit, given, options)
+    add_up(unit, options)
 
 
-def add_up(unit: Unit, given: Material, options: argparse.Namespace) -> None:
+def add_up(unit: Unit, options: argparse.Namespace) -> None:
     """Score the sum of a family's three components, once all are there."""
-    paths = [options.scratch / f"{unit.family}-{part}.npz" for part in PARTS]
-    if not all(path.exists() for path in paths):
+    names = [f"{unit.family}-{part}" for part in PARTS]
+    here = [name for name in names if (options.scratch / f"{name}.npz").exists()]
+    if len(here) < len(names):
+        gone = [name for name in names if name not in here and (options.results / f"{name}.json").exists()]
+        if gone:
+            tell(f"{unit.family} cannot be summed: the forecasts of {', '.join(gone)} are not in {options.scratch}; "
+                 "copy them here, or remove their results and run them again")  # fmt: skip
         return
-    parts = [kept(path) for path in paths]
+    given = material(unit.filtering, options.scratch)
+    parts = [kept(options.scratch / f"{name}.npz") for name in names]
     scores = {}
     for stage in STAGES:
         summed = np.sum([part[stage] for part in parts], axis=0)
@@ -167,7 +176,7 @@ def add_up(unit: Unit, given: Material, options: argparse.Namespace) -> None:
 
 def score_baselines(options: argparse.Namespace) -> int:
     for protocol, filtering in (*(("paper", one) for one in FILTERS), ("honest", None)):
-        given = material(protocol, filtering, options.scratch)
+        given = material(filtering, options.scratch)
         name = protocol if filtering is None else f"{protocol}-sg{filtering[0]}"
         began = time.process_time()
         found = baselines(given)
@@ -178,7 +187,7 @@ def score_baselines(options: argparse.Namespace) -> int:
         )
         tell(f"{name}: {len(found)} baselines in {seconds} s of CPU")
         few = sample(options.scratch).isel(point=slice(None, None, AUDITED))
-        findings = audit(few, protocol, filtering)
+        findings = audit(few, filtering)
         write(options.results / f"{name}-audit.json", {"family": f"{name}-audit", "findings": findings})
     return 0
 

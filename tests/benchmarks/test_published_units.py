@@ -14,7 +14,7 @@ from tests.benchmarks.published_units import add_up, claimed, keep, lock, parsed
 @pytest.fixture(scope="module")
 def given() -> Material:
     cube = scene("chumar", n_points=64, n_dates=158, seed=3).compute()
-    return paper_material(cube, learn_patterns(cube, "paper", (11, 2)), (11, 2))
+    return paper_material(cube, learn_patterns(cube, (11, 2)), (11, 2))
 
 
 def options(folder: Path):
@@ -44,12 +44,13 @@ def test_a_family_is_summed_when_its_third_component_is_there(
     given: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     written = {}
+    monkeypatch.setattr(published_units, "material", lambda filtering, scratch: given)
     monkeypatch.setattr(published_units, "write", lambda path, result: written.update({path.stem: result}))
     for number, unit in enumerate(units()[:3], start=1):
         off = np.float32(number)  # the errors of trend, season and residual are 1, 2 and 3 mm
         stages = ("train", "validation", "test")
         keep({stage: given.targets(unit.component, stage) + off for stage in stages}, tmp_path / f"{unit.name}.npz")
-        add_up(unit, given, options(tmp_path))
+        add_up(unit, options(tmp_path))
         assert bool(written) == (number == 3)
     (result,) = written.values()
     assert overall(result["scores"]["test"])["rmse"] == pytest.approx(6, abs=1e-3)

@@ -42,10 +42,10 @@ def plateau() -> xr.Dataset:
 @pytest.fixture(scope="session")
 def paper(plateau: xr.Dataset) -> Material:
     """The plateau as published."""
-    return paper_material(plateau, learn_patterns(plateau, "paper", (11, 2)), (11, 2))
+    return paper_material(plateau, learn_patterns(plateau, (11, 2)), (11, 2))
 
 
 @pytest.fixture(scope="session")
 def honest(plateau: xr.Dataset) -> Material:
     """The plateau without leaks."""
-    return honest_material(plateau, learn_patterns(plateau, "honest", (11, 2)))
+    return honest_material(plateau, learn_patterns(plateau, None))

@@ -12,14 +12,14 @@ from insar_dask.forecast.published_audit import audit
 
 
 def test_every_step_as_published_is_named(plateau: xr.Dataset):
-    found = {one["what"]: one["leaks"] for one in audit(plateau, "paper", (11, 2))}
+    found = {one["what"]: one["leaks"] for one in audit(plateau, (11, 2))}
     leaking = {name for name, leaks in found.items() if leaks}
     assert leaking >= {"gap filling", "Savitzky-Golay (11, 2)", "Holt-Winters trend", "k-means patterns", "targets"}
     assert "scaling of the trend" in leaking
 
 
 def test_nothing_honest_leaks(plateau: xr.Dataset):
-    found = audit(plateau, "honest", None)
+    found = audit(plateau, None)
     assert len(found) > 15 and not any(one["leaks"] for one in found)
 
 
@@ -30,4 +30,4 @@ def test_a_leak_under_an_honest_name_is_refused(plateau: xr.Dataset, monkeypatch
 
     monkeypatch.setattr(published_audit, "honest_material", leaking)
     with pytest.raises(LeakageError, match=r"the honest protocol leaks: .*series at the first validation origin"):
-        audit(plateau, "honest", None)
+        audit(plateau, None)
