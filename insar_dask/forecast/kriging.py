@@ -197,7 +197,7 @@ class Kriging:
         noise = self._noise(roughness(values, years))
         filled = self._filled(values, years)
         groups = cut_groups(places, self.seats, REACH)
-        time = times(self.shared_, self.own_, self.split_, years)
+        time = times(*temporal.observed(self.shared_, self.own_, self.split_, years))
         crosses = [cross @ time.basis for cross in self._covariances(targets, years)]
         variances = [np.diag(of) for of in self._covariances(targets, targets)]
         white = self.shared_[PARAMETERS.index("white")] ** 2, self.own_[PARAMETERS.index("white")] ** 2
@@ -231,9 +231,7 @@ class Kriging:
 
     def _single(self, values: Float32, years: Float64, asked: Float64) -> tuple[Float64, Float64]:
         """Posterior mean and variance of the motion of points that have no neighbours."""
-        theta = self.shared_, self.own_
-        observed = temporal.shared_with_gradient(theta[0], years)[0]
-        observed = observed + temporal.own_with_gradient(theta[1], self.split_, years)[0]
+        observed = np.sum(temporal.observed(self.shared_, self.own_, self.split_, years), axis=0)
         cross = np.sum(self._covariances(asked, years), axis=0)
         variance = np.diag(np.sum(self._covariances(asked, asked), axis=0))
         precision, _ = invert(observed)

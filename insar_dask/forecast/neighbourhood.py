@@ -24,6 +24,10 @@ SMOOTHEST, ROUGHEST = 0.2, 5.0
 """Least and greatest noise of a point in units of the usual one."""
 
 
+AT_ONCE = 1024
+"""Points whose noise is found at a time: what is computed of them stays in the cache."""
+
+
 class Seats(NamedTuple):
     """Points of G groups of L seats."""
 
@@ -54,6 +58,11 @@ def roughness(values: Float32, years: Float64) -> Float64:
     Three dates see little of any motion: 100 mm/yr that halve in a month leave 0.3 mm. NaN where fewer than 5 dates
     have both neighbours.
     """
+    blocks = [_roughness(values[at : at + AT_ONCE], years) for at in range(0, len(values), AT_ONCE)]
+    return np.concatenate(blocks) if blocks else np.empty(0)
+
+
+def _roughness(values: Float32, years: Float64) -> Float64:
     share = (years[1:-1] - years[:-2]) / (years[2:] - years[:-2])
     left = values[:, 1:-1] - ((1 - share) * values[:, :-2] + share * values[:, 2:])
     squares = left**2 / (1 + share**2 + (1 - share) ** 2)

@@ -142,8 +142,9 @@ def test_early_noise_says_nothing_of_late_noise():
     np.testing.assert_allclose(noise[np.ix_(early, ~early)], 0.0, atol=1e-9)
     assert noise[early][:, early].diagonal() == pytest.approx(1.0 + 0.25 + 4.0)
     assert noise[~early][:, ~early].diagonal() == pytest.approx(1.5**2 + 0.8**2 + 1.6**2)
-    crossed = temporal.own(OWN, SPLIT, YEARS, YEARS) + np.diag(np.where(early, OWN[14], OWN[9]) ** 2)
-    np.testing.assert_allclose(crossed, matrix)
+    both = temporal.observed(SHARED, OWN, SPLIT, YEARS)
+    np.testing.assert_allclose(both[0], temporal.shared_with_gradient(SHARED, YEARS)[0], atol=1e-9)
+    np.testing.assert_allclose(both[1], matrix)
     assert len(gradient) == len(temporal.OWN)
 
 
