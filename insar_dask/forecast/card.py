@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.forecast.audit import POINTS
+from insar_dask.forecast.catalogue import TRAINED
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
 
@@ -44,15 +45,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def leak_statement(plan: Plan) -> str:
+def leak_statement(plan: Plan, method: str) -> str:
     """What the forecaster has seen, in a paragraph.
 
     Each part of it was fitted on dates before a day of its own, and the audit of every block has tried that.
     """
     first, last = (_day(plan.date(origin)) for origin in (plan.validation[0], plan.validation[-1]))
     tests = [_day(plan.date(origin)) for origin in (plan.test[0], plan.test[-1])]
+    trained = f"The network was trained on dates before {first} alone, and kept. " if method in TRAINED else ""
     return (
-        f"Weights for forecasts beyond the record were learned from dates up to {_day(plan.days[-1])}, all of them. "
+        f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to "
+        f"{_day(plan.days[-1])}. "
         f"Interval widths come from forecasts at {len(plan.validation)} origins from {first} to {last}, made with "
         f"weights learned from dates before {first}. Scores come from forecasts at {len(plan.test)} origins from "
         f"{tests[0]} to {tests[1]}, made with weights learned from dates before {tests[0]}, against raw values at "

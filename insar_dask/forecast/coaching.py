@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from insar_dask.forecast.network import require_torch
 from insar_dask.forecast.point_source import ArrayPoints
+from insar_dask.forecast.progress_line import ProgressLine
 from insar_dask.forecast.teaching import Lesson, Settings, teach
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.walk import Tell, Walk
@@ -45,9 +48,10 @@ class Coach:
     ranks : int, optional
         Workers that train together; default: all of the client's.
     folder : Path, optional
-        For checkpoints: a training that was killed goes on from there. Default: one that passes.
+        For checkpoints: a training that was killed goes on from there, in a folder of its own for each cube and
+        settings. Default: one that passes.
     tell : callable, optional
-        Gets what the training says, see `insar_dask.forecast.logbook`.
+        Gets what the training says, see `insar_dask.forecast.logbook`; default: a line in the terminal.
     """
 
     settings: Settings
@@ -72,15 +76,23 @@ class Coach:
         """Points of a batch."""
         return self.settings.training.batch * self.settings.shape.length
 
-    def train(self, walk: Walk, plan: Plan, state: State) -> dict[str, npt.NDArray[Any]]:
-        """Arrays of the trained network, under the names that the fitted state has them by."""
-        with _place(self.folder) as folder:
+    def train(self, walk: Walk, plan: Plan, state: State, fingerprint: str) -> dict[str, npt.NDArray[Any]]:
+        """Arrays of the trained network, under the names that the fitted state has them by.
+
+        ``fingerprint`` is that of the walk.
+        """
+        identity = json.dumps([fingerprint, walk.plan.shard, plan.to_dict(), self.settings.to_dict()], sort_keys=True)
+        key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        with _place(None if self.folder is None else self.folder / key) as folder:
             source = _laid_out(walk, folder)
             lesson = Lesson(source, plan, state, walk.plan.shard, self.settings)
             return teach(lesson, lambda lesson, footing: self._run(lesson, footing, folder))
 
     def _run(self, lesson: Lesson, footing: Footing, folder: Path) -> Trained:
-        tell = self.tell or (lambda said: None)
+        with ProgressLine("spacetimeformer", quiet=self.tell is not None) as line:
+            return self._told(lesson, footing, folder, self.tell or line)
+
+    def _told(self, lesson: Lesson, footing: Footing, folder: Path, tell: Tell) -> Trained:
         if self.client is None:
             from insar_dask.forecast.train import train
 

@@ -120,7 +120,7 @@ class Forecaster(Choices):
             Folder in which a training that was killed finds where it was; default: none is kept.
         progress : callable, optional
             Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
-            `insar_dask.forecast.logbook`.
+            `insar_dask.forecast.logbook`; default: a line in the terminal, if there is one.
         shard_points : int
             Most points of a block of a cube in memory.
         memory : int, optional
@@ -147,15 +147,15 @@ class Forecaster(Choices):
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
         windows = 0 if coach is None or client is not None else coach.point_windows
         walk.check_free("fitting", lambda block: fitting_bytes(cube, block, point_windows=windows), memory)
-        stages = iter(("fit", "score"))
+        stages, digest = iter(("fit", "score")), fingerprint(walk)
         state, scores = protocol.learn(
             lambda: walk.told(next(stages), progress),
             plan,
             cube.attrs,
-            None if coach is None else lambda fitted: coach.train(walk, plan, fitted),
+            None if coach is None else lambda fitted: coach.train(walk, plan, fitted, digest),
             self.counted(walk.plan),
         )
-        return self.learned(plan, state, scores, describe_data(cube, fingerprint(walk)))
+        return self.learned(plan, state, scores, describe_data(cube, digest))
 
     def predict(
         self,
@@ -291,7 +291,7 @@ class Forecaster(Choices):
             "data": self.data_,
             "plan": self.plan_.to_dict(),
             "scores": json.loads(self.scores_.to_json()),
-            "leak_statement": leak_statement(self.plan_),
+            "leak_statement": leak_statement(self.plan_, self.method_),
             "versions": versions(),
         }
 

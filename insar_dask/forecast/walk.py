@@ -14,6 +14,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube, sees_future
 from insar_dask.forecast.memory import check_free
+from insar_dask.forecast.progress_line import ProgressLine
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import ShardPlan
 
@@ -78,11 +79,13 @@ class Walk:
         check_free(f"{what} {n_points:,} points", needed, self.plan.shard, lazy=lazy, memory=memory)
 
     def told(self, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
-        """Blocks in their order; after each of them ``tell`` gets ``{"stage", "done", "total"}``."""
-        for done, block in enumerate(self, start=1):
-            yield block
-            if tell is not None:
-                tell({"stage": stage, "done": done, "total": len(self)})
+        """Blocks in their order; each is told as ``{"stage", "done", "total"}``, or in the terminal."""
+        with ProgressLine(stage, quiet=tell is not None) as line:
+            for done, block in enumerate(self, start=1):
+                yield block
+                line({"kind": "step", "step": done, "of": len(self)})
+                if tell is not None:
+                    tell({"stage": stage, "done": done, "total": len(self)})
 
     def back(self, made: xr.Dataset) -> xr.Dataset:
         """What was made of the points, in the order that the cube has them in."""

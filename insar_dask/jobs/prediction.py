@@ -142,12 +142,17 @@ def fit_product(engine: Engine, product: str, model: Forecaster, *, ranks: int |
 def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str, Any]:
     """As `predict_stored`, where an engine works already; returns what the store keeps as a note.
 
-    Its items: ``state``, the hash of what was learned; ``method``; ``n_points`` and ``points_without_forecast``; the
-    model's ``data`` and ``leak_statement``.
+    Its items: ``state`` and ``trained``, the hashes of what was learned; ``method``; ``n_points`` and
+    ``points_without_forecast``; the model's ``data`` and ``leak_statement``.
     """
     plan = model.plan_to_predict(open_group(engine.store, f"{product}/raw"))
-    state = engine.ledger.write_state(model.state_)
-    params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(state)}
+    trained = {name: array for name, array in model.state_.items() if ".trained." in name}
+    fitted = {name: array for name, array in model.state_.items() if name not in trained}
+    states = {"state": engine.ledger.write_state(fitted)}
+    if trained:  # by itself, as an evaluation keeps it, so that memory is predicted with the network
+        states["trained"] = engine.ledger.write_state(trained)
+    references = {name: state_reference(state) for name, state in states.items()}
+    params = {"plan": plan_reference(plan.to_dict()), **references}
     counts = f"jobs/partials/{product}/predicted-counts"
     steps = (
         Step("forecast_block", "raw", "predicted", params),
@@ -158,7 +163,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
     total = np.sum([part["points"] for part in engine.partials(counts)], axis=0)
     card = model.card()
     note = {
-        "state": state,
+        **states,
         "method": model.method_,
         "n_points": int(total[0]),
         "points_without_forecast": int(total[1]),

@@ -8,6 +8,7 @@ import xarray as xr
 from distributed import Client
 from sklearn.base import clone
 
+import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
 from insar_dask.forecast.coaching import usable_device
@@ -50,12 +51,25 @@ def test_a_network_comes_back_from_its_folder(cube: xr.Dataset, fitted: Forecast
     assert again.predict(cube).identical(fitted.predict(cube))
     assert again.get_params() == fitted.get_params()
     assert "torch" in again.card()["versions"]
+    assert "The network was trained on dates before 2021-" in again.card()["leak_statement"]
 
 
 def test_the_order_of_points_changes_no_forecast_of_a_network(cube: xr.Dataset, fitted: Forecaster) -> None:
     mixed = np.random.default_rng(0).permutation(140)
     again = fitted.predict(cube.isel(point=mixed))["displacement"].values
     np.testing.assert_array_equal(again, fitted.predict(cube)["displacement"].values[:, mixed])
+
+
+def test_a_stored_cube_is_forecast_by_a_network_as_in_memory(
+    cube: xr.Dataset, fitted: Forecaster, tmp_path: Path
+) -> None:
+    store = tmp_path / "site.zarr"
+    insar.save(cube, store, "site/raw", shard_points=128, quiet=True)
+    made = insar.predict_stored(store, fitted, threads=1, quiet=True)
+    oracle = fitted.predict(insar.open_cube(store))
+    for name in ("displacement", "lower", "upper"):
+        np.testing.assert_array_equal(made[name].values, oracle[name].values)
+    assert made.attrs["points_without_forecast"] == 1
 
 
 @pytest.mark.parametrize("n_points", [1, 5])
@@ -66,15 +80,21 @@ def test_fewer_points_than_a_group_holds_are_forecast_all_the_same(
     assert np.isfinite(fitted.predict(few)["upper"].values).all()
 
 
-def test_a_rank_on_a_worker_learns_what_this_process_would(cube: xr.Dataset, fitted: Forecaster) -> None:
+def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkpoints(
+    cube: xr.Dataset, fitted: Forecaster, tmp_path: Path
+) -> None:
     told: list[Any] = []
     with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
         with pytest.raises(ValueError, match="2 ranks are more than the 1 workers of the client"):
             clone(fitted).fit(cube, client=client, ranks=2)
-        there = clone(fitted).fit(cube, client=client, ranks=1, progress=told.append)
+        there = clone(fitted).fit(cube, client=client, ranks=1, checkpoints=tmp_path, progress=told.append)
     for name, array in fitted.state_.items():
         np.testing.assert_array_equal(there.state_[name], array, err_msg=name)
     assert {"begin", "check", "end"} <= {said.get("kind") for said in told}
+    told.clear()
+    again = clone(fitted).fit(cube, checkpoints=tmp_path, progress=told.append)
+    assert not any(said.get("kind") == "check" for said in told), "the training is over"
+    np.testing.assert_array_equal(again.predict(cube)["upper"].values, fitted.predict(cube)["upper"].values)
 
 
 @pytest.mark.parametrize(
