@@ -39,6 +39,7 @@ def markdown(tables: Mapping[str, Any]) -> str:
         _methods_table(settings),
         *(_table_3(settings, setting) for setting in MAIN if setting in settings),
         *(_table_4(settings, setting) for setting in MAIN if setting in settings),
+        *(_scores_table(settings, setting) for setting in MAIN if setting in settings),
         *(_leads_table(settings, setting) for setting in MAIN if setting in settings),
         _components_table(settings),
         _maps_table(tables["maps"]),
@@ -84,6 +85,16 @@ def _table_4(settings: Mapping[str, Any], setting: str) -> str:
     ]  # fmt: skip
     best = [min(rows, key=lambda row: _number(row[column]))[0] for column in range(1, len(head))]
     return _table(f"Table 4, {TITLES[setting]}: test RMSE by pattern, mm", head, [*rows, ["**best**", *best]])
+
+
+def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
+    """Every score of all methods by block."""
+    head = ["method", *(f"{stage}: {HEADINGS[metric]}" for stage in STAGES for metric in METRICS)]
+    rows = [
+        [name, *(_score(settings[setting], name, stage, metric) for stage in STAGES for metric in METRICS)]
+        for name in _methods({setting: settings[setting]})
+    ]
+    return _table(f"Every score by block, {TITLES[setting]}", head, rows)
 
 
 def _leads_table(settings: Mapping[str, Any], setting: str) -> str:

@@ -106,8 +106,8 @@ def _spread(seeds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def _digits(value: Any) -> float | None:
-    """Five digits; None for a score of no pair, which JSON has no number for."""
-    return float(f"{value:.5g}") if np.isfinite(value) else None
+    """Four digits; None for a score of no pair, which JSON has no number for."""
+    return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
 def _unit(result: Result) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     tables = assemble(json.loads(path.read_text()) for path in paths)
     into = options.into or options.results
     into.mkdir(parents=True, exist_ok=True)
-    (into / f"{TABLES}.json").write_text(json.dumps(tables) + "\n")
+    (into / f"{TABLES}.json").write_text(json.dumps(tables, separators=(",", ":")) + "\n")
     (into / f"{TABLES}.md").write_text(markdown(tables))
     print(f"{len(paths)} results -> {into / TABLES}.md, .json")
     return 0
