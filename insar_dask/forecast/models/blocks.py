@@ -13,9 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Batch", "Decoder", "Dropout", "Encoder", "Presence", "presence"]
+__all__ = ["Batch", "Decoder", "Dropout", "Encoder", "Presence", "check_steps", "presence"]
 
 Batch = Mapping[str, Tensor]
+
+
+def check_steps(batch: Batch, context: int, horizon: int) -> None:
+    """Refuse a batch of other steps than a network was built for.
+
+    Raises
+    ------
+    ValueError
+        When its context or its targets have more steps or fewer.
+    """
+    came = batch["given"].shape[2], batch["target_time"].shape[1]
+    if came != (context, horizon):
+        raise ValueError(
+            f"the network was built for {context} context and {horizon} target steps, and a batch of {came[0]} and "
+            f"{came[1]} came; build it with context={came[0]} and horizon={came[1]}"
+        )
 
 
 class Presence(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from insar_dask.forecast.models.blocks import Batch
+from insar_dask.forecast.models.blocks import Batch, check_steps
 
 __all__ = ["LSTM"]
 
@@ -15,8 +15,8 @@ class LSTM(nn.Module):
 
     Parameters
     ----------
-    horizon : int
-        Target steps h.
+    context, horizon : int
+        Context steps k and target steps h.
     time_features : int
         Calendar features of a step, dx.
     width, layers : int
@@ -29,13 +29,17 @@ class LSTM(nn.Module):
     Hochreiter and Schmidhuber (1997), doi:10.1162/neco.1997.9.8.1735.
     """
 
-    def __init__(self, horizon: int = 6, time_features: int = 3, width: int = 256, layers: int = 3) -> None:
+    def __init__(
+        self, context: int = 24, horizon: int = 6, time_features: int = 3, width: int = 256, layers: int = 3
+    ) -> None:
         super().__init__()
+        self.steps = context, horizon
         self.cells = nn.LSTM(2 + time_features, width, layers, batch_first=True)
         self.head = nn.Linear(width, horizon)
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecast (B, L, h) in the batch's scaled units; 0 where no point is."""
+        check_steps(batch, *self.steps)
         given = batch["given"]  # (B, L, k)
         values = batch["values"].masked_fill(~given, 0.0)
         times = batch["context_time"][:, None].expand(-1, given.shape[1], -1, -1)  # (B, L, k, dx)

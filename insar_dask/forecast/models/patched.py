@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from insar_dask.forecast.models.blocks import Batch, Decoder, Dropout, Encoder, presence
+from insar_dask.forecast.models.blocks import Batch, Decoder, Dropout, Encoder, check_steps, presence
 
 __all__ = ["PatchedSpacetimeformer"]
 
@@ -67,7 +67,8 @@ class PatchedSpacetimeformer(nn.Module):
         dropout_pattern: float = 0.2,
     ) -> None:
         super().__init__()
-        self.patch, self.horizon, self.patterns, self.dropout_pattern = patch, horizon, patterns, dropout_pattern
+        self.steps, self.patch = (context, horizon), patch
+        self.patterns, self.dropout_pattern = patterns, dropout_pattern
         sizes = width, hidden, heads, head_width, dropout, "layer"
         self.embed_context = PatchEmbedding(-(-context // patch), patch, 2, time_features, width)
         self.embed_target = PatchEmbedding(-(-horizon // patch), patch, 1, time_features, width)
@@ -83,6 +84,7 @@ class PatchedSpacetimeformer(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Correction (B, L, h) of the baseline, in the batch's scaled units; 0 where no point is."""
+        check_steps(batch, *self.steps)
         present = batch["present"]  # (B, L)
         given = batch["given"] & present[..., None]  # (B, L, k)
         values = batch["values"].masked_fill(~given, 0.0)
@@ -95,7 +97,7 @@ class PatchedSpacetimeformer(nn.Module):
         there, here = presence(present, source.shape[2]), presence(present, target.shape[2])
         memory = self.encoder(self.drop(source), there)  # (B, L, k'/p, D)
         decoded = self.decoder(self.drop(target), memory, here, there)  # (B, L, h'/p, D)
-        out: Tensor = self.head(decoded).flatten(2)[..., : self.horizon]  # (B, L, h)
+        out: Tensor = self.head(decoded).flatten(2)[..., : baseline.shape[2]]  # (B, L, h)
         return out.masked_fill(~present[..., None], 0.0)
 
     def points(self, batch: Batch) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from insar_dask.forecast.models.blocks import Batch, Decoder, Dropout, Encoder, presence
+from insar_dask.forecast.models.blocks import Batch, Decoder, Dropout, Encoder, check_steps, presence
 
 __all__ = ["Spacetimeformer"]
 
@@ -50,6 +50,7 @@ class Spacetimeformer(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        self.steps, self.points = (context, horizon), points
         sizes = width, hidden, heads, head_width, dropout, "batch"
         embedding = points, context + horizon, time_features, width, dropout_embedding
         self.embed_context, self.embed_target = Embedding(*embedding), Embedding(*embedding)
@@ -59,7 +60,13 @@ class Spacetimeformer(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecast (B, L, h) in the batch's scaled units; 0 where no point is."""
+        check_steps(batch, *self.steps)
         given, present = batch["given"], batch["present"]  # (B, L, k), (B, L)
+        if present.shape[1] > self.points:
+            raise ValueError(
+                f"the network was built for groups of at most {self.points} points, and one of {present.shape[1]} "
+                f"came; build it with points={present.shape[1]} or cut the groups shorter"
+            )
         values = batch["values"].masked_fill(~given, 0.0)
         ahead = values.new_zeros(*present.shape, batch["target_time"].shape[1])  # (B, L, h) placeholders
         there, here = presence(present, given.shape[2]), presence(present, ahead.shape[2])

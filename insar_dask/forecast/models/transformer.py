@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from insar_dask.forecast.models.blocks import Batch
+from insar_dask.forecast.models.blocks import Batch, check_steps
 
 __all__ = ["Transformer"]
 
@@ -46,6 +46,7 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.steps = context, horizon
         self.embed = nn.Linear(2 + time_features, width)
         self.drop = nn.Dropout(dropout)
         self.core = nn.Transformer(width, heads, layers, layers, hidden, dropout, batch_first=True)
@@ -54,6 +55,7 @@ class Transformer(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Forecast (B, L, h) in the batch's scaled units; 0 where no point is."""
+        check_steps(batch, *self.steps)
         given = batch["given"]  # (B, L, k)
         steps = given.shape[2]
         values = batch["values"].masked_fill(~given, 0.0)

@@ -40,3 +40,17 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 def test_presets_have_their_published_sizes(name, parameters):
     with torch.device("meta"):
         assert sum(p.numel() for p in build(name).parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_other_steps_than_it_was_built_for_are_refused_with_the_cure(name):
+    model = build(name, **SMALL[name])
+    with pytest.raises(
+        ValueError, match="24 context and 6 target steps, and a batch of 20 and 7 came; build it with c"
+    ):
+        model(batch(times=TIMES[name], context=20, horizon=7))
+
+
+def test_a_group_longer_than_the_table_of_points_is_refused():
+    with pytest.raises(ValueError, match="at most 4 points, and one of 5 came; build it with points=5 or cut"):
+        build("spacetimeformer", **SMALL["spacetimeformer"])(batch(points=5))
