@@ -203,7 +203,7 @@ class _Driver:
         world = len(self.seated)
         if restart is not None and world < self.draft.world:
             self.tell(
-                self._say("note", f"{world} ranks go on, no replacement for the others of {self.draft.world} came")
+                self._say("note", f"going on with {world} of {self.draft.world} ranks, since no other worker came")
             )
         draft = replace(self.draft, token=token, attempt=number, world=world, restart=restart)
         crew = Crew(self.roll_call, draft, self.seated, self.words, self.tell)
@@ -234,7 +234,7 @@ class _Driver:
         for_good = {
             "another try would end alike": outcome.kind == "refused",
             "twice in the same place": len(again) == 2 and again[0] == again[1],
-            f"{len(self.failures)} failures since the last new checkpoint": len(self.failures) > self.restarts,
+            f"failures since the last new checkpoint: {len(self.failures)}": len(self.failures) > self.restarts,
         }
         what = f"rank {outcome.rank} on {outcome.host} ({outcome.worker}): {outcome.text}"
         for reason, holds in for_good.items():

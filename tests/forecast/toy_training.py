@@ -12,13 +12,13 @@ L, K, H = 4, 6, 2
 
 
 class Toy(torch.nn.Module):
-    """Dropout and a batch norm, since both keep something between steps."""
+    """Dropout and a batch norm, since both keep something between steps; ``plain`` has neither."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, plain: bool = False) -> None:
         super().__init__()
         self.enter = torch.nn.Linear(K, width)
-        self.norm = torch.nn.BatchNorm1d(width)
-        self.drop = torch.nn.Dropout(0.2)
+        self.norm = torch.nn.Identity() if plain else torch.nn.BatchNorm1d(width)
+        self.drop = torch.nn.Dropout(0.0 if plain else 0.2)
         self.leave = torch.nn.Linear(width, H)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -55,9 +55,14 @@ class ToyWindows:
 
 
 def job(
-    width: int = 8, pause: float = 0.0, fail: dict[str, Any] | None = None, identity: str = "", **training: Any
+    width: int = 8,
+    pause: float = 0.0,
+    fail: dict[str, Any] | None = None,
+    identity: str = "",
+    plain: bool = False,
+    **training: Any,
 ) -> Job:
     """Builder of the tests, with weights that depend on nothing but the seed."""
     settings = Training(**{"max_steps": 12, "warmup": 3, "check_every": 4, "checkpoint_every": 2, **training})
     torch.manual_seed(settings.seed)
-    return Job(Toy(width), ToyWindows(settings.batch, settings.seed, pause, fail), settings, identity)
+    return Job(Toy(width, plain), ToyWindows(settings.batch, settings.seed, pause, fail), settings, identity)
