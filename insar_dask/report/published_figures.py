@@ -48,7 +48,7 @@ def plot_forecast_maps(grid: Grid, predicted: Float32, measured: Float32, title:
     residual = both[0] - both[1]
     limits = colour_limits(np.concatenate(both), signed=True)
     errors = colour_limits(residual, signed=True)
-    high = 1.25 + 3.4 * grid.rows / grid.columns
+    high = 1.15 + 3.4 * (grid.rows / grid.columns + 0.075)
     figure = new_figure(10.6, high)
     _leave_room(figure)
     panels = figure.subplots(1, 3)
@@ -157,7 +157,8 @@ def _map(axes: Axes, grid: Grid, values: Float32, norm: Normalize, colours: str)
     bar.set_label("mm", fontsize=7, color=PALETTE["ink"])
     width = grid.extent[1] - grid.extent[0]
     length = scale_bar_length(width)
-    west, south = grid.extent[0] + 0.03 * width, grid.extent[2] + 0.03 * width
+    west, south = grid.extent[0], grid.extent[2] - 0.045 * width
+    axes.set_ylim(south - 0.03 * width, grid.extent[3])
     axes.plot([west, west + length], [south, south], color=PALETTE["ink"], linewidth=1.6, solid_capstyle="butt")
     label = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     axes.annotate(label, (west + length, south), (3, 0), textcoords="offset points", fontsize=7, va="center")
