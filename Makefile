@@ -1,4 +1,5 @@
 # make demo [INPUT=product.zip]   the whole pipeline, on a synthetic burst, an EGMS product, a MintPy series or rasters
+# make demo-train [INPUT=product.zip]   the same, then trains a small network and forecasts with it (installs torch)
 # make test [AT_ONCE=2]           lint, types, import contracts, tests in so many processes
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clean                      remove what these made
@@ -10,10 +11,15 @@ BIN := .venv/bin
 INPUT ?=
 AT_ONCE ?= 2
 
-.PHONY: demo test bench clean
+.PHONY: demo demo-train test bench clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)
+
+demo-train: .venv/train
+	$(BIN)/insar-dask demo $(INPUT)
+	$(BIN)/insar-dask train demo-output/cube.zarr --method spacetimeformer --steps 150 --model demo-output/spacetimeformer
+	$(BIN)/insar-dask forecast demo-output/cube.zarr --model demo-output/spacetimeformer
 
 test: .venv/test
 	$(BIN)/ruff check
@@ -27,6 +33,9 @@ bench: .venv/bench
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)
+
+.venv/train: pyproject.toml $(CONSTRAINTS)
+	$(call install,geo$(comma)train)
 
 .venv/test: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo$(comma)test)

@@ -41,6 +41,24 @@ def test_mintpy_series_becomes_a_cube_and_a_geotiff(tmp_path: Path, capsys: pyte
     assert (tmp_path / "velocity.tif").stat().st_size > 10_000
 
 
+def test_a_forecaster_is_kept_and_compared_with_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(EXAMPLES / "forecaster.py"))["main"]
+    main(None, str(tmp_path / "model"), "harmonic_ridge", 200)
+    shown = capsys.readouterr().out
+    assert "harmonic_ridge: RMSE" in shown and shown.splitlines()[-1].startswith("2023-")
+    assert (tmp_path / "model" / "README.md").exists()
+
+
+@pytest.mark.slow
+def test_the_published_system_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(EXAMPLES / "chumar.py"))["main"]
+    main(str(tmp_path), 400, 2, 0)
+    shown = capsys.readouterr().out
+    assert "8 patterns from" in shown and "spacetimeformer" in shown and "400 points forecast to 2023-" in shown
+    assert (tmp_path / "spacetimeformer" / "card.json").exists()
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
 def test_configurations_load(path: Path) -> None:
-    assert load_config(path).source.files
+    config = load_config(path)
+    assert config.source.files or config.synthetic.n_points == 588_600

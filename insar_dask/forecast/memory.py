@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,11 +18,14 @@ WORK = 2.0
 FIXED = 20_000_000
 """What the counts of errors and small arrays take, whatever the cube."""
 
-TORCH = 350_000_000
-"""Torch itself, 220 MB, and a network that forecasts batches of 64 groups of 16 points; measured."""
+TORCH = 220_000_000
+"""Torch, where it is not loaded yet; measured."""
+
+NETWORK = 200_000_000
+"""A network and what it computes on, its optimiser too; measured with the preset of 3.4 million parameters."""
 
 PER_WINDOW = 350_000
-"""Bytes that training holds for one point of a group at its usual sizes: 5.6 MB a group of 16; measured."""
+"""Bytes that training holds for one point of a group at the sizes of that preset: 90 MB a batch of 16 groups of 16."""
 
 LEAST_BLOCK = 1024
 LIMITS = (
@@ -36,12 +40,12 @@ def predicting_bytes(cube: xr.Dataset, block: int, horizon: int, *, network: boo
     They are held in parts and joined; what is in memory of the cube counts as held already.
     """
     forecasts = cube.sizes["point"] * (_column_bytes(cube) + 3 * 4 * horizon)
-    return FIXED + _block_bytes(cube, block) + 2 * forecasts + network * TORCH
+    return FIXED + _block_bytes(cube, block) + 2 * forecasts + (_network_bytes() if network else 0)
 
 
 def fitting_bytes(cube: xr.Dataset, block: int, *, point_windows: int = 0) -> int:
     """Bytes beyond what this process holds already; ``point_windows``: points of a training batch, 0 for none."""
-    training = TORCH + PER_WINDOW * point_windows if point_windows else 0
+    training = _network_bytes() + PER_WINDOW * point_windows if point_windows else 0
     return FIXED + _block_bytes(cube, block) + training
 
 
@@ -98,6 +102,10 @@ def _smaller(block: int) -> Iterator[int]:
     while points >= LEAST_BLOCK:
         yield points
         points //= 2
+
+
+def _network_bytes() -> int:
+    return NETWORK + (0 if "torch" in sys.modules else TORCH)
 
 
 def _block_bytes(cube: xr.Dataset, block: int) -> int:
