@@ -59,8 +59,8 @@ class Kriging:
     Parameters
     ----------
     seats : int, default 32
-        Points of a group. Against 16 the error that a scene of fronts leaves over the truth shrinks by a sixth; 64 gain
-        as much again there, and lose as much on slopes of 600 m.
+        Points of a group. 64 lower the RMSE by 0.004 to 0.014 mm on a real burst and two scenes for 1.5 times the
+        time, 128 by 0.008 to 0.026 for 2.8 times.
     sample : int, default 48
         Groups of 16 points that the parameters are fitted to.
 
