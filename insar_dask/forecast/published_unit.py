@@ -77,7 +77,7 @@ class Unit:
         return Training(
             max_steps=self.steps,
             warmup=min(500, self.steps // 5),
-            check_every=max(self.steps // 8, 1),
+            check_every=-(-self.steps // 8),
             checkpoint_every=max(self.steps // (2 if self.network == "transformer" else 8), 1),  # 265 MB, 27 or 16
             bf16=self.network in BFLOAT,
             seed=self.seed,
