@@ -73,7 +73,7 @@ class Dropout(nn.Module):
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
         draws.random_(-(2**63), None)
         keep = torch.empty_like(x, requires_grad=False)
-        # written as numbers at once: a tensor of bool costs ten times as much to make and to convert (17, 190 µs)
+        # Written as numbers at once: a tensor of bool costs ten times as much to make and to convert (17, 190 µs)
         torch.ge(draws.view(torch.uint8)[: x.numel()].view(x.shape), self.threshold, out=keep)
         return x * keep.mul_(256 / (256 - self.threshold))
 
