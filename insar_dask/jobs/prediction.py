@@ -10,12 +10,14 @@ import numpy.typing as npt
 import xarray as xr
 from zarr.abc.store import Store
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import learn
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
 from insar_dask.machine import usable_cpus
+from insar_dask.objects import open_store
 from insar_dask.shards import SHARD_POINTS
 from insar_dask.store import open_group, products, shard_plan
 
@@ -34,6 +36,7 @@ def predict_stored(
     *,
     client: Client | None = None,
     threads: int | None = None,
+    memory: int | None = None,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Forecast every point of a stored raw cube beyond its record, into the group ``PRODUCT/predicted``.
@@ -53,6 +56,8 @@ def predict_stored(
         Where tasks run; default: ``threads`` threads of this process.
     threads : int, optional
         Default: one a core.
+    memory : int, optional
+        Bytes that this process may take where it has no client; default: what is free. Workers have limits.
     quiet : bool
         No progress bar.
 
@@ -71,13 +76,17 @@ def predict_stored(
         products and none was named.
     """
     from insar_dask.forecast import Forecaster
+    from insar_dask.forecast.memory import predicting_bytes
 
     cube = open_cube(path, None if product is None else f"{product}/raw")
     fitted = model if isinstance(model, Forecaster) else Forecaster.load(model)
-    fitted.plan_to_predict(cube)
-    name = product or products(path)[0]
+    plan, name, threads = fitted.plan_to_predict(cube), product or products(path)[0], threads or usable_cpus()
+    if client is None:
+        shard = shard_plan(open_store(path), f"{name}/raw").shard
+        part = cube.isel(point=slice(0, shard))
+        _check_threads(predicting_bytes(part, shard, plan.horizon, network=fitted.trains), threads, memory)
     with owned(path):
-        engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
+        engine = Engine(path, client, threads=threads, quiet=quiet)
         note = predict_product(engine, name, fitted)
     made = open_cube(path, f"{name}/predicted")
     return made.assign_attrs(points_without_forecast=note["points_without_forecast"])
@@ -178,3 +187,18 @@ def count_forecasts(forecast: xr.Dataset) -> dict[str, npt.NDArray[np.int64]]:
     """Points of a block, and how many of them have no forecast at any lead, as ``points`` (2,)."""
     without = forecast["displacement"].isnull().all(["origin", "lead"])
     return {"points": np.array([without.size, int(without.sum())], np.int64)}
+
+
+def _check_threads(one: int, threads: int, memory: int | None) -> None:
+    """Refuse more threads than there is memory for, ``one`` being the bytes of each."""
+    from insar_dask.forecast.memory import free_bytes
+
+    free = free_bytes() if memory is None else memory
+    if one * threads <= free:
+        return
+    cure = (
+        f"threads={free // one} would fit" if free >= one else "store smaller shards, insar_dask.save(shard_points=...)"
+    )
+    raise CubeError(
+        f"forecasting takes {one * threads / 1e6:,.0f} MB on {threads} threads, {free / 1e6:,.0f} MB are free: {cure}"
+    )

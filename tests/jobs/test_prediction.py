@@ -114,6 +114,14 @@ def test_a_store_that_does_not_go_with_the_model_is_refused_untouched(
     assert stored_bytes(tmp_path / "site.zarr") == before
 
 
+@pytest.mark.parametrize(("memory", "cure"), [(50_000_000, "threads=2 would fit"), (5_000_000, "store smaller shards")])
+def test_more_threads_than_memory_are_refused(memory: int, cure: str, model: Forecaster, folder: Path) -> None:
+    with pytest.raises(
+        CubeError, match=rf"forecasting takes [\d,]+ MB on 4 threads, {memory // 10**6} MB are free: {cure}"
+    ):
+        insar.predict_stored(folder / "site.zarr", model, threads=4, memory=memory)
+
+
 def test_a_stored_fit_has_the_numbers_of_fit(cube: xr.Dataset, model: Forecaster, folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "site.zarr"
     insar.save(cube, store, "site/raw", shard_points=1024, quiet=True)
