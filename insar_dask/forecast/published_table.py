@@ -37,7 +37,7 @@ def assemble(results: Iterable[Result]) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When two results of one setting were made of different data.
+        When two results of one setting were made of different data, or two seeds of a network of other steps.
     """
     settings: dict[str, dict[str, Any]] = {}
     runs: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
@@ -63,6 +63,7 @@ def assemble(results: Iterable[Result]) -> dict[str, Any]:
     for (setting, kind, name), found in runs.items():
         settings[setting].setdefault(kind, {})[name] = _summary(found)
     order = {name: settings[name] for name in SETTINGS if name in settings}
+    _same_steps(units)
     _mark(order, units)
     return {"settings": order, "units": units, "maps": maps, "audit": audit}
 
@@ -79,6 +80,18 @@ def _same_data(setting: Mapping[str, Any], result: Result) -> None:
             f"{result.get('unit', result['family'])} was scored on data {result['data']}, others of its setting on "
             f"{setting['data']}: remove the results of one of them and run its units again"
         )
+
+
+def _same_steps(units: Sequence[Mapping[str, Any]]) -> None:
+    """Seeds are averaged, and components added, of trainings of one length alone."""
+    lengths: dict[str, Mapping[str, Any]] = {}
+    for unit in units:
+        first = lengths.setdefault(str(unit["family"]).rpartition("-seed")[0], unit)
+        if first["most_steps"] != unit["most_steps"]:
+            raise ValueError(
+                f"{unit['unit']} had at most {unit['most_steps']} steps, {first['unit']} {first['most_steps']}: "
+                "remove the results of one of them and run its units again with the steps of the other"
+            )
 
 
 def _summary(runs: Sequence[Result]) -> dict[str, Any]:

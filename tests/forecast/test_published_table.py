@@ -71,3 +71,10 @@ def test_a_whole_map_has_a_row_of_its_own_whatever_its_data():
     tables = assemble([family(0, 1.0), {"family": "honest-lstm-seed0-map", "data": "whole"} | whole])
     assert "| honest-lstm-seed0-map | 2023-04-07 | 588,600 | 1.5 |" in markdown(tables)
     assert tables["settings"]["honest"]["methods"]["lstm"]["n_seeds"] == 1
+
+
+def test_seeds_of_different_length_do_not_meet():
+    longer = unit(1, falling=False)
+    longer["configuration"] = {"component": "trend", "steps": 20}
+    with pytest.raises(ValueError, match="seed1-trend had at most 20 steps, honest-lstm-seed0-trend 10"):
+        assemble([unit(0, falling=False), longer])
