@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from insar_dask.synthetic import scene
 
@@ -18,6 +19,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: two processes that share the files then end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread() -> Iterator[None]:
+    """BLAS threads that wait for a busy core spin: a third of the CPU time of some tests. Programs that tests start
+    have as many as anybody's."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -123,10 +123,10 @@ def test_no_thread_of_the_engine_gives_blas_its_threads_back_under_another(tmp_p
         first_is_done.set()
         return blas_threads()
 
-    before = blas_threads()
-    found = dict(Engine(tmp_path, threads=2).map(work, [("", "", 0), ("", "", 1)], label="work"))
-    assert found == {0: {1}, 1: {1}}
-    assert blas_threads() == before
+    with threadpool_limits(2):
+        found = dict(Engine(tmp_path, threads=2).map(work, [("", "", 0), ("", "", 1)], label="work"))
+        assert found == {0: {1}, 1: {1}}
+        assert blas_threads() == {2}
 
 
 def blas_threads() -> set[int]:
