@@ -40,8 +40,9 @@ from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material,
 
 SEEDS = (0, 1, 2)
 STEPS = 150
-"""Of each pattern's Spacetimeformer, at 0.7 s of CPU: 18 main units, 6 of the sensitivity and the rivals take about
-46,000 s of CPU in all, 6.4 h on two idle cores."""
+"""Of each pattern's Spacetimeformer. At 0.72 s of CPU a step the 18 main units take 21,600 s, the 6 of the sensitivity
+6,500, the LSTM's 18 5,200 and the Transformer's 17,300, most of that for its forecasts: 7.0 h on two idle cores; with
+120 steps 6.2 h."""
 
 RIVAL_STEPS = {"lstm": 8 * STEPS, "transformer": STEPS}
 """The LSTM sees as many point-windows as the eight Spacetimeformers of a unit together. At 1.9 s a step the Transformer
