@@ -167,7 +167,8 @@ class PooledGaussianProcess:
         n_dates = np.isfinite(context.values).sum(axis=1)
         own = n_dates**2 / (n_dates**2 + YOUNG**2)
         scale = own * scale + (1 - own)
-        return mean, np.sqrt(spread * scale[:, None])
+        # rounding leaves a negative variance where noise is a ten-thousandth of the motion, as in constant series
+        return mean, np.sqrt(np.maximum(spread * scale[:, None], 0.0))
 
 
 def series_hashes(values: Float32) -> npt.NDArray[np.uint64]:

@@ -250,3 +250,12 @@ def test_nothing_to_learn_from_is_an_error_with_the_cure():
     model = PooledGaussianProcess()
     with pytest.raises(ValueError, match=r"no series has more than 10 valid dates.*start the origins later"):
         model.fit([model.partial(context(values))], context(values))
+
+
+def test_series_without_noise_have_a_deviation_too():
+    years = np.arange(106) * 6 / 365.25
+    quiet = np.array([1e-4, 1e-4, 1e-4, 1e-4, 1e2, 1e-4, 3.0, 1e-4, 3.0, 5e-2])
+    context = Context(np.full((3, 100), 5, np.float32), years[:100], np.empty((3, 0)), years[:0], years[100:])
+    mean, std = PooledGaussianProcess.from_state({"theta": quiet}).predict(context)
+    np.testing.assert_allclose(mean, 5, atol=1e-3)
+    assert (std >= 0).all() and (std < 0.1).all()
