@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Coach", "job_from_folder", "settings_of", "usable_device"]
 
 State = Mapping[str, npt.NDArray[Any]]
+
+GIVEN = {"context", "horizon", "known", "patterns", "time_features"}
+"""Sizes of a network that its inputs give."""
 
 SERIES, PLACES, STATE = "series.npy", "places.npy", "fitted.npz"
 
@@ -141,6 +145,11 @@ def settings_of(
         raise ValueError(f"training has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
     if group < 1:
         raise ValueError(f"group is {group}; wanted at least 1 point")
+    from insar_dask.forecast.models import network_class
+
+    known = set(inspect.signature(network_class("fast")).parameters) - GIVEN
+    if unknown := set(sizes or {}) - known:
+        raise ValueError(f"sizes has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
     return Settings(
         replace(default.shape, context=context, length=group),
         dict(sizes or {}),

@@ -105,7 +105,7 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
         ({"training": {"steps": 3}}, {}, "training has no steps; it has .*max_steps"),
         ({"training": {"max_steps": 0}}, {}, "max_steps is 0; wanted at least 1"),
         ({"group": 0}, {}, "group is 0; wanted at least 1 point"),
-        ({"sizes": {"layers": 3}}, {}, "layers"),
+        ({"sizes": {"layers": 3}}, {}, "sizes has no layers; it has .*encoder_layers"),
     ],
 )
 def test_what_a_network_cannot_have_is_named(
