@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from insar_dask.forecast import protocol
-from insar_dask.forecast.catalogue import LINEAR, METHODS, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, METHODS, TRAINED
 from insar_dask.forecast.origin_windows import PIECE
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.timetable import Plan
@@ -64,7 +64,7 @@ class Choices(Parameters):
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
         names = "every", "horizon", "level", "test_fraction", "stride", "context"
         settings = {name: getattr(self, name) for name in names}
-        beside = (*LINEAR, *REFERENCES) if self.trains else REFERENCES
+        beside = (*CORRECTED, *REFERENCES) if self.trains else REFERENCES
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
         return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
