@@ -19,10 +19,10 @@ FORECASTERS = {
 }
 
 METHODS = tuple(
-    name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "kriging", "spacetimeformer")
+    name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer")
 )
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
-Holt-Winters 9 to 17 %."""
+Holt-Winters 9 to 17 %. A network takes minutes to train, and has to be asked for."""
 
 RAW_DATES_ONLY = ("gaussian_process", "kriging", "spacetimeformer")
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
