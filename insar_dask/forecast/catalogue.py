@@ -15,12 +15,10 @@ FORECASTERS = {
     "holt_winters": ("insar_dask.forecast.exponential", "HoltWinters"),
     "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
     "kriging": ("insar_dask.forecast.kriging", "Kriging"),
-    "spacetimeformer": ("insar_dask.forecast.network", "CorrectingNetwork"),
+    "spacetimeformer": ("insar_dask.forecast.correction.network", "CorrectingNetwork"),
 }
 
-METHODS = tuple(
-    name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer")
-)
+METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer"))
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
 Holt-Winters 9 to 17 %. A network takes minutes to train, and has to be asked for."""
 

@@ -9,14 +9,14 @@ import xarray as xr
 
 from insar_dask.forecast import protocol
 from insar_dask.forecast.catalogue import CORRECTED, METHODS, TRAINED
-from insar_dask.forecast.origin_windows import PIECE
+from insar_dask.forecast.correction.origin_windows import PIECE
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.walk import check_raw, observed_dates
 from insar_dask.shards import ShardPlan
 
 if TYPE_CHECKING:
-    from insar_dask.forecast.coaching import Coach
+    from insar_dask.forecast.correction.coaching import Coach
 
 __all__ = ["BEST", "Choices"]
 
@@ -75,7 +75,7 @@ class Choices(Parameters):
 
     def coach(self, **where: Any) -> Coach:
         """What trains the network, after checking settings, device, and ``where``: see `Coach`."""
-        from insar_dask.forecast.coaching import Coach, settings_of, usable_device
+        from insar_dask.forecast.correction.coaching import Coach, settings_of, usable_device
 
         settings = settings_of(self.context, self.group, self.random_state, self.sizes, self.training)
         return Coach(settings, usable_device(self.device), **where)

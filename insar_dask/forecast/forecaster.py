@@ -62,7 +62,7 @@ class Forecaster(Choices):
     sizes : mapping, optional
         Sizes of a network that differ from its usual ones, such as ``{"width": 64}``.
     training : mapping, optional
-        How a network is trained, where that differs from `insar_dask.forecast.job.Training`: such as
+        How a network is trained, where that differs from `insar_dask.forecast.training.job.Training`: such as
         ``{"max_steps": 300, "batch": 32}``.
     device : str, default "cpu"
         What a network is trained on: ``"cpu"``, ``"cuda"``, or ``"auto"``, a GPU where there is one.
@@ -120,7 +120,7 @@ class Forecaster(Choices):
             Folder in which a training that was killed finds where it was; default: none is kept.
         progress : callable, optional
             Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
-            `insar_dask.forecast.logbook`; default: a line in the terminal, if there is one.
+            `insar_dask.forecast.training.logbook`; default: a line in the terminal, if there is one.
         shard_points : int
             Most points of a block of a cube in memory.
         memory : int, optional

@@ -209,7 +209,8 @@ def learn(
     attrs : mapping, optional
         The cube's attributes.
     train : callable, optional
-        Gives what the networks of the plan learn on top of the fitted state: see `insar_dask.forecast.teaching`.
+        Gives what the networks of the plan learn on top of the fitted state, see
+        `insar_dask.forecast.correction.teaching`.
     most : int, optional
         Points of each block that intervals and scores come from; default: all.
 
@@ -234,8 +235,8 @@ def learn(
 
 
 def _train_here(cube: xr.Dataset, plan: Plan, state: State, block: int) -> State:
-    from insar_dask.forecast.point_source import CubePoints
-    from insar_dask.forecast.teaching import Lesson, Settings, teach, train_here
+    from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
+    from insar_dask.forecast.series.point_source import CubePoints
 
     return teach(Lesson(CubePoints(cube), plan, state, block, Settings()), train_here)
 

@@ -14,7 +14,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube, sees_future
 from insar_dask.forecast.memory import check_free
-from insar_dask.forecast.progress_line import ProgressLine
+from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import ShardPlan
 

@@ -15,8 +15,8 @@ from insar_dask.jobs.training import train_networks
 from insar_dask.store import open_group
 
 if TYPE_CHECKING:
+    from insar_dask.forecast.correction.teaching import Settings
     from insar_dask.forecast.scores import Scores
-    from insar_dask.forecast.teaching import Settings
     from insar_dask.forecast.timetable import Plan
 
 __all__ = ["Learned", "evaluate", "forecast", "learn"]
@@ -50,7 +50,7 @@ def evaluate(
     product : str
         Name of the product's group.
     network : Settings, optional
-        How networks among the methods are trained; default: as `insar_dask.forecast.teaching` does.
+        How networks among the methods are trained; default: as `insar_dask.forecast.correction.teaching` does.
     ranks : int, optional
         Workers of the client that train together; default: this process trains.
     **settings

@@ -22,10 +22,10 @@ from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
-    from insar_dask.forecast.footing import Footing
-    from insar_dask.forecast.job import Job, Trained
-    from insar_dask.forecast.teaching import Lesson, Settings
+    from insar_dask.forecast.correction.footing import Footing
+    from insar_dask.forecast.correction.teaching import Lesson, Settings
     from insar_dask.forecast.timetable import Plan
+    from insar_dask.forecast.training.job import Job, Trained
 
 __all__ = ["build_job", "train_networks"]
 
@@ -60,7 +60,7 @@ def train_networks(
     fitted : str
         Hash of the state that `insar_dask.forecast.protocol.fit` returned.
     settings : Settings, optional
-        Default: those of `insar_dask.forecast.teaching`.
+        Default: those of `insar_dask.forecast.correction.teaching`.
     ranks : int, optional
         Processes that train together on as many of the client's workers; default: this process trains.
     device : {"cpu", "cuda"}
@@ -80,8 +80,8 @@ def train_networks(
     ValueError
         When ranks are asked for without a client, or the store cannot be named to other processes.
     """
-    from insar_dask.forecast.network import require_torch
-    from insar_dask.forecast.teaching import Settings, teach
+    from insar_dask.forecast.correction.network import require_torch
+    from insar_dask.forecast.correction.teaching import Settings, teach
 
     require_torch()
     settings = settings or Settings()
@@ -94,7 +94,7 @@ def train_networks(
 
         def run(lesson: Lesson, footing: Footing) -> Trained:
             if ranks is None:
-                from insar_dask.forecast.train import train
+                from insar_dask.forecast.training.train import train
 
                 return train(lesson.job(footing), folder, device=device, tell=tell)
             return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, device, tell)
@@ -114,8 +114,8 @@ def build_job(
     scale: float,
 ) -> Job:
     """The job of one rank, made in its own process from what can travel there."""
-    from insar_dask.forecast.footing import Footing
-    from insar_dask.forecast.teaching import Settings
+    from insar_dask.forecast.correction.footing import Footing
+    from insar_dask.forecast.correction.teaching import Settings
     from insar_dask.forecast.timetable import Plan
 
     made = _lesson(path, open_store(path), product, Plan.from_dict(plan), fitted, Settings.from_dict(settings))
@@ -123,9 +123,9 @@ def build_job(
 
 
 def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: str, settings: Settings) -> Lesson:
-    from insar_dask.forecast.point_source import CubePoints, Source
-    from insar_dask.forecast.stored_points import StoredPoints
-    from insar_dask.forecast.teaching import Lesson
+    from insar_dask.forecast.correction.teaching import Lesson
+    from insar_dask.forecast.series.point_source import CubePoints, Source
+    from insar_dask.forecast.series.stored_points import StoredPoints
     from insar_dask.store import open_group
 
     group = f"{product}/raw"
@@ -144,7 +144,7 @@ def _on_workers(
     device: Literal["cpu", "cuda"],
     tell: Tell,
 ) -> Trained:
-    from insar_dask.forecast.ranks import train_on
+    from insar_dask.forecast.training.ranks import train_on
 
     path = str_path(engine.path)
     if engine.client is None or isinstance(path, Store):

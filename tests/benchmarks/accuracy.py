@@ -26,10 +26,10 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.forecast import protocol
 from insar_dask.forecast.catalogue import TRAINED
-from insar_dask.forecast.point_source import CubePoints
+from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
 from insar_dask.forecast.registry import Arrays, fitted
+from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.tallies import block_places, block_values, windows_of
-from insar_dask.forecast.teaching import Lesson, Settings, teach, train_here
 from insar_dask.forecast.timetable import Plan
 from insar_dask.shards import SHARD_POINTS
 from insar_dask.synthetic import scene

@@ -12,13 +12,13 @@ import torch
 
 from insar_dask.forecast import protocol
 from insar_dask.forecast.catalogue import LINEAR
-from insar_dask.forecast.job import Trained
-from insar_dask.forecast.network_inputs import point_inputs
-from insar_dask.forecast.origin_windows import PIECE, training_origins
-from insar_dask.forecast.point_source import CubePoints
+from insar_dask.forecast.correction.inputs import point_inputs
+from insar_dask.forecast.correction.origin_windows import PIECE, training_origins
+from insar_dask.forecast.correction.teaching import Lesson, Settings, teach
 from insar_dask.forecast.registry import fitted
+from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.tallies import block_places, windows_of
-from insar_dask.forecast.teaching import Lesson, Settings, teach
+from insar_dask.forecast.training.job import Trained
 from insar_dask.synthetic import scene
 from tests.benchmarks.measure import QUICK, Row, row, seconds
 

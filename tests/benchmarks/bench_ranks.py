@@ -23,10 +23,10 @@ import torch
 from distributed import Client
 
 import insar_dask as insar
-from insar_dask.forecast.attempt import Limits
-from insar_dask.forecast.job import Batch, Job, Training
 from insar_dask.forecast.models import build
-from insar_dask.forecast.ranks import train_on
+from insar_dask.forecast.training.attempt import Limits
+from insar_dask.forecast.training.job import Batch, Job, Training
+from insar_dask.forecast.training.ranks import train_on
 from tests.benchmarks.measure import QUICK, Row
 
 BUILDER = "tests.benchmarks.bench_ranks:job"

@@ -28,10 +28,10 @@ N_POINTS, N_DATES = 588_600, 230
 READING = """
 import json, sys, time
 import torch
-from insar_dask.forecast.grid_points import GridPoints
-from insar_dask.forecast.series_windows import SeriesWindows
-from insar_dask.forecast.splits import split_by_length
-from insar_dask.forecast.stored_points import StoredPoints
+from insar_dask.forecast.series.grid_points import GridPoints
+from insar_dask.forecast.series.windows import SeriesWindows
+from insar_dask.forecast.series.splits import split_by_length
+from insar_dask.forecast.series.stored_points import StoredPoints
 
 def peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.cluster.estimator import Clusters
-from insar_dask.forecast.published import Material, honest_material, learn_patterns, paper_material
-from insar_dask.forecast.published_sample import stratified_runs
+from insar_dask.forecast.published.protocols import Material, honest_material, learn_patterns, paper_material
+from insar_dask.forecast.published.sample import stratified_runs
 from insar_dask.synthetic import scene
 
 ROOT = Path(__file__).resolve().parents[2]

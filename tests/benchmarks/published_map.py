@@ -21,9 +21,9 @@ import torch
 
 from insar_dask.decompose import PARTS
 from insar_dask.forecast.models import build
-from insar_dask.forecast.published import N_PATTERNS, Material, honest_material, paper_material
-from insar_dask.forecast.published_scores import count_stage, overall
-from insar_dask.forecast.published_windows import ComponentWindows
+from insar_dask.forecast.published.protocols import N_PATTERNS, Material, honest_material, paper_material
+from insar_dask.forecast.published.scores import count_stage, overall
+from insar_dask.forecast.published.windows import ComponentWindows
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.published_figures import plot_errors, plot_forecast_maps
 from insar_dask.report.style import png_bytes

@@ -16,8 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from insar_dask.decompose import PARTS
-from insar_dask.forecast.published import N_PATTERNS, Material
-from insar_dask.forecast.published_linear import WindowLinear
+from insar_dask.forecast.published.linear import WindowLinear
+from insar_dask.forecast.published.protocols import N_PATTERNS, Material
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.published_figures import Followed, plot_errors, plot_followed, plot_forecast_maps
 from insar_dask.report.style import png_bytes

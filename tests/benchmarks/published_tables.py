@@ -12,8 +12,8 @@ import json
 import sys
 from pathlib import Path
 
-from insar_dask.forecast.published_markdown import markdown
-from insar_dask.forecast.published_table import assemble
+from insar_dask.forecast.published.markdown import markdown
+from insar_dask.forecast.published.table import assemble
 from tests.benchmarks.published_data import RESULTS
 
 TABLES = "tables"

@@ -31,11 +31,11 @@ import numpy as np
 import torch
 
 from insar_dask.decompose import PARTS
-from insar_dask.forecast.published import STAGES
-from insar_dask.forecast.published_audit import audit
-from insar_dask.forecast.published_baselines import baselines
-from insar_dask.forecast.published_scores import count_stage, overall
-from insar_dask.forecast.published_unit import NETWORKS, Forecasts, Unit, run_unit
+from insar_dask.forecast.published.audit import audit
+from insar_dask.forecast.published.baselines import baselines
+from insar_dask.forecast.published.protocols import STAGES
+from insar_dask.forecast.published.scores import count_stage, overall
+from insar_dask.forecast.published.unit import NETWORKS, Forecasts, Unit, run_unit
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material, sample
 
 SEEDS = (0, 1, 2)

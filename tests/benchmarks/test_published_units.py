@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insar_dask.forecast.published import Material, learn_patterns, paper_material
-from insar_dask.forecast.published_scores import overall
+from insar_dask.forecast.published.protocols import Material, learn_patterns, paper_material
+from insar_dask.forecast.published.scores import overall
 from insar_dask.synthetic import scene
 from tests.benchmarks import published_units
 from tests.benchmarks.published_units import add_up, claimed, keep, lock, parsed, units

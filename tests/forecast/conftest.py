@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
-from insar_dask.forecast.published import Material, honest_material, learn_patterns, paper_material
-from insar_dask.forecast.stored_points import StoredPoints
+from insar_dask.forecast.published.protocols import Material, honest_material, learn_patterns, paper_material
+from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.store import products
 from insar_dask.synthetic import scene
 

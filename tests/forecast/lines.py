@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from insar_dask.forecast.point_source import ArrayPoints
-from insar_dask.forecast.splits import split_by_length
+from insar_dask.forecast.series.point_source import ArrayPoints
+from insar_dask.forecast.series.splits import split_by_length
 
 N_DATES = 60
 SPLIT = split_by_length(N_DATES, (36, 12, 12))

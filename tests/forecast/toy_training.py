@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from insar_dask.forecast.job import Batch, Job, Training
+from insar_dask.forecast.training.job import Batch, Job, Training
 
 L, K, H = 4, 6, 2
 

@@ -8,13 +8,13 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
-from insar_dask.forecast import train
 from insar_dask.forecast.catalogue import LINEAR
-from insar_dask.forecast.job import Training
-from insar_dask.forecast.origin_windows import Shape
+from insar_dask.forecast.correction.origin_windows import Shape
+from insar_dask.forecast.correction.teaching import Lesson, Settings
 from insar_dask.forecast.schedule import plan
-from insar_dask.forecast.stored_points import StoredPoints
-from insar_dask.forecast.teaching import Lesson, Settings
+from insar_dask.forecast.series.stored_points import StoredPoints
+from insar_dask.forecast.training import train
+from insar_dask.forecast.training.job import Training
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.pruning import prune_states

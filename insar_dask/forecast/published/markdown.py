@@ -1,0 +1,191 @@
+"""The published tables as Markdown, as published and honest side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from insar_dask.forecast.published.protocols import STAGES
+from insar_dask.forecast.published.scores import METRICS
+
+__all__ = ["markdown"]
+
+LETTERS = "ABCDEFGH"
+MAIN = ("paper-sg11", "honest")
+NETWORKS = ("spacetimeformer", "lstm", "transformer")
+
+HEADINGS = {
+    "rmse": "RMSE mm",
+    "mae": "MAE mm",
+    "mape_as_printed": "MAPE as printed (eq. 4, squared)",
+    "mape": "MAPE %",
+    "smape": "SMAPE %",
+}
+
+TITLES = {
+    "paper-sg11": "as published, SG (11, 2)",
+    "paper-sg21": "as published, SG (21, 2)",
+    "paper-sg31": "as published, SG (31, 3)",
+    "honest": "honest",
+}
+
+
+def markdown(tables: Mapping[str, Any]) -> str:
+    """All tables of `insar_dask.forecast.published.table.assemble`, one after the other."""
+    settings = tables["settings"]
+    parts = [
+        "As published, scores are against smoothed values and LEAK the future; honest ones are against raw values at "
+        "real acquisitions. The two are not comparable with each other, only methods within a column.",
+        _methods_table(settings),
+        *(_table_3(settings, setting) for setting in MAIN if setting in settings),
+        *(_table_4(settings, setting) for setting in MAIN if setting in settings),
+        *(_scores_table(settings, setting) for setting in MAIN if setting in settings),
+        *(_leads_table(settings, setting) for setting in MAIN if setting in settings),
+        _components_table(settings),
+        _maps_table(tables["maps"]),
+        _audit_table(tables["audit"]),
+        _units_table(tables["units"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _methods_table(settings: Mapping[str, Any]) -> str:
+    """Test RMSE and MAE of all methods in all settings."""
+    names = _methods(settings)
+    head = ["method", *(f"{TITLES[one]}: RMSE" for one in settings), *(f"{TITLES[one]}: MAE" for one in settings)]
+    rows = []
+    for name in names:
+        cells = [_score(settings[one], name, "test", metric) for metric in ("rmse", "mae") for one in settings]
+        rows.append([_marked(settings, name), *cells])
+    note = "Falling: networks whose validation loss was still going down when their steps were spent."
+    return _table("All methods, test block, mm (mean ± deviation over seeds)", head, rows, note)
+
+
+def _table_3(settings: Mapping[str, Any], setting: str) -> str:
+    """Of the Spacetimeformer, or what is best without it: every score by pattern and stage."""
+    name = "spacetimeformer"
+    if name not in settings[setting].get("methods", {}):
+        return ""
+    head = ["pattern", *(f"{stage}: {HEADINGS[metric]}" for stage in STAGES for metric in METRICS)]
+    rows = []
+    for at, letter in enumerate([*LETTERS, "all"]):
+        pattern = None if letter == "all" else at
+        cells = [_score(settings[setting], name, stage, metric, pattern) for stage in STAGES for metric in METRICS]
+        rows.append([letter, *cells])
+    return _table(f"Table 3, {TITLES[setting]}: Spacetimeformer by pattern and block", head, rows)
+
+
+def _table_4(settings: Mapping[str, Any], setting: str) -> str:
+    """Test RMSE of all methods by pattern."""
+    head = ["method", *LETTERS, "all"]
+    rows = [
+        [name, *(_score(settings[setting], name, "test", "rmse", at) for at in range(len(LETTERS))),
+         _score(settings[setting], name, "test", "rmse")]
+        for name in _methods({setting: settings[setting]})
+    ]  # fmt: skip
+    best = [min(rows, key=lambda row: _number(row[column]))[0] for column in range(1, len(head))]
+    return _table(f"Table 4, {TITLES[setting]}: test RMSE by pattern, mm", head, [*rows, ["**best**", *best]])
+
+
+def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
+    """Every score of all methods by block."""
+    head = ["method", *(f"{stage}: {HEADINGS[metric]}" for stage in STAGES for metric in METRICS)]
+    rows = [
+        [name, *(_score(settings[setting], name, stage, metric) for stage in STAGES for metric in METRICS)]
+        for name in _methods({setting: settings[setting]})
+    ]
+    return _table(f"Every score by block, {TITLES[setting]}", head, rows)
+
+
+def _leads_table(settings: Mapping[str, Any], setting: str) -> str:
+    methods = settings[setting].get("methods", {})
+    rows = [
+        [name, *(_cell(lead["rmse"]) for lead in methods[name]["scores"]["test"]["leads"])]
+        for name in _methods({setting: settings[setting]})
+    ]
+    head = ["method", *(f"{12 * lead} d" for lead in range(1, 7))]
+    return _table(f"Test RMSE by lead, {TITLES[setting]}, mm", head, rows)
+
+
+def _components_table(settings: Mapping[str, Any]) -> str:
+    """Test RMSE of each component against the component itself."""
+    rows = []
+    for setting, found in settings.items():
+        for name, summary in found.get("components", {}).items():
+            scores = [_cell(summary["scores"][stage]["all"]["rmse"]) for stage in STAGES]
+            rows.append([TITLES[setting], name, str(summary["n_seeds"]), *scores])
+    head = ["setting", "component", "seeds", *STAGES]
+    return _table("RMSE of each component, mm", head, rows) if rows else ""
+
+
+def _maps_table(maps: Sequence[Mapping[str, Any]]) -> str:
+    """RMSE of all points at one origin, by pattern."""
+    rows = [
+        [one["family"], one["origin"], f"{one['points']:,}", *(_cell(p["rmse"]) for p in one["patterns"]),
+         _cell(one["all"]["rmse"])]
+        for one in maps
+    ]  # fmt: skip
+    head = ["map", "origin", "points", *LETTERS, "all"]
+    return _table("The whole map at one origin: RMSE by pattern, mm", head, rows) if rows else ""
+
+
+def _audit_table(audit: Mapping[str, Any]) -> str:
+    rows = [
+        [TITLES[setting], finding["what"], "yes" if finding["leaks"] else "no", finding["says"]]
+        for setting, findings in audit.items()
+        for finding in findings
+    ]
+    return _table("What saw the future", ["setting", "what", "leaks", "found"], rows) if rows else ""
+
+
+def _units_table(units: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            unit["unit"], f"{unit['networks']} x {unit['parameters']:,}", f"{unit['steps']} of "
+            f"{unit['networks'] * unit['most_steps']}", f"{unit['still_falling']}", f"{unit['cpu_seconds']:,}",
+            f"{unit['sgemm_gflops']:.0f}", f"{unit['rmse']:.3f}",
+        ]
+        for unit in units
+    ]  # fmt: skip
+    head = ["unit", "networks x parameters", "steps", "still falling", "CPU s", "core, GFLOP/s", "test RMSE mm"]
+    return _table("Units finished", head, rows) if rows else ""
+
+
+def _methods(settings: Mapping[str, Any]) -> list[str]:
+    """Names of all methods, networks first, then as the baselines come."""
+    names = {name: None for found in settings.values() for name in found.get("methods", {})}
+    return [name for name in NETWORKS if name in names] + [name for name in names if name not in NETWORKS]
+
+
+def _marked(settings: Mapping[str, Any], name: str) -> str:
+    found = [one["methods"][name] for one in settings.values() if name in one.get("methods", {})]
+    networks = sum(one.get("networks", 0) for one in found)
+    return (
+        f"{name} ({sum(one['still_falling'] for one in found if 'networks' in one)} of {networks} falling)"
+        if networks
+        else name
+    )
+
+
+def _score(setting: Mapping[str, Any], name: str, stage: str, metric: str, pattern: int | None = None) -> str:
+    scores = setting.get("methods", {}).get(name, {}).get("scores", {}).get(stage)
+    if scores is None:
+        return "–"
+    return _cell((scores["all"] if pattern is None else scores["patterns"][pattern])[metric])
+
+
+def _cell(value: Mapping[str, float | None]) -> str:
+    mean, spread = value["mean"], value["spread"]
+    if mean is None:
+        return "–"
+    return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
+
+
+def _number(cell: str) -> float:
+    return float("inf") if cell == "–" else float(cell.split(" ")[0])
+
+
+def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    lines = [f"### {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", note] if note else lines)

@@ -1,0 +1,147 @@
+"""Windows of one component of the published system: what its networks read, and their answers in millimetres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from insar_dask.forecast.groups import Groups, cut_groups
+from insar_dask.forecast.published.protocols import Material
+from insar_dask.forecast.published.scaling import calendar, scaling
+from insar_dask.forecast.training.job import Batch
+
+__all__ = ["ComponentWindows"]
+
+Float32 = npt.NDArray[np.float32]
+Index = npt.NDArray[np.int64]
+
+LENGTH = 8
+"""Neighbours of a group."""
+
+REACH = 1000.0
+"""Longest step [m] from one point of a group to the next."""
+
+CHECKED = 128
+"""Windows of groups that the validation loss is taken over, at most, so that looking costs a tenth of training."""
+
+AT_ONCE = 32
+"""Groups forecast at a time."""
+
+
+class ComponentWindows:
+    """Windows of a component of some points, in groups of neighbours of one pattern.
+
+    As published, each series is standardised by its own mean and deviation over the whole record, which tells where it
+    will end. Honest: the trend counts from the last value given, and all series of a pattern are divided by one number
+    from the training block.
+
+    Parameters
+    ----------
+    material : Material
+    component : {"trend", "season", "residual"}
+    pattern : int or None
+        Points of this pattern alone; None for all.
+    batch : int
+        Groups in the batch of a step.
+    seed : int
+        Of the order in which windows are drawn.
+    """
+
+    def __init__(
+        self, material: Material, component: str, pattern: int | None = None, batch: int = 16, seed: int = 0
+    ) -> None:
+        self.material, self.component, self.size, self.seed = material, component, batch, seed
+        mine = np.ones(len(material.patterns), bool) if pattern is None else material.patterns == pattern
+        self.rows = np.flatnonzero(mine)
+        self.groups: Groups = cut_groups(material.places[self.rows], LENGTH, REACH, material.patterns[self.rows])
+        self.values = np.where(material.observed, material.series(component)[self.rows], np.float32(np.nan))
+        self.calendar = calendar(material)
+        self.anchored = component == "trend" and not material.inside
+        self.shift, self.scale = scaling(material, component, self.rows)
+
+    @property
+    def n_points(self) -> int:
+        """Points of these windows."""
+        return len(self.rows)
+
+    def batch(self, step: int, rank: int, world: int) -> Batch:
+        """Share of a rank in the windows of a step, drawn at random from the training block."""
+        rng = np.random.default_rng([self.seed, step])
+        groups = rng.integers(0, len(self.groups.members), self.size)
+        origins = rng.choice(self.material.origins("train"), self.size)
+        mine = slice(rank, None, world)
+        return self.windows(groups[mine], origins[mine])
+
+    def validation(self, rank: int, world: int) -> Iterator[Batch]:
+        """Share of a rank in at most `CHECKED` windows, spread evenly over groups and origins of validation."""
+        origins = self.material.scored("validation")
+        every = len(self.groups.members) * len(origins)
+        taken = np.unique(np.linspace(0, every - 1, min(CHECKED, every)).round().astype(np.int64))
+        # neighbouring numbers are neighbouring groups: dealing them out keeps every origin among what is taken
+        groups, origin = taken % len(self.groups.members), origins[taken // len(self.groups.members)]
+        share = self.size // world
+        for start in range(0, len(taken), share * world):
+            mine = slice(start + rank * share, start + (rank + 1) * share)
+            yield self.windows(groups[mine], origin[mine], fill=share)
+
+    def windows(self, groups: Index, origins: Index, fill: int = 0) -> Batch:
+        """Batch of these groups, each at its origin; empty groups are added up to ``fill``."""
+        k, h = self.material.context, self.material.horizon
+        steps = origins[:, None] + np.arange(-k, h)
+        members = self.groups.members[groups]
+        present = members >= 0
+        series = self.values[np.maximum(members, 0)[..., None], steps[:, None]]
+        shift, scale = self._placed(members, series[..., :k])
+        scaled = (series - shift) / scale
+        valid = np.isfinite(scaled) & present[..., None]
+        scaled = np.where(valid, scaled, 0.0).astype(np.float32)
+        arrays = {
+            "values": scaled[..., :k],
+            "given": valid[..., :k],
+            "present": present,
+            "context_time": self.calendar[steps[:, :k]],
+            "target_time": self.calendar[steps[:, k:]],
+            "targets": scaled[..., k:],
+            "scored": valid[..., k:],
+        }
+        lacking = max(fill - len(groups), 0)
+        return {name: torch.from_numpy(_padded(array, lacking)) for name, array in arrays.items()}
+
+    @torch.no_grad()
+    def predict(self, model: torch.nn.Module, origin: int, *, device: str = "cpu", bf16: bool = False) -> Float32:
+        """Forecast (n, h) [mm] of these points at an origin."""
+        model.eval()
+        everyone = np.arange(len(self.groups.members))
+        parts = np.array_split(everyone, -(-len(everyone) // AT_ONCE))
+        return self.groups.scatter(
+            np.concatenate([self._forecast(model, some, origin, device, bf16) for some in parts])
+        )
+
+    def _forecast(self, model: torch.nn.Module, groups: Index, origin: int, device: str, bf16: bool) -> Float32:
+        batch = self.windows(groups, np.full(len(groups), origin))
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+            said = model(batch).float().cpu().numpy()
+        members = self.groups.members[groups]
+        context = self.values[np.maximum(members, 0), origin - self.material.context : origin]
+        shift, scale = self._placed(members, context)
+        return np.asarray(said * scale + shift, np.float32)
+
+    def _placed(self, members: Index, context: Float32) -> tuple[Float32, Float32]:
+        """Shift and scale (b, L, 1) of windows whose contexts (b, L, k) are given."""
+        at = np.maximum(members, 0)
+        scale = self.scale[at][..., None]
+        if not self.anchored:
+            return self.shift[at][..., None], scale
+        valid = np.isfinite(context)
+        last = context.shape[-1] - 1 - valid[..., ::-1].argmax(axis=-1)
+        value = np.take_along_axis(context, last[..., None], axis=-1)
+        return np.where(valid.any(axis=-1, keepdims=True), value, np.float32(0)), scale
+
+
+def _padded(array: npt.NDArray[np.generic], lacking: int) -> npt.NDArray[np.generic]:
+    """The array with ``lacking`` rows of zeros behind it."""
+    return np.ascontiguousarray(np.pad(array, [(0, lacking)] + [(0, 0)] * (array.ndim - 1)))

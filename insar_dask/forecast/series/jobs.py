@@ -1,0 +1,99 @@
+"""A network and the series of a stored cube that it learns from: a job that any rank makes from names and numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from insar_dask.forecast.models import build, network_class
+from insar_dask.forecast.series.calendar_features import CALENDARS
+from insar_dask.forecast.series.grid_points import GridPoints
+from insar_dask.forecast.series.splits import split_by_length
+from insar_dask.forecast.series.stored_points import StoredPoints
+from insar_dask.forecast.series.windows import SeriesWindows
+from insar_dask.forecast.training.job import Job, Training
+
+__all__ = ["build_job"]
+
+
+def build_job(
+    source: Mapping[str, Any],
+    network: str = "spacetimeformer",
+    *,
+    every: int | None = None,
+    lengths: Sequence[int] | None = None,
+    windows: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> Job:
+    """Job for `train`, or by its name and these JSON-able arguments for `insar_dask.forecast.training.ranks.train_on`.
+
+    Parameters
+    ----------
+    source : mapping
+        Of `insar_dask.forecast.series.stored_points.StoredPoints`: ``path``, ``group``, ``variable``, ``labels``.
+    network : str
+        Name of one of `insar_dask.forecast.models.MODELS`.
+    every : int, optional
+        Days between the dates of a grid to put the series on, where their own dates are uneven: see
+        `insar_dask.forecast.series.grid_points`.
+    lengths : sequence of int, optional
+        Dates of the training, validation and test block; default: in the proportion 100 : 33 : 33.
+    windows : mapping, optional
+        Settings of `insar_dask.forecast.series.windows.SeriesWindows`; batch and seed are those of the training.
+    sizes : mapping, optional
+        Sizes of the network other than its preset's; those that windows have are taken from them.
+    training : mapping, optional
+        Settings of `insar_dask.forecast.training.job.Training`.
+
+    Returns
+    -------
+    Job
+        ``windows.framing`` belongs to the trained network, and ``windows.source`` is what it was trained on:
+        `insar_dask.forecast.series.prediction_blocks.series_contexts` takes both.
+
+    Examples
+    --------
+    >>> job = build_job({"path": "site.zarr", "group": "site/raw"}, "lstm", every=12)  # doctest: +SKIP
+    >>> trained = train(job, "checkpoints")  # doctest: +SKIP
+    """
+    settings = Training(**training or {})
+    stored = StoredPoints(**source)
+    series = stored if every is None else GridPoints.of(stored, every)
+    split = split_by_length(len(series.days), lengths)
+    cut = SeriesWindows(series, split, batch=settings.batch, seed=settings.seed, **windows or {})
+    known = {
+        "points": cut.framing.length,
+        "context": cut.framing.context,
+        "horizon": cut.framing.horizon,
+        "time_features": CALENDARS[cut.framing.calendar],
+        "patterns": cut.framing.n_patterns,
+    }
+    made = _seeded(network, known, sizes or {}, settings.seed)
+    return Job(made, cut, settings, _identity(source, network, cut, sizes or {}))
+
+
+def _seeded(network: str, known: Mapping[str, int], sizes: Mapping[str, Any], seed: int) -> torch.nn.Module:
+    """The network with the same weights for the same seed; of what windows know it takes what it asks for."""
+    asked = inspect.signature(network_class(network)).parameters
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(network, **{name: size for name, size in known.items() if name in asked} | dict(sizes))
+
+
+def _identity(source: Mapping[str, Any], network: str, windows: SeriesWindows, sizes: Mapping[str, Any]) -> str:
+    """Hash of what may not change while a training goes on; the scale of the series stands for them."""
+    parts = {
+        "source": {name: value for name, value in source.items() if name != "path"},
+        "network": network,
+        "framing": windows.framing.to_dict(),
+        "pattern": windows.pattern,
+        "evenness": windows.evenness,
+        "sizes": dict(sizes),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

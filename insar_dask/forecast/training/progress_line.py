@@ -1,0 +1,79 @@
+"""A training in the terminal: one line with losses, learning rate, samples a second and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any
+
+__all__ = ["ProgressLine"]
+
+BAR_WIDTH = 12
+SHOWN = ("loss", "validation", "rate", "samples_per_s", "eta_s")
+
+
+class ProgressLine:
+    """Shows what a training tells; give it to `insar_dask.forecast.training.train.train` or `train_on` as ``tell``.
+
+    Restarts and notes stay above the line. Nothing is shown where standard error is no terminal.
+
+    Parameters
+    ----------
+    name : str
+        What is trained.
+    quiet : bool
+        Show nothing.
+
+    Examples
+    --------
+    >>> with ProgressLine("trend", quiet=True) as tell:
+    ...     tell({"kind": "step", "step": 3, "of": 10, "loss": 0.5, "rate": 1e-4, "samples_per_s": 99.0, "eta_s": 7.0})
+    >>> tell.text
+    'loss 0.5 rate 1.0e-04 99/s 0:00:07'
+    """
+
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
+        # rich is 5 MB that ranks need not load, who show nothing
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=BAR_WIDTH),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._shown = not self._bars.disable
+        self._task = self._bars.add_task(name, total=None, text="")
+        self._latest: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        """What the line says beside its bar."""
+        said = self._latest
+        parts = [f"loss {said['loss']:.4g}" if "loss" in said else ""]
+        parts += [f"validation {said['validation']:.4g}" if "validation" in said else ""]
+        parts += [f"rate {said['rate']:.1e}" if "rate" in said else ""]
+        parts += [f"{said['samples_per_s']:.3g}/s" if "samples_per_s" in said else ""]
+        parts += [str(timedelta(seconds=round(said["eta_s"]))) if said.get("eta_s") is not None else ""]
+        return " ".join(filter(None, parts))
+
+    def __call__(self, said: Mapping[str, Any]) -> None:
+        """Take in one mapping, see `insar_dask.forecast.training.logbook.Logbook`."""
+        if said["kind"] in ("note", "restart") and self._shown:
+            self._bars.console.print(f"{said['kind']} at step {said['step']}: {said['text']}", highlight=False)
+        self._latest |= {name: said[name] for name in SHOWN if name in said}
+        self._bars.update(self._task, completed=said["step"], total=said.get("of"), text=self.text)
+
+    def __enter__(self) -> ProgressLine:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()

@@ -1,0 +1,129 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from distributed import Client
+from sklearn.base import clone
+
+import insar_dask as insar
+from insar_dask.cube import CubeError
+from insar_dask.forecast import Forecaster
+from insar_dask.forecast.correction.coaching import usable_device
+from insar_dask.forecast.timetable import TooShortError
+from insar_dask.synthetic import scene
+
+SIZES = {"width": 16, "hidden": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
+TINY: dict[str, Any] = {
+    "sizes": SIZES,
+    "training": {"max_steps": 4, "check_every": 2, "batch": 4, "first_rate": 1e-3, "warmup": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def cube() -> xr.Dataset:
+    """140 points x 158 dates every 12 days, one without any value: fewer than three groups of 64."""
+    made = scene("chumar", n_points=140, seed=6).compute()
+    values = made["displacement"].values.copy()
+    values[9] = np.nan
+    return made.assign(displacement=made["displacement"].copy(data=values))
+
+
+@pytest.fixture(scope="module")
+def fitted(cube: xr.Dataset) -> Forecaster:
+    torch.set_num_threads(1)
+    return Forecaster(**TINY).fit(cube)
+
+
+def test_a_network_is_scored_beside_what_it_corrects(cube: xr.Dataset, fitted: Forecaster) -> None:
+    assert fitted.method_ == fitted.scores_.default == "spacetimeformer"
+    assert {"spacetimeformer", "harmonic_ridge", "gaussian_process"} <= set(fitted.scores_.tables["honest"])
+    forecast = fitted.predict(cube)
+    assert forecast.attrs["method"] == "spacetimeformer"
+    assert np.flatnonzero(forecast["displacement"].isnull().any(["origin", "lead"])).tolist() == [9]
+    assert forecast.attrs["points_without_forecast"] == 1
+
+
+def test_a_network_comes_back_from_its_folder(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    again = Forecaster.load(fitted.save(tmp_path / "model"))
+    assert again.predict(cube).identical(fitted.predict(cube))
+    assert again.get_params() == fitted.get_params()
+    assert "torch" in again.card()["versions"]
+    assert "The network was trained on dates before 2021-" in again.card()["leak_statement"]
+
+
+def test_the_order_of_points_changes_no_forecast_of_a_network(cube: xr.Dataset, fitted: Forecaster) -> None:
+    mixed = np.random.default_rng(0).permutation(140)
+    again = fitted.predict(cube.isel(point=mixed))["displacement"].values
+    np.testing.assert_array_equal(again, fitted.predict(cube)["displacement"].values[:, mixed])
+
+
+def test_a_stored_cube_is_forecast_by_a_network_as_in_memory(
+    cube: xr.Dataset, fitted: Forecaster, tmp_path: Path
+) -> None:
+    store = tmp_path / "site.zarr"
+    insar.save(cube, store, "site/raw", shard_points=128, quiet=True)
+    made = insar.predict_stored(store, fitted, threads=1, quiet=True)
+    oracle = fitted.predict(insar.open_cube(store))
+    for name in ("displacement", "lower", "upper"):
+        np.testing.assert_array_equal(made[name].values, oracle[name].values)
+    assert made.attrs["points_without_forecast"] == 1
+
+
+@pytest.mark.parametrize("n_points", [1, 5])
+def test_fewer_points_than_a_group_holds_are_forecast_all_the_same(
+    n_points: int, cube: xr.Dataset, fitted: Forecaster
+) -> None:
+    few = cube.isel(point=slice(0, n_points))
+    assert np.isfinite(fitted.predict(few)["upper"].values).all()
+
+
+def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkpoints(
+    cube: xr.Dataset, fitted: Forecaster, tmp_path: Path
+) -> None:
+    told: list[Any] = []
+    with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
+        with pytest.raises(ValueError, match="2 ranks are more than the 1 workers of the client"):
+            clone(fitted).fit(cube, client=client, ranks=2)
+        there = clone(fitted).fit(cube, client=client, ranks=1, checkpoints=tmp_path, progress=told.append)
+    for name, array in fitted.state_.items():
+        np.testing.assert_array_equal(there.state_[name], array, err_msg=name)
+    assert {"begin", "check", "end"} <= {said.get("kind") for said in told}
+    told.clear()
+    again = clone(fitted).fit(cube, checkpoints=tmp_path, progress=told.append)
+    assert not any(said.get("kind") == "check" for said in told), "the training is over"
+    np.testing.assert_array_equal(again.predict(cube)["upper"].values, fitted.predict(cube)["upper"].values)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "arguments", "message"),
+    [
+        ({"device": "tpu"}, {}, "device is 'tpu'; wanted 'cpu', 'cuda' or 'auto'"),
+        ({}, {"ranks": 2}, "2 ranks need workers: give a client"),
+        ({"training": {"steps": 3}}, {}, "training has no steps; it has .*max_steps"),
+        ({"training": {"max_steps": 0}}, {}, "max_steps is 0; wanted at least 1"),
+        ({"group": 0}, {}, "group is 0; wanted at least 1 point"),
+        ({"sizes": {"layers": 3}}, {}, "sizes has no layers; it has .*encoder_layers"),
+    ],
+)
+def test_what_a_network_cannot_have_is_named(
+    parameters: dict[str, Any], arguments: dict[str, Any], message: str, cube: xr.Dataset
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Forecaster(**{**TINY, **parameters}).fit(cube, **arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_absent_is_missed_before_any_work(cube: xr.Dataset, fitted: Forecaster) -> None:
+    with pytest.raises(ValueError, match=r"device 'cuda' was asked for, but torch .* finds no GPU here: take device="):
+        clone(fitted).set_params(device="cuda").fit(cube)
+    assert usable_device("auto") == "cpu"
+
+
+def test_cubes_that_a_network_cannot_learn_from_are_refused(cube: xr.Dataset, fitted: Forecaster) -> None:
+    with pytest.raises(TooShortError, match="are needed for horizon 6"):
+        clone(fitted).fit(cube.isel(time=slice(0, 70)))
+    with pytest.raises(CubeError, match="have seen the whole series"):
+        clone(fitted).fit(cube.assign_attrs(sees_future=-1))

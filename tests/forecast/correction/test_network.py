@@ -1,0 +1,190 @@
+"""The correcting network: its inputs know nothing of the future, its bits not how the points were cut."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from insar_dask.forecast import protocol
+from insar_dask.forecast.audit import LeakageError, leakage_audit
+from insar_dask.forecast.catalogue import LINEAR
+from insar_dask.forecast.correction import network, origin_windows
+from insar_dask.forecast.correction.inputs import group_inputs, n_known, n_signed, point_inputs
+from insar_dask.forecast.correction.network import CorrectingNetwork, require_torch
+from insar_dask.forecast.correction.origin_windows import Shape, inner_origins, pieces, training_origins
+from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
+from insar_dask.forecast.groups import cut_groups
+from insar_dask.forecast.registry import fitted
+from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.series.point_source import CubePoints
+from insar_dask.forecast.tallies import block_places, windows_of
+from insar_dask.forecast.timetable import TooShortError
+from insar_dask.forecast.training.job import Training
+
+TINY = {"width": 16, "hidden": 32, "heads": 1, "head_width": 16, "encoder_layers": 1, "decoder_layers": 1}
+SETTINGS = Settings(
+    shape=Shape(length=8),
+    sizes=TINY,
+    training=Training(max_steps=6, batch=8, rate=3e-3, warmup=0, check_every=3, checkpoint_every=6),
+)
+
+
+@pytest.fixture(scope="module")
+def taught(burst):
+    """A plan, what was fitted and trained on 600 points, and the lesson."""
+    torch.set_num_threads(1)
+    schedule = plan(burst["time"].values, methods=("persistence", *LINEAR, "spacetimeformer"))
+    state = protocol.fit([protocol.fit_partial(burst, schedule)], schedule)
+    lesson = Lesson(CubePoints(burst), schedule, state, 65_536, SETTINGS)
+    state |= teach(lesson, train_here)
+    return SimpleNamespace(plan=schedule, state=state, lesson=lesson, values=burst["displacement"].values, cube=burst)
+
+
+def scrambled(values, plan, origin):
+    """Values whose future is nonsense."""
+    out = values.copy()
+    future = np.asarray(plan.days) >= plan.date(origin)
+    out[:, future] = np.where(np.arange(future.sum()) % 3 == 0, np.nan, 1e4)
+    return out
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_inputs_do_not_change_with_what_lies_after_the_origin(taught, at):
+    origin = taught.plan.test[at]
+    members, footing = taught.lesson.members, taught.lesson.footing()
+    places = block_places(taught.cube)
+    arrays = []
+    for values in (taught.values, scrambled(taught.values, taught.plan, origin)):
+        context = windows_of(values, taught.plan, "honest", places).context(origin)
+        inputs = point_inputs(context, members, footing, 24)
+        arrays.append(group_inputs(inputs, cut_groups(places, 8, 1000.0), 8) | {"mean": inputs.mean})
+    for name, known in arrays[0].items():
+        np.testing.assert_array_equal(known, arrays[1][name], err_msg=name)
+
+
+def test_weights_do_not_change_with_dates_from_the_first_validation_origin_on(taught):
+    first = taught.plan.validation[0]
+    blind = taught.cube.assign(
+        displacement=taught.cube["displacement"].copy(data=scrambled(taught.values, taught.plan, first))
+    )
+    lesson = replace(taught.lesson, source=CubePoints(blind))
+    for name, array in teach(lesson, train_here).items():
+        np.testing.assert_array_equal(array, taught.state[name], err_msg=name)
+
+
+def test_no_training_target_is_dated_on_the_first_validation_origin_or_later(taught):
+    first = taught.plan.date(taught.plan.validation[0])
+    trained, checked = inner_origins(taught.plan)
+    assert all(taught.plan.target_days(origin)[-1] < first for origin in training_origins(taught.plan))
+    assert max(o.step for o in trained) + taught.plan.horizon <= min(o.step for o in checked)
+
+
+def test_the_audit_passes_the_network_and_catches_one_that_peeps(taught, monkeypatch):
+    places = block_places(taught.cube)
+    leakage_audit(taught.values, taught.plan, taught.state, "test", taught.plan.test, places=places)
+
+    def peep(self, context):
+        return context.values.base[: len(context.values), -len(context.target_years) :].astype(np.float32), None
+
+    monkeypatch.setattr(CorrectingNetwork, "predict", peep)
+    with pytest.raises(LeakageError, match="the forecast of spacetimeformer"):
+        leakage_audit(taught.values, taught.plan, taught.state, "test", taught.plan.test, places=places)
+
+
+def test_a_forecast_has_the_same_bits_in_blocks_of_any_number_of_pieces(burst, taught, monkeypatch):
+    monkeypatch.setattr(network, "PIECE", 128)
+    model = fitted("spacetimeformer", "honest", "test", taught.state)
+    context = windows_of(taught.values, taught.plan, "honest", block_places(burst)).context(taught.plan.test[0])
+    whole = model.predict(context)[0]
+    parts = [model.predict(context.part(at, at + 256))[0] for at in (0, 256, 512)]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert np.isfinite(whole).any(axis=1).sum() == 598  # two points have no value at all
+
+
+def test_a_closed_gate_leaves_the_linear_forecast(taught):
+    state = {**taught.state, "honest.trained.spacetimeformer.gate": np.zeros(taught.plan.horizon)}
+    model = fitted("spacetimeformer", "honest", "test", state)
+    context = windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context(taught.plan.test[0])
+    mean, deviation = model.predict(context)
+    said = point_inputs(context, model.members, model.footing, 24)
+    np.testing.assert_array_equal(mean, said.mean)
+    np.testing.assert_array_equal(deviation, said.deviation)
+
+
+def test_the_forecast_of_a_series_upside_down_has_inputs_upside_down(taught):
+    context = windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context(taught.plan.test[0])
+    turned = replace(context, values=-context.values, grid_values=-context.grid_values, memo={})
+    members, footing = taught.lesson.members, taught.lesson.footing()
+    one, other = (point_inputs(c, members, footing, 24) for c in (context, turned))
+    signed = n_signed(len(members), taught.plan.horizon)
+    assert one.known.shape[1] == n_known(len(members), taught.plan.horizon)
+    for name in ("values", "baseline", "mean"):
+        np.testing.assert_allclose(getattr(one, name), -getattr(other, name), atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(one.known[:, :signed], -other.known[:, :signed], atol=1e-4)
+    np.testing.assert_allclose(one.known[:, signed:], other.known[:, signed:], atol=1e-4)
+
+
+def test_batches_are_a_function_of_the_step_and_shared_out_among_ranks(taught, monkeypatch):
+    monkeypatch.setattr(origin_windows, "PAIRS", 1)
+    lesson = taught.lesson
+    footing = lesson.footing()
+    one, other = lesson.job(footing).windows, lesson.job(footing).windows
+    later = one.batch(17, 0, 1)
+    one.batch(3, 0, 1)
+    again = one.batch(17, 0, 1)
+    shares = [other.batch(17, rank, 2) for rank in range(2)]
+    for name, tensor in later.items():
+        assert torch.equal(tensor, again[name])
+        assert torch.equal(tensor[0::2], shares[0][name])
+        assert torch.equal(tensor[1::2], shares[1][name])
+    ranks = [list(other.validation(rank, 3)) for rank in range(3)]
+    assert len({len(batches) for batches in ranks}) == 1
+    assert all(len({len(batch["present"]) for batch in step}) == 1 for step in zip(*ranks, strict=True))
+    whole = sum(int(batch["scored"].sum()) for batch in one.validation(0, 1))
+    assert sum(int(batch["scored"].sum()) for batches in ranks for batch in batches) == whole
+
+
+def test_pieces_cover_every_point_once_and_cross_no_shard():
+    runs = pieces(5000, 1500)
+    assert np.concatenate([np.arange(5000)[run] for run in runs]).tolist() == list(range(5000))
+    assert all(run.start // 1500 == (run.stop - 1) // 1500 for run in runs)
+
+
+def test_the_network_is_scored_beside_the_others(taught):
+    errors = protocol.calibrate_partial(taught.cube, taught.plan, taught.state)
+    calibrated = protocol.calibrate([errors], taught.plan, taught.state)
+    scores = protocol.score([protocol.score_partial(taught.cube, taught.plan, taught.state)], taught.plan, calibrated)
+    assert scores.tables["honest"]["spacetimeformer"]["rmse_all"] < scores.tables["honest"]["persistence"]["rmse_all"]
+    first = {**calibrated, "ranking": np.array(["spacetimeformer"]), "validation_rmse": np.zeros(1)}
+    forecast = protocol.forecast_block(taught.cube, taught.plan, first)
+    assert forecast.attrs["method"] == "spacetimeformer"
+    assert np.isfinite(forecast["displacement"].values).any(axis=(0, 2)).sum() == 598
+
+
+def test_settings_travel_as_plain_values():
+    assert Settings.from_dict(json.loads(json.dumps(SETTINGS.to_dict()))) == SETTINGS
+
+
+def test_a_plan_with_a_network_needs_what_it_corrects(burst):
+    with pytest.raises(ValueError, match="add harmonic_ridge, gaussian_process to the methods"):
+        plan(burst["time"].values, methods=("persistence", "spacetimeformer"))
+
+
+def test_too_short_a_record_has_no_training_origins(taught):
+    early = replace(taught.plan.validation[0], step=taught.plan.train_start + taught.plan.horizon + 1)
+    with pytest.raises(TooShortError, match="a network needs 4"):
+        training_origins(replace(taught.plan, validation=(early,)))
+
+
+def test_without_torch_the_cure_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'insar-dask\[train\]'"):
+        require_torch()
+
+
+def test_a_plan_with_a_network_that_nothing_trains_is_refused(taught):
+    with pytest.raises(ValueError, match="spacetimeformer has to be trained"):
+        protocol.learn(lambda: [taught.cube], taught.plan)
