@@ -99,13 +99,17 @@ def _kept(pool: tuple[Float64, Index] | None, keys: Float64, members: Index, mos
 
 def _allotted(sizes: Index, wanted: int, evenness: float) -> Index:
     """Groups of each kind: proportional to size ** evenness, none more than there are, in all as many as wanted."""
-    given = np.zeros(len(sizes), np.int64)
-    while (left := min(wanted, int(sizes.sum())) - int(given.sum())) > 0:
-        weights = np.where(given < sizes, sizes.astype(np.float64) ** evenness, 0.0)
-        exact = left * weights / weights.sum()
-        extra = np.floor(exact).astype(np.int64)
-        # what rounding leaves goes to those that lost most by it
-        most = np.argsort(np.where(weights > 0, extra - exact, np.inf), kind="stable")
-        extra[most[: left - int(extra.sum())]] += 1
-        given = np.minimum(given + extra, sizes)
+    wanted, exact = min(wanted, int(sizes.sum())), sizes.astype(np.float64)
+    shares = exact**evenness
+    full = np.zeros(len(sizes), bool)
+    while not full.all():
+        weights = np.where(full, 0.0, shares)
+        exact = np.where(full, sizes, (wanted - int(sizes[full].sum())) * weights / weights.sum())
+        if not (exact[~full] > sizes[~full]).any():
+            break
+        full |= exact > sizes
+    # rounded once, at the end: what rounding leaves goes to those that lost most by it
+    given = np.floor(exact).astype(np.int64)
+    most = np.argsort(given - exact, kind="stable")
+    given[most[: wanted - int(given.sum())]] += 1
     return given

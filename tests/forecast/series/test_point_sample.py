@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from insar_dask.cube import CubeError
@@ -82,6 +82,7 @@ def test_points_too_few_for_a_group_are_an_error_with_its_cure() -> None:
 @given(
     sizes=st.lists(st.integers(1, 200), min_size=1, max_size=12), wanted=st.integers(1, 500), evenness=st.floats(0, 1)
 )
+@example(sizes=[1, 1, 6, 1, 6], wanted=13, evenness=0.0)
 def test_groups_are_allotted_to_the_last_one(sizes: list[int], wanted: int, evenness: float) -> None:
     there = np.array(sizes)
     given_ = _allotted(there, wanted, evenness)
