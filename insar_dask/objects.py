@@ -85,10 +85,10 @@ def _read_blocks(path: Path) -> Iterator[bytes]:
 
 
 def list_keys(store: Store, prefix: str) -> list[str]:
-    """Keys below ``prefix``, sorted."""
+    """Keys below ``prefix``, sorted; what a killed process left half written is no object, whole though it may look."""
 
     async def collect() -> list[str]:
-        return [key async for key in store.list_prefix(prefix)]
+        return [key async for key in store.list_prefix(prefix) if not key.endswith(".partial")]
 
     return sorted(sync(collect()))
 

@@ -96,6 +96,14 @@ def test_a_receipt_that_cannot_be_read_proves_nothing(engine: Engine) -> None:
     assert engine.run(MOTION).computed == SHARDS
 
 
+def test_a_receipt_that_was_not_put_in_its_place_yet_proves_nothing(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(tmp_path))
+    ledger.write("site/raw", Receipt(3, "key", "sum", 1, 1))
+    (whole,) = tmp_path.rglob("000003.json")
+    whole.rename(whole.with_name("000003.0123abcd.partial"))  # a process was killed before it could rename it
+    assert ledger.done("site/raw") == {} and ledger.damaged() == []
+
+
 def test_books_hold_any_number_of_shards(tmp_path: Path) -> None:
     ledger = Ledger(open_store(tmp_path))
     receipts = {index: Receipt(index, "key", "checksum", 1, 1) for index in (0, 999, 1000, 1_234_567)}
