@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from insar_dask.cube import CubeError
 from insar_dask.forecast import joint_covariance as temporal
 from insar_dask.forecast.covariance import PARAMETERS
 from insar_dask.forecast.gaussian import series_hashes
@@ -97,7 +96,7 @@ class Kriging:
     def partial(self, context: Context) -> dict[str, npt.NDArray[Any]]:
         """Sample a block's groups: those with the smallest hashes, groups that are half empty last."""
         usable = np.flatnonzero(_mostly_there(context.values))
-        groups = cut_groups(_places(context)[usable], SAMPLE_SEATS, REACH)
+        groups = cut_groups(context.located[usable], SAMPLE_SEATS, REACH)
         hashes = np.where(groups.present, groups.gather(series_hashes(context.values[usable])), np.uint64(0))
         half_empty = groups.present.sum(axis=1) <= SAMPLE_SEATS // 2
         key = (hashes.sum(axis=1, dtype=np.uint64) >> np.uint64(1)) | (half_empty.astype(np.uint64) << np.uint64(63))
@@ -106,7 +105,7 @@ class Kriging:
         return {
             "key": key[chosen],
             "values": context.values[members],
-            "places": _places(context)[members],
+            "places": context.located[members],
             "present": groups.present[chosen],
         }
 
@@ -167,7 +166,7 @@ class Kriging:
                 mean[alone], std[alone] = self._by_themselves(values[alone], years, context.target_years)
             if together.any():
                 mean[together], std[together] = self._in_groups(
-                    values[together], _places(context)[together], years, context.target_years
+                    values[together], context.located[together], years, context.target_years
                 )
         return mean, std
 
@@ -248,12 +247,6 @@ def _mostly_there(values: Float32) -> npt.NDArray[np.bool_]:
     """Points whose few gaps may be filled."""
     count = np.isfinite(values).sum(axis=1)
     return np.asarray((count >= (1 - MOST_FILLED) * values.shape[1]) & (count > len(PARAMETERS)))
-
-
-def _places(context: Context) -> Float64:
-    if context.places is None:
-        raise CubeError("Kriging needs to know where the points lie: give the context their easting and northing")
-    return context.places
 
 
 def _on_the_line(series: Float32, years: Float64) -> Float64:

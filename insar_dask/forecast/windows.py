@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import insar_kernels
+from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import Origin, Plan
 
 __all__ = ["Context", "HonestWindows", "PublishedWindows"]
@@ -55,9 +56,9 @@ class Context:
 
     @property
     def located(self) -> Float64:
-        """Places (n, 2) [m] of the points; a ValueError where they were not given."""
+        """Places (n, 2) [m] of the points; a CubeError where they were not given."""
         if self.places is None:
-            raise ValueError("the points of this context have no places: give HonestWindows the places of its points")
+            raise CubeError("the points of this context have no places: give HonestWindows their easting and northing")
         return self.places
 
     def part(self, start: int, stop: int) -> Context:
