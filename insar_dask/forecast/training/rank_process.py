@@ -98,6 +98,7 @@ class _Rank:
             device=device,
             tell=lambda said: self.say("tell", told=dict(said)),
             pulse=self.pulse,
+            hold=False,  # its driver does: a rank that is frozen must not keep its successor out
         )
 
     def _join(self) -> str:

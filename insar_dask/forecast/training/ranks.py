@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from insar_dask.forecast.training.attempt import TOKEN, Assignment, Limits, Outcome
 from insar_dask.forecast.training.crew import Crew
+from insar_dask.forecast.training.hold import held
 from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def train_on(
         When there are fewer workers than ranks, or an argument cannot be meant.
     RankError
         When a rank fails and another try is of no use, or ``restarts`` are used up.
+    HeldError
+        When another training is at work in the folder.
 
     Notes
     -----
@@ -98,7 +101,6 @@ def train_on(
     _check(builder, params, ranks, device, threads, restarts)
     roll_call = RollCall(client)
     place = Path(folder).absolute()
-    place.mkdir(parents=True, exist_ok=True)
     draft = Assignment(
         token="",
         topic=f"insar-training-{uuid4().hex}",
@@ -113,10 +115,12 @@ def train_on(
         store=None,
         limits=limits or Limits(),
     )
-    _Driver(roll_call, draft, restarts, tell).drive()
-    from insar_dask.forecast.training.train import restored
+    driver = _Driver(roll_call, draft, restarts, tell)
+    with held(place, driver.note):
+        driver.drive()
+        from insar_dask.forecast.training.train import restored
 
-    return restored(place)
+        return restored(place)
 
 
 def _check(
@@ -189,6 +193,10 @@ class _Driver:
             if self.client.status == "running":
                 self.client.unsubscribe_topic(self.draft.topic)
 
+    def note(self, text: str) -> None:
+        """Tell of something that a person should know."""
+        self.tell(self._say("note", text))
+
     def _leave(self) -> None:
         """Take the token away, unless another training has put its own there."""
         token = self.folder / TOKEN
@@ -202,9 +210,7 @@ class _Driver:
         _write(self.folder / TOKEN, token)
         world = len(self.seated)
         if restart is not None and world < self.draft.world:
-            self.tell(
-                self._say("note", f"going on with {world} of {self.draft.world} ranks, since no other worker came")
-            )
+            self.note(f"going on with {world} of {self.draft.world} ranks, since no other worker came")
         draft = replace(self.draft, token=token, attempt=number, world=world, restart=restart)
         crew = Crew(self.roll_call, draft, self.seated, self.words, self.tell)
         try:

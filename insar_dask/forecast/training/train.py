@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from torch.nn.functional import huber_loss
 
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.adamw import AdamW
+from insar_dask.forecast.training.hold import HeldError, held
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training, Windows
 from insar_dask.forecast.training.learning_rate import LearningRate
 from insar_dask.forecast.training.logbook import Logbook
 from insar_dask.forecast.training.together import Ranks, running_statistics
 
-__all__ = ["Batch", "Job", "Trained", "Training", "TrainingError", "Windows", "restored", "train"]
+__all__ = ["Batch", "HeldError", "Job", "Trained", "Training", "TrainingError", "Windows", "restored", "train"]
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -42,6 +43,7 @@ def train(
     device: str = "cpu",
     tell: Tell = lambda _: None,
     pulse: Callable[[], None] = lambda: None,
+    hold: bool = True,
 ) -> Trained:
     """Train a model, or go on where the folder's newest sound checkpoint stands.
 
@@ -66,6 +68,8 @@ def train(
         `insar_dask.forecast.training.logbook`.
     pulse : callable
         Called after each step and each validation batch, on every rank: a sign of life.
+    hold : bool
+        Keep other trainings out of the folder; False where whoever started this rank does.
 
     Returns
     -------
@@ -82,16 +86,19 @@ def train(
         When the loss is not finite any more, or nothing is scored.
     PeerLostError
         When another rank is gone.
+    HeldError
+        When another training is at work in the folder.
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device is {device!r}, and torch {torch.__version__} finds no GPU here; take device='cpu'")
     loop = _Loop(job, Path(folder), Ranks(rank, world), torch.device(device), tell, pulse)
-    loop.resume()
-    while not loop.finished:
-        loop.step()
-    return loop.result()
+    with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext():
+        loop.resume()
+        while not loop.finished:
+            loop.step()
+        return loop.result()
 
 
 def restored(folder: str | Path) -> Trained:

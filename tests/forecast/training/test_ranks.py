@@ -17,6 +17,7 @@ from distributed import Client
 import insar_dask as insar
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.attempt import Assignment, Kind, Limits, Outcome
+from insar_dask.forecast.training.hold import HeldError, held
 from insar_dask.forecast.training.rank_process import UnusableError, gpus, own_gpu
 from insar_dask.forecast.training.ranks import RankError, _Driver, _fit, train_on
 from insar_dask.forecast.training.roll_call import RollCall, Seat
@@ -190,6 +191,11 @@ def test_ranks_end_with_their_client(client: Client, tmp_path: Path) -> None:
 def test_more_ranks_than_workers_are_refused_with_both_numbers(client: Client, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"3 ranks were asked for, and there are 2 workers.*take ranks=2, or start"):
         train_on(client, BUILDER, PARAMS, tmp_path, 3)
+
+
+def test_a_folder_that_another_training_holds_is_refused(client: Client, tmp_path: Path) -> None:
+    with held(tmp_path), pytest.raises(HeldError, match="another training is at work in"):
+        train_on(client, BUILDER, PARAMS, tmp_path, 1)
 
 
 def test_a_builder_that_is_not_there_is_no_matter_for_another_try(client: Client, tmp_path: Path) -> None:
