@@ -6,10 +6,9 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from insar_dask.forecast.correction.network import require_torch
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.hold import HeldError, held, passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.forecast.walk import Tell, Walk
 
@@ -35,7 +35,8 @@ State = Mapping[str, npt.NDArray[Any]]
 GIVEN = {"context", "horizon", "known", "patterns", "time_features"}
 """Sizes of a network that its inputs give."""
 
-SERIES, PLACES, STATE = "series.npy", "places.npy", "fitted.npz"
+LAID_OUT = SERIES, PLACES, STATE = "insar-dask-series.npy", "insar-dask-places.npy", "insar-dask-fitted.npz"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ class Coach:
         ``fingerprint`` is that of the walk.
         """
         identity = json.dumps([fingerprint, walk.plan.shard, plan.to_dict(), self.settings.to_dict()], sort_keys=True)
-        key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        with _place(None if self.folder is None else self.folder / key) as folder:
+        key = hashlib.sha256(identity.encode()).hexdigest()
+        with _place(self.folder, key[:16]) as folder:
             source = _laid_out(walk, folder)
-            lesson = Lesson(source, plan, state, walk.plan.shard, self.settings)
+            lesson = Lesson(source, plan, state, walk.plan.shard, self.settings, key)
             return teach(lesson, lambda lesson, footing: self._run(lesson, footing, folder))
 
     def _run(self, lesson: Lesson, footing: Footing, folder: Path) -> Trained:
@@ -100,7 +101,7 @@ class Coach:
         if self.client is None:
             from insar_dask.forecast.training.train import train
 
-            return train(lesson.job(footing), folder, device=self.device, tell=tell)
+            return train(lesson.job(footing), folder / CHECKPOINTS, device=self.device, tell=tell)
         from insar_dask.forecast.training.ranks import train_on
 
         np.savez(folder / STATE, allow_pickle=False, **lesson.state)
@@ -110,13 +111,19 @@ class Coach:
             "shard": lesson.shard,
             "settings": lesson.settings.to_dict(),
             "footing": {"weights": footing.weights.tolist(), "scale": footing.scale},
+            "identity": lesson.identity,
         }
-        builder = f"{__name__}:job_from_folder"
-        return train_on(self.client, builder, params, folder, self.ranks, device=self.device, tell=tell)
+        builder, place = f"{__name__}:job_from_folder", folder / CHECKPOINTS
+        return train_on(self.client, builder, params, place, self.ranks, device=self.device, tell=tell)
 
 
 def job_from_folder(
-    folder: str, plan: Mapping[str, Any], shard: int, settings: Mapping[str, Any], footing: Mapping[str, Any]
+    folder: str,
+    plan: Mapping[str, Any],
+    shard: int,
+    settings: Mapping[str, Any],
+    footing: Mapping[str, Any],
+    identity: str,
 ) -> Job:
     """The job of one rank, made in its own process from what lies in the folder of the training."""
     from insar_dask.forecast.correction.footing import Footing
@@ -124,7 +131,7 @@ def job_from_folder(
     place, schedule = Path(folder), Plan.from_dict(plan)
     with np.load(place / STATE, allow_pickle=False) as arrays:
         state = {name: arrays[name] for name in arrays.files}
-    lesson = Lesson(_source(place, schedule), schedule, state, shard, Settings.from_dict(settings))
+    lesson = Lesson(_source(place, schedule), schedule, state, shard, Settings.from_dict(settings), identity)
     return lesson.job(Footing(np.asarray(footing["weights"], np.float64), footing["scale"]))
 
 
@@ -181,13 +188,26 @@ def usable_device(device: str) -> Literal["cpu", "cuda"]:
 
 
 @contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
+def _place(folder: Path | None, key: str) -> Iterator[Path]:
+    """A folder of this training alone; what is laid out there goes with it, or when the next one starts."""
+    if folder is None:
+        with passing_folder() as passing:
+            yield passing
         return
-    with TemporaryDirectory(prefix="insar-dask-training-") as passing:
-        yield Path(passing)
+    for left in folder.glob(f"*/{SERIES}"):
+        with suppress(HeldError), held(left.parent):
+            _clear(left.parent)
+    with held(folder / key) as place:
+        try:
+            yield place
+        finally:
+            _clear(place)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what was laid out; whoever has a file mapped keeps it as it was."""
+    for name in LAID_OUT:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _laid_out(walk: Walk, folder: Path) -> ArrayPoints:

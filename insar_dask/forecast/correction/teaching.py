@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from insar_dask.forecast.registry import Arrays, Forecaster, load
 from insar_dask.forecast.series.point_source import Source
 from insar_dask.forecast.tallies import windows_of
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.job import Job, Trained, Training
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Lesson:
     shard : int
         Points of a block that is forecast by itself.
     settings : Settings
+    identity : str
+        What all this was made of, such as a hash: a checkpoint of another identity is refused.
     """
 
     source: Source
@@ -87,6 +89,7 @@ class Lesson:
     state: Arrays
     shard: int
     settings: Settings
+    identity: str = ""
 
     @property
     def members(self) -> list[Forecaster]:
@@ -111,7 +114,7 @@ class Lesson:
             shard=self.shard,
             seed=training.seed,
         )
-        return Job(self.network(), windows, training)
+        return Job(self.network(), windows, training, self.identity)
 
     def network(self) -> torch.nn.Module:
         """A new network, the same for the same seed."""
@@ -155,8 +158,8 @@ def train_here(lesson: Lesson, footing: Footing) -> Trained:
     """Train in this process; nothing is left behind."""
     from insar_dask.forecast.training.train import train
 
-    with TemporaryDirectory(prefix="insar-dask-training-") as folder:
-        return train(lesson.job(footing), folder)
+    with passing_folder() as folder:
+        return train(lesson.job(footing), folder / "checkpoints")
 
 
 def teach(lesson: Lesson, run: Run) -> dict[str, npt.NDArray[Any]]:

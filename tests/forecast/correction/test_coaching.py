@@ -11,8 +11,9 @@ from sklearn.base import clone
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
-from insar_dask.forecast.correction.coaching import usable_device
+from insar_dask.forecast.correction.coaching import SERIES, usable_device
 from insar_dask.forecast.timetable import TooShortError
+from insar_dask.forecast.training import checkpoint
 from insar_dask.synthetic import scene
 
 SIZES = {"width": 16, "hidden": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
@@ -92,7 +93,16 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
         np.testing.assert_array_equal(there.state_[name], array, err_msg=name)
     assert {"begin", "check", "end"} <= {said.get("kind") for said in told}
     told.clear()
+    (place,) = tmp_path.iterdir()
+    assert {path.name for path in place.iterdir()} == {"checkpoints", "lock"}, "series go with the training"
+    found = checkpoint.load(place / "checkpoints")
+    assert found is not None and found.state["identity"].startswith(place.name), "other data have another identity"
+    mine, left = tmp_path / "mine" / "series.npy", tmp_path / "killed" / SERIES
+    for path in (mine, left):
+        path.parent.mkdir()
+        path.touch()
     again = clone(fitted).fit(cube, checkpoints=tmp_path, progress=told.append)
+    assert mine.exists() and not left.exists(), "what a killed training left is swept, and nothing else"
     assert not any(said.get("kind") == "check" for said in told), "the training is over"
     np.testing.assert_array_equal(again.predict(cube)["upper"].values, fitted.predict(cube)["upper"].values)
 
