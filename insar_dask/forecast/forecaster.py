@@ -272,15 +272,20 @@ class Forecaster(Choices):
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            When there is none, or it is damaged, torn, or its arrays have another shape than its settings ask for.
+        FileNotFoundError
+            When there is none.
+        ValueError
+            When it is damaged, torn or no forecaster's, its card was edited, or its arrays have another shape than its
+            settings ask for.
         """
         card, state = read_folder(Path(folder))
         try:
             scores = Scores.from_json(json.dumps(card["scores"]))
             return cls(**card["parameters"]).learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{folder} does not hold together ({error}): save the forecaster again") from error
+        except KeyError as error:
+            raise ValueError(f"{folder} does not hold together: it lacks {error}; fit anew, and save that") from error
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"{folder} does not hold together ({error}): fit anew, and save that") from error
 
     def card(self) -> dict[str, Any]:
         """Everything about it but the weights, as plain values."""

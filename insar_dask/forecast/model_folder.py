@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 __all__ = ["read_folder", "write_folder"]
 
-FORMAT = 1
+FORMAT = 2
 CARD, README = "card.json", "README.md"
+NEEDED = "weights", "weights_sha256", "seal"
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -45,7 +46,8 @@ def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapp
     weights = f"weights-{digest[:16]}.npz"
     _replace(folder / weights, packed.getvalue())
     _replace(folder / README, readme.encode())
-    sealed = {"format": FORMAT, "weights": weights, "weights_sha256": digest, **card}
+    named = {"format": FORMAT, "weights": weights, "weights_sha256": digest, **card}
+    sealed = {**named, "seal": _seal(named)}
     _replace(folder / CARD, (json.dumps(sealed, indent=1, allow_nan=False) + "\n").encode())
     for leftover in (*folder.glob("weights-*"), *folder.glob("*.partial")):
         if leftover.name != weights:
@@ -62,15 +64,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
     ValueError
         When it is damaged, torn, or of another format.
     """
-    if not (folder / CARD).is_file():
-        raise FileNotFoundError(f"{folder} holds no forecaster: it has no {CARD}; they are written by Forecaster.save")
-    try:
-        card = dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
-        written, weights, digest = card["format"], str(card["weights"]), card["weights_sha256"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{folder / CARD} is damaged ({error}): save the forecaster again") from error
-    if written != FORMAT:
-        raise ValueError(f"{folder} has format {written}, this version reads {FORMAT}: fit anew")
+    card = _read_card(folder / CARD)
+    weights, digest = str(card["weights"]), card["weights_sha256"]
     data = (folder / weights).read_bytes() if (folder / weights).is_file() else b""
     if hashlib.sha256(data).hexdigest() != digest:
         raise ValueError(
@@ -82,6 +77,34 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
             return card, {name: arrays[name] for name in arrays.files}
     except (zipfile.BadZipFile, zlib.error, ValueError, KeyError) as error:
         raise ValueError(f"{folder / weights} holds no arrays ({error}): save the forecaster again") from error
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    """A card as it was written."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent} holds no forecaster: it has no {path.name}; Forecaster.save writes it")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is torn or damaged ({error}): copy the folder again, or save anew") from error
+    if not isinstance(card, dict) or "format" not in card:
+        raise ValueError(f"{path} is no card of a forecaster: name a folder that Forecaster.save has written")
+    if card["format"] != FORMAT:
+        raise ValueError(f"{path} has format {card['format']}, this version reads {FORMAT}: fit anew")
+    if missing := [name for name in NEEDED if name not in card]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}: put it back as it was saved, or fit anew")
+    if card.pop("seal") != _seal(card):
+        raise ValueError(
+            f"{path} was changed after it was saved, and what was learned goes with what it said: put it back as it "
+            "was; for other parameters make a new Forecaster and fit that"
+        )
+    return card
+
+
+def _seal(card: Mapping[str, Any]) -> str:
+    """SHA-256 of what a card says, however that is laid out."""
+    text = json.dumps(card, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _replace(path: Path, data: bytes) -> None:

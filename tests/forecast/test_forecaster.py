@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster, protocol
 from insar_dask.forecast.catalogue import METHODS
+from insar_dask.forecast.model_folder import write_folder
 from insar_dask.forecast.naive import harmonic_design
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.synthetic import scene
@@ -162,10 +163,49 @@ def test_a_torn_folder_is_refused(fitted: Forecaster, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="torn or damaged: its 0 bytes"):
         Forecaster.load(folder)
     (folder / "card.json").write_text("{")
-    with pytest.raises(ValueError, match=r"card.json is damaged"):
+    with pytest.raises(ValueError, match=r"card.json is torn or damaged .*: copy the folder again"):
         Forecaster.load(folder)
     with pytest.raises(FileNotFoundError, match="holds no forecaster"):
         Forecaster.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("edit", [{"parameters": {"horizon": 3}}, {"plan": None}, {"data": {}}, {"method": "harmonic"}])
+def test_a_card_that_was_edited_is_refused(edit: dict[str, Any], fitted: Forecaster, tmp_path: Path) -> None:
+    path = fitted.save(tmp_path / "model") / "card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card))
+    assert Forecaster.load(path.parent).method_ == "harmonic_ridge", "laid out otherwise it says the same"
+    path.write_text(json.dumps({**card, **edit}))
+    with pytest.raises(ValueError, match=r"model/card.json was changed after it was saved, .*: put it back as it was"):
+        Forecaster.load(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("[]", "is no card of a forecaster: name a folder that Forecaster.save has written"),
+        ('{"name": "something else"}', "is no card of a forecaster"),
+        ('{"format": 1}', "has format 1, this version reads 2: fit anew"),
+        ('{"format": 2, "weights": "w"}', "lacks weights_sha256, seal: put it back as it was saved"),
+    ],
+)
+def test_the_card_of_something_else_is_refused(card: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text(card)
+    with pytest.raises(ValueError, match=f"card.json {message}"):
+        Forecaster.load(tmp_path)
+
+
+@pytest.mark.parametrize(("part", "message"), [("plan", "lacks 'plan'"), ("data", "lacks 'data'")])
+def test_a_card_that_was_written_without_a_part_is_refused(
+    part: str, message: str, fitted: Forecaster, tmp_path: Path
+) -> None:
+    card = {name: value for name, value in fitted.card().items() if name != part}
+    write_folder(tmp_path / "model", card, "", fitted.state_)
+    with pytest.raises(ValueError, match=rf"model does not hold together: it {message}; fit anew"):
+        Forecaster.load(tmp_path / "model")
+    write_folder(tmp_path / "model", {**card, part: None}, "", fitted.state_)
+    with pytest.raises(ValueError, match=r"model does not hold together \(.*\): fit anew"):
+        Forecaster.load(tmp_path / "model")
 
 
 def test_a_folder_of_something_else_is_left_alone(fitted: Forecaster, tmp_path: Path) -> None:
