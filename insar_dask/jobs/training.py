@@ -14,10 +14,10 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.forecast.catalogue import CORRECTED
+from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import canonical_key
-from insar_dask.jobs.watch import Progress
 from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
 
@@ -90,7 +90,8 @@ def train_networks(
     note = engine.ledger.read_note(f"trained/{product}/{name}networks")
     if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
         return str(note["state"])
-    with _folder(engine.path, product, key) as folder, _told(engine, product, settings) as tell:
+    line = ProgressLine(f"train {product}", quiet=engine.quiet)
+    with _folder(engine.path, product, key) as folder, line as tell:
 
         def run(lesson: Lesson, footing: Footing) -> Trained:
             if ranks is None:
@@ -204,12 +205,3 @@ def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
     for parent in (place.parent, place.parent.parent):
         if not any(parent.iterdir()):
             parent.rmdir()
-
-
-@contextmanager
-def _told(engine: Engine, product: str, settings: Settings) -> Iterator[Tell]:
-    """A bar over the steps, and point-windows a second."""
-    training = settings.training
-    windows = training.batch * settings.shape.length
-    with Progress(f"{product}/train", training.max_steps, quiet=engine.quiet) as progress:
-        yield lambda said: progress.show(int(said.get("step", 0)), windows * int(said.get("step", 0)))
