@@ -29,6 +29,16 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_environment() -> Iterator[None]:
+    """A Dask cluster leaves settings of malloc behind, with which programs of later tests take another peak of memory:
+    which files ran before must not matter."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real products; see the data's own README for where they come from."""

@@ -17,7 +17,7 @@ from tests.readers.mintpy_layout import ATTRIBUTES, write_series
 ROWS, COLUMNS, N_DATES = 400, 500, 800
 SERIES = ROWS * COLUMNS * N_DATES * 4
 READING = 0.2 * SERIES  # 27-39 MB of 640 measured: two tiles
-SAVING = 0.6 * SERIES  # 275-338 MB: the shards in flight, 39 MB each, as read and as written
+SAVING = 0.8 * SERIES  # 190-390 MB: the shards in flight, 39 MB each, as read and as written, and what glibc keeps
 
 PROGRAM = """
 import sys
