@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,8 +23,8 @@ Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
 
-Scaling = Literal["global", "point", "window"]
-SCALINGS = ("global", "point", "window")
+Scaling = Literal["global", "last", "point", "window"]
+SCALINGS = ("global", "last", "point", "window")
 
 LEAST_SCALE = 0.1
 """Standard deviation [mm] that no series is scaled by less of: what the products print."""
@@ -61,11 +61,13 @@ class Framing:
     calendar: str = "paper"
     scaling: Scaling = "point"
     """``"point"``: mean and standard deviation of the point's own training block, as published. ``"global"``: those of
-    all points together. ``"window"``: those of the context alone, which knows nothing beyond it."""
+    all points together. ``"last"``: the last value given, and the root mean square change over half a context of all
+    points together, for ground that moves on and on. ``"window"``: mean and standard deviation of the context alone,
+    which knows nothing beyond it."""
     shift: float = 0.0
     scale: float = 1.0
-    """Mean and standard deviation [mm] of all points together, for ``"global"`` and for points without a training block
-    of their own."""
+    """What all points together are scaled by [mm], and points without a training block of their own: their mean and
+    standard deviation, or with ``"last"`` 0 and their change."""
     n_patterns: int = 0
     """Patterns known; a point of none is told to the network as pattern ``n_patterns``."""
     only_observed: bool = True
@@ -152,6 +154,17 @@ class Framing:
         values = np.where(source.observed, points.values, np.float32(np.nan))
         return Points(values, points.places, points.patterns)
 
+    def learned(self, values: Float32, n_patterns: int) -> Framing:
+        """The same with what series (n, T) of the training block tell, all points together; one has a value."""
+        known = values[np.isfinite(values)]
+        shift, scale = float(known.mean(dtype=np.float64)), float(known.std(dtype=np.float64))
+        if self.scaling == "last":
+            half = max(self.context // 2, 1)
+            change = (values[:, half:] - values[:, :-half]).astype(np.float64)
+            change = change[np.isfinite(change)]
+            shift, scale = 0.0, float(np.sqrt(np.mean(change**2))) if change.size else scale
+        return replace(self, shift=shift, scale=scale, n_patterns=n_patterns)
+
     def scale_of(self, values: Float32, days: Index) -> Scale:
         """What series (n, T) at some days are scaled by."""
         n_points = len(values)
@@ -213,7 +226,7 @@ def frame(
     present = np.not_equal(members, ABSENT)
     seats = np.where(present, members, 0)
     by = Scale(scale.shift[seats], scale.scale[seats])
-    if framing.scaling == "window":
+    if framing.scaling in ("last", "window"):
         by = _own_scale(framing, points, members, origins - framing.context, by)
     values, given = cut_windows(points.values, members, origins - framing.context, framing.context, by.shift, by.scale)
     calendar = framing.features(days[0] + framing.step * np.arange(len(days) + framing.horizon))
@@ -234,9 +247,13 @@ def frame(
 
 
 def _own_scale(framing: Framing, points: Points, members: Index, starts: Index, otherwise: Scale) -> Scale:
-    """Mean and standard deviation of each context; what else is known of a point without a value in it."""
+    """Mean and standard deviation of each context, or its last value; what else is known of a point without one."""
     ones = np.ones(members.shape, np.float32)
     context, given = cut_windows(points.values, members, starts, framing.context, 0 * ones, ones)
+    if framing.scaling == "last":
+        last = framing.context - 1 - given[..., ::-1].argmax(axis=-1)
+        value = np.take_along_axis(context, last[..., None], axis=-1)[..., 0]
+        return Scale(np.where(given.any(axis=-1), value, otherwise.shift).astype(np.float32), otherwise.scale)
     flat = np.where(given, context, np.float32(np.nan)).reshape(-1, framing.context)
     mean, deviation = (column.reshape(members.shape) for column in moments(flat))
     some = np.isfinite(mean)

@@ -12,13 +12,15 @@ import torch
 
 from insar_dask.forecast.models import build, network_class
 from insar_dask.forecast.series.calendar_features import CALENDARS
+from insar_dask.forecast.series.framing import Framing
 from insar_dask.forecast.series.grid_points import GridPoints
-from insar_dask.forecast.series.splits import split_by_length
+from insar_dask.forecast.series.point_source import Source
+from insar_dask.forecast.series.splits import Split, split_by_length
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.series.windows import SeriesWindows
 from insar_dask.forecast.training.job import Job, Training
 
-__all__ = ["build_job"]
+__all__ = ["build_job", "seeded", "series_job"]
 
 
 def build_job(
@@ -62,34 +64,59 @@ def build_job(
     >>> job = build_job({"path": "site.zarr", "group": "site/raw"}, "lstm", every=12)  # doctest: +SKIP
     >>> trained = train(job, "checkpoints")  # doctest: +SKIP
     """
-    settings = Training(**training or {})
     stored = StoredPoints(**source)
     series = stored if every is None else GridPoints.of(stored, every)
     split = split_by_length(len(series.days), lengths)
-    cut = SeriesWindows(series, split, batch=settings.batch, seed=settings.seed, **windows or {})
+    told = {name: value for name, value in source.items() if name != "path"}
+    return series_job(series, split, network, windows=windows, sizes=sizes, training=training, told=told)
+
+
+def series_job(
+    source: Source,
+    split: Split,
+    network: str = "spacetimeformer",
+    *,
+    windows: Mapping[str, Any] | None = None,
+    sizes: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    told: Mapping[str, Any] | None = None,
+) -> Job:
+    """Job on any source of series.
+
+    Parameters
+    ----------
+    source : Source
+    split : Split
+    network, windows, sizes, training
+        As for `build_job`.
+    told : mapping, optional
+        What else a checkpoint must agree in, such as where the series come from; JSON-able.
+    """
+    settings = Training(**training or {})
+    cut = SeriesWindows(source, split, batch=settings.batch, seed=settings.seed, **windows or {})
+    made = seeded(network, cut.framing, sizes or {}, settings.seed)
+    return Job(made, cut, settings, _identity(told or {}, network, cut, sizes or {}))
+
+
+def seeded(network: str, framing: Framing, sizes: Mapping[str, Any], seed: int) -> torch.nn.Module:
+    """Network for windows of some framing, with the same weights for the same seed."""
     known = {
-        "points": cut.framing.length,
-        "context": cut.framing.context,
-        "horizon": cut.framing.horizon,
-        "time_features": CALENDARS[cut.framing.calendar],
-        "patterns": cut.framing.n_patterns,
+        "points": framing.length,
+        "context": framing.context,
+        "horizon": framing.horizon,
+        "time_features": CALENDARS[framing.calendar],
+        "patterns": framing.n_patterns,
     }
-    made = _seeded(network, known, sizes or {}, settings.seed)
-    return Job(made, cut, settings, _identity(source, network, cut, sizes or {}))
-
-
-def _seeded(network: str, known: Mapping[str, int], sizes: Mapping[str, Any], seed: int) -> torch.nn.Module:
-    """The network with the same weights for the same seed; of what windows know it takes what it asks for."""
     asked = inspect.signature(network_class(network)).parameters
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(network, **{name: size for name, size in known.items() if name in asked} | dict(sizes))
 
 
-def _identity(source: Mapping[str, Any], network: str, windows: SeriesWindows, sizes: Mapping[str, Any]) -> str:
+def _identity(told: Mapping[str, Any], network: str, windows: SeriesWindows, sizes: Mapping[str, Any]) -> str:
     """Hash of what may not change while a training goes on; the scale of the series stands for them."""
     parts = {
-        "source": {name: value for name, value in source.items() if name != "path"},
+        "source": dict(told),
         "network": network,
         "framing": windows.framing.to_dict(),
         "pattern": windows.pattern,

@@ -9,7 +9,7 @@ number of the step and the seed alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class SeriesWindows:
         Longest step [m] from one point of a group to the next.
     calendar : {"paper", "waves"}
         What is told of dates, see `insar_dask.forecast.series.calendar_features`.
-    scaling : {"point", "global", "window"}
+    scaling : {"point", "global", "last", "window"}
         See `insar_dask.forecast.series.framing.Framing`.
     batch : int
         Groups of a step, over all ranks.
@@ -208,17 +208,14 @@ class SeriesWindows:
         return told
 
     def _learn(self, framing: Framing, n_patterns: int | None) -> Framing:
-        """Add what all points together tell: mean, standard deviation, number of patterns; of the first round's."""
+        """Add what all points of the first round together tell: their scale, and the number of patterns."""
         first = self.blocks.load(framing, self.blocks.walk(0, self.per_round))
         known = first.points.values[:, framing.trained_on(first.days)]
-        known = known[np.isfinite(known)]
-        if not known.size:
+        if not np.isfinite(known).any():
             raise CubeError(
                 f"none of {self.blocks.n_points} points has a value in the training block: check the dates of the split"
             )
-        patterns = int(first.points.patterns.max()) + 1 if n_patterns is None else n_patterns
-        mean = float(known.mean(dtype=np.float64))
-        return replace(framing, shift=mean, scale=float(known.std(dtype=np.float64)), n_patterns=patterns)
+        return framing.learned(known, int(first.points.patterns.max()) + 1 if n_patterns is None else n_patterns)
 
     def _drawn(self, number: int) -> _Round:
         if self._round is None or self._round.number != number:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from insar_dask.cube import CubeError
+from insar_dask.forecast.series.framing import SCALINGS
 from insar_dask.forecast.series.point_source import ArrayPoints, Points
 from insar_dask.forecast.series.splits import split_by_length
 from insar_dask.forecast.series.windows import SeriesWindows
@@ -48,6 +49,19 @@ def test_every_window_holds_consecutive_values_of_neighbours_of_one_pattern_with
         assert (points.diff(dim=1)[present[:, 1:]] == 1).all()
         assert (points[present] // 8 % 3 == batch["pattern"][present]).all()
     assert first_dates == set(range(SPLIT.train.stop - SIZES["context"] - SIZES["horizon"] + 1))
+
+
+def test_ground_that_moves_on_counts_from_its_last_value_in_units_of_its_change() -> None:
+    windows = SeriesWindows(source_of(gaps=0.3), SPLIT, scaling="last", **SIZES)
+    assert (windows.framing.shift, windows.framing.scale) == (0.0, 4.0), "half a context of 8 dates, 1 mm a date"
+    batch = windows.batch(3)
+    given, values = batch["given"], batch["values"]
+    last = given.shape[-1] - 1 - given.flip(-1).int().argmax(-1)
+    assert (values.gather(-1, last[..., None])[given.any(-1)] == 0).all()
+    dates = torch.arange(given.shape[-1] + batch["targets"].shape[-1]) - last[..., None]
+    seen, there = (torch.cat([batch[a], batch[b]], -1) for a, b in (("values", "targets"), ("given", "scored")))
+    there &= given.any(-1, keepdim=True)
+    torch.testing.assert_close(seen[there], (dates / 4.0)[there])
 
 
 @settings(max_examples=15)
@@ -124,7 +138,7 @@ def test_validation_points_come_from_the_whole_source() -> None:
 
 
 @settings(max_examples=10)
-@given(seed=st.integers(0, 2**31), scaling=st.sampled_from(["point", "global", "window"]), share=st.floats(0, 1))
+@given(seed=st.integers(0, 2**31), scaling=st.sampled_from(SCALINGS), share=st.floats(0, 1))
 def test_training_windows_know_nothing_from_validation_on(seed: int, scaling: str, share: float) -> None:
     """Values after the training block become nonsense or missing: sampling, scales, inputs and targets stay."""
     rng = np.random.default_rng(seed)
