@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.forecast.catalogue import CORRECTED
+from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.receipts import Ledger
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from insar_dask.forecast.timetable import Plan
     from insar_dask.forecast.training.job import Job, Trained
 
-__all__ = ["build_job", "train_networks"]
+__all__ = ["RESULT_VERSION", "build_job", "train_networks"]
+
+RESULT_VERSION = 1
+"""Of what a training makes of the same series, dates and settings: raise it whenever its numbers change."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 Tell = Callable[[Mapping[str, Any]], None]
@@ -87,6 +91,7 @@ def train_networks(
     settings = settings or Settings()
     lesson = _lesson(str_path(engine.path), engine.store, product, plan, fitted, settings)
     key = _key(engine, product, lesson)
+    lesson = replace(lesson, identity=key)
     note = engine.ledger.read_note(f"trained/{product}/{name}networks")
     if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
         return str(note["state"])
@@ -113,6 +118,7 @@ def build_job(
     settings: Mapping[str, Any],
     weights: list[list[float]],
     scale: float,
+    identity: str,
 ) -> Job:
     """The job of one rank, made in its own process from what can travel there."""
     from insar_dask.forecast.correction.footing import Footing
@@ -120,7 +126,7 @@ def build_job(
     from insar_dask.forecast.timetable import Plan
 
     made = _lesson(path, open_store(path), product, Plan.from_dict(plan), fitted, Settings.from_dict(settings))
-    return made.job(Footing(np.array(weights, np.float64), scale))
+    return replace(made, identity=identity).job(Footing(np.array(weights, np.float64), scale))
 
 
 def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: str, settings: Settings) -> Lesson:
@@ -158,6 +164,7 @@ def _on_workers(
         "settings": lesson.settings.to_dict(),
         "weights": footing.weights.tolist(),
         "scale": footing.scale,
+        "identity": lesson.identity,
     }
     return train_on(engine.client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
 
@@ -173,6 +180,7 @@ def _key(engine: Engine, product: str, lesson: Lesson) -> str:
     }
     return canonical_key(
         {
+            "version": RESULT_VERSION,
             "input": [receipt.checksum for receipt in done.values()],
             "plan": {name: plan[name] for name in NEEDED},
             "until": plan["validation"][0],
@@ -194,8 +202,8 @@ def _is_stored(ledger: Ledger, state: str) -> bool:
 def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
     """Folder for checkpoints, removed when training has ended well; of a store without a local path a passing one."""
     if isinstance(path, Store) or "://" in str(path):
-        with TemporaryDirectory(prefix="insar-dask-training-") as passing:
-            yield Path(passing)
+        with passing_folder() as passing:
+            yield passing / "checkpoints"
         return
     store = Path(path).absolute()
     place = store.with_name(f"{store.stem}-training") / product / key[:16]

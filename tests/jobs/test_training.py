@@ -13,8 +13,9 @@ from insar_dask.forecast.correction.origin_windows import Shape
 from insar_dask.forecast.correction.teaching import Lesson, Settings
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.stored_points import StoredPoints
-from insar_dask.forecast.training import train
+from insar_dask.forecast.training import checkpoint, train
 from insar_dask.forecast.training.job import Training
+from insar_dask.jobs import training
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.pruning import prune_states
@@ -58,7 +59,8 @@ def test_a_network_is_trained_once_goes_on_after_a_kill_and_forecasts(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(3, patch)
         evaluate(engine, "site", network=NETWORK, **METHODS)
-    assert list((tmp_path / "site-training").rglob("*.pt"))
+    found = checkpoint.load(next((tmp_path / "site-training").rglob("*.pt")).parent)
+    assert found is not None and len(found.state["identity"]) == 64, "other data have another identity"
     with monkeypatch.context() as patch:
         seen = []
         taken = train._Loop.step
@@ -82,6 +84,9 @@ def test_a_network_is_trained_once_goes_on_after_a_kill_and_forecasts(
         other = replace(NETWORK, training=replace(NETWORK.training, seed=1))
         with pytest.raises(KeyboardInterrupt):
             evaluate(engine, "site", network=other, **METHODS)
+        patch.setattr(training, "RESULT_VERSION", training.RESULT_VERSION + 1)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(engine, "site", network=NETWORK, **METHODS)
 
     evaluate(engine, "site", network=NETWORK, **METHODS)
     state = {**engine.ledger.read_state(note["state"]), "ranking": np.array(["spacetimeformer"])}
@@ -100,7 +105,9 @@ def assert_a_rank_builds_the_same_job(engine: Engine, note: dict[str, Any]) -> N
     lesson = Lesson(StoredPoints(str(engine.path), "site/raw"), schedule, fitted, 128, NETWORK)
     footing = lesson.footing()
     params = {"plan": schedule.to_dict(), "settings": NETWORK.to_dict(), "weights": footing.weights.tolist()}
-    travelled = json.loads(json.dumps({**params, "scale": footing.scale, "fitted": note["uncalibrated"]}))
+    travelled = json.loads(
+        json.dumps({**params, "scale": footing.scale, "fitted": note["uncalibrated"], "identity": "a"})
+    )
     job = build_job(str(engine.path), "site", **travelled)
     ours, theirs = (made.windows.batch(0, 0, 2) for made in (lesson.job(footing), job))
-    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours) and job.identity == "a"
