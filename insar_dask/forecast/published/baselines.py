@@ -12,6 +12,7 @@ from insar_dask.decompose import PARTS
 from insar_dask.forecast.catalogue import RAW_DATES_ONLY
 from insar_dask.forecast.exponential import HoltWinters
 from insar_dask.forecast.gaussian import PooledGaussianProcess
+from insar_dask.forecast.kriging import Kriging
 from insar_dask.forecast.naive import Drift, Harmonic, HarmonicAR1, Persistence, SeasonalNaive, SemiannualHarmonic
 from insar_dask.forecast.published.linear import KINDS, WindowLinear
 from insar_dask.forecast.published.protocols import STAGES, Material
@@ -78,6 +79,7 @@ def _forecasters(material: Material) -> Iterator[tuple[str, Forecaster]]:
         HoltWinters(),
         HarmonicRidge(context=material.context, train_start=RIDGE_START),
         PooledGaussianProcess(),
+        Kriging(),
     ]
     for model in models:
         if material.inside and model.name in RAW_DATES_ONLY:
@@ -118,4 +120,5 @@ def _context(material: Material, origin: int, fitted: Context | None = None) -> 
         grid_years=years[:origin],
         target_years=years[origin : origin + material.horizon],
         fitted=fitted,
+        places=material.places,
     )
