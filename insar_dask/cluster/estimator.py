@@ -14,6 +14,7 @@ from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, su
 from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
 from insar_dask.cluster.model_file import read_model, write_model
 from insar_dask.cluster.rows import PLACE, axis_of, check_known, check_rows
+from insar_dask.settings import whole
 
 __all__ = ["Clusters"]
 
@@ -193,13 +194,9 @@ class Clusters:
     def settings(self, axis: Arrays) -> Settings:
         """Check the parameters; ``axis`` names the columns of the rows."""
         least = {"n_clusters": 1, "sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
-        least |= {"steps": 0, "random_state": 0}
-        for name, minimum in least.items():
-            value = getattr(self, name)
-            if not np.issubdtype(type(value), np.integer) or value < minimum:
-                raise ValueError(f"{name} is {value!r}; wanted a whole number, at least {minimum}")
-        if self.random_state >= 2**32:
-            raise ValueError(f"random_state is {self.random_state}; wanted less than 2**32")
+        for name, minimum in (least | {"steps": 0}).items():
+            whole(name, getattr(self, name), minimum)
+        whole("random_state", self.random_state, 0, 2**32 - 1)
         if self.centre and self.features is not None:
             raise ValueError("centre takes the mean off each series; features have none")
         options = self.standardise, self.random_state, self.n_init, self.batch_size, self.steps

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from insar_dask.forecast import protocol
-from insar_dask.forecast.catalogue import CORRECTED, METHODS, TRAINED
+from insar_dask.forecast import protocol, schedule
+from insar_dask.forecast.catalogue import CORRECTED, FORECASTERS, METHODS, TRAINED
 from insar_dask.forecast.correction.origin_windows import PIECE
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.job import Training
 from insar_dask.forecast.walk import check_raw, observed_dates
+from insar_dask.settings import known, plain, whole
 from insar_dask.shards import ShardPlan
 
 if TYPE_CHECKING:
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["BEST", "Choices"]
 
 BEST = "best"
+
+DEVICES = "cpu", "cuda", "auto"
+
+PLANNED = "every", "horizon", "level", "test_fraction", "stride", "context"
+"""Parameters that dates and origins follow from."""
+
+NETWORK = "context", "group", "random_state", "sizes", "training"
+"""Parameters that a network's settings follow from."""
 
 REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
@@ -62,11 +72,37 @@ class Choices(Parameters):
 
     def plan_to_fit(self, cube: xr.Dataset) -> Plan:
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
-        names = "every", "horizon", "level", "test_fraction", "stride", "context"
-        settings = {name: getattr(self, name) for name in names}
+        checked = self.checked()
+        settings = {name: checked[name] for name in PLANNED}
         beside = (*CORRECTED, *REFERENCES) if self.trains else REFERENCES
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
         return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
+
+    def checked(self) -> dict[str, Any]:
+        """Parameters as plain values, if all of them can be meant.
+
+        Raises
+        ------
+        ValueError
+            Naming the first that cannot, what was wanted, and what came.
+        """
+        known("method", self.method, (*FORECASTERS, BEST))
+        known("device", self.device, DEVICES)
+        for name, counted in {"context": "steps", "horizon": "steps", "group": "points"}.items():
+            whole(name, getattr(self, name), of=counted)
+        whole("random_state", self.random_state, 0, 2**32 - 1)
+        if self.scored_points is not None:
+            whole("scored_points", self.scored_points, of="points")
+        schedule.check_settings(**{name: getattr(self, name) for name in PLANNED})
+        for name in ("sizes", "training"):
+            if not isinstance(getattr(self, name), Mapping | None):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; wanted a mapping of names to values, or None")
+        trainable = set(vars(Training())) - {"seed"}
+        if unknown := set(self.training or {}) - trainable:
+            raise ValueError(f"training has no {_listed(unknown)}; it has {_listed(trainable)}")
+        checked = {name: _plain(value) for name, value in self.get_params().items()}
+        Training(**checked["training"] or {})
+        return checked
 
     @property
     def trains(self) -> bool:
@@ -77,7 +113,8 @@ class Choices(Parameters):
         """What trains the network, after checking settings, device, and ``where``: see `Coach`."""
         from insar_dask.forecast.correction.coaching import Coach, settings_of, usable_device
 
-        settings = settings_of(self.context, self.group, self.random_state, self.sizes, self.training)
+        checked = self.checked()
+        settings = settings_of(**{name: checked[name] for name in NETWORK})
         return Coach(settings, usable_device(self.device), **where)
 
     def counted(self, plan: ShardPlan) -> int | None:
@@ -89,3 +126,11 @@ class Choices(Parameters):
         if wanted is None or wanted >= plan.n_points:
             return None
         return -(-wanted // (plan.n_shards * PIECE)) * PIECE
+
+
+def _plain(value: Any) -> Any:
+    return {name: plain(item) for name, item in value.items()} if isinstance(value, Mapping) else plain(value)
+
+
+def _listed(names: Collection[Any]) -> str:
+    return ", ".join(sorted(map(str, names)))

@@ -13,6 +13,7 @@ import insar_kernels
 from insar_dask.cube import DAYS_PER_YEAR, CubeError, check_even, describe
 from insar_dask.forecast.naive import Unpooled
 from insar_dask.forecast.windows import Context
+from insar_dask.settings import share, whole
 
 __all__ = ["HoltWinters", "holt_winters_forecast"]
 
@@ -89,8 +90,8 @@ def holt_winters_forecast(parts: xr.Dataset, steps: int = 6, level: float = 0.9)
     missing = [name for name in STATES if name not in parts]
     if missing:
         raise CubeError(f"the data set lacks {missing}: wanted what insar_dask.holt_winters(cube) returns")
-    if not np.issubdtype(type(steps), np.integer) or steps < 1 or not 0 < level < 1:
-        raise ValueError(f"got steps={steps!r} and level={level}; wanted at least 1 step and a level between 0 and 1")
+    whole("steps", steps)
+    share("level", level)
     step = check_even(parts)
     mean, error = xr.apply_ufunc(
         _continue,

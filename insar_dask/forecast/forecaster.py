@@ -79,6 +79,8 @@ class Forecaster(Choices):
         Dates and origins.
     state_ : dict of arrays
         Everything learned.
+    fitted_with_ : dict
+        Parameters of that fit, as plain values.
 
     Notes
     -----
@@ -249,7 +251,7 @@ class Forecaster(Choices):
         if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
             raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
         self.plan_, self.state_, self.scores_, self.data_ = plan, state, scores, dict(data)
-        self.method_ = method
+        self.method_, self.fitted_with_ = method, self.checked()
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -292,7 +294,7 @@ class Forecaster(Choices):
         self._check_fitted()
         return {
             "method": self.method_,
-            "parameters": self.get_params(),
+            "parameters": self.fitted_with_,
             "data": self.data_,
             "plan": self.plan_.to_dict(),
             "scores": json.loads(self.scores_.to_json()),

@@ -13,8 +13,9 @@ from insar_dask.cube import DAYS_PER_YEAR, CubeError
 from insar_dask.forecast.catalogue import FORECASTERS, LINEAR, METHODS, PROTOCOLS, TRAINED, TWO_YEARS
 from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
+from insar_dask.settings import share, whole
 
-__all__ = ["METHODS", "Origin", "Plan", "grid_start", "moved", "plan"]
+__all__ = ["METHODS", "Origin", "Plan", "check_settings", "grid_start", "moved", "plan"]
 
 FEWEST_DATES = 3
 
@@ -71,7 +72,7 @@ def plan(
     TooShortError
         When they are too few: the message says how many are needed.
     """
-    _check_settings(every, horizon, level, test_fraction, stride, context)
+    check_settings(every, horizon, level, test_fraction, stride, context)
     _check_names("forecaster", methods, FORECASTERS)
     _check_names("protocol", protocols, PROTOCOLS)
     if set(methods) & set(TRAINED) and LINEAR[-1] not in methods:
@@ -141,17 +142,23 @@ def moved(plan: Plan, times: npt.ArrayLike, observed: npt.ArrayLike | None = Non
     return made
 
 
-def _check_settings(
+def check_settings(
     every: str | None, horizon: int | None, level: float, test_fraction: float, stride: int, context: int | None
 ) -> None:
-    if every is not None and not re.fullmatch(r"[1-9]\d*D", every):
+    """Refuse settings of `plan` that cannot be meant.
+
+    Raises
+    ------
+    ValueError
+        Naming the first of them.
+    """
+    if every is not None and not (isinstance(every, str) and re.fullmatch(r"[1-9]\d*D", every)):
         raise ValueError(f"every is {every!r}; wanted a whole number of days such as '12D'")
-    for name, share in (("level", level), ("test_fraction", test_fraction)):
-        if not 0 < share < 1:
-            raise ValueError(f"{name} is {share}; wanted a share between 0 and 1")
+    share("level", level)
+    share("test_fraction", test_fraction)
     for name, count in (("horizon", horizon), ("stride", stride), ("context", context)):
-        if count is not None and count < 1:
-            raise ValueError(f"{name} is {count}; wanted at least 1 step")
+        if count is not None:
+            whole(name, count, of="steps")
 
 
 def _check_names(kind: str, names: Sequence[str], known: Collection[str]) -> None:

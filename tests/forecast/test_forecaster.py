@@ -218,7 +218,7 @@ def test_weights_of_another_shape_are_refused(cube: xr.Dataset, fitted: Forecast
     other = Forecaster("harmonic_ridge", horizon=3).fit(cube)
     mixed = Forecaster("harmonic_ridge")
     mixed.plan_, mixed.scores_, mixed.data_, mixed.method_ = fitted.plan_, fitted.scores_, fitted.data_, fitted.method_
-    mixed.state_ = other.state_
+    mixed.state_, mixed.fitted_with_ = other.state_, fitted.fitted_with_
     with pytest.raises(ValueError, match=r"does not hold together \(interval widths have shape \(5, 3\), wanted 6"):
         Forecaster.load(mixed.save(tmp_path / "model"))
 
@@ -286,15 +286,46 @@ def test_a_cube_that_does_not_go_with_the_fit_is_refused(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"method": "oracle"}, "no forecaster is called 'oracle'"),
-        ({"horizon": 0}, "horizon is 0; wanted at least 1"),
-        ({"level": 90}, "level is 90; wanted a share"),
-        ({"every": "fortnight"}, "every is 'fortnight'"),
+        ({"method": "oracle"}, "method is 'oracle'; wanted 'persistence' or .* or 'best'"),
+        ({"method": ["harmonic"]}, r"method is \['harmonic'\]; wanted"),
+        ({"context": "24"}, "context is '24'; wanted a whole number of steps, at least 1"),
+        ({"context": None}, "context is None; wanted a whole number of steps"),
+        ({"horizon": 0}, "horizon is 0; wanted a whole number of steps, at least 1"),
+        ({"horizon": True}, "horizon is True; wanted a whole number of steps"),
+        ({"group": 1.5}, "group is 1.5; wanted a whole number of points, at least 1"),
+        ({"stride": 2.0}, "stride is 2.0; wanted a whole number of steps"),
+        ({"scored_points": -1}, "scored_points is -1; wanted a whole number of points, at least 1"),
+        ({"random_state": None}, "random_state is None; wanted a whole number, at least 0, at most 4294967295"),
+        ({"random_state": -1}, "random_state is -1; wanted a whole number, at least 0"),
+        ({"level": 90}, "level is 90; wanted a share between 0 and 1"),
+        ({"level": "0.9"}, "level is '0.9'; wanted a share"),
+        ({"test_fraction": np.nan}, "test_fraction is nan; wanted a share"),
+        ({"every": "fortnight"}, "every is 'fortnight'; wanted a whole number of days such as '12D'"),
+        ({"every": 12}, "every is 12; wanted a whole number of days"),
+        ({"device": "tpu"}, "device is 'tpu'; wanted 'cpu' or 'cuda' or 'auto'"),
+        ({"sizes": 64}, "sizes is 64; wanted a mapping of names to values, or None"),
+        ({"training": ["max_steps"]}, r"training is \['max_steps'\]; wanted a mapping"),
+        ({"training": {"steps": 3}}, "training has no steps; it has .*max_steps"),
+        ({"training": {"seed": 3}}, "training has no seed"),
+        ({"training": {"max_steps": "many"}}, "max_steps is 'many'; wanted a whole number, at least 1"),
+        ({"training": {"rate": "high"}}, "rate is 'high'; wanted a positive number"),
     ],
 )
 def test_wrong_parameters_are_named_at_the_fit(parameters: dict[str, Any], message: str, cube: xr.Dataset) -> None:
     with pytest.raises(ValueError, match=message):
         Forecaster(**{"method": "harmonic", **parameters}).fit(cube)
+
+
+def test_parameters_may_be_numbers_of_numpy(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    numbers = {"horizon": np.int64(6), "level": np.float64(0.9), "training": {"batch": np.int32(8)}}
+    model = Forecaster("harmonic_ridge", **numbers).fit(cube)
+    assert Forecaster.load(model.save(tmp_path)).get_params()["training"] == {"batch": 8}
+    assert model.predict(cube).identical(fitted.predict(cube))
+
+
+def test_the_card_has_the_parameters_of_the_fit(cube: xr.Dataset, tmp_path: Path) -> None:
+    model = Forecaster("harmonic").fit(cube).set_params(horizon=3)
+    assert Forecaster.load(model.save(tmp_path)).horizon == 6
 
 
 def test_progress_is_told_after_every_block(cube: xr.Dataset) -> None:

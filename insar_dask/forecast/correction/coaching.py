@@ -21,6 +21,7 @@ from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.hold import HeldError, held, passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.forecast.walk import Tell, Walk
+from insar_dask.settings import known, share, whole
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -147,21 +148,26 @@ def settings_of(
     """
     require_torch()
     default = Settings()
-    known = set(vars(default.training)) - {"seed"}
-    if unknown := set(training or {}) - known:
-        raise ValueError(f"training has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-    if group < 1:
-        raise ValueError(f"group is {group}; wanted at least 1 point")
-    from insar_dask.forecast.models import network_class
-
-    known = set(inspect.signature(network_class("fast")).parameters) - GIVEN
-    if unknown := set(sizes or {}) - known:
-        raise ValueError(f"sizes has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+    _check_sizes(sizes or {})
     return Settings(
         replace(default.shape, context=context, length=group),
         dict(sizes or {}),
         replace(default.training, seed=random_state, **(training or {})),
     )
+
+
+def _check_sizes(sizes: Mapping[str, Any]) -> None:
+    from insar_dask.forecast.models import network_class
+
+    asked = inspect.signature(network_class("fast")).parameters
+    if unknown := set(sizes) - (asked.keys() - GIVEN):
+        has = ", ".join(sorted(asked.keys() - GIVEN))
+        raise ValueError(f"sizes has no {', '.join(sorted(unknown))}; it has {has}")
+    for name, size in sizes.items():
+        if isinstance(asked[name].default, int):
+            whole(name, size)
+        else:
+            share(name, size, zero=True)
 
 
 def usable_device(device: str) -> Literal["cpu", "cuda"]:
@@ -172,8 +178,7 @@ def usable_device(device: str) -> Literal["cpu", "cuda"]:
     ValueError
         For another name, or a GPU that is not there.
     """
-    if device not in ("cpu", "cuda", "auto"):
-        raise ValueError(f"device is {device!r}; wanted 'cpu', 'cuda' or 'auto'")
+    known("device", device, ("cpu", "cuda", "auto"))
     if device == "cpu":
         return "cpu"
     import torch

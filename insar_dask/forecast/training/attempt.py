@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from insar_dask.settings import positive
+
 __all__ = ["TOKEN", "Assignment", "Kind", "Limits", "Outcome"]
 
 TOKEN = "attempt"
@@ -40,8 +42,7 @@ class Limits:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         for name, seconds in asdict(self).items():
-            if seconds <= 0:
-                raise ValueError(f"the limit {name} is {seconds} s; wanted more than 0")
+            positive(name, seconds, of="seconds")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from insar_dask.settings import known, positive, share, whole
 
 if TYPE_CHECKING:
     import torch
@@ -68,17 +69,16 @@ class Training:
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
         for name in ("max_steps", "batch", "check_every", "plateau_patience", "stop_patience", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; wanted at least 1")
+            whole(name, getattr(self, name))
+        for name in ("warmup", "seed"):
+            whole(name, getattr(self, name), 0)
         for name in ("rate", "first_rate", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; wanted a positive number")
-        if self.warmup < 0 or self.weight_decay < 0:
-            raise ValueError(f"warmup is {self.warmup}, weight_decay {self.weight_decay}; wanted no negative number")
-        if not 0 < self.plateau_factor <= 1:
-            raise ValueError(f"plateau_factor is {self.plateau_factor}; wanted a share above 0, at most 1")
-        if self.loss not in ("mse", "huber"):
-            raise ValueError(f"loss is {self.loss!r}; wanted 'mse' or 'huber'")
+            positive(name, getattr(self, name))
+        positive("weight_decay", self.weight_decay, zero=True)
+        share("plateau_factor", self.plateau_factor, one=True)
+        known("loss", self.loss, ("mse", "huber"))
+        if not isinstance(self.bf16, bool):
+            raise ValueError(f"bf16 is {self.bf16!r}; wanted True or False")
 
     @property
     def warmup_steps(self) -> int:

@@ -17,6 +17,7 @@ from insar_dask.forecast.training.attempt import TOKEN, Assignment, Limits, Outc
 from insar_dask.forecast.training.crew import Crew
 from insar_dask.forecast.training.hold import held
 from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat
+from insar_dask.settings import known, whole
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -134,10 +135,9 @@ def _check(
     except (TypeError, ValueError) as error:
         raise ValueError(f"params must travel as JSON to other processes: {error}") from error
     for what, count, least in (("ranks", ranks, 1), ("threads", threads, 1), ("restarts", restarts, 0)):
-        if count is not None and count < least:
-            raise ValueError(f"{what} is {count}; wanted at least {least}")
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"device is {device!r}; wanted 'cpu' or 'cuda'")
+        if count is not None:
+            whole(what, count, least)
+    known("device", device, ("cpu", "cuda"))
 
 
 def _world(roll_call: RollCall, ranks: int | None) -> int:

@@ -110,12 +110,11 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
 @pytest.mark.parametrize(
     ("parameters", "arguments", "message"),
     [
-        ({"device": "tpu"}, {}, "device is 'tpu'; wanted 'cpu', 'cuda' or 'auto'"),
         ({}, {"ranks": 2}, "2 ranks need workers: give a client"),
-        ({"training": {"steps": 3}}, {}, "training has no steps; it has .*max_steps"),
-        ({"training": {"max_steps": 0}}, {}, "max_steps is 0; wanted at least 1"),
-        ({"group": 0}, {}, "group is 0; wanted at least 1 point"),
         ({"sizes": {"layers": 3}}, {}, "sizes has no layers; it has .*encoder_layers"),
+        ({"sizes": {"context": 3}}, {}, "sizes has no context; it has"),
+        ({"sizes": {"width": 64.0}}, {}, "width is 64.0; wanted a whole number, at least 1"),
+        ({"sizes": {"dropout": 10}}, {}, "dropout is 10; wanted a share between 0 and 1, or 0"),
     ],
 )
 def test_what_a_network_cannot_have_is_named(

@@ -208,7 +208,8 @@ def test_a_builder_that_is_not_there_is_no_matter_for_another_try(client: Client
     [
         ({"builder": "somewhere.job"}, "wanted 'package.module:function'"),
         ({"params": {"path": Path("x")}}, "params must travel as JSON"),
-        ({"ranks": 0}, "ranks is 0; wanted at least 1"),
+        ({"ranks": 0}, "ranks is 0; wanted a whole number, at least 1"),
+        ({"ranks": "two"}, "ranks is 'two'; wanted a whole number"),
         ({"device": "gpu"}, "wanted 'cpu' or 'cuda'"),
     ],
 )

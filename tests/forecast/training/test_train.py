@@ -253,9 +253,11 @@ def test_a_curve_that_still_falls_is_marked(losses: list[float], falling: bool) 
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("max_steps", 0, "max_steps is 0; wanted at least 1"),
+        ("max_steps", 0, "max_steps is 0; wanted a whole number, at least 1"),
         ("rate", 0.0, "rate is 0.0; wanted a positive number"),
-        ("warmup", -1, "wanted no negative number"),
+        ("warmup", -1, "warmup is -1; wanted a whole number, at least 0"),
+        ("weight_decay", -1, "weight_decay is -1; wanted a positive number, or 0"),
+        ("bf16", "yes", "bf16 is 'yes'; wanted True or False"),
         ("plateau_factor", 2.0, "wanted a share"),
         ("loss", "mae", "wanted 'mse' or 'huber'"),
     ],
