@@ -21,6 +21,7 @@ __all__ = [
     "CubeError",
     "check_cube",
     "check_even",
+    "check_finite",
     "check_points",
     "check_series",
     "describe",
@@ -224,6 +225,20 @@ def check_even(cube: xr.Dataset) -> np.timedelta64:
             "use insar_dask.regularise(cube, every='12D') first"
         )
     return np.timedelta64(steps[0] if steps.size else 0, "ns")
+
+
+def check_finite(cube: xr.Dataset) -> xr.Dataset:
+    """Return a cube whose displacement is in memory unchanged, or raise `CubeError` where a value is infinite."""
+    values = cube["displacement"].values
+    infinite = np.isinf(values)
+    if infinite.any():
+        point, date = (int(found[0]) for found in np.nonzero(infinite))
+        raise CubeError(
+            f"displacement of point {str(cube['point_id'].values[point])!r} is {values[point, date]} on "
+            f"{_day(cube['time'].values[date])}, one of {infinite.sum()} infinite values: set them to NaN, which is "
+            "missing, as in cube.assign(displacement=cube.displacement.where(np.isfinite(cube.displacement)))"
+        )
+    return cube
 
 
 def _check_variable(cube: xr.Dataset, name: str) -> None:

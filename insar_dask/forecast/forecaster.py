@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError
+from insar_dask.cube import CubeError, check_finite
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
 from insar_dask.forecast.choices import BEST, Choices
@@ -136,7 +136,7 @@ class Forecaster(Choices):
         Raises
         ------
         CubeError
-            When the cube is none, is empty, or has seen the future, or memory does not suffice.
+            When the cube is none, is empty, has an infinite value, or has seen the future, or memory does not suffice.
         TooShortError
             When it has too few dates; the message says how many are needed.
         ImportError
@@ -207,7 +207,7 @@ class Forecaster(Choices):
         Raises
         ------
         CubeError
-            When no date of the cube is one that is forecast.
+            When no date of the cube is one that is forecast, or a value is infinite.
         """
         self._check_fitted()
         times = cube["time"].values.astype("datetime64[D]")
@@ -220,7 +220,8 @@ class Forecaster(Choices):
             raise CubeError(
                 f"the cube has none of the dates forecast, {targets[0]} to {targets[-1]}: score on a later record"
             )
-        came = cube["displacement"].isel(time=np.searchsorted(times, targets[met])).values.astype(np.float64)
+        later = check_finite(cube.isel(time=np.searchsorted(times, targets[met])).load())
+        came = later["displacement"].values.astype(np.float64)
         return -float(np.sqrt(np.nanmean((forecast["displacement"].values[0][:, met] - came) ** 2)))
 
     def plan_to_predict(self, cube: xr.Dataset) -> Plan:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, sees_future
+from insar_dask.cube import CubeError, check_finite, sees_future
 from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
@@ -43,7 +43,8 @@ def block_values(block: xr.Dataset, plan: Plan) -> Float32:
     Raises
     ------
     CubeError
-        When the honest protocol is asked of values that have seen the future, or the dates are not the plan's.
+        When the honest protocol is asked of values that have seen the future, the dates are not the plan's, or a value
+        is infinite.
     """
     days = sees_future(block)
     if days != 0 and "honest" in plan.protocols:
@@ -54,7 +55,7 @@ def block_values(block: xr.Dataset, plan: Plan) -> Float32:
         )
     if block.sizes["time"] != len(plan.days):
         raise CubeError(f"the block has {block.sizes['time']} dates, the plan {len(plan.days)}: make the plan anew")
-    return np.asarray(block["displacement"].values, np.float32)
+    return np.asarray(check_finite(block)["displacement"].values, np.float32)
 
 
 def windows_of(values: Float32, plan: Plan, protocol: str, places: Float64 | None = None) -> HonestWindows:

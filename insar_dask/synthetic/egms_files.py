@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube
+from insar_dask.cube import CubeError, check_cube, check_finite
 from insar_dask.kinematics import motion
 from insar_dask.synthetic.egms_archive import egms_sink
 from insar_kernels.decimal_text import format_rows
@@ -127,10 +127,7 @@ def _blocks(cube: xr.Dataset) -> list[slice]:
 
 def _rows(cube: xr.Dataset, block: slice, columns: tuple[tuple[str, str, int], ...]) -> tuple[int, Any]:
     points = cube.isel(point=block).load(scheduler="synchronous")  # these threads are the parallelism
-    series = points["displacement"].values
-    if np.isinf(series).any():
-        wild = points["point_id"].values[np.isinf(series).any(axis=1)]
-        raise CubeError(f"displacement of point {wild[0]} is infinite; set it to NaN, which becomes an empty cell")
+    series = check_finite(points)["displacement"].values
     fits = motion(points)
     fields = np.stack([fits[ours].values.astype(np.float64) for _, ours, _ in columns[1:]], axis=1)
     decimals = np.array([places for _, _, places in columns[1:]])

@@ -260,6 +260,20 @@ def test_a_cube_that_cannot_serve_is_refused_before_any_work(
             Forecaster("harmonic_ridge").fit(getattr(cube, name)(**arguments))
 
 
+def test_an_infinite_value_is_refused_by_point_and_date(cube: xr.Dataset, fitted: Forecaster) -> None:
+    """At each door, since all methods would take it for a measurement."""
+    values = cube["displacement"].values.copy()
+    values[5, 150] = np.inf
+    wild = cube.assign(displacement=cube["displacement"].copy(data=values))
+    found = rf"point '{cube['point_id'].values[5]}' is inf on {str(cube['time'].values[150])[:10]}, one of 1 infinite"
+    for work in (Forecaster("harmonic").fit, Forecaster("best").fit, fitted.predict):
+        with pytest.raises(CubeError, match=found):
+            work(wild)
+    early = Forecaster("harmonic").fit(cube.isel(time=slice(0, 148)))
+    with pytest.raises(CubeError, match=found):
+        early.score(wild)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
