@@ -6,25 +6,27 @@ Two writers in one shard lose data, so nothing here writes less than a whole sha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store
+from zarr.storage import LocalStore
 
 from insar_dask.cube import CubeError
 from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan
-from insar_dask.store import Arrays, all_arrays, load_shard, with_points
+from insar_dask.store import Arrays, all_arrays, load_shard, point_arrays, with_points
 from insar_dask.tenths import encode_tenths
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ShardWriter", "checksum_block", "read_block", "write_block"]
+__all__ = ["ShardWriter", "checksum_block", "read_block", "shard_sizes", "write_block"]
 
 
 def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr.Dataset) -> tuple[str, int]:
@@ -115,6 +117,24 @@ def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
     for array, dims in with_points(arrays):
         size += _digest(digest, array.basename, get_blocks(store, _object_key(array.path, dims, index)))
     return digest.hexdigest(), size
+
+
+def shard_sizes(store: Store, group: str, indices: Iterable[int]) -> dict[int, int]:
+    """Number of bytes that ``checksum_block`` would read of some shards; none where that takes more than a folder.
+
+    Files are not opened, and take 7 µs each.
+    """
+    if not isinstance(store, LocalStore):
+        return {}
+    arrays = point_arrays(store, group)
+    return {i: sum(_size(store.root / _object_key(a.path, dims, i)) for a, dims in arrays) for i in indices}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # all fill value
+        return 0
 
 
 def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:

@@ -10,6 +10,7 @@ from zarr.abc.store import Store
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import get_bytes, open_store
+from insar_dask.shard_store import shard_sizes
 from insar_dask.store import open_group, products, shard_plan
 
 __all__ = ["open_cube"]
@@ -38,7 +39,8 @@ def open_cube(path: str | Path | Store, group: str | None = None, *, partial: bo
         When there is no store.
     CubeError
         When the store holds several products and none was named, or no such group, or when shards of it lack their
-        receipts: a run was killed, or is at work.
+        receipts (a run was killed, or is at work) or bytes of theirs (it was copied in part). Bytes are counted where
+        the store is a folder, and looked at by `insar-dask verify` alone.
     """
     store = open_store(path)
     if get_bytes(store, "zarr.json") is None:
@@ -55,7 +57,9 @@ def open_cube(path: str | Path | Store, group: str | None = None, *, partial: bo
 
 def _done_part(store: Store, group: str, path: str | Path | Store, *, partial: bool) -> xr.Dataset:
     plan = shard_plan(store, group)
-    done = [index for index in Ledger(store).done(group) if index < plan.n_shards]
+    receipts = {index: receipt for index, receipt in Ledger(store).done(group).items() if index < plan.n_shards}
+    stored = shard_sizes(store, group, receipts)
+    done = [index for index, receipt in receipts.items() if stored.get(index, receipt.size) == receipt.size]
     if len(done) == plan.n_shards:
         return open_group(store, group)
     came = f"{len(done)} of {plan.n_shards} shards"

@@ -32,6 +32,22 @@ def test_a_half_written_cube_is_refused_with_its_cure(half: Path) -> None:
         insar.open_cube(half)
 
 
+@pytest.mark.parametrize("size", [None, 1000])
+def test_a_cube_that_was_copied_in_part_is_refused(size: int | None, tmp_path: Path, small_scene: xr.Dataset) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(small_scene, tmp_path / "all.zarr", "site/raw", shard_points=512, quiet=True)
+    cube = insar.open_cube(tmp_path / "all.zarr").load()
+    cube["displacement"][:512] = np.nan
+    insar.save(cube, path, "site/raw", shard_points=512, quiet=True)
+    assert not (path / "site/raw/displacement/c/0/0").exists(), "all missing"
+    assert insar.open_cube(path).sizes["point"] == 3000
+    file = path / "site/raw/displacement/c/3/0"
+    file.write_bytes(file.read_bytes()[:size]) if size else file.unlink()
+    with pytest.raises(CubeError, match=r"site/raw of .* is not whole: 5 of 6 shards are done\. Run .* again"):
+        insar.open_cube(path)
+    assert insar.open_cube(path, partial=True).sizes["point"] == 2488
+
+
 def test_what_there_is_opens_when_it_is_asked_for(half: Path, small_scene: xr.Dataset) -> None:
     part = insar.open_cube(half, partial=True)
     check_cube(part)
