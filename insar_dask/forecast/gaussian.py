@@ -7,7 +7,6 @@ with errors scaled to its own noise. No date is gridded or filled, so nothing le
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -23,12 +22,12 @@ from insar_dask.forecast.covariance import (
     covariance_terms,
     covariance_with_gradient,
 )
-from insar_dask.forecast.timetable import TooShortError
+from insar_dask.forecast.samples import merged, pooled, series_hashes
 from insar_dask.forecast.windows import Context
 from insar_kernels.conditioning import invert, posterior
 from insar_kernels.likelihood import pooled_likelihood
 
-__all__ = ["COMPONENTS", "PooledGaussianProcess", "series_hashes"]
+__all__ = ["COMPONENTS", "PooledGaussianProcess"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -86,10 +85,8 @@ class PooledGaussianProcess:
     def merge(
         self, one: Mapping[str, npt.NDArray[Any]], other: Mapping[str, npt.NDArray[Any]]
     ) -> dict[str, npt.NDArray[Any]]:
-        """Sample of two blocks together; of equal hashes the former's comes first."""
-        both = {name: np.concatenate([one[name], other[name]]) for name in ("hash", "values")}
-        chosen = np.argsort(both["hash"], kind="stable")[: self.sample]
-        return {name: array[chosen] for name, array in both.items()}
+        """Sample of two blocks together, no larger than either may be."""
+        return merged(one, other, "hash", self.sample)
 
     def fit(self, partials: Sequence[Mapping[str, npt.NDArray[Any]]], axes: Context) -> Self:
         """Maximise the pooled marginal likelihood of the sample.
@@ -106,13 +103,8 @@ class PooledGaussianProcess:
         TooShortError
             When no series of the sample has more dates than the covariance has parameters.
         """
-        values = reduce(self.merge, partials)["values"]
-        if len(values) == 0:
-            raise TooShortError(
-                f"no series has more than {len(PARAMETERS)} valid dates before the first origin: "
-                "the Gaussian process has nothing to learn from; start the origins later"
-            )
-        self.theta_ = _maximise_likelihood(values, axes.years)
+        sample = pooled(partials, self.merge, self.name, f"more than {len(PARAMETERS)} dates")
+        self.theta_ = _maximise_likelihood(sample["values"], axes.years)
         return self
 
     def predict(self, context: Context) -> tuple[Float32, Float32]:
@@ -169,14 +161,6 @@ class PooledGaussianProcess:
         scale = own * scale + (1 - own)
         # rounding leaves a negative variance where noise is a ten-thousandth of the motion, as in constant series
         return mean, np.sqrt(np.maximum(spread * scale[:, None], 0.0))
-
-
-def series_hashes(values: Float32) -> npt.NDArray[np.uint64]:
-    """Multilinear hash of every row's bits: a pseudo-random priority that belongs to the series, not to its place."""
-    keys = np.random.default_rng(0).integers(0, 2**63, size=values.shape[1], dtype=np.uint64)
-    bits = np.where(np.isnan(values), np.float32(np.inf), values).view(np.uint32)
-    hashes: npt.NDArray[np.uint64] = np.einsum("nt,t->n", bits, keys)
-    return hashes
 
 
 def _maximise_likelihood(values: Float32, years: Float64) -> Float64:

@@ -248,7 +248,9 @@ def test_nothing_to_learn_from_is_an_error_with_the_cure():
     values = np.full((5, N_HISTORY), np.nan)
     values[:, :10] = 1.0
     model = PooledGaussianProcess()
-    with pytest.raises(ValueError, match=r"no series has more than 10 valid dates.*start the origins later"):
+    with pytest.raises(
+        ValueError, match=r"no point has more than 10 dates before .*gaussian_process has nothing to learn from"
+    ):
         model.fit([model.partial(context(values))], context(values))
 
 

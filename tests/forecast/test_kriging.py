@@ -269,7 +269,9 @@ def test_what_cannot_be_learned_from_is_an_error_with_the_cure():
     sparse = values[:, :N_HISTORY].copy()
     sparse[:, : int(2 * MOST_FILLED * N_HISTORY)] = np.nan
     model = Kriging()
-    with pytest.raises(TooShortError, match=r"no point has 80% of the 60 dates.*start the origins later"):
+    with pytest.raises(
+        TooShortError, match=r"no point has 80% of the 60 dates.*kriging has nothing to learn from: take points"
+    ):
         model.fit([model.partial(context(sparse, places))], context(sparse, places))
     with pytest.raises(CubeError, match="easting and northing"):
         known().predict(context(values[:, :N_HISTORY], None))
