@@ -33,7 +33,11 @@ class Limits:
     stall: float = 120.0
     """Between two steps, or two batches of validation."""
     silence: float = 30.0
-    """Without a heartbeat of a Dask worker, which sends two a second."""
+    """Without a heartbeat of a Dask worker, which sends two a second: for so long the link between it and the scheduler
+    may be cut, or its process stand still, while ranks go on or wait for one another. Then it is sent away, and
+    training goes on from the last checkpoint with another, though the link may come back. Dask itself gives a link up
+    after ``distributed.comm.timeouts.tcp``, 30 s by default: to sit out longer cuts, raise both. A cut that keeps ranks
+    apart and lets heartbeats pass is a matter of ``stall``; one between scheduler and driver may last 10 s."""
     replacement: float = 30.0
     """For another worker in the place of a lost one, before going on with fewer ranks."""
     folder: float = 5.0
