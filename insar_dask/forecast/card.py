@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.forecast.audit import POINTS
-from insar_dask.forecast.catalogue import TRAINED
+from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
+from insar_dask.forecast.components.history import first_unknown
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
 
@@ -52,10 +53,8 @@ def leak_statement(plan: Plan, method: str) -> str:
     """
     first, last = (_day(plan.date(origin)) for origin in (plan.validation[0], plan.validation[-1]))
     tests = [_day(plan.date(origin)) for origin in (plan.test[0], plan.test[-1])]
-    trained = f"The network was trained on dates before {first} alone, and kept. " if method in TRAINED else ""
     return (
-        f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to "
-        f"{_day(plan.days[-1])}. "
+        f"{_learning(plan, method)} "
         f"Interval widths come from forecasts at {len(plan.validation)} origins from {first} to {last}, made with "
         f"weights learned from dates before {first}. Scores come from forecasts at {len(plan.test)} origins from "
         f"{tests[0]} to {tests[1]}, made with weights learned from dates before {tests[0]}, against raw values at "
@@ -63,6 +62,21 @@ def leak_statement(plan: Plan, method: str) -> str:
         "what was learned nor the forecasts at the first and the last origin changed in any bit. Nothing was filtered, "
         "clustered or scaled by a whole record: a cube that has seen the future is refused."
     )
+
+
+def _learning(plan: Plan, method: str) -> str:
+    """What a method learned from which dates."""
+    first, last = _day(plan.date(plan.validation[0])), _day(plan.days[-1])
+    if method == COMPONENTS:
+        end = _day(first_unknown(plan))
+        return (
+            f"The networks end on {end}, at every later origin and beyond the record: their weights and scales, the "
+            f"patterns of motion and the parameters that a series is taken apart by come from dates before it, and "
+            f"training was checked and stopped on dates from then to {first}. After {end} trend, season and residual "
+            "follow the values up to the origin, none of them filled or smoothed."
+        )
+    trained = f"The network was trained on dates before {first} alone, and kept. " if method == CORRECTING else ""
+    return f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to {last}."
 
 
 def markdown(card: Mapping[str, Any], scores: Scores) -> str:

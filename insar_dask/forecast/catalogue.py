@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["CORRECTED", "FORECASTERS", "LINEAR", "METHODS", "PROTOCOLS", "RAW_DATES_ONLY", "TRAINED", "TWO_YEARS"]
+__all__ = [
+    "COMPONENTS",
+    "CORRECTED",
+    "CORRECTING",
+    "FORECASTERS",
+    "LINEAR",
+    "METHODS",
+    "PROTOCOLS",
+    "RAW_DATES_ONLY",
+    "TRAINED",
+    "TWO_YEARS",
+]
 
 FORECASTERS = {
     "persistence": ("insar_dask.forecast.naive", "Persistence"),
@@ -16,25 +27,29 @@ FORECASTERS = {
     "gaussian_process": ("insar_dask.forecast.gaussian", "PooledGaussianProcess"),
     "kriging": ("insar_dask.forecast.kriging", "Kriging"),
     "spacetimeformer": ("insar_dask.forecast.correction.network", "CorrectingNetwork"),
+    "spacetimeformer_components": ("insar_dask.forecast.components.network", "ComponentNetworks"),
 }
 
-METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", "spacetimeformer"))
-"""What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
-Holt-Winters 9 to 17 %. A network takes minutes to train, and has to be asked for."""
+TRAINED = ("spacetimeformer", "spacetimeformer_components")
+"""Networks: trained once on dates before the first validation origin, then frozen; they need the extra ``train``."""
 
-RAW_DATES_ONLY = ("gaussian_process", "kriging", "spacetimeformer")
+CORRECTING, COMPONENTS = TRAINED
+"""The one that corrects linear forecasts; and the published system, a network for each component and pattern."""
+
+METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", *TRAINED))
+"""What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and
+Holt-Winters 9 to 17 %. A network takes minutes to hours to train, and has to be asked for."""
+
+RAW_DATES_ONLY = ("gaussian_process", "kriging", *TRAINED)
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
 LINEAR = ("harmonic_ridge", "gaussian_process")
 """Linear forecasters that look at one point at a time; a network stands on them."""
 
 CORRECTED = ("kriging", *LINEAR)
-"""Forecasters that a trained network corrects, those of them that are evaluated; the last one has to be."""
+"""Forecasters that the correcting network corrects, those of them that are evaluated; the last one has to be."""
 
-TRAINED = ("spacetimeformer",)
-"""Networks: trained once on dates before the first validation origin, then frozen; they need the extra ``train``."""
-
-TWO_YEARS = ("harmonic_ridge", "holt_winters", "spacetimeformer")
+TWO_YEARS = ("harmonic_ridge", "holt_winters", *TRAINED)
 """Methods that learn nothing from less than two years before the first validation origin."""
 
 PROTOCOLS = ("honest", "as_published")

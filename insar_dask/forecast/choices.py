@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from insar_dask.forecast import protocol, schedule
-from insar_dask.forecast.catalogue import CORRECTED, FORECASTERS, METHODS, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, METHODS, TRAINED
 from insar_dask.forecast.correction.origin_windows import PIECE
+from insar_dask.forecast.memory import network_bytes
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.job import Training
@@ -18,7 +19,7 @@ from insar_dask.settings import known, plain, whole
 from insar_dask.shards import ShardPlan
 
 if TYPE_CHECKING:
-    from insar_dask.forecast.correction.coaching import Coach
+    from insar_dask.forecast.coaching import Coach
 
 __all__ = ["BEST", "Choices"]
 
@@ -51,7 +52,8 @@ class Choices(Parameters):
         stride: int = 3,
         scored_points: int | None = 65_536,
         random_state: int = 0,
-        group: int = 16,
+        group: int | None = None,
+        n_patterns: int = 8,
         sizes: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         device: str = "cpu",
@@ -66,6 +68,7 @@ class Choices(Parameters):
         self.scored_points = scored_points
         self.random_state = random_state
         self.group = group
+        self.n_patterns = n_patterns
         self.sizes = sizes
         self.training = training
         self.device = device
@@ -74,7 +77,7 @@ class Choices(Parameters):
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
         checked = self.checked()
         settings = {name: checked[name] for name in PLANNED}
-        beside = (*CORRECTED, *REFERENCES) if self.trains else REFERENCES
+        beside = (*CORRECTED, *REFERENCES) if self.method == CORRECTING else REFERENCES
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
         return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
@@ -88,11 +91,13 @@ class Choices(Parameters):
         """
         known("method", self.method, (*FORECASTERS, BEST))
         known("device", self.device, DEVICES)
-        for name, counted in {"context": "steps", "horizon": "steps", "group": "points"}.items():
-            whole(name, getattr(self, name), of=counted)
+        for name in ("context", "horizon"):
+            whole(name, getattr(self, name), of="steps")
+        whole("n_patterns", self.n_patterns)
         whole("random_state", self.random_state, 0, 2**32 - 1)
-        if self.scored_points is not None:
-            whole("scored_points", self.scored_points, of="points")
+        for name in ("group", "scored_points"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), of="points")
         schedule.check_settings(**{name: getattr(self, name) for name in PLANNED})
         for name in ("sizes", "training"):
             if not isinstance(getattr(self, name), Mapping | None):
@@ -109,13 +114,24 @@ class Choices(Parameters):
         """Whether the method is a network."""
         return self.method in TRAINED
 
-    def coach(self, **where: Any) -> Coach:
-        """What trains the network, after checking settings, device, and ``where``: see `Coach`."""
-        from insar_dask.forecast.correction.coaching import Coach, settings_of, usable_device
+    def coach(self, **where: Any) -> Coach[Any]:
+        """What trains the networks, after checking settings, device, and ``where``: see `Coach`."""
+        from insar_dask.forecast.coaching import usable_device
 
         checked = self.checked()
-        settings = settings_of(**{name: checked[name] for name in NETWORK})
-        return Coach(settings, usable_device(self.device), **where)
+        chosen = {name: checked[name] for name in NETWORK}
+        if self.method == CORRECTING:
+            from insar_dask.forecast.correction import coaching as correction
+
+            return correction.CorrectionCoach(correction.settings_of(**chosen), usable_device(self.device), **where)
+        from insar_dask.forecast.components import coaching as components
+
+        settings = components.settings_of(**chosen, n_patterns=checked["n_patterns"])
+        return components.ComponentCoach(settings, usable_device(self.device), **where)
+
+    def forecasting_bytes(self) -> int:
+        """Bytes that a network takes to forecast with, 0 for none."""
+        return network_bytes() if self.trains else 0
 
     def counted(self, plan: ShardPlan) -> int | None:
         """Points of each block that intervals and scores come from; None for all.

@@ -40,7 +40,9 @@ class Forecaster(Choices):
     method : str, default "spacetimeformer"
         Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: the one of the usual ones
         that has the lowest error at origins before the test. The default is a network that corrects linear forecasts by
-        what the neighbours of a point do; it needs the extra ``train``.
+        what the neighbours of a point do. ``"spacetimeformer_components"`` is the published system without its leaks:
+        a network for each of trend, season and residual and for each pattern of motion, their forecasts added up.
+        Both need the extra ``train``.
     context : int, default 24
         Steps of the recent past that are read.
     horizon : int, default 6
@@ -57,8 +59,10 @@ class Forecaster(Choices):
         Points that intervals and scores come from, about, evenly over the blocks; None for all.
     random_state : int, default 0
         Seed of all that is drawn.
-    group : int, default 16
-        Neighbouring points that a network sees together.
+    group : int, optional
+        Neighbouring points that a network sees together; default: 16, and 8 for networks of components.
+    n_patterns : int, default 8
+        Patterns of motion, at most, that have networks of their own, where there are networks of components.
     sizes : mapping, optional
         Sizes of a network that differ from its usual ones, such as ``{"width": 64}``.
     training : mapping, optional
@@ -147,8 +151,8 @@ class Forecaster(Choices):
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
-        windows = 0 if coach is None or client is not None else coach.point_windows
-        walk.check_free("fitting", lambda block: fitting_bytes(cube, block, point_windows=windows), memory)
+        training = 0 if coach is None or client is not None else coach.bytes(cube)
+        walk.check_free("fitting", lambda block: fitting_bytes(cube, block, training=training), memory)
         stages, digest = iter(("fit", "score")), fingerprint(walk)
         state, scores = protocol.learn(
             lambda: walk.told(next(stages), progress),
@@ -193,7 +197,9 @@ class Forecaster(Choices):
         """
         plan, walk = self.plan_to_predict(cube), Walk(cube, shard_points)
         walk.check_free(
-            "forecasting", lambda block: predicting_bytes(cube, block, plan.horizon, network=self.trains), memory
+            "forecasting",
+            lambda block: predicting_bytes(cube, block, plan.horizon, network=self.forecasting_bytes()),
+            memory,
         )
         parts = [protocol.forecast_block(block, plan, self.state_) for block in walk.told("predict", progress)]
         # attributes, dates and CRS of the first: all parts have the same ones

@@ -10,7 +10,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_free", "fitting_bytes", "free_bytes", "predicting_bytes"]
+__all__ = ["check_free", "fitting_bytes", "free_bytes", "network_bytes", "predicting_bytes", "training_bytes"]
 
 WORK = 2.0
 """Copies of a block's series that are held beside it while windows are cut; measured, as those of a chunk job are."""
@@ -24,9 +24,6 @@ TORCH = 220_000_000
 NETWORK = 200_000_000
 """A network and what it computes on, its optimiser too; measured with the preset of 3.4 million parameters."""
 
-PER_WINDOW = 350_000
-"""Bytes that training holds for one point of a group at the sizes of that preset: 90 MB a batch of 16 groups of 16."""
-
 LEAST_BLOCK = 1024
 LIMITS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -34,19 +31,29 @@ LIMITS = (
 )
 
 
-def predicting_bytes(cube: xr.Dataset, block: int, horizon: int, *, network: bool = False) -> int:
+def predicting_bytes(cube: xr.Dataset, block: int, horizon: int, *, network: int = 0) -> int:
     """Bytes beyond what this process holds already: a block with its windows, and the forecasts of all blocks twice.
 
-    They are held in parts and joined; what is in memory of the cube counts as held already.
+    They are held in parts and joined; what is in memory of the cube counts as held already. ``network``: bytes of one,
+    as `network_bytes` has them.
     """
     forecasts = cube.sizes["point"] * (_column_bytes(cube) + 3 * 4 * horizon)
-    return FIXED + _block_bytes(cube, block) + 2 * forecasts + (_network_bytes() if network else 0)
+    return FIXED + _block_bytes(cube, block) + 2 * forecasts + network
 
 
-def fitting_bytes(cube: xr.Dataset, block: int, *, point_windows: int = 0) -> int:
-    """Bytes beyond what this process holds already; ``point_windows``: points of a training batch, 0 for none."""
-    training = _network_bytes() + PER_WINDOW * point_windows if point_windows else 0
+def fitting_bytes(cube: xr.Dataset, block: int, *, training: int = 0) -> int:
+    """Bytes beyond what this process holds already; ``training``: what a network takes on top, 0 for none."""
     return FIXED + _block_bytes(cube, block) + training
+
+
+def training_bytes(batch: int) -> int:
+    """Bytes of training a network, ``batch`` of them for what it computes on a batch."""
+    return network_bytes() + batch
+
+
+def network_bytes() -> int:
+    """Bytes of a network in use, and of torch where it is not loaded yet."""
+    return NETWORK + (0 if "torch" in sys.modules else TORCH)
 
 
 def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: bool, memory: int | None = None) -> None:
@@ -102,10 +109,6 @@ def _smaller(block: int) -> Iterator[int]:
     while points >= LEAST_BLOCK:
         yield points
         points //= 2
-
-
-def _network_bytes() -> int:
-    return NETWORK + (0 if "torch" in sys.modules else TORCH)
 
 
 def _block_bytes(cube: xr.Dataset, block: int) -> int:

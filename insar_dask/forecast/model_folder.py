@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["read_folder", "write_folder"]
+__all__ = ["read_folder", "write_folder", "write_whole"]
 
 FORMAT = 2
 CARD, README = "card.json", "README.md"
@@ -44,11 +44,11 @@ def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapp
     np.savez_compressed(packed, allow_pickle=False, **{name: state[name] for name in sorted(state)})
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
     weights = f"weights-{digest[:16]}.npz"
-    _replace(folder / weights, packed.getvalue())
-    _replace(folder / README, readme.encode())
+    write_whole(folder / weights, packed.getvalue())
+    write_whole(folder / README, readme.encode())
     named = {"format": FORMAT, "weights": weights, "weights_sha256": digest, **card}
     sealed = {**named, "seal": _seal(named)}
-    _replace(folder / CARD, (json.dumps(sealed, indent=1, allow_nan=False) + "\n").encode())
+    write_whole(folder / CARD, (json.dumps(sealed, indent=1, allow_nan=False) + "\n").encode())
     for leftover in (*folder.glob("weights-*"), *folder.glob("*.partial")):
         if leftover.name != weights:
             leftover.unlink()
@@ -107,7 +107,7 @@ def _seal(card: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, also where the power goes."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:

@@ -20,6 +20,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_series, describe
 from insar_dask.forecast.audit import audit_fit, audit_schedule
+from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
 from insar_dask.forecast.leaderboard import make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
@@ -235,10 +236,21 @@ def learn(
 
 
 def _train_here(cube: xr.Dataset, plan: Plan, state: State, block: int) -> State:
-    from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
+    """The networks of a plan with their usual settings, trained in this process; nothing is left behind."""
+    from insar_dask.forecast.components import teaching as components
+    from insar_dask.forecast.components.settings import Settings
+    from insar_dask.forecast.correction import teaching as correction
     from insar_dask.forecast.series.point_source import CubePoints
+    from insar_dask.forecast.training.hold import passing_folder
 
-    return teach(Lesson(CubePoints(cube), plan, state, block, Settings()), train_here)
+    source, learned = CubePoints(cube), State()
+    if CORRECTING in plan.methods:
+        lesson = correction.Lesson(source, plan, state, block, correction.Settings())
+        learned |= correction.teach(lesson, correction.train_here)
+    if COMPONENTS in plan.methods:
+        with passing_folder() as folder:
+            learned |= components.teach(source, plan, Settings(), components.School(folder))
+    return learned
 
 
 def _pool(partials: Iterable[Arrays], plan: Plan) -> State:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import CORRECTED, FORECASTERS, RAW_DATES_ONLY, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, RAW_DATES_ONLY, TRAINED
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
@@ -58,13 +58,13 @@ def load(method: str, prefix: str, state: Arrays) -> Forecaster:
 def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
     """Forecaster called ``method`` as the fitted state of an evaluation has it for one of its stages.
 
-    A network is the same at all stages: it was trained before the first of them. The linear forecasters below it are
-    those of the stage.
+    A network is the same at all stages: it was trained before the first of them. The linear forecasters that one
+    corrects are those of the stage.
     """
     if method not in TRAINED:
         return load(method, f"{protocol}.{stage}.{method}.", state)
     arrays = under(f"{protocol}.trained.{method}.", state)
-    for member in CORRECTED:
+    for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     return load(method, "", arrays)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
-from insar_dask.forecast.catalogue import FORECASTERS, LINEAR, METHODS, PROTOCOLS, TRAINED, TWO_YEARS
+from insar_dask.forecast.catalogue import CORRECTING, FORECASTERS, LINEAR, METHODS, PROTOCOLS, TWO_YEARS
 from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 from insar_dask.settings import share, whole
@@ -75,8 +75,8 @@ def plan(
     check_settings(every, horizon, level, test_fraction, stride, context)
     _check_names("forecaster", methods, FORECASTERS)
     _check_names("protocol", protocols, PROTOCOLS)
-    if set(methods) & set(TRAINED) and LINEAR[-1] not in methods:
-        raise ValueError(f"{', '.join(TRAINED)} corrects linear forecasts: add {', '.join(LINEAR)} to the methods")
+    if CORRECTING in methods and LINEAR[-1] not in methods:
+        raise ValueError(f"{CORRECTING} corrects linear forecasts: add {', '.join(LINEAR)} to the methods")
     days = _days(times)
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
     if real.sum() < FEWEST_DATES:

@@ -46,6 +46,8 @@ class Context:
     None where the origin stands alone, as the one beyond the record does."""
     places: Float64 | None = None
     """(n, 2) easting and northing [m] of the points, for forecasters that look at neighbours; None where not given."""
+    first_day: int = 0
+    """Day, from 1970-01-01, that years are counted from."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What several forecasters read of one context, computed once: the fit that they share."""
 
@@ -108,6 +110,7 @@ class HonestWindows:
             target_years=years[origin.step :],
             fitted=fitted,
             places=self.places,
+            first_day=plan.days[0],
         )
 
     def targets(self, origin: Origin) -> Float32:

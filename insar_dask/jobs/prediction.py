@@ -84,7 +84,7 @@ def predict_stored(
     if client is None:
         shard = shard_plan(open_store(path), f"{name}/raw").shard
         part = cube.isel(point=slice(0, shard))
-        _check_threads(predicting_bytes(part, shard, plan.horizon, network=fitted.trains), threads, memory)
+        _check_threads(predicting_bytes(part, shard, plan.horizon, network=fitted.forecasting_bytes()), threads, memory)
     with owned(path):
         engine = Engine(path, client, threads=threads, quiet=quiet)
         note = predict_product(engine, name, fitted)

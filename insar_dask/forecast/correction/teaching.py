@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import CORRECTED, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, CORRECTING
 from insar_dask.forecast.correction.footing import Footing, fit_footing
 from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.correction.inputs import group_inputs, point_inputs
@@ -166,7 +166,7 @@ def teach(lesson: Lesson, run: Run) -> dict[str, npt.NDArray[Any]]:
     """Train the network of a plan; its arrays, under the names that the fitted state has them by."""
     footing = lesson.footing()
     learned = lesson.gated(footing, run(lesson, footing)).state()
-    return {f"honest.trained.{TRAINED[0]}.{name}": array for name, array in learned.items()}
+    return {f"honest.trained.{CORRECTING}.{name}": array for name, array in learned.items()}
 
 
 def _spread(items: list[Any], n: int) -> list[Any]:

@@ -15,6 +15,8 @@ from insar_dask.forecast.series.point_source import Days, Patterns, Points, Sour
 
 __all__ = ["GridPoints"]
 
+Float32 = npt.NDArray[np.float32]
+
 KNOWN = 0.6
 """Share of the record's time that the phase of the grid is chosen from: what is usually trained on."""
 
@@ -71,9 +73,13 @@ class GridPoints:
     def read(self, start: int, stop: int) -> Points:
         """Points ``start`` to ``stop - 1``."""
         points = self.source.read(start, stop)
-        values = points.values[:, self._columns]
-        values[:, ~self.observed] = np.nan
-        return Points(values, points.places, points.patterns)
+        return Points(self.cut(points.values), points.places, points.patterns)
+
+    def cut(self, values: Float32) -> Float32:
+        """Values (n, G) at the dates of the grid, of series (n, T) at those of the source."""
+        gathered = values[:, self._columns]
+        gathered[:, ~self.observed] = np.nan
+        return gathered
 
     def patterns(self, start: int, stop: int) -> Patterns:
         """Patterns of these points alone."""

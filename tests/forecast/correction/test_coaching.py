@@ -11,7 +11,7 @@ from sklearn.base import clone
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
-from insar_dask.forecast.correction.coaching import SERIES, usable_device
+from insar_dask.forecast.coaching import SERIES, usable_device
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.training import checkpoint
 from insar_dask.synthetic import scene
