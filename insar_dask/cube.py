@@ -34,6 +34,9 @@ __all__ = [
 DAYS_PER_YEAR = 365.0
 """EGMS counts a year as 365 days (Product Description v3, Table 14); 365.25 misses its printed columns."""
 
+MOST_MM = 1e9
+"""A thousand kilometres: no ground has moved so far while it was measured, and float32 holds its square."""
+
 COMPONENTS = ("los", "up", "east")
 REQUIRED_ATTRIBUTES = ("component", "positive", "reference_date", "reference", "release")
 REQUIRED_FOR_LOS = ("track", "pass")
@@ -228,17 +231,25 @@ def check_even(cube: xr.Dataset) -> np.timedelta64:
 
 
 def check_finite(cube: xr.Dataset) -> xr.Dataset:
-    """Return a cube whose displacement is in memory unchanged, or raise `CubeError` where a value is infinite."""
+    """Return a cube whose displacement is in memory unchanged; raise `CubeError` for what cannot be millimetres.
+
+    Infinite values are none, nor are the large numbers that other programs write where nothing was measured.
+    """
     values = cube["displacement"].values
-    infinite = np.isinf(values)
-    if infinite.any():
-        point, date = (int(found[0]) for found in np.nonzero(infinite))
+    wild = np.abs(values) > MOST_MM  # never of NaN
+    if wild.any():
+        point, date = (int(found[0]) for found in np.nonzero(wild))
+        name = cube["point_id"].values[point] if "point_id" in cube.variables else _place(cube, point)
         raise CubeError(
-            f"displacement of point {str(cube['point_id'].values[point])!r} is {values[point, date]} on "
-            f"{_day(cube['time'].values[date])}, one of {infinite.sum()} infinite values: set them to NaN, which is "
-            "missing, as in cube.assign(displacement=cube.displacement.where(np.isfinite(cube.displacement)))"
+            f"displacement of point {str(name)!r} is {values[point, date]:g} mm on "
+            f"{_day(cube['time'].values[date])}, one of {wild.sum():,} such values: set to NaN what was not measured, as in "
+            "cube.assign(displacement=cube.displacement.where(abs(cube.displacement) < 1e6))"
         )
     return cube
+
+
+def _place(cube: xr.Dataset, point: int) -> str:
+    return ", ".join(f"{name} {cube[name].values[point]:.1f}" for name in ("easting", "northing"))
 
 
 def _check_variable(cube: xr.Dataset, name: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -260,12 +261,16 @@ def test_a_cube_that_cannot_serve_is_refused_before_any_work(
             Forecaster("harmonic_ridge").fit(getattr(cube, name)(**arguments))
 
 
-def test_an_infinite_value_is_refused_by_point_and_date(cube: xr.Dataset, fitted: Forecaster) -> None:
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e20])
+def test_what_is_no_displacement_is_refused_by_point_and_date(
+    value: float, cube: xr.Dataset, fitted: Forecaster
+) -> None:
     """At each door, since all methods would take it for a measurement."""
     values = cube["displacement"].values.copy()
-    values[5, 150] = np.inf
+    values[5, 150] = value
     wild = cube.assign(displacement=cube["displacement"].copy(data=values))
-    found = rf"point '{cube['point_id'].values[5]}' is inf on {str(cube['time'].values[150])[:10]}, one of 1 infinite"
+    name, day = cube["point_id"].values[5], str(cube["time"].values[150])[:10]
+    found = rf"point '{name}' is {re.escape(f'{value:g}')} mm on {day}, one of 1 such values: set to NaN"
     for work in (Forecaster("harmonic").fit, Forecaster("best").fit, fitted.predict):
         with pytest.raises(CubeError, match=found):
             work(wild)
