@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -73,7 +73,7 @@ def _learning(plan: Plan, method: str) -> str:
             f"The networks end on {end}, at every later origin and beyond the record: their weights and scales, the "
             f"patterns of motion and the parameters that a series is taken apart by come from dates before it, and "
             f"training was checked and stopped on dates from then to {first}. After {end} trend, season and residual "
-            "follow the values up to the origin, none of them filled or smoothed."
+            "follow the values up to the origin."
         )
     trained = f"The network was trained on dates before {first} alone, and kept. " if method == CORRECTING else ""
     return f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to {last}."
@@ -106,6 +106,7 @@ def markdown(card: Mapping[str, Any], scores: Scores) -> str:
         "",
         card["leak_statement"],
         "",
+        *_networks(card.get("networks", [])),
         "## Settings",
         "",
         *(f"* {name} = {value!r}" for name, value in settings.items()),
@@ -115,6 +116,28 @@ def markdown(card: Mapping[str, Any], scores: Scores) -> str:
         ", ".join(f"{name} {number}" for name, number in card["versions"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _networks(accounts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each of several networks saw, and what came of it; none where there is one, or none."""
+    if not accounts:
+        return []
+    rows = [
+        f"| {one['component']} | {one['pattern']} | {one['points']:,} | {one['steps']:,} | {one['best_step']:,} | "
+        f"{one['best_loss']:.4g} | {'yes' if one['still_falling'] else 'no'} |"
+        for one in accounts
+    ]
+    return [
+        "## Networks",
+        "",
+        "Mean squared error on the dates that training was checked on, in units of each network's scale; pattern 0 is "
+        "the one that sinks fastest.",
+        "",
+        "| component | pattern | points | steps | best step | least error | still falling |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _day(day: int) -> str:

@@ -306,6 +306,7 @@ class Forecaster(Choices):
             "plan": self.plan_.to_dict(),
             "scores": json.loads(self.scores_.to_json()),
             "leak_statement": leak_statement(self.plan_, self.method_),
+            "networks": registry.accounts(self.method_, self.state_),
             "versions": versions(),
         }
 

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, RAW_DATES_ONLY, TRAINED
+from insar_dask.forecast.catalogue import COMPONENTS, CORRECTED, CORRECTING, FORECASTERS, RAW_DATES_ONLY, TRAINED
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
-__all__ = ["Arrays", "Forecaster", "fitted", "load", "methods_of", "new", "pooled_methods", "trained_methods", "under"]
+__all__ = [
+    "Arrays",
+    "Forecaster",
+    "accounts",
+    "fitted",
+    "load",
+    "methods_of",
+    "new",
+    "pooled_methods",
+    "trained_methods",
+    "under",
+]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -67,6 +79,14 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
     for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     return load(method, "", arrays)
+
+
+def accounts(method: str, state: Arrays) -> list[dict[str, Any]]:
+    """What the networks of components saw, one of them after the other; of any other method nothing."""
+    if method != COMPONENTS:
+        return []
+    told: list[dict[str, Any]] = json.loads(str(state[f"honest.trained.{method}.settings"]))["accounts"]
+    return told
 
 
 def under(prefix: str, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:

@@ -15,6 +15,7 @@ from insar_dask.jobs.training import train_networks
 from insar_dask.store import open_group
 
 if TYPE_CHECKING:
+    from insar_dask.forecast.components.settings import Settings as ComponentSettings
     from insar_dask.forecast.correction.teaching import Settings
     from insar_dask.forecast.scores import Scores
     from insar_dask.forecast.timetable import Plan
@@ -39,7 +40,12 @@ READS = "displacement", "easting", "northing"
 
 
 def evaluate(
-    engine: Engine, product: str, *, network: Settings | None = None, ranks: int | None = None, **settings: Any
+    engine: Engine,
+    product: str,
+    *,
+    network: Settings | ComponentSettings | None = None,
+    ranks: int | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Score all forecasters on a stored product over rolling origins.
 
@@ -50,7 +56,7 @@ def evaluate(
     product : str
         Name of the product's group.
     network : Settings, optional
-        How networks among the methods are trained; default: as `insar_dask.forecast.correction.teaching` does.
+        How networks among the methods are trained, see `insar_dask.jobs.training.train_networks`.
     ranks : int, optional
         Workers of the client that train together; default: this process trains.
     **settings
@@ -81,7 +87,7 @@ def learn(
     attrs: Mapping[Any, Any],
     name: str = "",
     *,
-    network: Settings | None = None,
+    network: Settings | ComponentSettings | None = None,
     ranks: int | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
     most: int | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
-from insar_dask.forecast.catalogue import CORRECTED
+from insar_dask.forecast.catalogue import COMPONENTS, CORRECTED, CORRECTING
 from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.jobs.engine import Engine, str_path
@@ -23,8 +23,12 @@ from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
+    from distributed import Client
+
+    from insar_dask.forecast.components.settings import Settings as ComponentSettings
     from insar_dask.forecast.correction.footing import Footing
     from insar_dask.forecast.correction.teaching import Lesson, Settings
+    from insar_dask.forecast.series.point_source import Source
     from insar_dask.forecast.timetable import Plan
     from insar_dask.forecast.training.job import Job, Trained
 
@@ -46,7 +50,7 @@ def train_networks(
     plan: Plan,
     fitted: str,
     *,
-    settings: Settings | None = None,
+    settings: Settings | ComponentSettings | None = None,
     ranks: int | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
     name: str = "",
@@ -63,8 +67,8 @@ def train_networks(
     plan : Plan
     fitted : str
         Hash of the state that `insar_dask.forecast.protocol.fit` returned.
-    settings : Settings, optional
-        Default: those of `insar_dask.forecast.correction.teaching`.
+    settings : Settings or ComponentSettings, optional
+        Of the network that corrects, or of those of components; default: what these are taught by.
     ranks : int, optional
         Processes that train together on as many of the client's workers; default: this process trains.
     device : {"cpu", "cuda"}
@@ -84,20 +88,41 @@ def train_networks(
     ValueError
         When ranks are asked for without a client, or the store cannot be named to other processes.
     """
+    from insar_dask.forecast.components.settings import Settings as ComponentSettings
     from insar_dask.forecast.correction.network import require_torch
-    from insar_dask.forecast.correction.teaching import Settings, teach
+    from insar_dask.forecast.correction.teaching import Settings
 
     require_torch()
-    settings = settings or Settings()
-    lesson = _lesson(str_path(engine.path), engine.store, product, plan, fitted, settings)
-    key = _key(engine, product, lesson)
-    lesson = replace(lesson, identity=key)
-    note = engine.ledger.read_note(f"trained/{product}/{name}networks")
-    if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
-        return str(note["state"])
-    line = ProgressLine(f"train {product}", quiet=engine.quiet)
-    with _folder(engine.path, product, key) as folder, line as tell:
+    states = []
+    if CORRECTING in plan.methods:
+        chosen = settings if isinstance(settings, Settings) else Settings()
+        states.append(_train_correction(engine, product, plan, fitted, chosen, ranks, device, name))
+    if COMPONENTS in plan.methods:
+        parts = settings if isinstance(settings, ComponentSettings) else ComponentSettings()
+        states.append(_train_components(engine, product, plan, parts, ranks, device, name))
+    if len(states) == 1:
+        return states[0]
+    both = [engine.ledger.read_state(state) for state in states]
+    return engine.ledger.write_state(both[0] | both[1])
 
+
+def _train_correction(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    fitted: str,
+    settings: Settings,
+    ranks: int | None,
+    device: Literal["cpu", "cuda"],
+    name: str,
+) -> str:
+    from insar_dask.forecast.correction.teaching import teach
+
+    lesson = _lesson(str_path(engine.path), engine.store, product, plan, fitted, settings)
+    key = _key(engine, product, plan, settings, _linear(lesson))
+    lesson = replace(lesson, identity=key)
+
+    def learn(folder: Path, tell: Tell) -> Arrays:
         def run(lesson: Lesson, footing: Footing) -> Trained:
             if ranks is None:
                 from insar_dask.forecast.training.train import train
@@ -105,8 +130,38 @@ def train_networks(
                 return train(lesson.job(footing), folder, device=device, tell=tell)
             return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, device, tell)
 
-        state = engine.ledger.write_state(teach(lesson, run))
-        engine.ledger.write_note(f"trained/{product}/{name}networks", {"key": key, "state": state})
+        return teach(lesson, run)
+
+    return _once(engine, product, f"{name}networks", key, learn)
+
+
+def _train_components(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    settings: ComponentSettings,
+    ranks: int | None,
+    device: Literal["cpu", "cuda"],
+    name: str,
+) -> str:
+    from insar_dask.forecast.components.teaching import School, teach
+
+    def learn(folder: Path, tell: Tell) -> Arrays:
+        school = School(folder, device, None if ranks is None else _client(engine, ranks), ranks, tell)
+        return teach(_source(str_path(engine.path), product), plan, settings, school)
+
+    return _once(engine, product, f"{name}component-networks", _key(engine, product, plan, settings), learn)
+
+
+def _once(engine: Engine, product: str, name: str, key: str, learn: Callable[[Path, Tell], Arrays]) -> str:
+    """Hash of the state that ``learn`` makes in a folder for checkpoints, or made when it was done under this key."""
+    note = engine.ledger.read_note(f"trained/{product}/{name}")
+    if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
+        return str(note["state"])
+    line = ProgressLine(f"train {product}", quiet=engine.quiet)
+    with _folder(engine.path, product, key) as folder, line as tell:
+        state = engine.ledger.write_state(learn(folder, tell))
+        engine.ledger.write_note(f"trained/{product}/{name}", {"key": key, "state": state})
     return state
 
 
@@ -131,13 +186,24 @@ def build_job(
 
 def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: str, settings: Settings) -> Lesson:
     from insar_dask.forecast.correction.teaching import Lesson
-    from insar_dask.forecast.series.point_source import CubePoints, Source
+
+    shard = shard_plan(store, f"{product}/raw").shard
+    return Lesson(_source(path, product), plan, Ledger(store).read_state(fitted), shard, settings)
+
+
+def _source(path: str | Store, product: str) -> Source:
+    from insar_dask.forecast.series.point_source import CubePoints
     from insar_dask.forecast.series.stored_points import StoredPoints
     from insar_dask.store import open_group
 
     group = f"{product}/raw"
-    source: Source = CubePoints(open_group(path, group)) if isinstance(path, Store) else StoredPoints(path, group)
-    return Lesson(source, plan, Ledger(store).read_state(fitted), shard_plan(store, group).shard, settings)
+    return CubePoints(open_group(path, group)) if isinstance(path, Store) else StoredPoints(path, group)
+
+
+def _client(engine: Engine, ranks: int) -> Client:
+    if engine.client is None or isinstance(str_path(engine.path), Store):
+        raise ValueError(f"{ranks} ranks need a client and a store with an address; leave out ranks to train here")
+    return engine.client
 
 
 def _on_workers(
@@ -153,11 +219,9 @@ def _on_workers(
 ) -> Trained:
     from insar_dask.forecast.training.ranks import train_on
 
-    path = str_path(engine.path)
-    if engine.client is None or isinstance(path, Store):
-        raise ValueError(f"{ranks} ranks need a client and a store with an address; leave out ranks to train here")
+    client = _client(engine, ranks)
     params = {
-        "path": path,
+        "path": str_path(engine.path),
         "product": product,
         "plan": lesson.plan.to_dict(),
         "fitted": fitted,
@@ -166,28 +230,35 @@ def _on_workers(
         "scale": footing.scale,
         "identity": lesson.identity,
     }
-    return train_on(engine.client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
+    return train_on(client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
 
 
-def _key(engine: Engine, product: str, lesson: Lesson) -> str:
+def _key(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    settings: Settings | ComponentSettings,
+    linear: Mapping[str, Any] | None = None,
+) -> str:
     """What a training depends on: the series, dates, linear forecasters and settings, not the origins after it."""
     done = engine.require(f"{product}/raw")
-    plan = lesson.plan.to_dict()
-    linear = {
-        name: array.tolist()
-        for name, array in lesson.state.items()
-        if name.startswith(tuple(f"honest.validation.{method}." for method in CORRECTED))
-    }
+    told = plan.to_dict()
     return canonical_key(
         {
             "version": RESULT_VERSION,
             "input": [receipt.checksum for receipt in done.values()],
-            "plan": {name: plan[name] for name in NEEDED},
-            "until": plan["validation"][0],
-            "linear": linear,
-            "settings": lesson.settings.to_dict(),
+            "plan": {name: told[name] for name in NEEDED},
+            "until": told["validation"][0],
+            "linear": dict(linear or {}),
+            "settings": settings.to_dict(),
         }
     )
+
+
+def _linear(lesson: Lesson) -> dict[str, Any]:
+    """Linear forecasters that a network corrects, as plain values."""
+    names = tuple(f"honest.validation.{method}." for method in CORRECTED)
+    return {name: array.tolist() for name, array in lesson.state.items() if name.startswith(names)}
 
 
 def _is_stored(ledger: Ledger, state: str) -> bool:

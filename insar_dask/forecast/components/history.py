@@ -15,6 +15,8 @@ import insar_kernels
 from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.series.splits import Block, Split
 from insar_dask.forecast.timetable import Plan, TooShortError
+from insar_kernels.gaps import first_and_last, forward_fill
+from insar_kernels.holt_winters_fit import UNSEEN_SEASON
 
 __all__ = ["PARTS", "blocks_of", "first_unknown", "period_of", "take_apart"]
 
@@ -62,6 +64,9 @@ def take_apart(values: Float32, n_fit: int, every: int) -> Float32:
 
     Parameters and first states of Holt-Winters fit the first ``n_fit`` dates; at a later date the components follow
     from the values up to it. At a missing date there is none; a series that cannot be taken apart has none anywhere.
+    Where a date of the year was never observed, of which there are two or three to fit, the season has no value for it:
+    a series whose dates are two years apart is then taken apart with the last value before in the place of each missing
+    one, which knows nothing later.
 
     Parameters
     ----------
@@ -71,7 +76,15 @@ def take_apart(values: Float32, n_fit: int, every: int) -> Float32:
     every : int
         Days between the dates.
     """
-    fit = insar_kernels.holt_winters(np.ascontiguousarray(values), period_of(every), n_fit)
-    parts = np.stack([fit.trend, fit.season, fit.residual])
+    parts, status = _smoothed(values, n_fit, every)
+    first, last = first_and_last(values[:, :n_fit])
+    unseen = np.flatnonzero((status == UNSEEN_SEASON) & (last - first >= 2 * period_of(every) - 1))
+    if unseen.size:
+        parts[:, unseen] = _smoothed(forward_fill(values[unseen]), n_fit, every)[0]
     parts[:, ~np.isfinite(values)] = np.nan
     return parts
+
+
+def _smoothed(values: Float32, n_fit: int, every: int) -> tuple[Float32, npt.NDArray[np.int8]]:
+    fit = insar_kernels.holt_winters(np.ascontiguousarray(values), period_of(every), n_fit)
+    return np.stack([fit.trend, fit.season, fit.residual]), fit.status

@@ -99,7 +99,7 @@ def survey(source: Source, plan: Plan, settings: Settings) -> tuple[Material, Pa
     if not able.size:
         raise CubeError(
             f"none of {source.n_points} series can be taken apart: wanted two years of dates before "
-            f"{np.datetime64(until, 'D')} without a season that is never observed, and a date between then and "
+            f"{np.datetime64(until, 'D')}, and a date between then and "
             f"{np.datetime64(plan.date(plan.validation[0]), 'D')}"
         )
     found, mine = np.unique(labels[chosen[able]], return_inverse=True)

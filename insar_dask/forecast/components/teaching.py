@@ -71,9 +71,9 @@ def teach(source: Source, plan: Plan, settings: Settings, school: School) -> dic
         When there is nothing to learn from.
     """
     material, patterns = survey(source, plan, settings)
+    school.folder.mkdir(parents=True, exist_ok=True)
     try:
         if school.client is not None:
-            school.folder.mkdir(parents=True, exist_ok=True)
             material.write(school.folder / MATERIAL)
         wanted = list(product(PARTS, range(len(patterns))))
         learned = [_taught(material, settings, plan.horizon, school, wanted, at) for at in range(len(wanted))]
