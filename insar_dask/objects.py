@@ -22,6 +22,7 @@ __all__ = [
     "open_store",
     "put_blocks",
     "put_bytes",
+    "size_of",
 ]
 
 Blocks = tuple[int, Iterable[bytes]]
@@ -39,6 +40,11 @@ def get_bytes(store: Store, key: str) -> bytes | None:
     """Whole object under ``key``, or None."""
     found = sync(store.get(key, prototype=default_buffer_prototype()))
     return None if found is None else found.to_bytes()
+
+
+def size_of(store: Store, key: str) -> int:
+    """Bytes of an object that is there."""
+    return int(sync(store.getsize(key)))
 
 
 def put_bytes(store: Store, key: str, data: bytes | memoryview) -> None:

@@ -207,6 +207,10 @@ class Forecaster(Choices):
         missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
         return made.assign_attrs(points_without_forecast=missing)
 
+    def trained_bytes(self) -> int:
+        """Bytes of the weights of networks."""
+        return sum(array.nbytes for name, array in self.state_.items() if ".trained." in name)
+
     def score(self, cube: xr.Dataset) -> float:
         """Minus the root mean square error [mm] of forecasts from the end of the fitted record, where the cube goes on.
 

@@ -10,7 +10,15 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_free", "fitting_bytes", "free_bytes", "network_bytes", "predicting_bytes", "training_bytes"]
+__all__ = [
+    "check_free",
+    "check_training",
+    "fitting_bytes",
+    "free_bytes",
+    "network_bytes",
+    "predicting_bytes",
+    "training_bytes",
+]
 
 WORK = 2.0
 """Copies of a block's series that are held beside it while windows are cut; measured, as those of a chunk job are."""
@@ -90,6 +98,22 @@ def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: boo
         )
     cure = f"cube.chunk(point={fits})" if lazy else f"shard_points={fits}"
     raise CubeError(f"{message}{cure} would take {needed(fits) / 1e6:,.0f} MB")
+
+
+def check_training(needed: int, memory: int | None = None) -> None:
+    """Refuse a training that takes more than ``memory`` bytes; default: what is free.
+
+    Raises
+    ------
+    CubeError
+        Saying how much it takes, how much there is, and what would take less.
+    """
+    free = free_bytes() if memory is None else memory
+    if needed > free:
+        raise CubeError(
+            f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: a smaller batch, as in "
+            "training={'batch': 4}, or a smaller group takes less; or train on the workers of a client, with ranks"
+        )
 
 
 def free_bytes() -> int:

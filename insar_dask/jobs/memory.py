@@ -8,6 +8,7 @@ import numpy as np
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
+from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage
 from insar_dask.store import point_arrays, shard_plan
 
@@ -47,8 +48,8 @@ def stage_memory(stage: Stage, store: Store) -> int:
     source = _bytes_per_point(store, stage.source)
     written = sum(_bytes_per_point(store, t) for t in stage.saves.values() if not t.startswith("jobs/"))
     forecasts = any("plan" in step.params for step in stage.steps)
-    networks = NETWORK_BYTES if any("trained" in step.params for step in stage.steps) else 0
-    return networks + task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
+    task = task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
+    return task + _network_bytes(stage, store)
 
 
 def check_memory(name: str, needed: int, client: Client | None) -> None:
@@ -69,6 +70,14 @@ def check_memory(name: str, needed: int, client: Client | None) -> None:
                 f"{name} needs {peak / 1e6:,.0f} MB on worker {address} ({threads} threads), which has "
                 f"{limit / 1e6:,.0f} MB: give workers more memory or fewer threads, or store smaller shards"
             )
+
+
+def _network_bytes(stage: Stage, store: Store) -> int:
+    """What forecasting with networks adds: what one computes on, and the weights of all, read and unpacked."""
+    states = {step.params["trained"]["state"] for step in stage.steps if "trained" in step.params}
+    if not states:
+        return 0
+    return NETWORK_BYTES + 2 * sum(Ledger(store).state_bytes(state) for state in states)
 
 
 def _bytes_per_point(store: Store, group: str) -> int:

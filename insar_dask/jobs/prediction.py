@@ -84,7 +84,8 @@ def predict_stored(
     if client is None:
         shard = shard_plan(open_store(path), f"{name}/raw").shard
         part = cube.isel(point=slice(0, shard))
-        _check_threads(predicting_bytes(part, shard, plan.horizon, network=fitted.forecasting_bytes()), threads, memory)
+        one = predicting_bytes(part, shard, plan.horizon, network=fitted.forecasting_bytes())
+        _check_threads(one, threads, memory, fitted.trained_bytes())
     with owned(path):
         engine = Engine(path, client, threads=threads, quiet=quiet)
         note = predict_product(engine, name, fitted)
@@ -100,6 +101,7 @@ def fit_stored(
     client: Client | None = None,
     ranks: int | None = None,
     threads: int | None = None,
+    memory: int | None = None,
     quiet: bool = False,
 ) -> Forecaster:
     """Fit a Forecaster on a stored raw cube by chunk jobs; returns it.
@@ -110,6 +112,8 @@ def fit_stored(
     ----------
     path, product, client, threads, quiet
         As for `predict_stored`.
+    memory : int, optional
+        Bytes that training may take in this process; default: what is free. Ranks have processes of their own.
     model : Forecaster
         Its parameters say what to fit.
     ranks : int, optional
@@ -120,10 +124,14 @@ def fit_stored(
     FileNotFoundError, CubeError, ValueError
         When there is no such store, or its cube or the parameters will not do.
     """
+    from insar_dask.forecast.memory import check_training
+
     cube = open_cube(path, None if product is None else f"{product}/raw")
     model.plan_to_fit(cube)
     if model.trains:
-        model.coach(client=client, ranks=ranks)
+        coach = model.coach(client=client, ranks=ranks)
+        if ranks is None:
+            check_training(coach.bytes(cube), memory)
     with owned(path):
         engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
         return fit_product(engine, product or products(path)[0], model, ranks=ranks)
@@ -189,16 +197,18 @@ def count_forecasts(forecast: xr.Dataset) -> dict[str, npt.NDArray[np.int64]]:
     return {"points": np.array([without.size, int(without.sum())], np.int64)}
 
 
-def _check_threads(one: int, threads: int, memory: int | None) -> None:
-    """Refuse more threads than there is memory for, ``one`` being the bytes of each."""
+def _check_threads(one: int, threads: int, memory: int | None, weights: int) -> None:
+    """Refuse more threads than there is memory for, ``one`` being the bytes of each.
+
+    ``weights`` of networks are held three times while they are packed, and once as the threads share them.
+    """
     from insar_dask.forecast.memory import free_bytes
 
-    free = free_bytes() if memory is None else memory
-    if one * threads <= free:
+    free, shared = free_bytes() if memory is None else memory, 3 * weights
+    if (taken := one * threads + shared) <= free:
         return
-    cure = (
-        f"threads={free // one} would fit" if free >= one else "store smaller shards, insar_dask.save(shard_points=...)"
-    )
+    fits = (free - shared) // one
+    cure = f"threads={fits} would fit" if fits > 0 else "store smaller shards, insar_dask.save(shard_points=...)"
     raise CubeError(
-        f"forecasting takes {one * threads / 1e6:,.0f} MB on {threads} threads, {free / 1e6:,.0f} MB are free: {cure}"
+        f"forecasting takes {taken / 1e6:,.0f} MB on {threads} threads, {free / 1e6:,.0f} MB are free: {cure}"
     )

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.jobs.seals import pack, sealed, unpack, unsealed
-from insar_dask.objects import delete, get_bytes, list_keys, put_bytes
+from insar_dask.objects import delete, get_bytes, list_keys, put_bytes, size_of
 
 __all__ = ["Ledger", "Receipt", "SupersededError"]
 
@@ -157,6 +157,10 @@ class Ledger:
         if data is None or hashlib.sha256(data).hexdigest() != name:
             raise FileNotFoundError(f"{STATES}/{name}.npz is missing or damaged; run again to rebuild it")
         return unpack(data)
+
+    def state_bytes(self, name: str) -> int:
+        """Size of the arrays stored under a hash, packed."""
+        return size_of(self.store, f"{STATES}/{name}.npz")
 
     def write_note(self, name: str, content: Mapping[str, Any]) -> None:
         """Keep a sealed JSON document beside the receipts."""
