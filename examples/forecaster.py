@@ -15,6 +15,7 @@ def main(product: str | None = None, folder: str = "forecaster", method: str = "
     cube = scene("chumar", n_points=n_points).compute() if product is None else insar.read_egms(product)
     known = cube.isel(time=slice(0, -6))  # the last dates stand for what comes after the training
 
+    # networks: "spacetimeformer", or "spacetimeformer_components" with one for each component and pattern of motion
     model = Forecaster(method, context=24, horizon=6).fit(known)
     model.save(Path(folder))  # weights, card.json, and a README.md for people
     print(model.scores_.table())
