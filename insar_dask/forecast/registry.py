@@ -71,11 +71,13 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
     """Forecaster called ``method`` as the fitted state of an evaluation has it for one of its stages.
 
     A network is the same at all stages: it was trained before the first of them. The linear forecasters that one
-    corrects are those of the stage.
+    corrects are those of the stage, and so is the gate on its correction.
     """
     if method not in TRAINED:
         return load(method, f"{protocol}.{stage}.{method}.", state)
     arrays = under(f"{protocol}.trained.{method}.", state)
+    if method == CORRECTING:
+        arrays["gate"] = arrays[f"gate.{stage}"]
     for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     return load(method, "", arrays)

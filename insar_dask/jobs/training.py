@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULT_VERSION", "build_job", "train_networks"]
 
-RESULT_VERSION = 1
+RESULT_VERSION = 2
 """Of what a training makes of the same series, dates and settings: raise it whenever its numbers change."""
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -240,7 +240,7 @@ def _key(
     settings: Settings | ComponentSettings,
     linear: Mapping[str, Any] | None = None,
 ) -> str:
-    """What a training depends on: the series, dates, linear forecasters and settings, not the origins after it."""
+    """What a training depends on: the series, dates, linear forecasters and settings, not the test origins."""
     done = engine.require(f"{product}/raw")
     told = plan.to_dict()
     return canonical_key(
@@ -248,7 +248,7 @@ def _key(
             "version": RESULT_VERSION,
             "input": [receipt.checksum for receipt in done.values()],
             "plan": {name: told[name] for name in NEEDED},
-            "until": told["validation"][0],
+            "validation": told["validation"],
             "linear": dict(linear or {}),
             "settings": settings.to_dict(),
         }
@@ -256,8 +256,10 @@ def _key(
 
 
 def _linear(lesson: Lesson) -> dict[str, Any]:
-    """Linear forecasters that a network corrects, as plain values."""
-    names = tuple(f"honest.validation.{method}." for method in CORRECTED)
+    """Linear forecasters that a network corrects, as plain values; those of later stages decide on its gate."""
+    from insar_dask.forecast.correction.teaching import STAGES
+
+    names = tuple(f"honest.{stage}.{method}." for stage in STAGES for method in CORRECTED)
     return {name: array.tolist() for name, array in lesson.state.items() if name.startswith(names)}
 
 

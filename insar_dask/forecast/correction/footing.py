@@ -42,6 +42,12 @@ class Footing:
             mean = (np.where(heard, said, 0.0) * weights).sum(axis=1) / total
         return np.asarray(mean, np.float32)
 
+    def among(self, n_linear: int) -> Footing:
+        """The same among so many forecasters: the others have no weight, and speak where these are silent."""
+        weights = np.zeros((n_linear, self.weights.shape[1]))
+        weights[: len(self.weights)] = self.weights
+        return Footing(weights, self.scale)
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what was learned, as small arrays."""
         return {"weights": self.weights, "scale": np.array(self.scale)}

@@ -26,7 +26,7 @@ __all__ = ["STATICS", "TIME_FEATURES", "PointInputs", "group_inputs", "n_known",
 Float32 = npt.NDArray[np.float32]
 Arrays = dict[str, npt.NDArray[Any]]
 
-TIME_FEATURES = 5
+TIME_FEATURES = 1
 SIGNED_STATICS = ("velocity", "cosine", "sine", "last residual")
 STATICS = (*SIGNED_STATICS, "noise", "recent noise", "autocorrelation", "deviation", "given")
 
@@ -56,9 +56,9 @@ class PointInputs:
     deviation: Float32
     """(n, h) its standard deviation [mm]."""
     context_time: Float32
-    """(k, 5): years from the origin, and sine and cosine of a year and of half a year since the cube's first date."""
+    """(k, 1): years from the origin."""
     target_time: Float32
-    """(h, 5)."""
+    """(h, 1)."""
     places: npt.NDArray[np.float64]
     """(n, 2) [m]."""
 
@@ -100,8 +100,8 @@ def point_inputs(context: Context, members: Sequence[Forecaster], footing: Footi
         able,
         mean,
         said.deviation,
-        _time(_years_back(context, length), origin),
-        _time(context.target_years, origin),
+        _since(_years_back(context, length), origin),
+        _since(context.target_years, origin),
         context.located,
     )
 
@@ -162,8 +162,11 @@ def _years_back(context: Context, length: int) -> npt.NDArray[np.float64]:
     return np.asarray(context.target_years[0] + context.step * np.arange(-length, 0))
 
 
-def _time(years: npt.NDArray[np.float64], origin: float) -> Float32:
-    """Features (T, 5) of dates; none of them is the year, else the common error of a date is learned by heart."""
-    angle = 2 * np.pi * years
-    columns = [years - origin, np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
-    return np.stack(columns, axis=1).astype(np.float32)
+def _since(years: npt.NDArray[np.float64], origin: float) -> Float32:
+    """Years (T, 1) from the origin to some dates, and nothing else of the calendar.
+
+    Training origins span a year or two, so that a season names its dates, whose common errors are learned by heart.
+    With sine and cosine of the year as features, and origins from the third year on alone, networks on two scenes
+    removed 9 and 0.5 % less of the excess at the test origins than Kriging did; without, 2 % less and 2 % more.
+    """
+    return (years - origin).astype(np.float32)[:, None]

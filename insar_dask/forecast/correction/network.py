@@ -50,8 +50,8 @@ class CorrectingNetwork:
     footing : Footing
     shape : Shape
     network : torch.nn.Module
-    gate : (h,) array
-        How much of the correction of each lead to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
+    gate : float
+        How much of the correction to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
     sizes : mapping
         Sizes of the network, beyond its preset.
     """
@@ -64,7 +64,7 @@ class CorrectingNetwork:
         footing: Footing,
         shape: Shape,
         network: torch.nn.Module,
-        gate: npt.NDArray[np.float64],
+        gate: float,
         sizes: Mapping[str, Any],
     ) -> None:
         self.members, self.footing, self.shape, self.network = members, footing, shape, network
@@ -87,7 +87,12 @@ class CorrectingNetwork:
         settings = {"shape": asdict(self.shape), "sizes": self.sizes}
         weights = {f"weights.{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
         footing = {f"footing.{name}": array for name, array in self.footing.state().items()}
-        return {**weights, **footing, "gate": self.gate, "settings": np.array(json.dumps(settings, sort_keys=True))}
+        return {
+            **weights,
+            **footing,
+            "gate": np.array(self.gate),
+            "settings": np.array(json.dumps(settings, sort_keys=True)),
+        }
 
     @classmethod
     def from_state(cls, state: Arrays) -> Self:
@@ -103,13 +108,13 @@ class CorrectingNetwork:
         network.load_state_dict(
             {name: torch.from_numpy(array.copy()) for name, array in under("weights.", state).items()}
         )
-        return cls(members, footing, shape, network, np.asarray(state["gate"], np.float64), settings["sizes"])
+        return cls(members, footing, shape, network, float(state["gate"]), settings["sizes"])
 
     def _predict_piece(self, context: Context) -> tuple[Float32, Float32]:
         inputs = point_inputs(context, self.members, self.footing, self.shape.context)
         groups = cut_groups(context.located, self.shape.length, self.shape.reach)
         correction = groups.scatter(correct(self.network, group_inputs(inputs, groups, self.shape.patterns)))
-        correction = correction * (self.gate * self.footing.scale).astype(np.float32)
+        correction = correction * np.float32(self.gate * self.footing.scale)
         return inputs.mean + np.where(inputs.able[:, None], correction, np.float32(0)), inputs.deviation
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.correction.footing import Footing
 from insar_dask.forecast.correction.inputs import group_inputs, n_signed, point_inputs
 from insar_dask.forecast.groups import cut_groups
@@ -176,7 +177,7 @@ def pieces(n_points: int, shard: int) -> list[slice]:
 
 
 def training_origins(plan: Plan) -> list[Origin]:
-    """Origins all of whose targets lie before the first validation origin.
+    """Origins a year or more after the first date, all of whose targets lie before the first validation origin.
 
     Raises
     ------
@@ -184,10 +185,11 @@ def training_origins(plan: Plan) -> list[Origin]:
         When there are fewer than four.
     """
     last = plan.validation[0].step - plan.horizon
-    origins = [Origin(0, step) for step in range(plan.train_start, last + 1)]
+    first = max(plan.context, round(DAYS_PER_YEAR / plan.every))
+    origins = [Origin(0, step) for step in range(first, last + 1)]
     if len(origins) < 4:
         raise TooShortError(
-            f"{max(len(origins), 0)} training origins lie between step {plan.train_start} and the first validation "
+            f"{max(len(origins), 0)} training origins lie between step {first} and the first validation "
             f"origin, step {plan.validation[0].step} less a horizon of {plan.horizon}; a network needs 4: take a "
             "longer record, a shorter horizon, or leave the network out"
         )

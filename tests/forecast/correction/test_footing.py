@@ -45,6 +45,17 @@ def test_where_one_forecaster_is_silent_the_others_speak():
     assert np.isfinite(mixed[2:]).all()
 
 
+def test_one_forecaster_among_others_is_the_footing_until_it_is_silent():
+    said, truth = windows(np.random.default_rng(5), (1.0, 0.5))
+    alone = fit_footing([(said, truth)], 1).among(2)
+    np.testing.assert_array_equal(alone.weights, [[1.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_array_equal(alone.forecast(said), said.forecasts[:, 0])
+    forecasts = said.forecasts.copy()
+    forecasts[0, 0] = np.nan
+    gappy = Signals(said.harmonic, forecasts, said.deviation, said.own, said.around)
+    np.testing.assert_array_equal(alone.forecast(gappy)[0], forecasts[0, 1])
+
+
 def test_its_state_rebuilds_it():
     footing = fit_footing([windows(np.random.default_rng(4), (1.0, 2.0))], 2)
     again = Footing.from_state(footing.state())

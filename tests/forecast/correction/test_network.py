@@ -11,7 +11,7 @@ import torch
 from insar_dask.forecast import protocol
 from insar_dask.forecast.audit import LeakageError, leakage_audit
 from insar_dask.forecast.catalogue import LINEAR
-from insar_dask.forecast.correction import network, origin_windows
+from insar_dask.forecast.correction import network, origin_windows, teaching
 from insar_dask.forecast.correction.inputs import group_inputs, n_known, n_signed, point_inputs
 from insar_dask.forecast.correction.network import CorrectingNetwork, require_torch
 from insar_dask.forecast.correction.origin_windows import Shape, inner_origins, pieces, training_origins
@@ -72,7 +72,26 @@ def test_weights_do_not_change_with_dates_from_the_first_validation_origin_on(ta
     )
     lesson = replace(taught.lesson, source=CubePoints(blind))
     for name, array in teach(lesson, train_here).items():
-        np.testing.assert_array_equal(array, taught.state[name], err_msg=name)
+        if ".gate." not in name:
+            np.testing.assert_array_equal(array, taught.state[name], err_msg=name)
+
+
+def test_the_gate_is_fitted_at_the_validation_origins_and_knows_nothing_later(taught, monkeypatch):
+    monkeypatch.setattr(teaching, "fit_gate", lambda gains, runs: gains.sum(axis=(0, 1)))  # what it is fitted to
+    model = fitted("spacetimeformer", "honest", "test", taught.state)
+    known = taught.lesson.gate(model, "test")
+    for origins, same in ((taught.plan.test, True), (taught.plan.validation, False)):
+        values = scrambled(taught.values, taught.plan, origins[0])
+        blind = taught.cube.assign(displacement=taught.cube["displacement"].copy(data=values))
+        assert np.array_equal(replace(taught.lesson, source=CubePoints(blind)).gate(model, "test"), known) == same
+
+
+def test_each_stage_has_the_gate_above_its_own_forecasters(taught):
+    for stage in teaching.STAGES:
+        model = fitted("spacetimeformer", "honest", stage, taught.state)
+        assert model.gate == taught.lesson.gate(model, stage)
+        kept = fitted("gaussian_process", "honest", stage, taught.state).state()
+        np.testing.assert_array_equal(taught.lesson.members_at(stage)[1].state()["theta"], kept["theta"])
 
 
 def test_no_training_target_is_dated_on_the_first_validation_origin_or_later(taught):
@@ -105,7 +124,7 @@ def test_a_forecast_has_the_same_bits_in_blocks_of_any_number_of_pieces(burst, t
 
 
 def test_a_closed_gate_leaves_the_linear_forecast(taught):
-    state = {**taught.state, "honest.trained.spacetimeformer.gate": np.zeros(taught.plan.horizon)}
+    state = {**taught.state, "honest.trained.spacetimeformer.gate.test": np.zeros(())}
     model = fitted("spacetimeformer", "honest", "test", state)
     context = windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context(taught.plan.test[0])
     mean, deviation = model.predict(context)
@@ -174,7 +193,10 @@ def test_a_plan_with_a_network_needs_what_it_corrects(burst):
 
 
 def test_too_short_a_record_has_no_training_origins(taught):
-    early = replace(taught.plan.validation[0], step=taught.plan.train_start + taught.plan.horizon + 1)
+    early = replace(
+        taught.plan.validation[0],
+        step=max(taught.plan.context, round(365 / taught.plan.every)) + taught.plan.horizon + 2,
+    )
     with pytest.raises(TooShortError, match="a network needs 4"):
         training_origins(replace(taught.plan, validation=(early,)))
 
