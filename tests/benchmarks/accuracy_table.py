@@ -1,0 +1,55 @@
+"""Results of `tests.benchmarks.accuracy` as text: a product's, and the table of all; run as a module it prints that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["lines_of", "markdown"]
+
+ALL, EACH = (0.88, 0.92), (0.85, 0.95)
+"""Between these an interval of 90 % shall cover over all, and in each quintile and at each lead."""
+
+
+def lines_of(result: Mapping[str, Any]) -> list[str]:
+    """RMSE by lead of a product, what lies above (+) or below the better linear one beyond doubt, and coverage."""
+    lines = [f"\n{result['product']}: {result['n_points']:,} points, {len(result['origins'])} origins; RMSE mm by lead"]
+    lines.append(f"{'':22}" + "".join(f"{lead!s:>9}" for lead in result["leads"]) + "   removed")
+    for name, scores in result["methods"].items():
+        low, high = scores["minus_better_90"]
+        marks = ["-" if b < 0 else "+" if a > 0 else " " for a, b in zip(low, high, strict=True)]
+        cells = "".join(f"{value:8.3f}{mark}" for value, mark in zip(scores["rmse"], marks, strict=True))
+        share = f"   {scores['removed_all']:.1%} {scores['removed_all_90']}" if "removed_all" in scores else ""
+        lines.append(f"{name:22}{cells}{share}")
+    lines.append("coverage: all, by lead; by quintile")
+    for name, held in result["coverage"].items():
+        leads, quintiles = (" ".join(marked(share, EACH) for share in held[by]) for by in ("by_lead", "by_quintile"))
+        lines.append(f"{name:22}{marked(held['all'], ALL)}  {leads};  {quintiles}")
+    return lines
+
+
+def marked(share: float, bar: tuple[float, float]) -> str:
+    """Share in per cent, with a mark where it is outside its bar."""
+    return f"{100 * share:.1f}" + (" " if bar[0] <= share <= bar[1] else "!")
+
+
+def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Table of all products: RMSE over all leads, the lowest in bold, and the coverage of what forecasts by default."""
+    names = list(dict.fromkeys(name for result in results.values() for name in result["methods"] if "seed" not in name))
+    lines = ["| RMSE mm | " + " | ".join(names) + " | coverage |", "|---" * (len(names) + 2) + "|"]
+    for product, result in results.items():
+        cells = []
+        for name in names:
+            rmse = result["methods"][name]["rmse"][-1] if name in result["methods"] else None
+            bold = "**" if name == result["lowest"][-1] else ""
+            cells.append("" if rmse is None else f"{bold}{rmse:.3f}{bold}")
+        held = result["coverage"]["kriging"]
+        lines.append(f"| {product} | " + " | ".join(cells) + f" | {100 * held['all']:.1f} % |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    folder = Path(__file__).with_name("results") / "accuracy"
+    print(markdown({path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}))
