@@ -242,8 +242,8 @@ def check_finite(cube: xr.Dataset) -> xr.Dataset:
         name = cube["point_id"].values[point] if "point_id" in cube.variables else _place(cube, point)
         raise CubeError(
             f"displacement of point {str(name)!r} is {values[point, date]:g} mm on "
-            f"{_day(cube['time'].values[date])}, one of {wild.sum():,} such values: set to NaN what was not measured, as in "
-            "cube.assign(displacement=cube.displacement.where(abs(cube.displacement) < 1e6))"
+            f"{_day(cube['time'].values[date])}, one of {wild.sum():,} such values: set to NaN what was not "
+            "measured, as in cube.assign(displacement=cube.displacement.where(abs(cube.displacement) < 1e6))"
         )
     return cube
 

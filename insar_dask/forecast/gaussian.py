@@ -103,7 +103,7 @@ class PooledGaussianProcess:
         TooShortError
             When no series of the sample has more dates than the covariance has parameters.
         """
-        sample = pooled(partials, self.merge, self.name, f"more than {len(PARAMETERS)} dates")
+        sample = pooled(partials, self.merge, self.name, f"more than {len(PARAMETERS)} of the {len(axes.years)} dates")
         self.theta_ = _maximise_likelihood(sample["values"], axes.years)
         return self
 

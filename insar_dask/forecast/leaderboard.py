@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from insar_dask.forecast.conformal import covered
 from insar_dask.forecast.registry import Arrays, methods_of
 from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
 from insar_dask.forecast.strata import STRATA
-from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 
-__all__ = ["make_scores", "rmse"]
+__all__ = ["check_counted", "make_scores", "rmse"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -45,6 +45,30 @@ def make_scores(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, An
         coverage_by_quintile={m: _class_coverage(total, state, f"{first}.{m}.").tolist() for m in methods},
         protocol={protocol: SENTENCES[protocol] for protocol in plan.protocols},
         notes=_notes(total, plan, attrs),
+    )
+
+
+def check_counted(total: Arrays, plan: Plan, stage: str, origins: Sequence[Origin]) -> None:
+    """Refuse counts of no error at all: there would be neither intervals nor scores.
+
+    Raises
+    ------
+    TooShortError
+        With the origins, and which methods could not forecast what was observed.
+    """
+    first = plan.protocols[0]
+    methods = methods_of(plan, first)
+    if any(total[f"{first}.{method}.leads"][..., 0].sum() for method in methods):
+        return
+    days = [np.datetime64(plan.date(origin), "D") for origin in (origins[0], origins[-1])]
+    targets = int(total[f"{first}.targets"].sum())
+    missed = {method: int(total[f"{first}.{method}.missed"].sum()) for method in methods}
+    unable = ", ".join(f"{method} {number:,}" for method, number in missed.items() if number)
+    what = f"what one method cannot forecast counts for none, and of {targets:,} values there cannot {unable}"
+    raise TooShortError(
+        f"nothing can be scored at the {len(origins)} {stage} origins from {days[0]} to {days[1]}: "
+        f"{what if targets else 'no value was observed at their leads'}; leave out dates without values, as in "
+        "cube.dropna('time', how='all', subset=['displacement']), or points with too little of a history"
     )
 
 

@@ -22,7 +22,7 @@ from insar_dask.cube import CubeError, check_series, describe
 from insar_dask.forecast.audit import audit_fit, audit_schedule
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
-from insar_dask.forecast.leaderboard import make_scores, rmse
+from insar_dask.forecast.leaderboard import check_counted, make_scores, rmse
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, fitted, methods_of, new, pooled_methods, trained_methods, under
 from insar_dask.forecast.schedule import plan
@@ -125,8 +125,15 @@ def score_partial(
 
 
 def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
-    """Add the interval widths and the ranking of the methods at the validation origins to the fitted state."""
+    """Add the interval widths and the ranking of the methods at the validation origins to the fitted state.
+
+    Raises
+    ------
+    TooShortError
+        When no error was counted.
+    """
     total = sum_partials(partials)
+    check_counted(total, plan, "validation", plan.validation)
     out = dict(state)
     for protocol in plan.protocols:
         for method in methods_of(plan, protocol):
@@ -142,8 +149,15 @@ def score(partials: Iterable[Arrays], plan: Plan, state: Arrays, attrs: Mapping[
     """Table of scores from the test partials of all blocks and the calibrated state.
 
     ``attrs``, the cube's, tell its product and component.
+
+    Raises
+    ------
+    TooShortError
+        When no error was counted.
     """
-    return make_scores(sum_partials(partials), plan, state, attrs or {})
+    total = sum_partials(partials)
+    check_counted(total, plan, "test", plan.test)
+    return make_scores(total, plan, state, attrs or {})
 
 
 def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> xr.Dataset:

@@ -44,7 +44,7 @@ def pooled(
     sample: Arrays = reduce(merge, partials)
     if not len(sample["values"]):
         raise TooShortError(
-            f"no point has {wanted} before the first validation origin, so {method} has nothing to learn from: take "
-            "points with more dates, a longer record, a smaller test_fraction, or another method"
+            f"no point has {wanted} of a history that {method} is fitted on, which has nothing to learn from: take "
+            "points with more dates, leave out dates without values, take a longer record, or another method"
         )
     return dict(sample)

@@ -81,7 +81,8 @@ def plan(
     real = np.ones(len(days), bool) if observed is None else np.asarray(observed, bool)
     if real.sum() < FEWEST_DATES:
         raise TooShortError(
-            f"{real.sum()} dates are too few to forecast from: it takes {FEWEST_DATES} at the very least"
+            f"{real.sum()} observed dates are too few to forecast from: it takes {FEWEST_DATES} at the very least, "
+            "and a year or two of them for most methods"
         )
     split = days[0] + round((1 - test_fraction) * int(days[-1] - days[0]))
     step = _usual_step(days[real & (days < split)]) if every is None else int(every.removesuffix("D"))
@@ -184,7 +185,10 @@ def _days(times: npt.ArrayLike) -> Days:
 def _usual_step(days: Days) -> int:
     """Median spacing of the last two years, which later dates are expected to keep."""
     if len(days) < 3:
-        raise TooShortError(f"{len(days)} dates before the test period are too few to forecast from")
+        raise TooShortError(
+            f"{len(days)} observed dates, without those of a test, are too few to tell the usual spacing from: take a "
+            "longer record, or a smaller test_fraction"
+        )
     recent = days[days > days[-1] - 2 * DAYS_PER_YEAR]
     return int(np.median(np.diff(recent if len(recent) > 2 else days)))
 
@@ -211,7 +215,7 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
             f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
             f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
             "take a longer record, a shorter horizon or a smaller test_fraction"
-            + "".join(f", or leave out {name}" for name in _demanding(draft))
+            + "".join(f", or another method than {name}" for name in _demanding(draft))
         )
     length = min(round(test_fraction * len(draft.grid_days(0))), max(spare // 2, draft.stride))
     steps = range(last, last - length, -draft.stride)

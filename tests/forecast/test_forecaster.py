@@ -119,6 +119,25 @@ def test_a_later_record_is_forecast_from_its_own_end(cube: xr.Dataset) -> None:
         model.predict(cube.isel(time=slice(0, 149)))
 
 
+@pytest.mark.parametrize(
+    ("blank", "method", "message"),
+    [
+        (slice(None), "harmonic", "at the 10 validation origins from .*: no value was observed at their leads; leave"),
+        (slice(120, None), "harmonic", "at the 10 test origins from .*: no value was observed at their leads"),
+        (np.arange(158) % 25 > 0, "harmonic", r"and of [\d,]+ values there cannot .*harmonic [\d,]+; leave out dates"),
+        (slice(None), "best", r"a history that gaussian_process is fitted on, .*: take points with more dates, leave"),
+    ],
+)
+def test_a_cube_that_cannot_be_scored_is_refused_with_a_cure(
+    blank: Any, method: str, message: str, cube: xr.Dataset
+) -> None:
+    """As where no point has any value, none in the last year, or too few."""
+    some = cube.isel(point=slice(0, 20)).copy(deep=True)
+    some["displacement"][:, blank] = np.nan
+    with pytest.raises(TooShortError, match=message):
+        Forecaster(method).fit(some)
+
+
 def test_one_point_is_enough(cube: xr.Dataset) -> None:
     alone = cube.isel(point=[0])
     forecast = Forecaster("harmonic_ridge").fit(alone).predict(alone)
@@ -246,7 +265,8 @@ def test_fitting_again_forgets_the_first_fit(cube: xr.Dataset, fitted: Forecaste
     ("change", "error", "message"),
     [
         ({"isel": {"time": slice(0, 40)}}, TooShortError, r"the record has 4\d dates of 12 days, \d+ are needed"),
-        ({"isel": {"time": slice(0, 2)}}, TooShortError, "2 dates are too few"),
+        ({"isel": {"time": slice(0, 2)}}, TooShortError, "2 observed dates are too few"),
+        ({"isel": {"time": slice(0, 3)}}, TooShortError, "2 observed dates, without those of a test, are too few"),
         ({"isel": {"point": slice(0)}}, CubeError, "has no points"),
         ({"assign_attrs": {"sees_future": 60}}, CubeError, "have seen 60 days of the future"),
         ({"assign_attrs": {"sees_future": -1}}, CubeError, "have seen the whole series"),

@@ -20,6 +20,7 @@ from insar_dask.forecast.naive import Persistence, harmonic_fit
 from insar_dask.forecast.registry import load, under
 from insar_dask.forecast.ridge import HarmonicRidge
 from insar_dask.forecast.strata import STRATA, stratify
+from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.windows import HonestWindows
 from insar_dask.synthetic import scene
 
@@ -233,11 +234,10 @@ def test_a_record_of_two_and_a_half_years_is_scored_without_the_ridge(burst):
     assert scores.every_days == 12 and np.isfinite(scores.tables["honest"]["harmonic"]["rmse_all"])
 
 
-def test_a_cube_of_empty_series_scores_nothing_and_says_so(burst):
+def test_a_cube_of_empty_series_is_refused(burst):
     cube = burst.assign(displacement=burst["displacement"].copy(data=np.full((600, 210), np.nan, np.float32)))
-    scores = protocol.evaluate(cube, methods=NAIVE)
-    assert np.isnan(scores.tables["honest"]["harmonic"]["rmse_all"])
-    assert "null" in scores.to_json()
+    with pytest.raises(TooShortError, match=r"nothing can be scored at the .* no value was observed at their leads"):
+        protocol.evaluate(cube, methods=NAIVE)
 
 
 def test_the_gaussian_process_is_evaluated_beside_the_others(burst):
