@@ -1,4 +1,4 @@
-"""Results of `tests.benchmarks.accuracy` as text: a product's, and the table of all; run as a module it prints that."""
+"""Results of `tests.benchmarks.accuracy` as text: a product's, and tables of all; run as a module it prints these."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ __all__ = ["lines_of", "markdown"]
 
 ALL, EACH = (0.88, 0.92), (0.85, 0.95)
 """Between these an interval of 90 % shall cover over all, and in each quintile and at each lead."""
+
+DEFAULT = "kriging"
+"""What forecasts where nothing else is asked for."""
 
 
 def lines_of(result: Mapping[str, Any]) -> list[str]:
@@ -36,18 +39,22 @@ def marked(share: float, bar: tuple[float, float]) -> str:
 
 
 def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Table of all products: RMSE over all leads, the lowest in bold, and the coverage of what forecasts by default."""
+    """RMSE over all leads, the lowest in bold; share of the excess removed; and coverage of the default's intervals."""
     names = list(dict.fromkeys(name for result in results.values() for name in result["methods"] if "seed" not in name))
-    lines = ["| RMSE mm | " + " | ".join(names) + " | coverage |", "|---" * (len(names) + 2) + "|"]
+    head = ["RMSE mm", *names, "removed", "coverage", "by lead", "by quintile"]
+    rows = [head, ["---"] * len(head)]
     for product, result in results.items():
         cells = []
         for name in names:
             rmse = result["methods"][name]["rmse"][-1] if name in result["methods"] else None
             bold = "**" if name == result["lowest"][-1] else ""
             cells.append("" if rmse is None else f"{bold}{rmse:.3f}{bold}")
-        held = result["coverage"]["kriging"]
-        lines.append(f"| {product} | " + " | ".join(cells) + f" | {100 * held['all']:.1f} % |")
-    return "\n".join(lines)
+        scores, held = result["methods"][DEFAULT], result["coverage"][DEFAULT]
+        low, high = scores.get("removed_all_90", (0, 0))
+        removed = f"{scores['removed_all']:.0%} ({low:.0%} to {high:.0%})" if "removed_all" in scores else ""
+        spans = [f"{100 * min(held[by]):.0f}-{100 * max(held[by]):.0f}" for by in ("by_lead", "by_quintile")]
+        rows.append([product, *cells, removed, f"{100 * held['all']:.1f} %", *spans])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from tests.benchmarks import accuracy
+from tests.benchmarks import accuracy, accuracy_scores, accuracy_table
+from tests.benchmarks.accuracy_scores import Outcomes
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def errors():
 
 def test_scores_are_those_computed_by_hand(errors):
     cells = np.arange(400) // 10
-    scores = accuracy.summary(errors, cells, 3)
+    scores = accuracy_scores.summary(errors, cells, 3)
     assert scores["n"] == 9 * 400 * 2 - 1
     assert scores["better_linear"] == ["gaussian_process"] * 3
     square = {name: np.nanmean(error.astype(float) ** 2) for name, error in errors.items()}
@@ -45,6 +47,52 @@ def test_intervals_reckon_with_errors_that_cells_share(errors):
     errors["kriging"] = errors["oracle"] + alike.astype(np.float32)
     widths = []
     for cells in (np.arange(400), np.arange(400) // 40):
-        low, high = accuracy.summary(errors, cells, 3)["methods"]["kriging"]["removed_all_90"]
+        low, high = accuracy_scores.summary(errors, cells, 3)["methods"]["kriging"]["removed_all_90"]
         widths.append(high - low)
     assert widths[1] > 1.5 * widths[0]
+
+
+def test_coverage_is_that_of_observations_that_all_methods_forecast(errors):
+    rng = np.random.default_rng(2)
+    classes = rng.integers(-1, 5, 400).astype(np.int8)
+    held = rng.random((9, 400, 2)) < np.array([0.8, 0.95])
+    told = accuracy_scores.coverage(Outcomes(errors, {"kriging": held}, classes), np.arange(400) // 10, 3)["kriging"]
+    counted = np.isfinite(errors["oracle"])
+    assert told["all"] == pytest.approx(held[counted].mean(), abs=1e-4)
+    assert told["all_90"][0] < told["all"] < told["all_90"][1]
+    assert told["by_lead"] == pytest.approx([held[..., at][counted[..., at]].mean() for at in range(2)], abs=1e-4)
+    assert told["by_quintile"] == pytest.approx(
+        [held[:, classes == at][counted[:, classes == at]].mean() for at in range(5)], abs=1e-4
+    )
+
+
+def test_the_lowest_is_named_by_lead_and_differences_are_to_kriging_too(errors):
+    errors["kriging"][..., 1] += 40
+    scores = accuracy_scores.summary(errors, np.arange(400) // 10, 3)
+    assert scores["lowest"] == ["kriging", "gaussian_process", "gaussian_process"]
+    low, high = scores["methods"]["gaussian_process"]["minus_kriging_90"]
+    assert low[0] > 0 > high[1]
+
+
+@pytest.mark.parametrize(("every", "n_dates"), [(12, 152), (6, 304)])
+def test_there_are_28_origins_12_days_apart_up_to_the_end_of_the_record(every, n_dates):
+    times = np.datetime64("2020-01-05", "ns") + np.arange(n_dates) * np.timedelta64(every, "D")
+    plan = accuracy.timetable(xr.Dataset(coords={"time": times}), ("persistence", "harmonic_ridge"))
+    days = [plan.date(origin) for origin in plan.test]
+    assert len(days) == 28
+    assert set(np.diff(days)) == {12}
+    assert plan.days[-1] - plan.target_days(plan.test[-1])[-1] <= 12
+
+
+def test_the_table_marks_the_lowest_and_what_covers_too_little(errors):
+    cells = np.arange(400) // 10
+    held = {name: np.abs(error) < 3 for name, error in errors.items() if name != "oracle"}
+    result = {
+        "product": "made_up",
+        "n_points": 400,
+        "origins": ["2024-01-01"],
+        **accuracy_scores.summary(errors, cells, 3),
+        "coverage": accuracy_scores.coverage(Outcomes(errors, held, np.zeros(400, np.int8)), cells, 3),
+    }
+    assert "**" in accuracy_table.markdown({"made_up": result})
+    assert "!" in "\n".join(accuracy_table.lines_of(result))
