@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from insar_dask.settings import whole
+
 __all__ = ["SERIES_DATES", "SHARD_POINTS", "ShardPlan", "inner_points"]
 
 SHARD_POINTS = 65_536
@@ -31,7 +33,7 @@ class ShardPlan:
     @classmethod
     def of(cls, n_points: int, n_dates: int, shard_points: int = SHARD_POINTS) -> ShardPlan:
         """Shards of at most ``shard_points``, smaller by whole inner chunks where fewer than 16 would remain."""
-        inner = min(inner_points(n_dates * 2), shard_points)
+        inner = min(inner_points(n_dates * 2), whole("shard_points", shard_points, of="points"))
         small = n_points // SMALL_CUBE_SHARDS // inner * inner
         return cls(n_points, max(min(small, shard_points // inner * inner), inner))
 

@@ -89,6 +89,10 @@ class Coach(ABC, Generic[Settings]):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be had before anything is read."""
+        if self.ranks is not None:
+            whole("ranks", self.ranks)
+        if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"checkpoints is {str(self.folder)!r}, which is a file; name a folder, or one to be made")
         if self.ranks is not None and self.client is None:
             raise ValueError(f"{self.ranks} ranks need workers: give a client, as in insar_dask.session(workers=2)")
         if self.client is not None and self.ranks is not None and self.ranks > len(self.client.nthreads()):

@@ -217,10 +217,10 @@ class Forecaster(Choices):
         Raises
         ------
         CubeError
-            When no date of the cube is one that is forecast, or a value is infinite.
+            When the cube is none, none of its values is one that is forecast, or a value is infinite.
         """
         self._check_fitted()
-        times = cube["time"].values.astype("datetime64[D]")
+        times = check_raw(cube)["time"].values.astype("datetime64[D]")
         known = cube.isel(time=np.flatnonzero(times <= np.datetime64(self.plan_.days[-1], "D")))
         forecast = self.predict(known)
         targets = forecast["time"].values[0].astype("datetime64[D]")
@@ -232,7 +232,12 @@ class Forecaster(Choices):
             )
         later = check_finite(cube.isel(time=np.searchsorted(times, targets[met])).load())
         came = later["displacement"].values.astype(np.float64)
-        return -float(np.sqrt(np.nanmean((forecast["displacement"].values[0][:, met] - came) ** 2)))
+        errors = forecast["displacement"].values[0][:, met] - came
+        if not np.isfinite(errors).any():
+            raise CubeError(
+                f"none of the values from {targets[met[0]]} to {targets[met[-1]]} is both there and forecast"
+            )
+        return -float(np.sqrt(np.nanmean(errors**2)))
 
     def plan_to_predict(self, cube: xr.Dataset) -> Plan:
         """Dates and origin of the forecast beyond a cube, after checking that the cube goes with what was learned."""

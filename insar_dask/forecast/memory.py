@@ -9,6 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from insar_dask.cube import CubeError
+from insar_dask.settings import whole
 
 __all__ = [
     "check_free",
@@ -84,7 +85,7 @@ def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: boo
     CubeError
         Saying how much it takes, how much there is, and what would fit.
     """
-    free = free_bytes() if memory is None else memory
+    free = free_bytes(memory)
     if needed(block) <= free:
         return
     message = (
@@ -108,7 +109,7 @@ def check_training(needed: int, memory: int | None = None) -> None:
     CubeError
         Saying how much it takes, how much there is, and what would take less.
     """
-    free = free_bytes() if memory is None else memory
+    free = free_bytes(memory)
     if needed > free:
         raise CubeError(
             f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: a smaller batch, as in "
@@ -116,8 +117,10 @@ def check_training(needed: int, memory: int | None = None) -> None:
         )
 
 
-def free_bytes() -> int:
-    """Bytes that this process may still take: of the machine, and of its container."""
+def free_bytes(memory: int | None = None) -> int:
+    """Bytes that this process may still take: ``memory`` where it is given, else of the machine and its container."""
+    if memory is not None:
+        return whole("memory", memory, 0, of="bytes")
     import psutil
 
     free = int(psutil.virtual_memory().available)

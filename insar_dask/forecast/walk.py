@@ -16,6 +16,7 @@ from insar_dask.cube import CubeError, check_cube, sees_future
 from insar_dask.forecast.memory import check_free
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.readers.point_order import hilbert_order
+from insar_dask.settings import whole
 from insar_dask.shards import ShardPlan
 
 __all__ = ["Tell", "Walk", "check_raw", "fingerprint", "observed_dates"]
@@ -42,6 +43,10 @@ class Walk:
 
     cube: xr.Dataset
     shard_points: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        whole("shard_points", self.shard_points, of="points")
 
     @cached_property
     def plan(self) -> ShardPlan:

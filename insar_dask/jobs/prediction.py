@@ -18,6 +18,7 @@ from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
+from insar_dask.settings import whole
 from insar_dask.shards import SHARD_POINTS
 from insar_dask.store import open_group, products, shard_plan
 
@@ -80,7 +81,7 @@ def predict_stored(
 
     cube = open_cube(path, None if product is None else f"{product}/raw")
     fitted = model if isinstance(model, Forecaster) else Forecaster.load(model)
-    plan, name, threads = fitted.plan_to_predict(cube), product or products(path)[0], threads or usable_cpus()
+    plan, name, threads = fitted.plan_to_predict(cube), product or products(path)[0], _threads(threads)
     if client is None:
         shard = shard_plan(open_store(path), f"{name}/raw").shard
         part = cube.isel(point=slice(0, shard))
@@ -124,8 +125,12 @@ def fit_stored(
     FileNotFoundError, CubeError, ValueError
         When there is no such store, or its cube or the parameters will not do.
     """
+    from insar_dask.forecast import Forecaster
     from insar_dask.forecast.memory import check_training
 
+    if not isinstance(model, Forecaster):
+        raise ValueError(f"model is {model!r}; wanted a Forecaster, whose parameters say what to fit")
+    threads = _threads(threads)
     cube = open_cube(path, None if product is None else f"{product}/raw")
     model.plan_to_fit(cube)
     if model.trains:
@@ -133,7 +138,7 @@ def fit_stored(
         if ranks is None:
             check_training(coach.bytes(cube), memory)
     with owned(path):
-        engine = Engine(path, client, threads=threads or usable_cpus(), quiet=quiet)
+        engine = Engine(path, client, threads=threads, quiet=quiet)
         return fit_product(engine, product or products(path)[0], model, ranks=ranks)
 
 
@@ -197,6 +202,10 @@ def count_forecasts(forecast: xr.Dataset) -> dict[str, npt.NDArray[np.int64]]:
     return {"points": np.array([without.size, int(without.sum())], np.int64)}
 
 
+def _threads(wanted: int | None) -> int:
+    return usable_cpus() if wanted is None else whole("threads", wanted)
+
+
 def _check_threads(one: int, threads: int, memory: int | None, weights: int) -> None:
     """Refuse more threads than there is memory for, ``one`` being the bytes of each.
 
@@ -204,7 +213,7 @@ def _check_threads(one: int, threads: int, memory: int | None, weights: int) -> 
     """
     from insar_dask.forecast.memory import free_bytes
 
-    free, shared = free_bytes() if memory is None else memory, 3 * weights
+    free, shared = free_bytes(memory), 3 * weights
     if (taken := one * threads + shared) <= free:
         return
     fits = (free - shared) // one

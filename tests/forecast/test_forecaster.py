@@ -108,6 +108,10 @@ def test_score_compares_with_what_came_after_the_record(cube: xr.Dataset) -> Non
     assert model.score(cube) == pytest.approx(-np.sqrt(np.nanmean(errors.astype(float) ** 2)), rel=1e-7)
     with pytest.raises(CubeError, match="none of the dates forecast"):
         model.score(cube.isel(time=slice(0, -6)))
+    with pytest.raises(CubeError, match=r"no point has both a forecast and a value from 2023-.* to 2023-"):
+        model.score(cube.isel(point=[7]))
+    with pytest.raises(CubeError, match="got str"):
+        model.score("cube")  # type: ignore[arg-type]
 
 
 def test_a_later_record_is_forecast_from_its_own_end(cube: xr.Dataset) -> None:
@@ -353,6 +357,23 @@ def test_a_cube_that_does_not_go_with_the_fit_is_refused(
 def test_wrong_parameters_are_named_at_the_fit(parameters: dict[str, Any], message: str, cube: xr.Dataset) -> None:
     with pytest.raises(ValueError, match=message):
         Forecaster(**{"method": "harmonic", **parameters}).fit(cube)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shard_points": 0}, "shard_points is 0; wanted a whole number of points, at least 1"),
+        ({"shard_points": 1.5}, "shard_points is 1.5; wanted a whole number of points"),
+        ({"memory": "2GB"}, "memory is '2GB'; wanted a whole number of bytes, at least 0"),
+    ],
+)
+def test_wrong_arguments_are_named_before_any_work(
+    arguments: dict[str, Any], message: str, cube: xr.Dataset, fitted: Forecaster
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Forecaster("harmonic").fit(cube, **arguments)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(cube, **arguments)
 
 
 def test_parameters_may_be_numbers_of_numpy(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:

@@ -122,6 +122,13 @@ def test_more_threads_than_memory_are_refused(memory: int, cure: str, model: For
         insar.predict_stored(folder / "site.zarr", model, threads=4, memory=memory)
 
 
+def test_a_stored_fit_wants_a_forecaster_and_threads(folder: Path) -> None:
+    with pytest.raises(ValueError, match="model is 'harmonic'; wanted a Forecaster"):
+        insar.fit_stored(folder / "site.zarr", "harmonic")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads is 0; wanted a whole number, at least 1"):
+        insar.fit_stored(folder / "site.zarr", Forecaster("harmonic"), threads=0)
+
+
 def test_a_stored_fit_has_the_numbers_of_fit(cube: xr.Dataset, model: Forecaster, folder: Path, tmp_path: Path) -> None:
     store = tmp_path / "site.zarr"
     insar.save(cube, store, "site/raw", shard_points=1024, quiet=True)

@@ -111,6 +111,8 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
     ("parameters", "arguments", "message"),
     [
         ({}, {"ranks": 2}, "2 ranks need workers: give a client"),
+        ({}, {"ranks": 0}, "ranks is 0; wanted a whole number, at least 1"),
+        ({}, {"checkpoints": __file__}, r"checkpoints is '.*test_coaching.py', which is a file; name a folder"),
         ({"sizes": {"layers": 3}}, {}, "sizes has no layers; it has .*encoder_layers"),
         ({"sizes": {"context": 3}}, {}, "sizes has no context; it has"),
         ({"sizes": {"width": 64.0}}, {}, "width is 64.0; wanted a whole number, at least 1"),
