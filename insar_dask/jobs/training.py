@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTED, CORRECTING
-from insar_dask.forecast.training.hold import passing_folder
-from insar_dask.forecast.training.progress_line import ProgressLine
+from insar_dask.jobs.component_training import train_components
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.recipe import canonical_key
+from insar_dask.jobs.trained_once import Arrays, Tell, client_of, source_of, trained_once, training_key
 from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from insar_dask.forecast.components.settings import Settings as ComponentSettings
     from insar_dask.forecast.correction.footing import Footing
     from insar_dask.forecast.correction.teaching import Lesson, Settings
-    from insar_dask.forecast.series.point_source import Source
     from insar_dask.forecast.timetable import Plan
     from insar_dask.forecast.training.job import Job, Trained
 
@@ -36,12 +29,6 @@ __all__ = ["RESULT_VERSION", "build_job", "train_networks"]
 
 RESULT_VERSION = 2
 """Of what a training makes of the same series, dates and settings: raise it whenever its numbers change."""
-
-Arrays = dict[str, npt.NDArray[Any]]
-Tell = Callable[[Mapping[str, Any]], None]
-
-NEEDED = "days", "observed", "every", "horizon", "context", "train_start", "starts"
-"""What of a plan a training depends on, beside its first validation origin."""
 
 
 def train_networks(
@@ -99,7 +86,7 @@ def train_networks(
         states.append(_train_correction(engine, product, plan, fitted, chosen, ranks, device, name))
     if COMPONENTS in plan.methods:
         parts = settings if isinstance(settings, ComponentSettings) else ComponentSettings()
-        states.append(_train_components(engine, product, plan, parts, ranks, device, name))
+        states.append(train_components(engine, product, plan, parts, ranks, device, name))
     if len(states) == 1:
         return states[0]
     both = [engine.ledger.read_state(state) for state in states]
@@ -119,7 +106,10 @@ def _train_correction(
     from insar_dask.forecast.correction.teaching import teach
 
     lesson = _lesson(str_path(engine.path), engine.store, product, plan, fitted, settings)
-    key = _key(engine, product, plan, settings, _linear(lesson))
+    origins = plan.to_dict()["validation"]
+    key = training_key(
+        engine, product, RESULT_VERSION, plan, settings.to_dict(), validation=origins, linear=_linear(lesson)
+    )
     lesson = replace(lesson, identity=key)
 
     def learn(folder: Path, tell: Tell) -> Arrays:
@@ -132,37 +122,7 @@ def _train_correction(
 
         return teach(lesson, run)
 
-    return _once(engine, product, f"{name}networks", key, learn)
-
-
-def _train_components(
-    engine: Engine,
-    product: str,
-    plan: Plan,
-    settings: ComponentSettings,
-    ranks: int | None,
-    device: Literal["cpu", "cuda"],
-    name: str,
-) -> str:
-    from insar_dask.forecast.components.teaching import School, teach
-
-    def learn(folder: Path, tell: Tell) -> Arrays:
-        school = School(folder, device, None if ranks is None else _client(engine, ranks), ranks, tell)
-        return teach(_source(str_path(engine.path), product), plan, settings, school)
-
-    return _once(engine, product, f"{name}component-networks", _key(engine, product, plan, settings), learn)
-
-
-def _once(engine: Engine, product: str, name: str, key: str, learn: Callable[[Path, Tell], Arrays]) -> str:
-    """Hash of the state that ``learn`` makes in a folder for checkpoints, or made when it was done under this key."""
-    note = engine.ledger.read_note(f"trained/{product}/{name}")
-    if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
-        return str(note["state"])
-    line = ProgressLine(f"train {product}", quiet=engine.quiet)
-    with _folder(engine.path, product, key) as folder, line as tell:
-        state = engine.ledger.write_state(learn(folder, tell))
-        engine.ledger.write_note(f"trained/{product}/{name}", {"key": key, "state": state})
-    return state
+    return trained_once(engine, product, f"{name}networks", key, learn)
 
 
 def build_job(
@@ -188,22 +148,7 @@ def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: s
     from insar_dask.forecast.correction.teaching import Lesson
 
     shard = shard_plan(store, f"{product}/raw").shard
-    return Lesson(_source(path, product), plan, Ledger(store).read_state(fitted), shard, settings)
-
-
-def _source(path: str | Store, product: str) -> Source:
-    from insar_dask.forecast.series.point_source import CubePoints
-    from insar_dask.forecast.series.stored_points import StoredPoints
-    from insar_dask.store import open_group
-
-    group = f"{product}/raw"
-    return CubePoints(open_group(path, group)) if isinstance(path, Store) else StoredPoints(path, group)
-
-
-def _client(engine: Engine, ranks: int) -> Client:
-    if engine.client is None or isinstance(str_path(engine.path), Store):
-        raise ValueError(f"{ranks} ranks need a client and a store with an address; leave out ranks to train here")
-    return engine.client
+    return Lesson(source_of(path, product), plan, Ledger(store).read_state(fitted), shard, settings)
 
 
 def _on_workers(
@@ -219,7 +164,7 @@ def _on_workers(
 ) -> Trained:
     from insar_dask.forecast.training.ranks import train_on
 
-    client = _client(engine, ranks)
+    client = client_of(engine, ranks)
     params = {
         "path": str_path(engine.path),
         "product": product,
@@ -233,56 +178,9 @@ def _on_workers(
     return train_on(client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
 
 
-def _key(
-    engine: Engine,
-    product: str,
-    plan: Plan,
-    settings: Settings | ComponentSettings,
-    linear: Mapping[str, Any] | None = None,
-) -> str:
-    """What a training depends on: the series, dates, linear forecasters and settings, not the test origins."""
-    done = engine.require(f"{product}/raw")
-    told = plan.to_dict()
-    return canonical_key(
-        {
-            "version": RESULT_VERSION,
-            "input": [receipt.checksum for receipt in done.values()],
-            "plan": {name: told[name] for name in NEEDED},
-            "validation": told["validation"],
-            "linear": dict(linear or {}),
-            "settings": settings.to_dict(),
-        }
-    )
-
-
 def _linear(lesson: Lesson) -> dict[str, Any]:
     """Linear forecasters that a network corrects, as plain values; those of later stages decide on its gate."""
     from insar_dask.forecast.correction.teaching import STAGES
 
     names = tuple(f"honest.{stage}.{method}." for stage in STAGES for method in CORRECTED)
     return {name: array.tolist() for name, array in lesson.state.items() if name.startswith(names)}
-
-
-def _is_stored(ledger: Ledger, state: str) -> bool:
-    try:
-        ledger.read_state(state)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-@contextmanager
-def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
-    """Folder for checkpoints, removed when training has ended well; of a store without a local path a passing one."""
-    if isinstance(path, Store) or "://" in str(path):
-        with passing_folder() as passing:
-            yield passing / "checkpoints"
-        return
-    store = Path(path).absolute()
-    place = store.with_name(f"{store.stem}-training") / product / key[:16]
-    place.mkdir(parents=True, exist_ok=True)
-    yield place
-    shutil.rmtree(place)
-    for parent in (place.parent, place.parent.parent):
-        if not any(parent.iterdir()):
-            parent.rmdir()

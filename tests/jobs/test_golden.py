@@ -16,16 +16,21 @@ import xarray as xr
 
 from insar_dask.cube import describe
 from insar_dask.forecast import protocol
+from insar_dask.forecast.components.settings import Settings as ComponentSettings
+from insar_dask.forecast.components.settings import Shape as ComponentShape
+from insar_dask.forecast.components.teaching import School, teach
 from insar_dask.forecast.correction.origin_windows import Shape
 from insar_dask.forecast.correction.teaching import Lesson, Settings, train_here
 from insar_dask.forecast.covariance import GUESS
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.training.job import Training
+from insar_dask.jobs import component_training
 from insar_dask.jobs.recipe import STEPS, Step
 from insar_dask.jobs.training import RESULT_VERSION
 from tests.jobs.test_cube_ingest import mintpy, rasters, table
 
-VERSIONS = {"networks": RESULT_VERSION} | {name: version for name, (_, version) in STEPS.items()}
+TRAININGS = {"networks": RESULT_VERSION, "component_networks": component_training.RESULT_VERSION}
+VERSIONS = TRAININGS | {name: version for name, (_, version) in STEPS.items()}
 RECORD = Path(__file__).with_name("golden.json")
 THETA = {"honest.future.gaussian_process.theta": GUESS}
 METHODS = ("persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge")
@@ -97,6 +102,7 @@ def results() -> dict[str, Any]:
         "forecast_block": forecast,
         "count_forecasts": run("count_forecasts", forecast),
         "networks": taught(raw),
+        "component_networks": taught_parts(raw),
     }
 
 
@@ -110,6 +116,19 @@ def taught(raw: xr.Dataset) -> dict[str, npt.NDArray[np.float64]]:
     footing = lesson.footing()
     history = train_here(lesson, footing).history
     return {"footing": footing.weights} | {k: 1000 * np.array(history[k]) for k in ("training", "validation")}
+
+
+def taught_parts(raw: xr.Dataset) -> dict[str, npt.NDArray[np.float64]]:
+    """What series of each component are scaled by, and the first losses of its network."""
+    plan = protocol.plan(raw["time"].values, every="12D", methods=("persistence",))
+    sizes = {"width": 8, "hidden": 8, "heads": 1, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
+    training = Training(max_steps=2, batch=4, warmup=0, first_rate=1e-3, check_every=1)
+    settings = ComponentSettings(ComponentShape(patterns=1), sizes, training)
+    with TemporaryDirectory() as folder:
+        learned = teach(CubePoints(raw), plan, settings, School(Path(folder)))
+    told = json.loads(str(learned["honest.trained.spacetimeformer_components.settings"]))
+    scales = np.array([framing["scale"] for framing in told["framings"]])
+    return {"scales": scales, "losses": 1000 * np.array([account["best_loss"] for account in told["accounts"]])}
 
 
 def read() -> dict[str, Any]:
