@@ -234,8 +234,9 @@ class Forecaster(Choices):
         came = later["displacement"].values.astype(np.float64)
         errors = forecast["displacement"].values[0][:, met] - came
         if not np.isfinite(errors).any():
+            first, last = targets[met[0]], targets[met[-1]]
             raise CubeError(
-                f"none of the values from {targets[met[0]]} to {targets[met[-1]]} is both there and forecast"
+                f"no point has both a forecast and a value from {first} to {last}: there is nothing to score"
             )
         return -float(np.sqrt(np.nanmean(errors**2)))
 
