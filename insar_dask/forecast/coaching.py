@@ -89,17 +89,9 @@ class Coach(ABC, Generic[Settings]):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be had before anything is read."""
-        if self.ranks is not None:
-            whole("ranks", self.ranks)
+        _check_workers(self.client, self.ranks)
         if self.folder is not None and self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"checkpoints is {str(self.folder)!r}, which is a file; name a folder, or one to be made")
-        if self.ranks is not None and self.client is None:
-            raise ValueError(f"{self.ranks} ranks need workers: give a client, as in insar_dask.session(workers=2)")
-        if self.client is not None and self.ranks is not None and self.ranks > len(self.client.nthreads()):
-            raise ValueError(
-                f"{self.ranks} ranks are more than the {len(self.client.nthreads())} workers of the client, each takes "
-                "one: start more workers, or ask for fewer ranks"
-            )
 
     @abstractmethod
     def bytes(self, cube: xr.Dataset) -> int:
@@ -120,6 +112,22 @@ class Coach(ABC, Generic[Settings]):
     @abstractmethod
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """As `train`, where everything lies ready; ``tell`` gets what the training says."""
+
+
+def _check_workers(client: Client | None, ranks: int | None) -> None:
+    if ranks is not None:
+        whole("ranks", ranks)
+    if client is None:
+        if ranks is not None:
+            raise ValueError(f"{ranks} ranks need workers: give a client, as in insar_dask.session(workers=2)")
+        return
+    if client.status != "running":
+        raise ValueError(f"the client is {client.status}: give one that runs, or none to train in this process")
+    if ranks is not None and ranks > (n_workers := len(client.nthreads())):
+        raise ValueError(
+            f"{ranks} ranks are more than the {n_workers} workers of the client, each takes one: start more workers, or "
+            "ask for fewer ranks"
+        )
 
 
 def check_sizes(network: str, given: Collection[str], sizes: Mapping[str, Any]) -> None:

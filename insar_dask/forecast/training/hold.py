@@ -45,6 +45,8 @@ def held(folder: Path, note: Callable[[str], None] = lambda _: None) -> Iterator
     ------
     HeldError
         When another training holds the folder.
+    OSError
+        When it is none, or cannot be written.
     """
     with _lock(folder) as (file, refused):
         if refused in TAKEN:
@@ -85,6 +87,8 @@ def _sweep(folder: Path) -> None:
 @contextmanager
 def _lock(folder: Path) -> Iterator[tuple[IO[str], int | None]]:
     """The open lock file, and why it could not be locked."""
+    if folder.is_file():
+        raise NotADirectoryError(f"{folder} is a file, and checkpoints go to a folder: name another")
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOCK).open("a+") as file:

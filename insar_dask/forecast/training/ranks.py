@@ -250,7 +250,7 @@ class _Driver:
 
     def _standing(self) -> str:
         if self.saved < 0:
-            return f"No checkpoint was written to {self.folder} yet"
+            return f"This training has written no checkpoint to {self.folder} yet"
         return f"The checkpoint of step {self.saved} stays in {self.folder}, to go on from"
 
     def _say(self, kind: str, text: str, **more: Any) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
         with pytest.raises(ValueError, match="2 ranks are more than the 1 workers of the client"):
             clone(fitted).fit(cube, client=client, ranks=2)
         there = clone(fitted).fit(cube, client=client, ranks=1, checkpoints=tmp_path, progress=told.append)
+    with pytest.raises(ValueError, match="the client is closed: give one that runs, or none"):
+        clone(fitted).fit(cube, client=client, ranks=1)
     for name, array in fitted.state_.items():
         np.testing.assert_array_equal(there.state_[name], array, err_msg=name)
     assert {"begin", "check", "end"} <= {said.get("kind") for said in told}

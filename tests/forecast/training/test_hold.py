@@ -61,6 +61,12 @@ def test_a_process_that_is_killed_holds_nothing_any_more(tmp_path: Path) -> None
             pass
 
 
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match=r"file is a file, and checkpoints go to a folder"):
+        train(job(), tmp_path / "file")
+
+
 def test_a_name_in_the_file_holds_nothing(tmp_path: Path) -> None:
     """As after a crash of the machine, with a process of the same number since."""
     (tmp_path / "lock").write_text(f"process {os.getppid()} on another host, and more")
