@@ -125,8 +125,8 @@ def _check_workers(client: Client | None, ranks: int | None) -> None:
         raise ValueError(f"the client is {client.status}: give one that runs, or none to train in this process")
     if ranks is not None and ranks > (n_workers := len(client.nthreads())):
         raise ValueError(
-            f"{ranks} ranks are more than the {n_workers} workers of the client, each takes one: start more workers, or "
-            "ask for fewer ranks"
+            f"{ranks} ranks are more than the {n_workers} workers of the client, each takes one: start more workers, "
+            "or ask for fewer ranks"
         )
 
 
