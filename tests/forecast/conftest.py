@@ -7,17 +7,15 @@ from insar_dask.forecast.published.protocols import Material, honest_material, l
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.store import products
 from insar_dask.synthetic import scene
+from tests.gaps import with_gaps
 
 
 @pytest.fixture(scope="session")
 def burst() -> xr.Dataset:
     """600 points x 210 uneven dates; every seventh point with gaps of its own, two without any value."""
-    cube = scene("l2b", n_points=600, n_dates=210, seed=5).compute()
-    values = cube["displacement"].values.copy()
-    gappy = np.arange(600) % 7 == 0
-    values[gappy] = np.where(np.random.default_rng(0).random((gappy.sum(), 210)) < 0.2, np.nan, values[gappy])
-    values[[13, 400]] = np.nan
-    return cube.assign(displacement=cube["displacement"].copy(data=values))
+    gaps = np.zeros((600, 210), bool)
+    gaps[::7] = np.random.default_rng(0).random((86, 210)) < 0.2
+    return with_gaps(scene("l2b", n_points=600, n_dates=210, seed=5), gaps, [13, 400])
 
 
 @pytest.fixture(scope="session")

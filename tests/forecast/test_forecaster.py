@@ -16,16 +16,13 @@ from insar_dask.forecast.model_folder import write_folder
 from insar_dask.forecast.naive import harmonic_design
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.synthetic import scene
+from tests.gaps import with_gaps
 
 
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     """300 points x 158 dates every 12 days; one point without any value, one with ten."""
-    made = scene("chumar", n_points=300, seed=4).compute()
-    values = made["displacement"].values.copy()
-    values[7] = np.nan
-    values[11, :-10] = np.nan
-    return made.assign(displacement=made["displacement"].copy(data=values))
+    return with_gaps(scene("chumar", n_points=300, seed=4), 7, (11, slice(-10)))
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +133,7 @@ def test_a_cube_that_cannot_be_scored_is_refused_with_a_cure(
     blank: Any, method: str, message: str, cube: xr.Dataset
 ) -> None:
     """As where no point has any value, none in the last year, or too few."""
-    some = cube.isel(point=slice(0, 20)).copy(deep=True)
-    some["displacement"][:, blank] = np.nan
+    some = with_gaps(cube.isel(point=slice(0, 20)), (slice(None), blank))
     with pytest.raises(TooShortError, match=message):
         Forecaster(method).fit(some)
 

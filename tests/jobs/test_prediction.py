@@ -18,6 +18,7 @@ from insar_dask.jobs.status import damaged, damaged_documents
 from insar_dask.objects import open_store
 from insar_dask.synthetic import scene
 from tests.conftest import stored_bytes
+from tests.gaps import with_gaps
 
 SCRIPT = Path(__file__).with_name("predict_run.py")
 TARGETS = "site/predicted", "jobs/partials/site/predicted-counts"
@@ -26,10 +27,7 @@ TARGETS = "site/predicted", "jobs/partials/site/predicted-counts"
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     """1,300 points x 158 dates, one without any value: 11 shards of 128 points."""
-    made = scene("chumar", n_points=1300, seed=2).compute()
-    values = made["displacement"].values.copy()
-    values[100] = np.nan
-    return made.assign(displacement=made["displacement"].copy(data=values))
+    return with_gaps(scene("chumar", n_points=1300, seed=2), 100)
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import xarray as xr
 
 from insar_dask.forecast import Forecaster
 from insar_dask.synthetic import scene
+from tests.gaps import with_gaps
 
 TINY: dict[str, Any] = {
     "method": "spacetimeformer_components",
@@ -21,12 +21,7 @@ TINY: dict[str, Any] = {
 @pytest.fixture(scope="session")
 def plateau() -> xr.Dataset:
     """150 points x 158 dates every 12 days; one without any value, one that ends early, one with gaps of its own."""
-    cube = scene("chumar", n_points=150, seed=6).compute()
-    values = cube["displacement"].values.copy()
-    values[9] = np.nan
-    values[17, 25:] = np.nan
-    values[23, ::7] = np.nan
-    return cube.assign(displacement=cube["displacement"].copy(data=values))
+    return with_gaps(scene("chumar", n_points=150, seed=6), 9, (17, slice(25, None)), (23, slice(None, None, 7)))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from insar_dask.forecast.coaching import SERIES, usable_device
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.training import checkpoint
 from insar_dask.synthetic import scene
+from tests.gaps import with_gaps
 
 SIZES = {"width": 16, "hidden": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
 TINY: dict[str, Any] = {
@@ -26,10 +27,7 @@ TINY: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     """140 points x 158 dates every 12 days, one without any value: fewer than three groups of 64."""
-    made = scene("chumar", n_points=140, seed=6).compute()
-    values = made["displacement"].values.copy()
-    values[9] = np.nan
-    return made.assign(displacement=made["displacement"].copy(data=values))
+    return with_gaps(scene("chumar", n_points=140, seed=6), 9)
 
 
 @pytest.fixture(scope="module")
