@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ import torch
 
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.published.protocols import Material
-from insar_dask.forecast.published.scaling import calendar, scaling
+from insar_dask.forecast.published.scaling import days_of, framing, scaling
+from insar_dask.forecast.series.framing import Scale, frame
+from insar_dask.forecast.series.point_source import Points
 from insar_dask.forecast.training.job import Batch
 
 __all__ = ["ComponentWindows"]
@@ -18,11 +21,8 @@ __all__ = ["ComponentWindows"]
 Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 
-LENGTH = 8
-"""Neighbours of a group."""
-
-REACH = 1000.0
-"""Longest step [m] from one point of a group to the next."""
+NAMES = "values", "given", "present", "context_time", "target_time", "targets", "scored"
+"""What of a window the networks of the publication read and are trained to."""
 
 CHECKED = 128
 """Windows of groups that the validation loss is taken over, at most, so that looking costs a tenth of training."""
@@ -56,11 +56,13 @@ class ComponentWindows:
         self.material, self.component, self.size, self.seed = material, component, batch, seed
         mine = np.ones(len(material.patterns), bool) if pattern is None else material.patterns == pattern
         self.rows = np.flatnonzero(mine)
-        self.groups: Groups = cut_groups(material.places[self.rows], LENGTH, REACH, material.patterns[self.rows])
-        self.values = np.where(material.observed, material.series(component)[self.rows], np.float32(np.nan))
-        self.calendar = calendar(material)
-        self.anchored = component == "trend" and not material.inside
-        self.shift, self.scale = scaling(material, component, self.rows)
+        self.framing, self.days = framing(material, component), days_of(material)
+        values = np.where(material.observed, material.series(component)[self.rows], np.float32(np.nan))
+        self.points = Points(values, material.places[self.rows], material.patterns[self.rows].astype(np.int16))
+        self.groups: Groups = cut_groups(
+            self.points.places, self.framing.length, self.framing.reach, material.patterns[self.rows]
+        )
+        self.scale = Scale(*scaling(material, component, self.rows))
 
     @property
     def n_points(self) -> int:
@@ -89,26 +91,9 @@ class ComponentWindows:
 
     def windows(self, groups: Index, origins: Index, fill: int = 0) -> Batch:
         """Batch of these groups, each at its origin; empty groups are added up to ``fill``."""
-        k, h = self.material.context, self.material.horizon
-        steps = origins[:, None] + np.arange(-k, h)
-        members = self.groups.members[groups]
-        present = members >= 0
-        series = self.values[np.maximum(members, 0)[..., None], steps[:, None]]
-        shift, scale = self._placed(members, series[..., :k])
-        scaled = (series - shift) / scale
-        valid = np.isfinite(scaled) & present[..., None]
-        scaled = np.where(valid, scaled, 0.0).astype(np.float32)
-        arrays = {
-            "values": scaled[..., :k],
-            "given": valid[..., :k],
-            "present": present,
-            "context_time": self.calendar[steps[:, :k]],
-            "target_time": self.calendar[steps[:, k:]],
-            "targets": scaled[..., k:],
-            "scored": valid[..., k:],
-        }
+        arrays, _ = self._framed(groups, origins)
         lacking = max(fill - len(groups), 0)
-        return {name: torch.from_numpy(_padded(array, lacking)) for name, array in arrays.items()}
+        return {name: torch.from_numpy(_padded(arrays[name], lacking)) for name in NAMES}
 
     @torch.no_grad()
     def predict(self, model: torch.nn.Module, origin: int, *, device: str = "cpu", bf16: bool = False) -> Float32:
@@ -121,25 +106,14 @@ class ComponentWindows:
         )
 
     def _forecast(self, model: torch.nn.Module, groups: Index, origin: int, device: str, bf16: bool) -> Float32:
-        batch = self.windows(groups, np.full(len(groups), origin))
-        batch = {name: tensor.to(device) for name, tensor in batch.items()}
+        arrays, by = self._framed(groups, np.full(len(groups), origin))
+        batch = {name: torch.from_numpy(arrays[name]).to(device) for name in NAMES}
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
             said = model(batch).float().cpu().numpy()
-        members = self.groups.members[groups]
-        context = self.values[np.maximum(members, 0), origin - self.material.context : origin]
-        shift, scale = self._placed(members, context)
-        return np.asarray(said * scale + shift, np.float32)
+        return np.asarray(said * by.scale[..., None] + by.shift[..., None], np.float32)
 
-    def _placed(self, members: Index, context: Float32) -> tuple[Float32, Float32]:
-        """Shift and scale (b, L, 1) of windows whose contexts (b, L, k) are given."""
-        at = np.maximum(members, 0)
-        scale = self.scale[at][..., None]
-        if not self.anchored:
-            return self.shift[at][..., None], scale
-        valid = np.isfinite(context)
-        last = context.shape[-1] - 1 - valid[..., ::-1].argmax(axis=-1)
-        value = np.take_along_axis(context, last[..., None], axis=-1)
-        return np.where(valid.any(axis=-1, keepdims=True), value, np.float32(0)), scale
+    def _framed(self, groups: Index, origins: Index) -> tuple[dict[str, npt.NDArray[Any]], Scale]:
+        return frame(self.framing, self.points, self.days, self.scale, self.groups.members[groups], origins)
 
 
 def _padded(array: npt.NDArray[np.generic], lacking: int) -> npt.NDArray[np.generic]:
