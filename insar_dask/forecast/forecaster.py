@@ -128,7 +128,7 @@ class Forecaster(Choices):
             Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
             `insar_dask.forecast.training.logbook`; default: a line in the terminal, if there is one.
         shard_points : int
-            Most points of a block of a cube in memory.
+            Most points of a block of a cube in memory; methods that look at neighbours see those of a block.
         memory : int, optional
             Bytes that may be taken beyond what this process holds; default: what is free.
 

@@ -163,6 +163,8 @@ def check_settings(
 
 
 def _check_names(kind: str, names: Sequence[str], known: Collection[str]) -> None:
+    if isinstance(names, str):
+        raise ValueError(f"{kind}s are {names!r}; wanted several names, such as [{names!r}]")
     if not names:
         raise ValueError(f"no {kind} was asked for; there are {', '.join(known)}")
     for name in names:

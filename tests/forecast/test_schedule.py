@@ -144,6 +144,7 @@ def test_dates_that_were_made_up_are_neither_context_nor_target():
         ({"context": -3}, "context is -3; wanted a whole number of steps"),
         ({"methods": ("arima",)}, "no forecaster is called 'arima'; there are persistence"),
         ({"methods": ()}, "no forecaster was asked for"),
+        ({"methods": "harmonic"}, r"forecasters are 'harmonic'; wanted several names, such as \['harmonic'\]"),
         ({"protocols": ("lucky",)}, "no protocol is called 'lucky'; there are honest, as_published"),
     ],
 )

@@ -78,7 +78,10 @@ def learn_patterns(source: Source, until: int, most: int, length: int, seed: int
     drawn = Clusters(1, random_state=seed).draw(source.n_points, None)
     sample = [sample_block(block, **drawn) for block in blocks()]
     if not (some := sum(len(part["rows"]) for part in sample)):
-        raise CubeError(f"none of {source.n_points} points has a value before {np.datetime64(until, 'D')}")
+        raise CubeError(
+            f"none of {source.n_points} points has a value before {np.datetime64(until, 'D')}, up to which patterns "
+            "are learned: take points that have, a longer record, or another method"
+        )
 
     def passes(state: Arrays | None) -> Iterable[Arrays]:
         return sample if state is None else (sums_block(block, state) for block in blocks())

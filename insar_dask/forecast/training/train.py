@@ -111,7 +111,7 @@ def restored(folder: str | Path) -> Trained:
     """
     found = checkpoint.load(Path(folder))
     if found is None:
-        raise checkpoint.CheckpointError(f"{folder} holds no checkpoint")
+        raise checkpoint.CheckpointError(f"{folder} holds no checkpoint: name the folder that a training was given")
     state = found.state
     rate = state["rate"]
     history = {name: list(values) for name, values in state["history"].items()}
