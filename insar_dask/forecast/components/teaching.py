@@ -75,6 +75,11 @@ def teach(source: Source, plan: Plan, settings: Settings, school: School) -> dic
     try:
         if school.client is not None:
             material.write(school.folder / MATERIAL)
+        if (found := len(patterns)) < (most := settings.shape.patterns):
+            text = (
+                f"{found} of {most} patterns are told apart: there are too few points, or too few series without a gap"
+            )
+            school.tell({"kind": "note", "step": 0, "text": text})
         wanted = list(product(PARTS, range(len(patterns))))
         learned = [_taught(material, settings, plan.horizon, school, wanted, at) for at in range(len(wanted))]
     finally:
@@ -120,6 +125,8 @@ def _train(
     component, pattern = wanted[at]
     folder = school.folder / f"{component}-{pattern}"
     tell = _counted(school.tell, folder.name, at, len(wanted), settings.training.max_steps)
+    for text in job.windows.remarks if component == PARTS[0] else ():  # type: ignore[attr-defined]
+        tell({"kind": "note", "step": 0, "text": text})
     if school.client is None:
         from insar_dask.forecast.training.train import train
 

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +58,16 @@ def test_as_many_points_are_taken_of_each_pattern(plateau: xr.Dataset, dates: Pl
     assert shares[0] > shares[1]
 
 
+def test_few_points_are_told_of(plateau: xr.Dataset, fitted: Forecaster) -> None:
+    said: list[Any] = []
+    few = plateau.isel(point=slice(30, 42))
+    made = clone(fitted).fit(few, progress=said.append)
+    assert len(made.card()["networks"]) == 3
+    notes = [one["text"] for one in said if one.get("kind") == "note"]
+    assert notes[0].startswith("1 of 2 patterns are told apart")
+    assert np.isfinite(made.predict(few)["upper"].values).all()
+
+
 def test_a_rank_makes_the_same_job_from_the_folder(plateau: xr.Dataset, dates: Plan, tmp_path: Path) -> None:
     material, _ = survey(CubePoints(plateau), dates, SETTINGS)
     material.write(tmp_path / MATERIAL)
@@ -74,22 +83,22 @@ def test_a_rank_makes_the_same_job_from_the_folder(plateau: xr.Dataset, dates: P
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Steps that are taken; an eighth one would be a kill, until the list is emptied."""
-    seen: list[int] = []
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Steps that are taken. The list begins with how many may be, before a kill."""
+    seen = [0]
     taken = train._Loop.step
 
     def step(self: Any) -> None:
-        if len(seen) == 7:
+        if len(seen) > seen[0]:
             raise KeyboardInterrupt
         seen.append(self.done)
         taken(self)
 
     monkeypatch.setattr(train._Loop, "step", step)
-    yield seen
+    return seen
 
 
-def test_whoever_is_killed_within_a_network_goes_on_there(
+def test_whoever_is_killed_within_a_network_or_between_two_goes_on_there(
     plateau: xr.Dataset, fitted: Forecaster, tmp_path: Path, steps: list[int]
 ) -> None:
     store, said = tmp_path / "site.zarr", list[Any]()
@@ -101,25 +110,20 @@ def test_whoever_is_killed_within_a_network_goes_on_there(
     def stored() -> Forecaster:
         return insar.fit_stored(store, clone(fitted), quiet=True)
 
-    for run in (here, stored):
-        steps.clear()
+    whole = [0, 1, 2] * 6
+    for run, killed in ((here, 11), (stored, 9)):
+        steps[:] = [killed]
         with pytest.raises(KeyboardInterrupt):
             run()
-        assert steps == [0, 1, 2, 0, 1, 2, 0]
-        rest = [1, 2, *[0, 1, 2] * 3]
-        for batch in (rest[:7], rest[7:]):
-            steps.clear()
-            if len(batch) == 7:
-                with pytest.raises(KeyboardInterrupt):
-                    run()
-            else:
-                model = run()
-            assert steps == batch
+        assert steps[1:] == whole[:killed]
+        steps[:] = [18]
+        model = run()
+        assert steps[1:] == whole[killed:]
         for name, array in fitted.state_.items():
             np.testing.assert_array_equal(model.state_[name], array, err_msg=name)
-        steps.clear()
-        run()
-        assert steps == [], "all networks are done"
+    steps[:] = [0]
+    here()
+    assert len(steps) == 1, "all networks are done"
     assert not (tmp_path / "site-training").exists()
     left = sorted(path.name for path in (tmp_path / "kept").rglob("*") if path.name != "lock")
     assert [name for name in left if name.endswith(".npz")] == [f"{p}-{n}.npz" for p in sorted(PARTS) for n in (0, 1)]
