@@ -13,7 +13,7 @@ TINY: dict[str, Any] = {
     "n_patterns": 2,
     "stride": 9,
     "sizes": {"width": 8, "hidden": 16, "heads": 1, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1},
-    "training": {"max_steps": 3, "check_every": 2, "checkpoint_every": 1, "batch": 4, "first_rate": 1e-3, "warmup": 0},
+    "training": {"max_steps": 3, "check_every": 3, "checkpoint_every": 1, "batch": 16, "first_rate": 1e-3, "warmup": 0},
 }
 """Six networks of three steps each."""
 
