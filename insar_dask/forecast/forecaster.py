@@ -16,7 +16,7 @@ from insar_dask.cube import CubeError, check_finite
 from insar_dask.forecast import protocol, registry
 from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
 from insar_dask.forecast.choices import BEST, Choices
-from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
+from insar_dask.forecast.memory import check_training, fitting_bytes, predicting_bytes
 from insar_dask.forecast.model_folder import read_folder, write_folder
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
@@ -152,6 +152,7 @@ class Forecaster(Choices):
         folder = None if checkpoints is None else Path(checkpoints)
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
         training = 0 if coach is None or client is not None else coach.bytes(cube)
+        check_training(training, memory)
         walk.check_free("fitting", lambda block: fitting_bytes(cube, block, training=training), memory)
         stages, digest = iter(("fit", "score")), fingerprint(walk)
         state, scores = protocol.learn(

@@ -113,7 +113,7 @@ def check_training(needed: int, memory: int | None = None) -> None:
     if needed > free:
         raise CubeError(
             f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: a smaller batch, as in "
-            "training={'batch': 4}, or a smaller group takes less; or train on the workers of a client, with ranks"
+            "training={'batch': 4}, a smaller group or smaller sizes take less; or train on the workers of a client"
         )
 
 

@@ -15,6 +15,7 @@ from insar_dask.forecast.components.settings import GIVEN, NETWORK, Settings, Sh
 from insar_dask.forecast.components.teaching import School, teach
 from insar_dask.forecast.correction.network import require_torch
 from insar_dask.forecast.memory import training_bytes
+from insar_dask.forecast.network_memory import lesson_bytes, weight_bytes
 from insar_dask.forecast.walk import Tell
 
 __all__ = ["ComponentCoach", "settings_of"]
@@ -22,9 +23,6 @@ __all__ = ["ComponentCoach", "settings_of"]
 PER_WINDOW = 3_200_000
 """Bytes that training holds for one point of a group at the published sizes: 410 MB a batch of 16 groups of 8,
 measured."""
-
-WEIGHTS = 9_200_000
-"""Bytes of one network's weights at the published sizes."""
 
 COPIES = 9
 """Copies of the chosen points' series that are held: components, what they were made of, and what is drawn from."""
@@ -37,8 +35,10 @@ class ComponentCoach(Coach[Settings]):
         """Predicted peak memory of training in this process."""
         shape, training = self.settings.shape, self.settings.training
         series = 4 * cube.sizes["time"] * min(cube.sizes["point"], shape.points)
-        weights = 2 * WEIGHTS * len(PARTS) * shape.patterns
-        return training_bytes(PER_WINDOW * training.batch * shape.length + weights + COPIES * series)
+        sizes = {**self.settings.sizes, "points": shape.length, "context": shape.context}
+        learned = 2 * weight_bytes(NETWORK, sizes) * len(PARTS) * shape.patterns
+        lesson = lesson_bytes(NETWORK, sizes, training.batch * shape.length, PER_WINDOW)
+        return training_bytes(lesson + learned + COPIES * series)
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained networks; ``tell`` gets what their trainings say."""

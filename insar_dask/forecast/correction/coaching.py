@@ -15,6 +15,7 @@ from insar_dask.forecast.coaching import PLACES, SERIES, STATE, Classroom, Coach
 from insar_dask.forecast.correction.network import require_torch
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach
 from insar_dask.forecast.memory import training_bytes
+from insar_dask.forecast.network_memory import lesson_bytes
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.walk import Tell
@@ -39,7 +40,9 @@ class CorrectionCoach(Coach[Settings]):
 
     def bytes(self, cube: xr.Dataset) -> int:
         """Predicted peak memory of training in this process."""
-        return training_bytes(PER_WINDOW * self.settings.training.batch * self.settings.shape.length)
+        shape = self.settings.shape
+        sizes = {**self.settings.all_sizes, "context": shape.context}
+        return training_bytes(lesson_bytes("fast", sizes, self.settings.training.batch * shape.length, PER_WINDOW))
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained network; ``tell`` gets what its training says."""
