@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AROUND",
     "COMPONENTS",
     "CORRECTED",
     "CORRECTING",
@@ -48,6 +49,9 @@ LINEAR = ("harmonic_ridge", "gaussian_process")
 
 CORRECTED = ("kriging", *LINEAR)
 """Forecasters that the correcting network corrects, those of them that are evaluated; the last one has to be."""
+
+AROUND = ("kriging", CORRECTING)
+"""Forecasters that look at neighbours; their deviation knows the noise of each point."""
 
 TWO_YEARS = ("harmonic_ridge", "holt_winters", *TRAINED)
 """Methods that learn nothing from less than two years before the first validation origin."""

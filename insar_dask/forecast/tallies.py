@@ -11,6 +11,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_finite, sees_future
 from insar_dask.forecast.audit import leakage_audit
+from insar_dask.forecast.catalogue import AROUND
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of
@@ -32,6 +33,9 @@ CHUNK = 8192
 
 CELL = 500.0
 """Edge of a neighbourhood [m]: residuals of real EGMS points do not correlate beyond 400 m."""
+
+JITTER_DATES = 40
+"""Dates that a point's jitter is told from: a year and a half of 12-day dates."""
 
 LEAST_SCALE = 0.01
 """Scale [mm] of a point that has not moved at all: a tenth of what the products print."""
@@ -75,10 +79,18 @@ def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, F
     dates: ground that has left its fit is forecast worse from then on. With the former alone the most restless quintile
     of a synthetic burst, where earthquakes are, held 81 % of what came instead of 89. Where a model has a deviation of
     its own, which knows of gaps and leads, the geometric mean of both is taken: 82 % and 89 likewise on a tile.
+
+    Ground that moves as no harmonic does lets both rmse grow, while a forecaster that looks around stays as good as it
+    was. The scale of such a one is its deviation and the point's jitter: Kriging's intervals held 91.3 % on the average
+    of five scenes and three products, 92.3 at most; with the jitter they hold 90.6 and 91.5.
     """
     mean, deviation = model.predict(context)
     _, summary = harmonic_fit(context)
-    scale = np.maximum(np.sqrt((summary.rmse**2 + summary.recent**2) / 2), np.float32(LEAST_SCALE))[:, None]
+    scale = np.sqrt((summary.rmse**2 + summary.recent**2) / 2)
+    if model.name in AROUND:
+        jitter = _jitter(context.values)
+        scale = np.where(np.isnan(jitter), scale, jitter)
+    scale = np.maximum(scale, np.float32(LEAST_SCALE))[:, None]
     if deviation is None:
         return mean, np.repeat(scale, mean.shape[1], axis=1)
     return mean, np.sqrt(np.maximum(deviation, np.float32(LEAST_SCALE)) * scale)
@@ -113,6 +125,16 @@ def sum_partials(partials: Iterable[Arrays]) -> dict[str, npt.NDArray[Any]]:
         for name, array in part.items():
             total[name] = total[name] + array if name in total else np.asarray(array).astype(_wide(array))
     return total
+
+
+def _jitter(values: Float32) -> Float32:
+    """Noise (n,) [mm] as the steps from one recent date to the next show it; NaN where no two dates are given."""
+    steps = np.diff(values[:, -JITTER_DATES:], axis=1)
+    given = np.isfinite(steps)
+    squares = np.where(given, steps, np.float32(0)) ** 2
+    number = given.sum(axis=1)
+    mean = squares.sum(axis=1) / np.maximum(2 * number, 1)
+    return np.where(number > 0, np.sqrt(mean), np.nan).astype(np.float32)
 
 
 def _count_chunk(

@@ -30,10 +30,10 @@ STEPS: dict[str, tuple[str, int]] = {
     "sum_patterns": ("insar_dask.cluster.blocks:sums_block", 1),
     "label_patterns": ("insar_dask.cluster.blocks:label_block", 1),
     "fit_partial": ("insar_dask.forecast.protocol:fit_partial", 1),
-    "calibrate_partial": ("insar_dask.forecast.protocol:calibrate_partial", 1),
-    "score_partial": ("insar_dask.forecast.protocol:score_partial", 1),
+    "calibrate_partial": ("insar_dask.forecast.protocol:calibrate_partial", 2),
+    "score_partial": ("insar_dask.forecast.protocol:score_partial", 2),
     "outlook_block": ("insar_dask.forecast.outlook:outlook_block", 1),
-    "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 1),
+    "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 2),
     "count_forecasts": ("insar_dask.jobs.prediction:count_forecasts", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""

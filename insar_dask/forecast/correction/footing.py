@@ -31,7 +31,10 @@ class Footing:
 
     def forecast(self, signals: Signals) -> Float32:
         """Combination (n, h) [mm]; where a forecaster has nothing to say, the others share its weight."""
-        said = signals.forecasts[:, : len(self.weights)]
+        return self.combined(signals.forecasts[:, : len(self.weights)])
+
+    def combined(self, said: Float32) -> Float32:
+        """The same of the forecasts (n, m, h) [mm] alone."""
         heard = np.isfinite(said)
         weights = np.where(heard, self.weights, 0.0)
         total = weights.sum(axis=1)

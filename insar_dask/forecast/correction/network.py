@@ -111,11 +111,20 @@ class CorrectingNetwork:
         return cls(members, footing, shape, network, float(state["gate"]), settings["sizes"])
 
     def _predict_piece(self, context: Context) -> tuple[Float32, Float32]:
+        if self.gate == 0:
+            return self._uncorrected(context)
         inputs = point_inputs(context, self.members, self.footing, self.shape.context)
         groups = cut_groups(context.located, self.shape.length, self.shape.reach)
         correction = groups.scatter(correct(self.network, group_inputs(inputs, groups, self.shape.patterns)))
         correction = correction * np.float32(self.gate * self.footing.scale)
         return inputs.mean + np.where(inputs.able[:, None], correction, np.float32(0)), inputs.deviation
+
+    def _uncorrected(self, context: Context) -> tuple[Float32, Float32]:
+        """What a closed gate leaves, at a fifth of the cost."""
+        linear = self.members[: len(self.footing.weights)]
+        means, deviations = zip(*(member.predict(context) for member in linear), strict=True)
+        deviation = next(deviation for deviation in deviations if deviation is not None)
+        return self.footing.combined(np.stack(means, axis=1)), deviation
 
 
 def linear_members(fitted: Sequence[Forecaster]) -> list[Forecaster]:
