@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -71,17 +72,15 @@ def teach(source: Source, plan: Plan, settings: Settings, school: School) -> dic
         When there is nothing to learn from.
     """
     material, patterns = survey(source, plan, settings)
+    course = _Course(material, settings, plan.horizon, school, list(product(PARTS, range(len(patterns)))))
     school.folder.mkdir(parents=True, exist_ok=True)
     try:
         if school.client is not None:
             material.write(school.folder / MATERIAL)
         if (found := len(patterns)) < (most := settings.shape.patterns):
-            text = (
-                f"{found} of {most} patterns are told apart: there are too few points, or too few series without a gap"
-            )
+            text = f"{found} of {most} patterns are told apart: points are too few, or series without a gap"
             school.tell({"kind": "note", "step": 0, "text": text})
-        wanted = list(product(PARTS, range(len(patterns))))
-        learned = [_taught(material, settings, plan.horizon, school, wanted, at) for at in range(len(wanted))]
+        learned = [course.taught(at) for at in range(len(course.wanted))]
     finally:
         (school.folder / MATERIAL).unlink(missing_ok=True)
     made = ComponentNetworks(settings, patterns, first_unknown(plan), learned)
@@ -94,54 +93,55 @@ def job_from_folder(folder: str, component: str, pattern: int, settings: Mapping
     return _job(material, component, pattern, Settings.from_dict(settings), horizon)
 
 
-def _taught(
-    material: Material, settings: Settings, horizon: int, school: School, wanted: list[tuple[str, int]], at: int
-) -> Learned:
-    """One network, trained or found done; its checkpoints, four times its size, go when it is."""
-    component, pattern = wanted[at]
-    job, name = _job(material, component, pattern, settings, horizon), f"{component}-{pattern}"
-    path, checkpoints = school.folder / f"{name}.npz", school.folder / name
-    framing = job.windows.framing  # type: ignore[attr-defined]
-    kept = _read(path, job.identity)
-    if kept is None:
-        trained = _train(job, material, settings, horizon, school, wanted, at)
-        account = _account(component, pattern, material, trained)
-        kept = {name: tensor.numpy() for name, tensor in trained.weights.items()}, account
-        _write(path, job.identity, *kept)
-    if checkpoints.exists():
-        shutil.rmtree(checkpoints)
-    return Learned(framing, *kept)
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """Networks to train, one after the other."""
 
+    material: Material
+    settings: Settings
+    horizon: int
+    school: School
+    wanted: list[tuple[str, int]]
+    """Component and pattern of each."""
 
-def _train(
-    job: Job,
-    material: Material,
-    settings: Settings,
-    horizon: int,
-    school: School,
-    wanted: list[tuple[str, int]],
-    at: int,
-) -> Trained:
-    component, pattern = wanted[at]
-    folder = school.folder / f"{component}-{pattern}"
-    tell = _counted(school.tell, folder.name, at, len(wanted), settings.training.max_steps)
-    for text in job.windows.remarks if component == PARTS[0] else ():  # type: ignore[attr-defined]
-        tell({"kind": "note", "step": 0, "text": text})
-    if school.client is None:
-        from insar_dask.forecast.training.train import train
+    def taught(self, at: int) -> Learned:
+        """One network, trained or found done; its checkpoints, four times its size, go when it is."""
+        component, pattern = self.wanted[at]
+        job = _job(self.material, component, pattern, self.settings, self.horizon)
+        checkpoints = self.school.folder / f"{component}-{pattern}"
+        path = checkpoints.with_suffix(".npz")
+        framing = job.windows.framing  # type: ignore[attr-defined]
+        kept = _read(path, job.identity, self.school.tell)
+        if kept is None:
+            trained = self._train(at, job, checkpoints)
+            weights = {name: tensor.numpy() for name, tensor in trained.weights.items()}
+            kept = weights, _account(component, pattern, self.material, trained)
+            _write(path, job.identity, *kept)
+        if checkpoints.exists():
+            shutil.rmtree(checkpoints)
+        return Learned(framing, *kept)
 
-        return train(job, folder, device=school.device, tell=tell)
-    from insar_dask.forecast.training.ranks import train_on
+    def _train(self, at: int, job: Job, folder: Path) -> Trained:
+        component, pattern = self.wanted[at]
+        school = self.school
+        tell = _counted(school.tell, folder.name, at, len(self.wanted), self.settings.training.max_steps)
+        for text in job.windows.remarks if component == PARTS[0] else ():  # type: ignore[attr-defined]
+            tell({"kind": "note", "step": 0, "text": text})
+        if school.client is None:
+            from insar_dask.forecast.training.train import train
 
-    params = {
-        "folder": str(school.folder.absolute()),
-        "component": component,
-        "pattern": pattern,
-        "settings": settings.to_dict(),
-        "horizon": horizon,
-    }
-    builder = f"{__name__}:job_from_folder"
-    return train_on(school.client, builder, params, folder, school.ranks, device=school.device, tell=tell)
+            return train(job, folder, device=school.device, tell=tell)
+        from insar_dask.forecast.training.ranks import train_on
+
+        params = {
+            "folder": str(school.folder.absolute()),
+            "component": component,
+            "pattern": pattern,
+            "settings": self.settings.to_dict(),
+            "horizon": self.horizon,
+        }
+        builder = f"{__name__}:job_from_folder"
+        return train_on(school.client, builder, params, folder, school.ranks, device=school.device, tell=tell)
 
 
 def _job(material: Material, component: str, pattern: int, settings: Settings, horizon: int) -> Job:
@@ -200,13 +200,17 @@ def _counted(tell: Tell, name: str, at: int, total: int, steps: int) -> Tell:
     return say
 
 
-def _read(path: Path, identity: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
-    """Weights and account of a network that is done, if the file is of these settings and data."""
+def _read(path: Path, identity: str, tell: Tell) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
+    """Weights and account of a network that is done, if the file is whole and of these settings and data."""
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as kept:
-        weights = {name: kept[name] for name in kept.files if name != ACCOUNT}
-        account = json.loads(str(kept[ACCOUNT]))
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+            weights = {name: kept[name] for name in kept.files if name != ACCOUNT}
+            account = json.loads(str(kept[ACCOUNT]))
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        tell({"kind": "note", "step": 0, "text": f"{path} is damaged ({error}): this network is trained again"})
+        return None
     return (weights, account) if account.pop("identity") == identity else None
 
 

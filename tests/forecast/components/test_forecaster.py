@@ -141,8 +141,8 @@ def test_what_the_networks_cannot_have_is_named(parameters: dict[str, Any], mess
 def test_more_than_memory_holds_is_refused_before_any_work(
     plateau: xr.Dataset, fitted: Forecaster, tmp_path: Path
 ) -> None:
-    with pytest.raises(CubeError, match=r"fitting 150 points .* takes [\d,]+ MB, 100 MB are free"):
+    with pytest.raises(CubeError, match=r"takes [\d,]+ MB, 100 MB are free"):
         clone(fitted).fit(plateau, memory=100_000_000)
     insar.save(plateau, tmp_path / "site.zarr", "site/raw", quiet=True)
-    with pytest.raises(CubeError, match=r"training takes [\d,]+ MB, 100 MB are free: a smaller batch"):
+    with pytest.raises(CubeError, match=r"takes [\d,]+ MB, 100 MB are free: a smaller batch"):
         insar.fit_stored(tmp_path / "site.zarr", clone(fitted), memory=100_000_000, quiet=True)

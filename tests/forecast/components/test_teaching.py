@@ -121,13 +121,17 @@ def test_whoever_is_killed_within_a_network_or_between_two_goes_on_there(
         assert steps[1:] == whole[killed:]
         for name, array in fitted.state_.items():
             np.testing.assert_array_equal(model.state_[name], array, err_msg=name)
-    steps[:] = [0]
+    steps[:] = [18]
+    (torn,) = (tmp_path / "kept").rglob("season-1.npz")
+    torn.write_bytes(torn.read_bytes()[:-100])
     here()
-    assert len(steps) == 1, "all networks are done"
+    assert steps[1:] == [0, 1, 2], "all networks but one are done"
+    assert any("season-1.npz is damaged" in one["text"] for one in said if one.get("kind") == "note")
     assert not (tmp_path / "site-training").exists()
     left = sorted(path.name for path in (tmp_path / "kept").rglob("*") if path.name != "lock")
     assert [name for name in left if name.endswith(".npz")] == [f"{p}-{n}.npz" for p in sorted(PARTS) for n in (0, 1)]
     assert not [name for name in left if name.endswith((".pt", ".npy"))], "checkpoints go when a network is done"
     ends = [(one["network"], one["step"]) for one in said if one.get("kind") == "end"]
+    assert ends.pop()[0] == "season-1"
     assert ends == [(f"{part}-{n}", 3 * (2 * at + n + 1)) for at, part in enumerate(PARTS) for n in (0, 1)]
     assert {one["of"] for one in said if one.get("kind") == "step"} == {18}, "steps are counted over all networks"
