@@ -26,11 +26,24 @@ from insar_dask.settings import known, share, whole
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["LAID_OUT", "PLACES", "SERIES", "STATE", "Classroom", "Coach", "State", "check_sizes", "usable_device"]
+__all__ = [
+    "MATERIAL",
+    "PLACES",
+    "SERIES",
+    "STATE",
+    "Classroom",
+    "Coach",
+    "State",
+    "check_sizes",
+    "usable_device",
+]
 
 State = Mapping[str, npt.NDArray[Any]]
 
-LAID_OUT = SERIES, PLACES, STATE = "insar-dask-series.npy", "insar-dask-places.npy", "insar-dask-fitted.npz"
+SERIES, PLACES = "insar-dask-series.npy", "insar-dask-places.npy"
+STATE, MATERIAL = "insar-dask-fitted.npz", "insar-dask-material.npz"
+LAID_OUT = SERIES, PLACES, STATE, MATERIAL
+"""Files that a training reads, and that go with it."""
 
 
 class Wanted(Protocol):

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.forecast.coaching import MATERIAL
 from insar_dask.forecast.components.history import PARTS, first_unknown
 from insar_dask.forecast.components.material import Material, survey
 from insar_dask.forecast.components.network import ComponentNetworks, Learned
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["School", "job_from_folder", "teach"]
 
-MATERIAL, ACCOUNT = "insar-dask-material.npz", "account"
+ACCOUNT = "account"
 
 CHECKED = 128
 """Windows of groups that a check looks at, about, so that looking costs a tenth of training."""

@@ -10,10 +10,11 @@ from sklearn.base import clone
 
 import insar_dask as insar
 from insar_dask.forecast import Forecaster
+from insar_dask.forecast.coaching import MATERIAL
 from insar_dask.forecast.components.history import PARTS, blocks_of, first_unknown
 from insar_dask.forecast.components.material import Material, survey
 from insar_dask.forecast.components.settings import Settings, Shape
-from insar_dask.forecast.components.teaching import MATERIAL, job_from_folder
+from insar_dask.forecast.components.teaching import job_from_folder
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.timetable import Plan
