@@ -62,6 +62,10 @@ def times(of_shared: Float64, of_own: Float64) -> Times:
 def maximise(series: Float64, seats: Seats, years: Float64, split: float) -> Float64:
     """Parameters (29,) of highest likelihood: shared, own, in space.
 
+    The likelihood has two tops, ground that wanders and ground that bends, and a search finds the one that it starts
+    near. From the former alone, Kriging on a scene of bowls removed 79 % of the excess of ridge and Gaussian process,
+    and 58 % when the record was cut 36 days earlier.
+
     Parameters
     ----------
     series : (G, L, T) array
@@ -72,22 +76,16 @@ def maximise(series: Float64, seats: Seats, years: Float64, split: float) -> Flo
         Year before which the short noise is another one.
     """
     bounds = [(np.log(low), np.log(high)) for low, high in [*temporal.BOUNDS, *spatial.BOUNDS]]
-    start = np.log(np.concatenate([temporal.GUESS, spatial.GUESS]))
+    starts = [np.log(np.concatenate([guess, spatial.GUESS])) for guess in (temporal.GUESS, temporal.BENDING)]
 
     def loss(logarithms: Float64) -> tuple[float, Float64]:
         value, gradient = likelihood(np.exp(logarithms), series, seats, years, split)
         return -value / series.size, -gradient / series.size
 
     with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
-        best: Float64 = minimize(
-            loss,
-            start,
-            (),
-            "L-BFGS-B",
-            jac=True,
-            bounds=bounds,
-            options={"ftol": TOLERANCE, "maxiter": MOST_STEPS},
-        ).x
+        options = {"ftol": TOLERANCE, "maxiter": MOST_STEPS}
+        found = [minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds, options=options) for start in starts]
+    best: Float64 = min(found, key=lambda search: float(search.fun)).x
     return np.exp(best)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from insar_dask.forecast import covariance as single
 
 __all__ = [
+    "BENDING",
     "BOUNDS",
     "GUESS",
     "N_SHARED",
@@ -48,6 +49,10 @@ GUESS = np.array(
     ]
 )
 """Where the search starts, shared before own: ground that moves together, in noise that does not."""
+
+BENDING = GUESS.copy()
+BENDING[[SHARED.index("walk"), SHARED.index("smooth"), SHARED.index("smooth_time")]] = 0.05, 6.0, 0.7
+"""Where it starts a second time: ground that bends, and does not wander."""
 
 
 def shared(theta: Float64, years: Float64, others: Float64) -> Float64:

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from insar_dask.cube import CubeError
 from insar_dask.forecast import joint_covariance as temporal
 from insar_dask.forecast.gaussian import PooledGaussianProcess
-from insar_dask.forecast.group_likelihood import SIZES, likelihood
+from insar_dask.forecast.group_likelihood import SIZES, likelihood, maximise
 from insar_dask.forecast.kriging import MOST_FILLED, Kriging
 from insar_dask.forecast.neighbourhood import Seats, modes, roughness
 from insar_dask.forecast.timetable import TooShortError
@@ -118,6 +118,23 @@ def test_likelihood_and_gradient_agree_with_dense_ones():
             likelihood(parameters * np.exp(sign * change), values, seats, years, split)[0] for sign in (1, -1)
         )
         assert gradient[k] == pytest.approx((ahead - behind) / 2e-5, rel=1e-3, abs=2e-2)
+
+
+def test_of_two_searches_the_one_with_the_higher_likelihood_is_taken(monkeypatch):
+    values, places, noise = draw(2, 4, seed=5)
+    rows = values[:, :N_HISTORY].reshape(2, 4, N_HISTORY)
+    seats = Seats(places.reshape(2, 4, 2), noise.reshape(2, 4), np.ones((2, 4), bool))
+
+    def found():
+        return likelihood(maximise(rows, seats, YEARS, SPLIT), rows, seats, YEARS, SPLIT)[0]
+
+    both, alone = found(), []
+    for guess in (temporal.GUESS, temporal.BENDING):
+        with monkeypatch.context() as patch:
+            patch.setattr(temporal, "GUESS", guess)
+            patch.setattr(temporal, "BENDING", guess)
+            alone.append(found())
+    assert both == max(alone)
 
 
 def test_modes_are_independent_and_invertible():
