@@ -83,8 +83,18 @@ def maximise(series: Float64, seats: Seats, years: Float64, split: float) -> Flo
         return -value / series.size, -gradient / series.size
 
     with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
-        options = {"ftol": TOLERANCE, "maxiter": MOST_STEPS}
-        found = [minimize(loss, start, (), "L-BFGS-B", jac=True, bounds=bounds, options=options) for start in starts]
+        found = [
+            minimize(
+                loss,
+                start,
+                (),
+                "L-BFGS-B",
+                jac=True,
+                bounds=bounds,
+                options={"ftol": TOLERANCE, "maxiter": MOST_STEPS},
+            )
+            for start in starts
+        ]
     best: Float64 = min(found, key=lambda search: float(search.fun)).x
     return np.exp(best)
 
