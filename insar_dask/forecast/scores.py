@@ -60,14 +60,15 @@ class Scores:
         """Text table: RMSE at the first, middle and last lead and over all, skill, and coverage."""
         middle = (self.horizon - 1) // 2
         days = [self.leads[at]["days"] for at in (0, middle, -1)]
-        head = f"{'RMSE mm':<20}" + "".join(f"{f'{d} d':>8}" for d in days) + f"{'all':>8}{'90 % interval':>16}"
+        wide = max(20, *(len(method) + 1 for method in self.tables[protocol]))
+        head = f"{'RMSE mm':<{wide}}" + "".join(f"{f'{d} d':>8}" for d in days) + f"{'all':>8}{'90 % interval':>16}"
         lines = [self.protocol[protocol], head + f"{'skill':>8}{'coverage':>10}"]
         for method, row in self.tables[protocol].items():
             cells = "".join(f"{row['rmse'][at]:8.2f}" for at in (0, middle, -1)) + f"{row['rmse_all']:8.2f}"
             low, high = row["rmse_ci"]
             sure = f"{f'{low:.2f} - {high:.2f}':>16}"
             mark = " *" if method == self.default else ""
-            lines.append(f"{method:<20}{cells}{sure}{row['skill']:8.2f}{row['coverage_all']:10.2f}{mark}")
+            lines.append(f"{method:<{wide}}{cells}{sure}{row['skill']:8.2f}{row['coverage_all']:10.2f}{mark}")
         lines.append(f"* default: {self.reason}")
         return "\n".join(lines)
 
