@@ -42,7 +42,7 @@ class Choices(Parameters):
 
     def __init__(
         self,
-        method: str = "spacetimeformer",
+        method: str = "kriging",
         *,
         context: int = 24,
         horizon: int = 6,

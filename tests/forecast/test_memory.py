@@ -45,7 +45,7 @@ def test_what_is_free_is_asked_of_the_machine_where_nobody_says(cube: xr.Dataset
 
 
 def test_a_network_takes_more_than_a_linear_forecaster(cube: xr.Dataset) -> None:
-    training = Forecaster().coach().bytes(cube)
+    training = Forecaster("spacetimeformer").coach().bytes(cube)
     assert fitting_bytes(cube, 4096, training=training) > fitting_bytes(cube, 4096) + 32 * 16 * 100_000
-    network = Forecaster().forecasting_bytes()
+    network = Forecaster("spacetimeformer").forecasting_bytes()
     assert predicting_bytes(cube, 4096, 6, network=network) > predicting_bytes(cube, 4096, 6) + 1e8
