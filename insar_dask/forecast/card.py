@@ -75,7 +75,12 @@ def _learning(plan: Plan, method: str) -> str:
             f"training was checked and stopped on dates from then to {first}. After {end} trend, season and residual "
             "follow the values up to the origin."
         )
-    trained = f"The network was trained on dates before {first} alone, and kept. " if method == CORRECTING else ""
+    trained = (
+        f"The network was trained on dates before {first} alone, and kept; how much of it is believed was fitted "
+        "at the origins that interval widths come from. "
+        if method == CORRECTING
+        else ""
+    )
     return f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to {last}."
 
 

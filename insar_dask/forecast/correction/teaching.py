@@ -1,4 +1,7 @@
-"""Training of the network that corrects the linear forecasts, on dates before the first validation origin alone."""
+"""Training of the network that corrects the linear forecasts, on dates before the first validation origin.
+
+How much of its correction is believed, its gate, is then fitted at the validation origins.
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from tests.gaps import with_gaps
 
 SIZES = {"width": 16, "hidden": 32, "heads": 2, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
 TINY: dict[str, Any] = {
+    "method": "spacetimeformer",
     "sizes": SIZES,
     "training": {"max_steps": 4, "check_every": 2, "batch": 4, "first_rate": 1e-3, "warmup": 0},
 }
