@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from insar_dask.forecast.training.job import Training
+from insar_dask.settings import whole
 
 __all__ = ["GIVEN", "NETWORK", "Settings", "Shape"]
 
@@ -42,10 +43,8 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        for name, told in (("patterns", "n_patterns"), ("points", "points")):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{told} is {value!r}; wanted a whole number, at least 1")
+        object.__setattr__(self, "patterns", whole("n_patterns", self.patterns))
+        object.__setattr__(self, "points", whole("points", self.points))
 
 
 @dataclass(frozen=True)
