@@ -162,7 +162,7 @@ def _job(material: Material, component: str, pattern: int, settings: Settings, h
         "evenness": 1.0,
         "validation_points": -(-CHECKED // n_checks) * shape.length,
     }
-    told = {"material": material.digest, "component": component, "settings": settings.to_dict()}
+    told = {"material": material.digest(component), "component": component, "settings": settings.to_dict()}
     return series_job(
         material.source(component),
         Split(train, validation, Block("test", known, known)),
