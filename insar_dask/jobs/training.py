@@ -11,6 +11,7 @@ import numpy as np
 from zarr.abc.store import Store
 
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTED, CORRECTING
+from insar_dask.forecast.training.anywhere import train_anywhere
 from insar_dask.jobs.component_training import train_components
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.receipts import Ledger
@@ -114,11 +115,26 @@ def _train_correction(
 
     def learn(folder: Path, tell: Tell) -> Arrays:
         def run(lesson: Lesson, footing: Footing) -> Trained:
-            if ranks is None:
-                from insar_dask.forecast.training.train import train
-
-                return train(lesson.job(footing), folder, device=device, tell=tell)
-            return _on_workers(engine, product, fitted, lesson, footing, folder, ranks, device, tell)
+            params = {
+                "path": str_path(engine.path),
+                "product": product,
+                "plan": lesson.plan.to_dict(),
+                "fitted": fitted,
+                "settings": lesson.settings.to_dict(),
+                "weights": footing.weights.tolist(),
+                "scale": footing.scale,
+                "identity": lesson.identity,
+            }
+            return train_anywhere(
+                lambda: lesson.job(footing),
+                f"{__name__}:build_job",
+                params,
+                folder,
+                client=None if ranks is None else client_of(engine, ranks),
+                ranks=ranks,
+                device=device,
+                tell=tell,
+            )
 
         return teach(lesson, run)
 
@@ -149,33 +165,6 @@ def _lesson(path: str | Store, store: Store, product: str, plan: Plan, fitted: s
 
     shard = shard_plan(store, f"{product}/raw").shard
     return Lesson(source_of(path, product), plan, Ledger(store).read_state(fitted), shard, settings)
-
-
-def _on_workers(
-    engine: Engine,
-    product: str,
-    fitted: str,
-    lesson: Lesson,
-    footing: Footing,
-    folder: Path,
-    ranks: int,
-    device: Literal["cpu", "cuda"],
-    tell: Tell,
-) -> Trained:
-    from insar_dask.forecast.training.ranks import train_on
-
-    client = client_of(engine, ranks)
-    params = {
-        "path": str_path(engine.path),
-        "product": product,
-        "plan": lesson.plan.to_dict(),
-        "fitted": fitted,
-        "settings": lesson.settings.to_dict(),
-        "weights": footing.weights.tolist(),
-        "scale": footing.scale,
-        "identity": lesson.identity,
-    }
-    return train_on(client, f"{__name__}:build_job", params, folder, ranks, device=device, tell=tell)
 
 
 def _linear(lesson: Lesson) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from insar_dask.forecast.model_folder import write_whole
 from insar_dask.forecast.series.point_source import Source
 from insar_dask.forecast.series.splits import Block, Split
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.anywhere import train_anywhere
 from insar_dask.forecast.walk import Tell
 
 if TYPE_CHECKING:
@@ -128,12 +129,6 @@ class _Course:
         tell = _counted(school.tell, folder.name, at, len(self.wanted), self.settings.training.max_steps)
         for text in job.windows.remarks if component == PARTS[0] else ():  # type: ignore[attr-defined]
             tell({"kind": "note", "step": 0, "text": text})
-        if school.client is None:
-            from insar_dask.forecast.training.train import train
-
-            return train(job, folder, device=school.device, tell=tell)
-        from insar_dask.forecast.training.ranks import train_on
-
         params = {
             "folder": str(school.folder.absolute()),
             "component": component,
@@ -141,8 +136,16 @@ class _Course:
             "settings": self.settings.to_dict(),
             "horizon": self.horizon,
         }
-        builder = f"{__name__}:job_from_folder"
-        return train_on(school.client, builder, params, folder, school.ranks, device=school.device, tell=tell)
+        return train_anywhere(
+            lambda: job,
+            f"{__name__}:job_from_folder",
+            params,
+            folder,
+            client=school.client,
+            ranks=school.ranks,
+            device=school.device,
+            tell=tell,
+        )
 
 
 def _job(material: Material, component: str, pattern: int, settings: Settings, horizon: int) -> Job:

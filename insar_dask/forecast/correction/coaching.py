@@ -18,6 +18,7 @@ from insar_dask.forecast.memory import training_bytes
 from insar_dask.forecast.network_memory import lesson_bytes
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.anywhere import train_anywhere
 from insar_dask.forecast.walk import Tell
 
 if TYPE_CHECKING:
@@ -50,13 +51,8 @@ class CorrectionCoach(Coach[Settings]):
         return teach(lesson, lambda lesson, footing: self._run(lesson, footing, room.folder, tell))
 
     def _run(self, lesson: Lesson, footing: Footing, folder: Path, tell: Tell) -> Trained:
-        if self.client is None:
-            from insar_dask.forecast.training.train import train
-
-            return train(lesson.job(footing), folder / CHECKPOINTS, device=self.device, tell=tell)
-        from insar_dask.forecast.training.ranks import train_on
-
-        np.savez(folder / STATE, allow_pickle=False, **lesson.state)
+        if self.client is not None:
+            np.savez(folder / STATE, allow_pickle=False, **lesson.state)
         params = {
             "folder": str(folder.absolute()),
             "plan": lesson.plan.to_dict(),
@@ -65,8 +61,16 @@ class CorrectionCoach(Coach[Settings]):
             "footing": {"weights": footing.weights.tolist(), "scale": footing.scale},
             "identity": lesson.identity,
         }
-        builder, place = f"{__name__}:job_from_folder", folder / CHECKPOINTS
-        return train_on(self.client, builder, params, place, self.ranks, device=self.device, tell=tell)
+        return train_anywhere(
+            lambda: lesson.job(footing),
+            f"{__name__}:job_from_folder",
+            params,
+            folder / CHECKPOINTS,
+            client=self.client,
+            ranks=self.ranks,
+            device=self.device,
+            tell=tell,
+        )
 
 
 def job_from_folder(
