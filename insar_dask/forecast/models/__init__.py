@@ -15,8 +15,9 @@ MODELS = {
     "fast": ("insar_dask.forecast.models.patched", "PatchedSpacetimeformer"),
     "lstm": ("insar_dask.forecast.models.lstm", "LSTM"),
     "transformer": ("insar_dask.forecast.models.transformer", "Transformer"),
+    "mmstt": ("insar_dask.forecast.models.mmstt", "MMSTT"),
 }
-"""Name -> where its class lives."""
+"""Name -> where its class lives: four networks of points, then those of maps."""
 
 
 def build(name: str, **sizes: Any) -> nn.Module:

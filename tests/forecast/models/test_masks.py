@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from insar_dask.forecast.models import MODELS, build
+from insar_dask.forecast.models import build
 from tests.forecast.models.batches import SMALL, TIMES, batch
 
 ABSENT = [(0, 1), (1, 2), (1, 3), *((2, point) for point in range(4))]
@@ -26,7 +26,7 @@ def quiet(name):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL)
 def test_absent_points_reach_nobody(name, training):
     model, given = quiet(name).train(training), batch(times=TIMES[name], absent=ABSENT)
     other, absent = dict(given), ~given["present"]
@@ -39,7 +39,7 @@ def test_absent_points_reach_nobody(name, training):
         assert torch.equal(ours, theirs)  # nor do they enter a running mean
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL)
 def test_values_not_given_reach_nobody(name):
     model, given = quiet(name).eval(), batch(times=TIMES[name], missing=0.5)
     changed = given | {"values": given["values"].masked_fill(~given["given"], torch.nan)}
@@ -47,7 +47,7 @@ def test_values_not_given_reach_nobody(name):
     assert not torch.equal(model(given), model(given | {"given": torch.ones_like(given["given"])}))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_short_group_is_its_points_alone(name):
     model, given = quiet(name).eval(), batch(times=TIMES[name], absent=[(group, 3) for group in range(3)])
     points = ("values", "given", "present", "places", "pattern", "known", "baseline")
@@ -55,7 +55,7 @@ def test_a_short_group_is_its_points_alone(name):
     torch.testing.assert_close(model(given)[:, :3], model(alone))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_permuted_group_has_the_permuted_forecast(name):
     model, given = quiet(name).eval(), batch(times=TIMES[name], absent=ABSENT[:3])
     order = torch.tensor([2, 0, 3, 1])

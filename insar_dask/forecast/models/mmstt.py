@@ -1,0 +1,165 @@
+"""MM-STT: patches of all context maps as one sequence, whose tokens are read out as the maps to come."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from insar_dask.forecast.models.blocks import Batch, CrossAttention, Dropout, FeedForward, SelfAttention
+from insar_dask.forecast.models.frames import check_maps, check_patches, joined, patches
+from insar_dask.settings import known
+
+__all__ = ["MMSTT"]
+
+
+class MMSTT(nn.Module):
+    """Multi-modal spatio-temporal transformer over patches of displacement, motion and calendar maps.
+
+    Parameters
+    ----------
+    context, horizon : int
+        Maps in and maps out.
+    channels : int
+        Maps of a step: displacement, velocity, acceleration, seasonality, sine and cosine of the day of year.
+    side : int
+        Cells of a map's side; a multiple of ``patch``.
+    patch : int
+        Cells of a patch's side.
+    width, hidden, heads, layers : int
+        Features of a token and of the feed-forward, heads, layers.
+    dropout : float
+        Share dropped of tokens and of what a layer adds to them; the nearest multiple of 1/256.
+    head : {"reuse", "queries"}
+        ``"reuse"``, as published: the tokens of the first ``horizon`` context maps are read out as the maps to come,
+        which therefore cannot be more than the context, and whose dates the network is not told. ``"queries"``: a
+        learned frame of tokens for each map to come, with its day of year, looks at all tokens of the context.
+    query_layers : int
+        Layers of that looking; each is an attention and a feed-forward.
+    zero_start : bool
+        Start at a forecast of exactly 0: for learning what to add to a baseline.
+
+    Notes
+    -----
+    13.0 million parameters. The publication gives neither patch nor sizes, nor a last norm; 8, 256, 1024, 8 and 16
+    are a choice, and without the norm the sum over 16 pre-norm layers would be read as it is. Its head maps a token to
+    C·P·P numbers, which a convolution of 1 x 1 takes together to P·P; both are linear, so their product is formed
+    first: a sixth of the outputs, and the same forecast and gradient (`MMSTT.read_out`).
+    Xiong et al. (2020), arXiv:2002.04745 (norms before); Dosovitskiy et al. (2021), arXiv:2010.11929 (patches).
+    """
+
+    def __init__(
+        self,
+        context: int = 10,
+        horizon: int = 10,
+        channels: int = 6,
+        side: int = 64,
+        patch: int = 8,
+        width: int = 256,
+        hidden: int = 1024,
+        heads: int = 8,
+        layers: int = 16,
+        dropout: float = 0.1,
+        head: str = "reuse",
+        query_layers: int = 2,
+        zero_start: bool = False,
+    ) -> None:
+        super().__init__()
+        known("head", head, ("reuse", "queries"))
+        if head == "reuse" and horizon > context:
+            raise ValueError(
+                f"the tokens of {context} context maps cannot be read out as {horizon} maps; take horizon={context} or "
+                'fewer, or head="queries"'
+            )
+        if width % heads:
+            raise ValueError(f"{width} features cannot be shared among {heads} heads; take a multiple as width")
+        self.sizes, self.patch = (context, horizon, channels, side), patch
+        self.cells = check_patches(side, patch) ** 2
+        self.embed = nn.Linear(channels * patch**2, width)
+        self.position = nn.Parameter(0.02 * torch.randn(context * self.cells, width))
+        self.drop = Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(width, hidden, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        asked = head == "queries"
+        self.queries = Queries(horizon * self.cells, query_layers, width, hidden, heads, dropout) if asked else None
+        self.head = nn.Linear(width, channels * patch**2)
+        self.fusion = nn.Linear(channels, 1)  # of each cell, as a convolution of 1 x 1 is
+        if zero_start:
+            for zero in (self.head.weight, self.head.bias, self.fusion.bias):
+                nn.init.zeros_(zero)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Forecast (B, T_out, Y, X) in the batch's scaled units."""
+        check_maps(batch, *self.sizes)
+        horizon = self.sizes[1]
+        tokens = self.embed(patches(batch["values"], self.patch).flatten(1, 2))  # (B, N, D), map after map
+        tokens = self.drop(tokens + self.position)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        tokens = self.norm(tokens)
+        reused = tokens[:, : horizon * self.cells]
+        ahead = reused if self.queries is None else self.queries(tokens, batch["target_time"])
+        out = self.read_out(ahead)  # (B, M, P·P)
+        return joined(out.view(len(out), horizon, self.cells, -1), self.patch)
+
+    def read_out(self, tokens: Tensor) -> Tensor:
+        """Patches (B, M, P·P) of tokens (B, M, D): head and fusion in one product."""
+        fusion = self.fusion.weight.view(-1, 1, 1)  # (C, 1, 1)
+        weight = (fusion * self.head.weight.view(len(fusion), self.patch**2, -1)).sum(0)  # (P·P, D)
+        bias = (fusion[..., 0] * self.head.bias.view(len(fusion), -1)).sum(0) + self.fusion.bias  # (P·P,)
+        return functional.linear(tokens, weight, bias)
+
+
+class Layer(nn.Module):
+    """Pre-norm: self-attention over all tokens, feed-forward."""
+
+    def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.attention = SelfAttention(width, heads, width // heads)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.drop = Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop(self.attention(self.norms[0](x)))
+        x = x + self.feed_forward(self.norms[1](x))
+        return x
+
+
+class Queries(nn.Module):
+    """Tokens (B, M, D) of the maps to come, from those of the context (B, N, D) and target dates (B, T_out, 2).
+
+    A frame's tokens know place and lead by heart and the date from its sine and cosine; between one another they need
+    not look, since all of them look at the same context.
+    """
+
+    def __init__(self, tokens: int, layers: int, width: int, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.frames = nn.Parameter(0.02 * torch.randn(tokens, width))
+        self.dates = nn.Linear(2, width)
+        self.layers = nn.ModuleList(QueryLayer(width, hidden, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, memory: Tensor, times: Tensor) -> Tensor:
+        dates = self.dates(times)[:, :, None]  # (B, T_out, 1, D)
+        tokens = (self.frames.view(times.shape[1], -1, self.frames.shape[1]) + dates).flatten(1, 2)  # (B, M, D)
+        for layer in self.layers:
+            tokens = layer(tokens, memory)
+        out: Tensor = self.norm(tokens)
+        return out
+
+
+class QueryLayer(nn.Module):
+    """Pre-norm: attention to the context, feed-forward."""
+
+    def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.attention = CrossAttention(width, heads, width // heads)
+        self.feed_forward = FeedForward(width, hidden, dropout)
+        self.drop = Dropout(dropout)
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        x = x + self.drop(self.attention(self.norms[0](x), memory))
+        x = x + self.feed_forward(self.norms[1](x))
+        return x
