@@ -1,0 +1,148 @@
+"""Windows of one tile scaled for a network, and how its answers come back as millimetres."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.forecast.maps.map_material import Material
+from insar_dask.forecast.series.calendar_features import calendar_features
+
+__all__ = ["CHANNELS", "Frame", "Frames", "HarmonicFrames", "PublishedFrames", "frames_of"]
+
+Float32 = npt.NDArray[np.float32]
+
+CHANNELS = ("displacement", "velocity", "acceleration", "seasonality", "sine", "cosine")
+
+WAVES = slice(1, 3)
+"""Annual sine and cosine among the calendar's features."""
+
+FARTHEST = 8.0
+"""Deviations that a static value may lie from its mean: what a fit of two years makes of a cell that hardly moves, and
+of one that fell in, are 50 apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One window: k maps in, h out."""
+
+    values: Float32
+    """(k, 6, Y, X) `CHANNELS`, scaled; a missing map is 0."""
+    target_time: Float32
+    """(h, 2) sine and cosine of the year at the dates asked for."""
+    targets: Float32
+    """(h, Y, X) scaled, 0 where nothing is scored."""
+    scored: npt.NDArray[np.bool_]
+    """(h, Y, X)"""
+    shift: Float32
+    """(h, Y, X) [mm] what an answer of 0 means."""
+    scale: np.float32
+    """[mm] of one unit of an answer."""
+
+    def millimetres(self, said: Float32) -> Float32:
+        """A network's answer (h, Y, X) [mm]."""
+        return said * self.scale + self.shift
+
+
+class Frames(ABC):
+    """Windows of the tiles of a material."""
+
+    def __init__(self, material: Material) -> None:
+        self.material = material
+
+    def frame(self, tile: int, origin: int) -> Frame:
+        """The window of a tile at an origin; of all but its targets, nothing is dated on the origin or later."""
+        material = self.material
+        window = slice(origin - material.context, origin + material.horizon)
+        offset, scale, statics = self.placed(tile, origin)
+        known, asked = np.split(np.broadcast_to(offset, (len(offset), *material.read.shape[2:])), [material.context])
+        read = (material.read[tile, window][: material.context] - known) / scale
+        waves = calendar_features(np.asarray(material.plan.days[window]), "waves")[:, WAVES]
+        times = np.broadcast_to(waves[: material.context, :, None, None], (len(read), 2, *read.shape[1:]))
+        targets = (material.targets(tile, origin) - asked) / scale
+        scored = np.isfinite(targets)
+        fixed = np.broadcast_to(statics, (len(read), *statics.shape))
+        return Frame(
+            values=np.concatenate([np.nan_to_num(read)[:, None], fixed, times], axis=1, dtype=np.float32),
+            target_time=waves[material.context :],
+            targets=np.where(scored, targets, np.float32(0)),
+            scored=scored,
+            shift=asked,
+            scale=scale,
+        )
+
+    @abstractmethod
+    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
+        """What is taken off the maps of a window (k + h, Y or 1, X or 1), what they are divided by, scaled statics."""
+
+
+class PublishedFrames(Frames):
+    """Displacement and the provider's columns as z-scores of each tile's training block."""
+
+    def __init__(self, material: Material) -> None:
+        super().__init__(material)
+        self._known: dict[int, tuple[tuple[np.float32, np.float32], Float32]] = {}
+
+    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
+        """The same at every origin."""
+        (mean, scale), columns = self._scores(tile)
+        length = self.material.context + self.material.horizon
+        return np.full((length, 1, 1), mean, np.float32), scale, columns
+
+    def _scores(self, tile: int) -> tuple[tuple[np.float32, np.float32], Float32]:
+        if tile not in self._known:
+            material, until = self.material, self.material.first_unknown
+            if material.statics is None:
+                raise ValueError("these tiles have no columns of the provider: frame them as the honest protocol does")
+            held = material.mask[tile, :until]
+            columns = material.statics[tile]
+            scores = [_moments(column[held.any(axis=0)]) for column in columns]
+            scaled = np.stack([(column - mean) / scale for column, (mean, scale) in zip(columns, scores, strict=True)])
+            self._known[tile] = _moments(material.read[tile, :until][held]), np.nan_to_num(scaled)
+        return self._known[tile]
+
+
+class HarmonicFrames(Frames):
+    """What is left above each cell's own line and annual signal, fitted before the origin; statics of the same past.
+
+    All is divided by what it varies by in the tile's training block.
+    """
+
+    def __init__(self, material: Material) -> None:
+        super().__init__(material)
+        self._known: dict[int, tuple[np.float32, Float32]] = {}
+
+    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
+        """Those of the fit before the origin."""
+        material, history = self.material, self.material.histories[tile]
+        scale, scores = self._scales(tile)
+        window = slice(origin - material.context, origin + material.horizon)
+        statics = (history.statics(origin) - scores[0]) / scores[1]
+        return history.harmonic(origin, window), scale, statics.clip(-FARTHEST, FARTHEST)
+
+    def _scales(self, tile: int) -> tuple[np.float32, Float32]:
+        """Deviation of what is left, and mean and deviation of the statics (2, 3, 1, 1), before validation."""
+        if tile not in self._known:
+            material, until = self.material, self.material.first_unknown
+            history, held = material.histories[tile], material.mask[tile, :until]
+            left = material.read[tile, :until] - history.harmonic(until, slice(0, until))
+            statics = history.statics(until)[:, held.any(axis=0)]
+            scores = np.array([_moments(row) for row in statics], np.float32).T[:, :, None, None]
+            self._known[tile] = _moments(left[held])[1], scores
+        return self._known[tile]
+
+
+def frames_of(material: Material) -> Frames:
+    """Windows as the material's protocol has them."""
+    return (PublishedFrames if material.protocol == "paper" else HarmonicFrames)(material)
+
+
+def _moments(values: Float32) -> tuple[np.float32, np.float32]:
+    """Mean and deviation of what is given; a deviation of 0 becomes 1."""
+    given = values[np.isfinite(values)].astype(np.float64)
+    if not given.size:
+        return np.float32(0), np.float32(1)
+    return np.float32(given.mean()), np.float32(given.std() or 1.0)

@@ -1,0 +1,233 @@
+"""Tiles as each protocol hands them to every forecaster of maps: what is read, what is scored, and when.
+
+MM-STT smooths each series with a centred average of three dates and reads the provider's velocity, acceleration and
+seasonality of the whole record; both know what comes. The honest protocol reads raw maps, and fits the past alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError, sees_future
+from insar_dask.forecast.maps.map_history import MapHistory
+from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.timetable import Origin, Plan, TooShortError
+from insar_dask.smooth import moving_average
+
+__all__ = ["CONTEXT", "HORIZON", "PROTOCOLS", "STAGES", "STATICS", "Material", "honest_material", "paper_material"]
+
+Float32 = npt.NDArray[np.float32]
+Index = npt.NDArray[np.int64]
+
+CONTEXT, HORIZON = 10, 10
+"""Maps in and out, as published."""
+
+STAGES = ("train", "validation", "test")
+PROTOCOLS = ("honest", "paper")
+
+STATICS = ("egms_velocity", "egms_acceleration", "egms_seasonality")
+"""The provider's columns of the whole record [mm/yr, mm/yr², mm], which the publication reads."""
+
+AVERAGED = 3
+"""Dates of the centred average of the publication."""
+
+BASELINES = ("persistence", "harmonic", "harmonic_ridge")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Some tiles as one protocol has them."""
+
+    protocol: str
+    """``"paper"``, which leaks, or ``"honest"``."""
+    names: tuple[str, ...]
+    plan: Plan
+    read: Float32
+    """(n, T, Y, X) what is known of displacement [mm] before an origin: raw, or averaged."""
+    asked: Float32
+    """(n, T, Y, X) what forecasts are scored against [mm]: raw, or, as published, averaged."""
+    mask: npt.NDArray[np.bool_]
+    """(n, T, Y, X) cells that hold a point; all else was filled in."""
+    statics: Float32 | None
+    """(n, 3, Y, X) the provider's columns, `STATICS`; None where only the past is fitted."""
+    edges: npt.NDArray[np.float64]
+    """(n, 4) west, south, east and north end of each tile [m]."""
+    digest: str
+    """Hash of maps, masks and dates: results of different data never meet in one table."""
+    context: int = CONTEXT
+
+    @property
+    def horizon(self) -> int:
+        """Maps asked for at an origin."""
+        return self.plan.horizon
+
+    @cached_property
+    def years(self) -> npt.NDArray[np.float64]:
+        """(T,) years of 365 days since the first date."""
+        return self.plan.years(np.asarray(self.plan.days))
+
+    @cached_property
+    def dates(self) -> npt.NDArray[np.datetime64]:
+        """(T,) days."""
+        return np.asarray(self.plan.days, "datetime64[D]")
+
+    @cached_property
+    def histories(self) -> list[MapHistory]:
+        """Running fits of each tile."""
+        return [MapHistory(maps, self.years) for maps in self.read]
+
+    def origins(self, stage: str) -> Index:
+        """Columns of the first date asked for.
+
+        Validation and test are the plan's. Training takes every date whose targets lie before validation, from
+        `Plan.train_start` on where the past is fitted, since with less than two years a fit cannot be continued.
+        """
+        if stage != "train":
+            return np.array([self._column(origin) for origin in getattr(self.plan, stage)], np.int64)
+        first = self.context if self.protocol == "paper" else max(self.plan.train_start, self.context)
+        return np.arange(first, self.first_unknown - self.horizon + 1, dtype=np.int64)
+
+    @property
+    def first_unknown(self) -> int:
+        """Column of the first validation origin: scales and weights come from what lies before it."""
+        return self._column(self.plan.validation[0])
+
+    def targets(self, tile: int, origin: int) -> Float32:
+        """Maps (h, Y, X) asked for [mm]; NaN in cells without a point."""
+        later = slice(origin, origin + self.horizon)
+        return np.where(self.mask[tile, later], self.asked[tile, later], np.float32(np.nan))
+
+    def _column(self, origin: Origin) -> int:
+        return (self.plan.date(origin) - self.plan.days[0]) // self.plan.every
+
+
+def honest_material(tiles: xr.Dataset, *, average: int = 1, **settings: Any) -> Material:
+    """Raw maps, scored as they are.
+
+    Parameters
+    ----------
+    tiles : xr.Dataset
+        Tile cube, from `insar_dask.rasterise` or `insar_dask.open_tiles`.
+    average : int
+        Dates of a trailing average of what is read; 1 is none. What is scored stays raw.
+    **settings
+        ``horizon``, ``context``, ``test_fraction``, ``stride``: see `insar_dask.forecast.schedule.plan`.
+
+    Raises
+    ------
+    CubeError
+        When the tiles have seen the future, a date is missing, or their record is too short.
+    """
+    if days := sees_future(tiles):
+        raise CubeError(f"these tiles have seen the future (attrs['sees_future'] = {days}): give raw ones")
+    raw = _maps(tiles)
+    read = raw if average == 1 else _maps(moving_average(tiles.transpose(..., "time"), average))
+    return _material("honest", tiles, read, raw, None, settings)
+
+
+def paper_material(tiles: xr.Dataset, **settings: Any) -> Material:
+    """Every series averaged over three dates around each one, and the provider's columns, as published: both leak.
+
+    Parameters
+    ----------
+    tiles, **settings
+        As for `honest_material`; the tiles need the provider's columns.
+
+    Raises
+    ------
+    CubeError
+        When a column is missing, or as for `honest_material`.
+    """
+    if lacking := [name for name in STATICS if name not in tiles]:
+        raise CubeError(
+            f"these tiles have no {', '.join(lacking)}, which the published protocol reads: rasterise products that "
+            "have EGMS's own columns, or take the honest protocol"
+        )
+    averaged = _maps(moving_average(tiles.transpose(..., "time"), AVERAGED, centred=True))
+    columns = np.stack([tiles[name].transpose("tile", "y", "x").values for name in STATICS], axis=1)
+    return _material("paper", tiles, averaged, averaged, columns.astype(np.float32), settings)
+
+
+def _material(
+    protocol: str,
+    tiles: xr.Dataset,
+    read: Float32,
+    asked: Float32,
+    statics: Float32 | None,
+    settings: dict[str, Any],
+) -> Material:
+    context = settings.pop("context", CONTEXT)
+    _check_dates(tiles)
+    timetable = plan(tiles["time"].values, methods=BASELINES, **{"horizon": HORIZON, **settings})
+    mask = tiles["mask"].transpose("tile", "time", "y", "x").values
+    made = Material(
+        protocol=protocol,
+        names=tuple(map(str, tiles["tile"].values)),
+        plan=timetable,
+        read=read,
+        asked=asked,
+        mask=mask,
+        statics=statics,
+        edges=_edges(tiles),
+        digest=_digest(_maps(tiles), mask, np.asarray(timetable.days), *([] if statics is None else [statics])),
+        context=context,
+    )
+    if not made.origins("train").size:
+        raise TooShortError(
+            f"no window of {context} maps in and {made.horizon} out ends before {made.dates[made.first_unknown]}, the "
+            "first origin of validation: take a longer record, or a smaller test_fraction"
+        )
+    return made
+
+
+def _check_dates(tiles: xr.Dataset) -> None:
+    """Refuse maps that are not evenly spaced in time: a window of ten would not be ten steps."""
+    days = tiles["time"].values.astype("datetime64[D]")
+    steps = np.diff(days).astype(np.int64)
+    usual = int(np.median(steps)) if steps.size else 0
+    if (wrong := np.flatnonzero(steps != usual)).size:
+        at = wrong[0]
+        raise CubeError(
+            f"these tiles have a map every {usual} days, and {steps[at]} days after {days[at]} comes {days[at + 1]}: "
+            f"{len(wrong)} of {len(steps)} steps are of another length; take an even run of dates, such as "
+            f".sel(time=slice('{days[at + 1]}', None)), or put in the missing date as a map of NaN and mask False"
+        )
+
+
+def _maps(tiles: xr.Dataset) -> Float32:
+    return np.ascontiguousarray(tiles["displacement"].transpose("tile", "time", "y", "x").values, np.float32)
+
+
+def _edges(tiles: xr.Dataset) -> npt.NDArray[np.float64]:
+    """Ends of the outermost cells."""
+    sides = [tiles[name].values for name in ("easting", "northing")]
+    half = [np.abs(np.diff(side[:, :2], axis=1))[:, 0] / 2 for side in sides]
+    least = [side.min(axis=1) - part for side, part in zip(sides, half, strict=True)]
+    most = [side.max(axis=1) + part for side, part in zip(sides, half, strict=True)]
+    return np.stack([*least, *most], axis=1)
+
+
+def _digest(*arrays: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:16]
+
+
+def tiles_called(material: Material, names: Sequence[str]) -> list[int]:
+    """Numbers of tiles by name.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not there.
+    """
+    for name in names:
+        if name not in material.names:
+            raise ValueError(f"no tile is called {name!r}; there are {', '.join(material.names)}")
+    return [material.names.index(name) for name in names]

@@ -1,0 +1,105 @@
+"""Forecasts of maps cell by cell, without a network: what every table shows beside those with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.forecast.catalogue import RAW_DATES_ONLY
+from insar_dask.forecast.maps.map_material import Material
+from insar_dask.forecast.registry import Forecaster, new
+from insar_dask.forecast.ridge import HarmonicRidge
+from insar_dask.forecast.windows import Context
+from insar_dask.readers.point_order import hilbert_order
+
+__all__ = ["NAIVE", "naive_maps"]
+
+Float32 = npt.NDArray[np.float32]
+Index = npt.NDArray[np.int64]
+
+NAIVE = ("persistence", "harmonic", "harmonic_ridge", "gaussian_process", "kriging")
+"""The last two read raw dates, and so are left out where maps were averaged."""
+
+NEXT = 100.0
+"""Metres that neighbouring cells count as apart: Kriging looks for what points 100 m from each other share."""
+
+
+def naive_maps(
+    material: Material, trained: Sequence[int], names: Sequence[str] = NAIVE
+) -> Iterator[tuple[str, Callable[[int, int], Float32]]]:
+    """Forecasters of maps by name: what each says of a tile at an origin, (h, Y, X) [mm].
+
+    What is pooled over cells is learned before the first validation origin, on the tiles that networks learn from; each
+    cell's own fits use all that lies before the origin. Cells that never hold a point are NaN.
+
+    Parameters
+    ----------
+    material : Material
+    trained : sequence of int
+        Numbers of the tiles to learn from.
+    names : sequence of str
+        Of `NAIVE`.
+    """
+    cells = {tile: _cells(material, tile) for tile in range(len(material.names))}
+    for name in names:
+        if material.protocol == "paper" and name in RAW_DATES_ONLY:
+            continue
+        known = [_context(material, tile, cells[tile], material.first_unknown) for tile in trained]
+        model = _new(name, material)
+        parts = [model.partial(context) for context in known]
+        pooled = parts[0]
+        for part in parts[1:]:
+            pooled = model.merge(pooled, part)
+        yield name, _maps_of(model.fit([pooled], known[0].part(0, 0)), material, cells)
+
+
+def _new(name: str, material: Material) -> Forecaster:
+    """The ridge reads as many maps as it does elsewhere, where the publication's averages leave it as many."""
+    if name == "harmonic_ridge":
+        return HarmonicRidge(
+            context=material.plan.context, train_start=material.plan.train_start, train_stride=material.plan.stride
+        )
+    return new(name, material.plan)
+
+
+def _maps_of(model: Forecaster, material: Material, cells: dict[int, Index]) -> Callable[[int, int], Float32]:
+    fitted: dict[int, Context] = {}
+
+    def forecast(tile: int, origin: int) -> Float32:
+        if tile not in fitted:
+            fitted.clear()
+            fitted[tile] = _context(material, tile, cells[tile], material.first_unknown)
+        said, _ = model.predict(_context(material, tile, cells[tile], origin, fitted[tile]))
+        maps = np.full((material.horizon, material.mask[0, 0].size), np.nan, np.float32)
+        maps[:, cells[tile]] = said.T
+        return maps.reshape(material.horizon, *material.mask.shape[2:])
+
+    return forecast
+
+
+def _cells(material: Material, tile: int) -> Index:
+    """Cells that ever hold a point, along the Hilbert curve."""
+    at = np.flatnonzero(material.mask[tile].any(axis=0))
+    rows, columns = np.divmod(at, material.mask.shape[3])
+    order = hilbert_order(columns.astype(np.float64), -rows.astype(np.float64), at.astype(str), np.arange(len(at)))
+    return at[order]
+
+
+def _context(material: Material, tile: int, cells: Index, origin: int, fitted: Context | None = None) -> Context:
+    """What lies before an origin; maps that are not there are left out."""
+    series = np.ascontiguousarray(material.read[tile, :origin].reshape(origin, -1)[:, cells].T)
+    given = np.isfinite(material.read[tile, :origin, 0, 0])
+    rows, columns = np.divmod(cells, material.mask.shape[3])
+    years = material.years
+    return Context(
+        values=np.ascontiguousarray(series[:, given]),
+        years=years[:origin][given],
+        grid_values=series,
+        grid_years=years[:origin],
+        target_years=years[origin : origin + material.horizon],
+        fitted=fitted,
+        places=NEXT * np.stack([columns, -rows], axis=1).astype(np.float64),
+        first_day=material.plan.days[0],
+    )

@@ -1,0 +1,70 @@
+"""What each protocol makes of tiles, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from insar_dask.cube import CubeError
+from insar_dask.forecast.maps.framing import frames_of
+from insar_dask.forecast.maps.map_material import honest_material, paper_material
+from insar_dask.forecast.timetable import TooShortError
+from tests.forecast.maps.toy_tiles import toy_tiles
+
+TILES = toy_tiles()
+
+
+def test_stages_come_one_after_the_other():
+    for material in (honest_material(TILES), paper_material(TILES)):
+        train, validation, test = (material.origins(stage) for stage in ("train", "validation", "test"))
+        assert train[-1] + material.horizon <= validation[0]
+        assert validation[-1] + material.horizon <= test[0]
+        assert test[-1] + material.horizon <= TILES.sizes["time"]
+    assert len(paper_material(TILES).origins("train")) > len(honest_material(TILES).origins("train"))
+
+
+def test_the_published_series_is_averaged_over_three_dates():
+    averaged = paper_material(TILES).read
+    raw = TILES["displacement"].values
+    np.testing.assert_allclose(averaged[:, 5], raw[:, 4:7].mean(axis=1), atol=1e-5)
+
+
+def test_a_trailing_average_leaves_the_targets_raw():
+    material = honest_material(TILES, average=3)
+    raw = TILES["displacement"].values
+    np.testing.assert_allclose(material.read[:, 5], raw[:, 3:6].mean(axis=1), atol=1e-5)
+    np.testing.assert_array_equal(material.asked, raw)
+
+
+def test_other_data_have_another_digest():
+    moved = TILES.copy(deep=True)
+    moved["displacement"][0, 7, 2, 2] += 0.1
+    assert honest_material(TILES).digest == honest_material(toy_tiles()).digest != honest_material(moved).digest
+
+
+def test_a_missing_date_is_named():
+    with pytest.raises(CubeError, match="a map every 6 days, and 12 days after 2020-06-25 comes 2020-07-07: 1 of 238"):
+        honest_material(TILES.drop_isel(time=30))
+
+
+def test_a_missing_map_is_left_out_and_not_scored():
+    lacking = TILES.copy(deep=True)
+    lacking["displacement"][:, 190] = np.nan
+    lacking["mask"] = lacking["mask"].where(lacking["time"] != lacking["time"][190], False).astype(bool)
+    material = honest_material(lacking)
+    frame = frames_of(material).frame(0, 195)
+    assert (frame.values[5, 0] == 0).all() and np.isfinite(frame.values).all()
+    assert np.isnan(material.targets(0, 185)[5]).all()
+
+
+def test_short_records_are_refused():
+    with pytest.raises(TooShortError):
+        honest_material(TILES.isel(time=slice(0, 130)))
+
+
+def test_tiles_that_have_seen_the_future_are_refused():
+    with pytest.raises(CubeError, match="sees_future"):
+        honest_material(TILES.assign_attrs(sees_future=-1))
+
+
+def test_the_published_protocol_needs_the_providers_columns():
+    with pytest.raises(CubeError, match="no egms_velocity, which the published protocol reads"):
+        paper_material(TILES.drop_vars("egms_velocity"))

@@ -1,0 +1,104 @@
+"""Windows of maps: what they hold, who gets which, and that nothing dated after an origin enters."""
+
+import numpy as np
+import pytest
+import torch
+
+from insar_dask.forecast.maps.framing import frames_of
+from insar_dask.forecast.maps.map_material import honest_material, paper_material
+from insar_dask.forecast.maps.map_windows import MapWindows
+from tests.forecast.maps.toy_tiles import toy_tiles
+
+TILES = toy_tiles()
+HONEST, PAPER = honest_material(TILES), paper_material(TILES)
+
+
+class Still(torch.nn.Module):
+    """Forecasts 0."""
+
+    def forward(self, batch):
+        return torch.zeros(len(batch["values"]), 10, 8, 8)
+
+
+def test_a_window_holds_scaled_channels_and_raw_targets():
+    origin, frames = int(HONEST.origins("test")[2]), frames_of(HONEST)
+    frame = frames.frame(1, origin)
+    assert frame.values.shape == (10, 6, 8, 8)
+    raw = TILES["displacement"].values[1]
+    held = TILES["mask"].values[1, origin : origin + 10]
+    np.testing.assert_array_equal(frame.scored, held)
+    came = frame.millimetres(frame.targets)
+    np.testing.assert_allclose(came[held], raw[origin : origin + 10][held], atol=1e-4)
+    fitted = HONEST.histories[1].harmonic(origin, slice(origin - 10, origin))
+    np.testing.assert_allclose(frame.values[:, 0] * frame.scale + fitted, raw[origin - 10 : origin], atol=1e-4)
+    day = TILES["time"].values[origin - 1].astype("datetime64[D]")
+    of_year = (day - day.astype("datetime64[Y]")).astype(int) + 1
+    np.testing.assert_allclose(frame.values[-1, 4, 0, 0], np.sin(2 * np.pi * of_year / 365.25), atol=1e-6)
+
+
+@pytest.mark.parametrize("average", [1, 3])
+def test_honest_inputs_do_not_change_with_the_future(average):
+    known = honest_material(TILES, average=average)
+    origin = int(known.origins("test")[0])
+    moved = TILES.copy(deep=True)
+    moved["displacement"][:, origin:] += 1e4
+    blind = honest_material(moved, average=average)
+    ours, theirs = frames_of(known).frame(0, origin), frames_of(blind).frame(0, origin)
+    for name in ("values", "target_time", "shift", "scale"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+
+
+def test_published_inputs_know_the_future():
+    origin = int(PAPER.origins("test")[0])
+    moved = TILES.copy(deep=True)
+    moved["displacement"][:, origin] += 30
+    ours, theirs = (frames_of(made).frame(0, origin).values for made in (PAPER, paper_material(moved)))
+    np.testing.assert_array_equal(ours[:-1], theirs[:-1])
+    gained = (theirs - ours)[-1, 0] * frames_of(PAPER).frame(0, origin).scale
+    np.testing.assert_allclose(gained, 10, rtol=1e-4)
+
+
+def test_published_channels_are_z_scores_of_the_training_block():
+    until, held = PAPER.first_unknown, TILES["mask"].values[0, : PAPER.first_unknown]
+    frames = frames_of(PAPER)
+    values = np.stack([frames.frame(0, at).values[-1, 0] for at in range(10, until)])[held[10:]]
+    assert abs(values.mean()) < 0.2 and abs(values.std() - 1) < 0.2
+    velocity = frames.frame(0, until).values[0, 1][held.any(axis=0)]
+    np.testing.assert_allclose([velocity.mean(), velocity.std()], [0, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_share_the_batch_of_one(world):
+    windows = MapWindows(HONEST, [0, 1], batch=6, seed=4)
+    whole = windows.batch(7, 0, 1)["values"]
+    shared = torch.zeros_like(whole)
+    for rank in range(world):
+        shared[rank::world] = windows.batch(7, rank, world)["values"]
+    assert torch.equal(whole, shared)
+    counts = [len(list(windows.validation(rank, world))) for rank in range(world)]
+    assert len(set(counts)) == 1
+    scored = sum(int(batch["scored"].sum()) for rank in range(world) for batch in windows.validation(rank, world))
+    assert scored == sum(int(batch["scored"].sum()) for batch in windows.validation(0, 1))
+
+
+def test_every_window_comes_once_an_epoch():
+    windows = MapWindows(HONEST, [0, 1], batch=6)
+    assert windows.epoch == len(windows.samples) // 6
+    steps = [windows.batch(step, 0, 1)["target_time"] for step in range(windows.epoch)]
+    assert len(torch.cat(steps)) == 6 * windows.epoch
+    again = windows.batch(1, 0, 1)["values"]
+    assert torch.equal(again, MapWindows(HONEST, [0, 1], batch=6).batch(1, 0, 1)["values"])
+    assert not torch.equal(again, MapWindows(HONEST, [0, 1], batch=6, seed=1).batch(1, 0, 1)["values"])
+
+
+def test_a_forecast_of_nothing_is_the_harmonic():
+    origins = HONEST.origins("test")[:2]
+    said = MapWindows(HONEST, [0]).predict(Still(), 1, origins)
+    for at, origin in enumerate(origins):
+        expected = HONEST.histories[1].harmonic(int(origin), slice(origin, origin + 10))
+        np.testing.assert_allclose(said[at], expected, atol=1e-5)
+
+
+def test_more_ranks_than_windows_are_refused():
+    with pytest.raises(ValueError, match="3 ranks share batches of 2 windows"):
+        MapWindows(HONEST, [0], batch=2).batch(0, 0, 3)
