@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from insar_dask.forecast.models.blocks import Batch, CrossAttention, Dropout, FeedForward, SelfAttention
+from insar_dask.forecast.models.blocks import Batch, Dropout, FeedForward
 from insar_dask.forecast.models.frames import check_maps, check_patches, joined, patches
+from insar_dask.forecast.models.long_attention import LongCrossAttention, LongSelfAttention
 from insar_dask.settings import known
 
 __all__ = ["MMSTT"]
@@ -71,8 +72,6 @@ class MMSTT(nn.Module):
                 f"the tokens of {context} context maps cannot be read out as {horizon} maps; take horizon={context} or "
                 'fewer, or head="queries"'
             )
-        if width % heads:
-            raise ValueError(f"{width} features cannot be shared among {heads} heads; take a multiple as width")
         self.sizes, self.patch = (context, horizon, channels, side), patch
         self.cells = check_patches(side, patch) ** 2
         self.embed = nn.Linear(channels * patch**2, width)
@@ -116,7 +115,7 @@ class Layer(nn.Module):
     def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.attention = SelfAttention(width, heads, width // heads)
+        self.attention = LongSelfAttention(width, heads)
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.drop = Dropout(dropout)
 
@@ -155,7 +154,7 @@ class QueryLayer(nn.Module):
     def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.attention = CrossAttention(width, heads, width // heads)
+        self.attention = LongCrossAttention(width, heads)
         self.feed_forward = FeedForward(width, hidden, dropout)
         self.drop = Dropout(dropout)
 
