@@ -16,6 +16,10 @@ MODELS = {
     "lstm": ("insar_dask.forecast.models.lstm", "LSTM"),
     "transformer": ("insar_dask.forecast.models.transformer", "Transformer"),
     "mmstt": ("insar_dask.forecast.models.mmstt", "MMSTT"),
+    "cnn_lstm": ("insar_dask.forecast.models.cnn_lstm", "CNNLSTM"),
+    "convlstm": ("insar_dask.forecast.models.convlstm", "ConvLSTM"),
+    "mm_stgcn": ("insar_dask.forecast.models.stgcn", "MMSTGCN"),
+    "mm_staeformer": ("insar_dask.forecast.models.staeformer", "MMSTAEformer"),
 }
 """Name -> where its class lives: four networks of points, then those of maps."""
 

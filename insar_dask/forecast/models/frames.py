@@ -37,7 +37,7 @@ def check_maps(batch: Batch, context: int, horizon: int, channels: int, side: in
         )
 
 
-def check_patches(side: int, patch: int, name: str = "patch") -> int:
+def check_patches(side: int, patch: int) -> int:
     """How many patches lie along a side.
 
     Raises
@@ -48,7 +48,7 @@ def check_patches(side: int, patch: int, name: str = "patch") -> int:
     if patch < 1 or side % patch:
         divisors = ", ".join(str(n) for n in range(1, side + 1) if side % n == 0)
         raise ValueError(
-            f"maps of {side} x {side} cells cannot be cut into patches of {patch}; {name} may be {divisors}, or give "
+            f"maps of {side} x {side} cells cannot be cut into patches of {patch}; patch may be {divisors}, or give "
             "the maps another side"
         )
     return side // patch

@@ -1,4 +1,4 @@
-"""Attention over hundreds of tokens: the fused kernel, except where a CPU multiplies in bfloat16."""
+"""Attention over hundreds of tokens: the fused kernel, unless a CPU multiplies in bfloat16."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
+
+from insar_dask.forecast.models.blocks import SHORT, attend
 
 __all__ = ["LongCrossAttention", "LongSelfAttention", "attend_long"]
 
@@ -70,10 +71,10 @@ def attend_long(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     4 sequences of 8 heads and 640 tokens, forward and gradient, on one core: in bfloat16 the fused kernel takes 28 and
     82 ms, products of a sequence at a time 20 and 31; in float32 26 and 72 against 58 and 71.
     """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and key.shape[2] <= LONGEST:
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and SHORT[query.dtype] < key.shape[2] <= LONGEST:
         mixed: Tensor = SequenceBySequence.apply(query, key, value)  # type: ignore[no-untyped-call]
         return mixed
-    return functional.scaled_dot_product_attention(query, key, value)
+    return attend(query, key, value, None)
 
 
 class SequenceBySequence(torch.autograd.Function):

@@ -1,19 +1,9 @@
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from insar_dask.forecast.models import build
-from tests.forecast.models.map_batches import MAPS, SHAPE, maps
-
-
-def small(**sizes):
-    """In use, its every weight random: none is 0 or 1."""
-    model = build("mmstt", **SHAPE | MAPS["mmstt"] | sizes).eval()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(0.1 * torch.randn_like(weight))
-    return model
+from tests.forecast.models.map_batches import assert_same, maps, shaken, torch_layer
 
 
 def published(model, given):
@@ -38,26 +28,12 @@ def published(model, given):
 
 
 def plain(layer):
-    width, hidden = layer.attention.out.out_features, layer.feed_forward.widen.out_features
-    like = nn.TransformerEncoderLayer(
-        width, layer.attention.heads, hidden, 0.0, functional.gelu, batch_first=True, norm_first=True
-    ).to(layer.norms[0].weight.dtype)
-    like.norm1, like.norm2 = layer.norms
-    like.linear1, like.linear2 = layer.feed_forward.widen, layer.feed_forward.narrow
-    like.self_attn.in_proj_weight = layer.attention.query_key_value.weight
-    like.self_attn.in_proj_bias = layer.attention.query_key_value.bias
-    like.self_attn.out_proj = layer.attention.out
-    return like
+    forward = layer.feed_forward
+    return torch_layer(layer.attention, forward.widen, forward.narrow, layer.norms, functional.gelu, norm_first=True)
 
 
 def test_forecast_and_gradients_are_those_of_the_publication():
-    model, given = small(dropout=0.0).train(), maps()
-    ours, theirs = model(given), published(model, given)
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    weights = list(model.parameters())
-    pairs = (torch.autograd.grad(out.square().mean(), weights) for out in (ours, theirs))
-    for mine, other in zip(*pairs, strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-5 * float(other.abs().max()), rtol=1e-4)
+    assert_same(shaken("mmstt", dropout=0.0).train(), maps(), published)
 
 
 def test_the_head_that_was_multiplied_out_reads_the_same():
@@ -71,19 +47,19 @@ def test_dates_of_the_maps_to_come_are_known_to_queries_alone():
     given = maps()
     later = given | {"target_time": -given["target_time"]}
     for head, heard in (("reuse", False), ("queries", True)):
-        model = small(head=head)
+        model = shaken("mmstt", head=head)
         assert torch.equal(model(given), model(later)) is not heard
 
 
 def test_queries_reach_further_than_the_context():
     given = maps(horizon=7)
-    assert small(head="queries", horizon=7)(given).shape == (2, 7, 8, 8)
+    assert shaken("mmstt", head="queries", horizon=7)(given).shape == (2, 7, 8, 8)
     with pytest.raises(ValueError, match="5 context maps cannot be read out as 7 maps; take horizon=5 or fewer, or he"):
-        small(horizon=7)
+        shaken("mmstt", horizon=7)
 
 
 def test_a_lead_of_queries_looks_at_its_own_date():
-    model, given = small(head="queries"), maps()
+    model, given = shaken("mmstt", head="queries"), maps()
     given["target_time"].requires_grad_()
     model(given)[0, 1].sum().backward()
     assert (given["target_time"].grad.abs().sum(2) > 0).tolist() == [[False, True, False], [False] * 3]
@@ -99,4 +75,4 @@ def test_a_lead_of_queries_looks_at_its_own_date():
 )
 def test_sizes_that_do_not_fit_are_refused(sizes, told):
     with pytest.raises(ValueError, match=told):
-        small(**sizes)
+        shaken("mmstt", **sizes)
