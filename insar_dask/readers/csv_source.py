@@ -187,8 +187,10 @@ class _MemberStream(io.RawIOBase):
 
     def _inflated(self) -> bytes:
         """At most one step of inflated bytes, one more than due at most: a bomb that lies about its size is noticed."""
-        packed = self._inflate.unconsumed_tail or self._next_packed()
-        return self._inflate.decompress(packed, min(INFLATE_STEP, self._due + 1))
+        packed = self._inflate.unconsumed_tail or (self._next_packed() if self._packed else b"")
+        data = self._inflate.decompress(packed, min(INFLATE_STEP, self._due + 1))
+        # the inflator may have taken all that is packed, and still hold up to a step of what it gives
+        return data if data or packed else self._next_packed()
 
     def _next_packed(self) -> bytes:
         packed = self._file.read(min(PACKED_STEP, self._packed))

@@ -12,6 +12,7 @@ from pyproj import Transformer
 
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.readers.egms import find_egms, peek, read_egms, read_table
+from insar_dask.synthetic import scene, write_egms
 from insar_kernels.hilbert import hilbert_index
 
 GEOMETRY = (
@@ -387,3 +388,10 @@ def test_rows_outside_the_area_are_not_parsed(tmp_path, l3):
     easting, northing = float(rows[0]["easting"]), float(rows[0]["northing"])
     cube = read_egms(write(path, rows), area=(easting - 1, northing - 1, easting + 1, northing + 1))
     assert cube.point_id.values.tolist() == [rows[0]["pid"]]
+
+
+@pytest.mark.parametrize("n_points", [55, 90, 100])
+def test_a_zip_is_read_whole_that_the_inflator_swallows_before_it_gave_all(tmp_path, n_points):
+    cube = scene("l3u", n_points=n_points)
+    path = write_egms(tmp_path / "EGMS_L3_E44N23_100km_U_2020_2024_1.zip", cube)
+    assert np.array_equal(read_egms(path)["displacement"].values, cube["displacement"].values)
