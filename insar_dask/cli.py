@@ -158,6 +158,27 @@ def report(store: StorePath, quiet: Quiet = False) -> None:
     _each(store, quiet, lambda bench, product: typer.echo(str(publish(bench, product))))
 
 
+@app.command("synthetic-tiles")
+def synthetic_tiles(
+    folder: Annotated[Path, typer.Argument(help="folder for the six zip files", metavar="FOLDER")],
+    points: Annotated[int, typer.Option(help="cells of each tile")] = 100_000,
+    seed: Annotated[int, typer.Option(help="equal seeds give equal files")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write six made-up EGMS tiles: what maps are forecast on, where no real ones are at hand."""
+    from insar_dask.jobs.watch import Progress
+    from insar_dask.synthetic import TILES, write_egms_tiles
+
+    with Progress("write six tiles", len(TILES) * points, quiet=quiet) as bar:
+
+        def tell(name: str, done: int, _: int) -> None:
+            before = list(TILES).index(name) * points
+            bar.show(before + done, before + done)
+
+        for path in write_egms_tiles(folder, points, seed=seed, progress=tell):
+            typer.echo(str(path))
+
+
 @app.command()
 def status(store: StorePath) -> None:
     """Show what is done in a store; needs no scheduler."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from insar_dask.cube import years_since
 from insar_dask.synthetic.ground import Ground, signal_basis
 from insar_dask.synthetic.kinds import SIGMA_LEVELS, Kind
+from insar_dask.synthetic.wander import wander
 from insar_kernels.noise import correlated_noise, uniforms
 
 __all__ = ["LARGEST", "Drawing"]
@@ -76,7 +77,10 @@ class Drawing:
         z = correlated_noise(self.seed, stream, ids, cells, shares, memory, self.times.size)
         cubic, spread = heavy_tail(kind.kurtosis)
         scale = (self.sigma(ids) / spread)[:, None]
-        return np.asarray(scale * z * (1 + np.float32(cubic) * z * z))
+        own = np.asarray(scale * z * (1 + np.float32(cubic) * z * z))
+        if kind.wander:
+            own += self.noise * wander(kind, self.seed, easting, northing, self.times.size)
+        return own
 
 
 def _cell(easting: Float64, northing: Float64, size: float) -> Int64:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.synthetic.basins import draw_tile_motions
+from insar_dask.synthetic.earthquake import Earthquake
 from insar_dask.synthetic.kinds import Kind
 from insar_dask.synthetic.neighbours import Motion, draw_motions
 from insar_kernels.noise import gaussians
@@ -75,11 +77,12 @@ class Ground:
     def around(cls, kind: Kind, seed: int, side: float, years: float) -> Ground:
         """Draw the ground of a square scene of ``side`` metres, watched for some years."""
         rng = np.random.Generator(np.random.Philox(key=[seed, PLACES_STREAM]))
-        length = rng.uniform(0.1, 0.6, N_WAVES) * min(side, 5000.0)
+        length = rng.uniform(0.1, 0.6, N_WAVES) * min(side, kind.region)
         heading = rng.uniform(0, 2 * np.pi, N_WAVES)
         waves = np.stack([np.sin(heading) / length, np.cos(heading) / length, rng.uniform(0, 1, N_WAVES)])
         if kind.shared:
-            return cls(kind, seed, years / 2, (), waves, draw_motions(kind.shared, seed, side, years))
+            drawn = draw_tile_motions(kind, seed, side) if kind.whole else draw_motions(kind.shared, seed, side, years)
+            return cls(kind, seed, years / 2, (), waves, drawn)
         motions = list(_frozen(rng) if kind.frozen else _thawed(rng, years / 2))
         return cls(kind, seed, years / 2, tuple(_placed(motions, kind, side, rng)), waves)
 
@@ -114,8 +117,18 @@ class Ground:
         for motion in self.motions:
             total += motion.displacement(east, north, years)
         total -= total[:, :1].copy()
+        return np.asarray(total * self._response(ids))
+
+    def step(self, ids: Int64, easting: Float64, northing: Float64) -> Float64:
+        """Step (N,) [mm] of the earthquakes among the shared motions."""
+        east, north = easting - self.kind.centre[0], northing - self.kind.centre[1]
+        steps = [motion.step(east, north) for motion in self.motions if isinstance(motion, Earthquake)]
+        return np.asarray(sum(steps, np.zeros(ids.size)) * self._response(ids)[:, 0])
+
+    def _response(self, ids: Int64) -> Float64:
+        """How much of a shared motion each point answers with, (N, 1)."""
         own = gaussians(self.seed, self.kind.streams + RESPONSE_STREAM, ids, 1)
-        return np.asarray(total * (1.0 + self.kind.response * own))
+        return np.asarray(1.0 + self.kind.response * own)
 
     def _places_near(self, easting: Float64, northing: Float64) -> list[Place]:
         """Places that a block may touch: of the plateau's 81, a block in Hilbert order meets a few."""

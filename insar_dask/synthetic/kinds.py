@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from insar_dask.synthetic.earthquake import Fault
+
 __all__ = ["KINDS", "SIGMA_LEVELS", "Kind"]
 
 SIGMA_LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -50,9 +52,22 @@ class Kind:
     frozen : bool
         Permafrost with thaw slumps, seen every 12 days, instead of basins, slopes and an earthquake.
     shared : str
-        Instead of all these, one kind of motion that neighbours share: "bowls", "fronts" or "slopes".
+        Instead of all these, one kind of motion that neighbours share: "bowls", "fronts" or "slopes"; on a whole tile
+        what prevails there: "continuous", "periodic" or "coseismic".
     response : float
         How much one point's answer to a shared motion differs from its neighbours' (standard deviation of a factor).
+    region : float
+        Longest stretch of ground that the regional motion is drawn for [m].
+    whole : bool
+        Cells lie all over a tile of 100 km, dense in towns, none in the sea, rather than in one compact scene.
+    sea : tuple of float
+        Share of a whole tile that the sea takes, and the direction in which it lies (degrees from north).
+    wander, wander_memory : float
+        Noise that cells share over kilometres: standard deviation [mm], and correlation from date to date.
+    fault : Fault, optional
+        The earthquake of a whole tile.
+    event : str
+        Its day.
     """
 
     component: str
@@ -77,6 +92,13 @@ class Kind:
     frozen: bool = False
     shared: str = ""
     response: float = 0.0
+    region: float = 5000.0
+    whole: bool = False
+    sea: tuple[float, float] = (0.0, 0.0)
+    wander: float = 0.0
+    wander_memory: float = 0.0
+    fault: Fault | None = None
+    event: str = ""
 
     @property
     def gridded(self) -> bool:

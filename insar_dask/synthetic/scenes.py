@@ -18,7 +18,7 @@ from insar_dask.synthetic.truth import true_variables
 from insar_kernels.harmonic import MIN_DATES
 from insar_kernels.noise import gaussians
 
-__all__ = ["scene"]
+__all__ = ["drawn", "scene"]
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -83,7 +83,22 @@ def scene(
     >>> cube.sizes["time"], cube["true_regime"].attrs["flag_meanings"]
     (304, 'stable bowl seasonal accelerating coseismic slump')
     """
-    what, n_points, n_dates = _checked(kind, n_points, n_dates, missing, noise, seed, order)
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}, wanted one of {sorted(KINDS)}")
+    return drawn(KINDS[kind], n_points, n_dates, missing, noise, seed, order)
+
+
+def drawn(
+    what: Kind,
+    n_points: int | None,
+    n_dates: int | None,
+    missing: float,
+    noise: float,
+    seed: int,
+    order: Literal["hilbert", "file"],
+) -> xr.Dataset:
+    """Draw a scene of figures that need not have a name: as `scene`."""
+    n_points, n_dates = _checked(what, n_points, n_dates, missing, noise, seed, order)
     times = acquisition_dates(what, n_dates, seed)
     targets = place_targets(what, n_points, seed, order)
     ground = Ground.around(what, seed, scene_side(what, n_points), float(years_since(times)[-1]))
@@ -103,11 +118,8 @@ def scene(
 
 
 def _checked(
-    kind: str, n_points: int | None, n_dates: int | None, missing: float, noise: float, seed: int, order: str
-) -> tuple[Kind, int, int]:
-    if kind not in KINDS:
-        raise ValueError(f"kind is {kind!r}, wanted one of {sorted(KINDS)}")
-    what = KINDS[kind]
+    what: Kind, n_points: int | None, n_dates: int | None, missing: float, noise: float, seed: int, order: str
+) -> tuple[int, int]:
     n_points = what.n_points if n_points is None else n_points
     n_dates = what.n_dates if n_dates is None else n_dates
     if n_points < 1 or n_dates < MIN_DATES:
@@ -120,7 +132,7 @@ def _checked(
         raise ValueError(f"noise and seed cannot be negative, got noise={noise}, seed={seed}")
     if order not in ("hilbert", "file"):
         raise ValueError(f"order is {order!r}, wanted 'hilbert' or 'file'")
-    return what, n_points, n_dates
+    return n_points, n_dates
 
 
 def _lazy(drawing: Drawing, *place: npt.NDArray[Any]) -> Any:

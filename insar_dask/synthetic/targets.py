@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.synthetic.kinds import Kind
+from insar_dask.synthetic.settlements import settled_cells
 from insar_kernels.hilbert import hilbert_index
 
 __all__ = ["CELL", "MAX_TILE", "Targets", "place_targets", "point_names", "scene_side"]
@@ -49,6 +50,8 @@ def scene_side(kind: Kind, n_points: int) -> float:
 
 
 def _cells_aside(kind: Kind, n_points: int) -> int:
+    if kind.whole:
+        return TILE_ASIDE
     n_cells = n_points / (1.0 if kind.gridded else TARGETS_PER_CELL)
     aside = 2 * int(np.ceil(np.sqrt(n_cells / COVERED) / 2))
     return min(aside, TILE_ASIDE) if kind.gridded else max(aside, 6)
@@ -77,6 +80,8 @@ def place_targets(kind: Kind, n_points: int, seed: int, order: Literal["hilbert"
 def _covered_cells(kind: Kind, n_points: int, rng: np.random.Generator) -> Float64:
     """Column and row of the cells that carry points; sea, forest and fields carry none."""
     aside = _cells_aside(kind, n_points)
+    if kind.whole:
+        return settled_cells(aside, n_points, kind.sea, rng)
     row, column = np.divmod(np.arange(aside * aside), aside)
     bareness = rng.normal(0, 0.7, row.size)
     for _ in range(8):

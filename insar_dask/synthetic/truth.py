@@ -28,14 +28,17 @@ def true_variables(drawing: Drawing, ids: Int64, easting: Float64, northing: Flo
     years = years_since(drawing.times)
     shared, moved = _shared(drawing, years, ids, easting, northing)
     regimes: tuple[str, ...] = REGIMES
-    if drawing.kind.shared:
-        regimes, regime = (*REGIMES, drawing.kind.shared), np.where(moved, len(REGIMES), 0).astype(np.int8)
+    if prevails := drawing.kind.shared:
+        regimes = REGIMES if prevails in REGIMES else (*REGIMES, prevails)
+        regime = np.where(moved, regimes.index(prevails), 0).astype(np.int8)
     found = {
         **_motion(coefficients, shared, years, _first_day(drawing.times[0])),
-        "step": coefficients[:, 4],
-        "noise": drawing.sigma(ids),
+        "step": coefficients[:, 4] + drawing.ground.step(ids, easting, northing),
+        "noise": np.hypot(drawing.sigma(ids), drawing.noise * drawing.kind.wander),
     }
-    when = drawing.times[np.argmax(years > STEP_AT * years[-1])]
+    event = drawing.kind.event
+    after = drawing.times > np.datetime64(event) if event else years > STEP_AT * years[-1]
+    when = drawing.times[np.argmax(after)]
     attrs: dict[str, dict[str, Any]] = {
         "step": {"long_name": "displacement of the earthquake", "units": "mm", "date": str(when)[:10]},
         "noise": {"long_name": "standard deviation of the noise", "units": "mm"},
