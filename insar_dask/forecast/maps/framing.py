@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.forecast.maps.map_history import MapHistory
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.series.calendar_features import calendar_features
 
-__all__ = ["CHANNELS", "Frame", "Frames", "HarmonicFrames", "PublishedFrames", "frames_of"]
+__all__ = ["CHANNELS", "Frame", "Frames", "HarmonicFrames", "PublishedFrames", "above_harmonic", "frames_of"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -108,31 +109,43 @@ class PublishedFrames(Frames):
 class HarmonicFrames(Frames):
     """What is left above each cell's own line and annual signal, fitted before the origin; statics of the same past.
 
-    All is divided by what it varies by in the tile's training block.
+    All is divided by what it varies by among the cells that had held a point by then.
     """
-
-    def __init__(self, material: Material) -> None:
-        super().__init__(material)
-        self._known: dict[int, tuple[np.float32, Float32]] = {}
 
     def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
         """Those of the fit before the origin."""
-        material, history = self.material, self.material.histories[tile]
-        scale, scores = self._scales(tile)
-        window = slice(origin - material.context, origin + material.horizon)
-        statics = (history.statics(origin) - scores[0]) / scores[1]
-        return history.harmonic(origin, window), scale, statics.clip(-FARTHEST, FARTHEST)
+        material = self.material
+        held = np.asarray(material.mask[tile, :origin].any(axis=0))
+        return above_harmonic(material.history(tile), held, origin, material.context, material.horizon)
 
-    def _scales(self, tile: int) -> tuple[np.float32, Float32]:
-        """Deviation of what is left, and mean and deviation of the statics (2, 3, 1, 1), before validation."""
-        if tile not in self._known:
-            material, until = self.material, self.material.first_unknown
-            history, held = material.histories[tile], material.mask[tile, :until]
-            left = material.read[tile, :until] - history.harmonic(until, slice(0, until))
-            statics = history.statics(until)[:, held.any(axis=0)]
-            scores = np.array([_moments(row) for row in statics], np.float32).T[:, :, None, None]
-            self._known[tile] = _moments(left[held])[1], scores
-        return self._known[tile]
+
+def above_harmonic(
+    history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int, horizon: int
+) -> tuple[Float32, np.float32, Float32]:
+    """What `Frames.placed` returns where every number is of the past alone.
+
+    Parameters
+    ----------
+    history : MapHistory
+    held : (Y, X) array of bool
+        Cells that had held a point before the origin.
+    origin, context, horizon : int
+
+    Returns
+    -------
+    fitted : (context + horizon, Y, X) array
+        Each cell's line and annual signal about the origin [mm].
+    scale : float
+        Root mean square of what they leave of the past [mm].
+    statics : (3, Y, X) array
+        Velocity, acceleration and seasonality in deviations from their means.
+    """
+    statics, spread = history.statics(origin), history.spread(origin)
+    scores = np.array([_moments(column[held]) for column in statics], np.float32)[..., None, None]
+    scaled = ((statics - scores[:, 0]) / scores[:, 1]).clip(-FARTHEST, FARTHEST)
+    scale = np.sqrt((spread[held] ** 2).mean()) if held.any() else 0.0
+    fitted = history.harmonic(origin, slice(origin - context, origin + horizon))
+    return fitted, np.float32(scale or 1.0), np.asarray(scaled, np.float32)
 
 
 def frames_of(material: Material) -> Frames:

@@ -23,8 +23,8 @@ LEAST_DATES = 12
 """Maps that a fit takes: twice as many as the largest model has terms."""
 
 EVERY = 16
-"""Dates between two sums that are kept: kept at every date they would be 48 times the size of the maps, so they are
-1.5 to 3 times, and the rest is added up in 1 ms."""
+"""Dates between two sums that are kept: kept at every date they would be 14 times the size of the maps, so they are
+as large as these, and the rest is added up in 1 ms."""
 
 
 class MapHistory:
@@ -70,7 +70,7 @@ class MapHistory:
             raise TooShortError(f"{n} maps lie before date {origin}; a fit takes {LEAST_DATES}: begin with a later one")
         weighted = self.design[:origin] * self.given[:origin, None]
         normal = weighted[:, :terms].T @ weighted[:, :terms]
-        solved = np.linalg.solve(normal, self._moments(origin)[:terms])
+        solved = np.linalg.solve(normal, self._sums(origin)[:terms])
         return np.asarray(solved.reshape(terms, *self.maps.shape[1:]), np.float64)
 
     def statics(self, origin: int) -> Float32:
@@ -88,15 +88,23 @@ class MapHistory:
         basis = self.design[columns, :HARMONIC]
         return np.tensordot(basis, self.coefficients(origin), axes=1).astype(np.float32)
 
-    def _moments(self, origin: int) -> Float64:
-        """Products of design and maps before ``origin``, (6, cells)."""
+    def spread(self, origin: int) -> Float64:
+        """Root mean square (Y, X) [mm] of what line and annual signal leave of the maps before ``origin``."""
+        coefficients = self.coefficients(origin).reshape(HARMONIC, -1)
+        sums = self._sums(origin)
+        left = sums[CURVED] - (coefficients * sums[:HARMONIC]).sum(axis=0)
+        mean = np.maximum(left, 0) / self.given[:origin].sum()
+        return np.asarray(np.sqrt(mean).reshape(self.maps.shape[1:]))
+
+    def _sums(self, origin: int) -> Float64:
+        """Products of design and maps before ``origin``, and the squares of these, (6 + 1, cells)."""
         kept = origin // EVERY
         return np.asarray(self._kept[kept] + self._products(kept * EVERY, origin))
 
     @cached_property
     def _kept(self) -> list[Float64]:
         """Sums up to every `EVERY`-th date."""
-        sums = [np.zeros((CURVED, self.maps[0].size))]
+        sums = [np.zeros((CURVED + 1, self.maps[0].size))]
         for start in range(0, len(self.maps) - EVERY + 1, EVERY):
             sums.append(sums[-1] + self._products(start, start + EVERY))
         return sums
@@ -104,8 +112,8 @@ class MapHistory:
     def _products(self, start: int, stop: int) -> Float64:
         given = np.flatnonzero(self.given[start:stop]) + start
         cells = self.maps[0].size
-        products: Float64 = self.design[given].T @ self.maps[given].reshape(-1, cells).astype(np.float64)
-        return products
+        maps = self.maps[given].reshape(-1, cells).astype(np.float64)
+        return np.concatenate([self.design[given].T @ maps, (maps**2).sum(axis=0, keepdims=True)])
 
 
 def _design(years: Float64) -> Float64:

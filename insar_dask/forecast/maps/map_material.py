@@ -80,9 +80,14 @@ class Material:
         return np.asarray(self.plan.days, "datetime64[D]")
 
     @cached_property
-    def histories(self) -> list[MapHistory]:
-        """Running fits of each tile."""
-        return [MapHistory(maps, self.years) for maps in self.read]
+    def _histories(self) -> dict[int, MapHistory]:
+        return {}
+
+    def history(self, tile: int) -> MapHistory:
+        """Running fits of a tile, summed up when they are first asked for."""
+        if tile not in self._histories:
+            self._histories[tile] = MapHistory(self.read[tile], self.years)
+        return self._histories[tile]
 
     def origins(self, stage: str) -> Index:
         """Columns of the first date asked for.

@@ -37,6 +37,13 @@ def test_harmonic_is_the_least_squares_fit_continued():
     np.testing.assert_allclose(found.reshape(10, -1), expected, atol=1e-4)
 
 
+def test_spread_is_what_the_harmonic_leaves():
+    drawn, origin = maps(4), 120
+    history = MapHistory(drawn, YEARS)
+    left = drawn[:origin] - history.harmonic(origin, slice(0, origin))
+    np.testing.assert_allclose(history.spread(origin), np.sqrt((left**2).mean(axis=0)), rtol=1e-4)
+
+
 def test_a_missing_map_is_left_out():
     drawn, origin = maps(2), 90
     drawn[[3, 40, 85]] = np.nan
@@ -51,6 +58,7 @@ def test_nothing_after_the_origin_changes_a_bit():
     blind[origin:] = 1e4
     ours, theirs = MapHistory(drawn, YEARS), MapHistory(blind, YEARS)
     np.testing.assert_array_equal(ours.statics(origin), theirs.statics(origin))
+    np.testing.assert_array_equal(ours.spread(origin), theirs.spread(origin))
     np.testing.assert_array_equal(ours.harmonic(origin, slice(60, 90)), theirs.harmonic(origin, slice(60, 90)))
 
 

@@ -29,7 +29,7 @@ def test_a_window_holds_scaled_channels_and_raw_targets():
     np.testing.assert_array_equal(frame.scored, held)
     came = frame.millimetres(frame.targets)
     np.testing.assert_allclose(came[held], raw[origin : origin + 10][held], atol=1e-4)
-    fitted = HONEST.histories[1].harmonic(origin, slice(origin - 10, origin))
+    fitted = HONEST.history(1).harmonic(origin, slice(origin - 10, origin))
     np.testing.assert_allclose(frame.values[:, 0] * frame.scale + fitted, raw[origin - 10 : origin], atol=1e-4)
     day = TILES["time"].values[origin - 1].astype("datetime64[D]")
     of_year = (day - day.astype("datetime64[Y]")).astype(int) + 1
@@ -95,7 +95,7 @@ def test_a_forecast_of_nothing_is_the_harmonic():
     origins = HONEST.origins("test")[:2]
     said = MapWindows(HONEST, [0]).predict(Still(), 1, origins)
     for at, origin in enumerate(origins):
-        expected = HONEST.histories[1].harmonic(int(origin), slice(origin, origin + 10))
+        expected = HONEST.history(1).harmonic(int(origin), slice(origin, origin + 10))
         np.testing.assert_allclose(said[at], expected, atol=1e-5)
 
 

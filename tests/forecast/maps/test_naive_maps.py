@@ -16,7 +16,7 @@ def test_persistence_and_harmonic_are_those_of_each_cell():
     last = np.where(ever, TILES["displacement"].values[1, origin - 1], np.nan)
     for lead in (0, 9):
         np.testing.assert_array_equal(made["persistence"][lead], last)
-    fitted = material.histories[1].harmonic(origin, slice(origin, origin + 10))
+    fitted = material.history(1).harmonic(origin, slice(origin, origin + 10))
     np.testing.assert_allclose(made["harmonic"], np.where(ever, fitted, np.nan), atol=2e-3)
 
 
