@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from insar_dask.sessions import session
     from insar_dask.smooth import moving_average, savgol
     from insar_dask.store import products
+    from insar_dask.tiling.cell_points import sample_tiles, tile_points, to_tiles
+    from insar_dask.tiling.rasterising import rasterise
     from insar_dask.totals import component_shares, component_variances, cumulative_displacement
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "predict_stored": "jobs.prediction",
     "products": "store",
     "plot_point": "report",
+    "rasterise": "tiling.rasterising",
     "read_egms": "readers.egms",
     "read_mintpy": "readers.mintpy",
     "read_mintpy_velocity": "readers.mintpy_velocity",
@@ -62,12 +65,15 @@ _HOMES = {
     "read_raster": "readers.raster",
     "regularise": "resample",
     "run": "pipeline",
+    "sample_tiles": "tiling.cell_points",
     "save": "jobs.saving",
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
     "stl": "decompose",
+    "tile_points": "tiling.cell_points",
     "to_grid": "readers.grid",
+    "to_tiles": "tiling.cell_points",
     "write_csv": "report",
     "write_report": "report",
 }
@@ -91,6 +97,7 @@ __all__ = [
     "plot_point",
     "predict_stored",
     "products",
+    "rasterise",
     "read_egms",
     "read_mintpy",
     "read_mintpy_velocity",
@@ -98,12 +105,15 @@ __all__ = [
     "read_raster",
     "regularise",
     "run",
+    "sample_tiles",
     "save",
     "savgol",
     "select",
     "session",
     "stl",
+    "tile_points",
     "to_grid",
+    "to_tiles",
     "write_csv",
     "write_report",
 ]

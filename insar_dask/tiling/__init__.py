@@ -1,0 +1,1 @@
+"""Maps of square cells out of scattered points, and the way back."""

@@ -1,0 +1,103 @@
+"""What a tile cube is, and which tiles belong into one: checked at the door."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from insar_dask.cube import CubeError
+
+__all__ = ["check_alike", "check_tiles", "same_crs"]
+
+DIMS = ("tile", "time", "y", "x")
+ALIKE = ("component", "positive", "release", "reference", "reference_date", "track", "pass")
+"""What displacements of one cube share."""
+
+TOUCHING = 1e-6
+"""Tiles may overlap by this share of a cell: corners are sums of rounded numbers."""
+
+
+def check_tiles(tiles: xr.Dataset) -> xr.Dataset:
+    """Return a tile cube unchanged; raise `CubeError` where it is none.
+
+    Only metadata and axes are looked at: nothing is computed.
+    """
+    if not isinstance(tiles, xr.Dataset):
+        raise CubeError(f"wanted a tile cube, got {type(tiles).__name__}: make one with insar_dask.rasterise(cube)")
+    for name in ("displacement", "mask"):
+        if name not in tiles or tiles[name].dims != DIMS:
+            came = tiles[name].dims if name in tiles else f"no {name!r}"
+            raise CubeError(f"wanted {name!r} over {DIMS}, came {came}: make tiles with insar_dask.rasterise(cube)")
+    for name in ("tile", "easting", "northing", "crs"):
+        if name not in tiles.variables:
+            raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
+    return tiles
+
+
+def check_alike(tiles: Mapping[str, xr.Dataset], extents: Mapping[str, tuple[float, float, float, float]]) -> None:
+    """Raise `CubeError` unless cubes can be the tiles of one tile cube.
+
+    Parameters
+    ----------
+    tiles : mapping
+        Tile -> anything with the ``time``, ``crs`` and attributes of its displacement.
+    extents : mapping
+        Tile -> west, south, east, north [m].
+    """
+    (first, one), *others = tiles.items()
+    for name, other in others:
+        if not same_crs(one, other):
+            raise CubeError(
+                f"tile {name} is in {_crs(other)}, tile {first} in {_crs(one)}: put tiles of one CRS into one tile cube"
+            )
+        for attribute in ALIKE:
+            mine, theirs = one.attrs.get(attribute), other.attrs.get(attribute)
+            if mine != theirs:
+                raise CubeError(
+                    f"{attribute} of tile {name} is {theirs!r}, of tile {first} {mine!r}: put only tiles of the same "
+                    f"{attribute} into one tile cube"
+                )
+        _check_dates(first, one["time"].values, name, other["time"].values)
+    for (name, a), (other_name, b) in itertools.combinations(extents.items(), 2):
+        wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+        if min(wide, high) > TOUCHING * (a[2] - a[0]):
+            raise CubeError(
+                f"tiles {name} and {other_name} overlap by {wide:,.0f} x {high:,.0f} m, so that the same ground would "
+                "be there twice: leave one out, or give each its own extent"
+            )
+
+
+def same_crs(one: xr.Dataset, other: xr.Dataset) -> bool:
+    """Whether two data sets are in the same CRS, in whatever words."""
+    here, there = (str(data["crs"].attrs["crs_wkt"]) for data in (one, other))
+    if here == there:
+        return True
+    from pyproj import CRS
+
+    return bool(CRS.from_wkt(here) == CRS.from_wkt(there))
+
+
+def _crs(data: xr.Dataset) -> str:
+    from pyproj import CRS
+
+    return str(CRS.from_wkt(str(data["crs"].attrs["crs_wkt"])).name)
+
+
+def _check_dates(first: str, here: Any, name: str, there: Any) -> None:
+    if here.shape == there.shape and (here == there).all():
+        return
+    lacking, extra = np.setdiff1d(here, there), np.setdiff1d(there, here)
+    told = [f"lacks {_days(lacking)}"] * bool(lacking.size) + [f"has {_days(extra)} besides"] * bool(extra.size)
+    raise CubeError(
+        f"tile {name} {' and '.join(told)}, compared with tile {first}: tiles of one cube share their dates; read "
+        "products of one release, or bring each to regular dates with insar_dask.regularise(cube, every=...)"
+    )
+
+
+def _days(dates: Any) -> str:
+    days = dates.astype("datetime64[D]").astype(str)
+    return f"{days[0]}" if len(days) == 1 else f"{len(days)} dates, such as {days[0]},"

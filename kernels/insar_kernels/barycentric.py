@@ -1,0 +1,195 @@
+"""Linear interpolation on a triangulation, split in two: where the places lie, once; weighted sums, for every date."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from insar_kernels.dispatch import namespace
+
+__all__ = ["Located", "add_weighted", "locate", "mark_cells"]
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+OUTSIDE = 1e-12
+"""A place this far beyond an edge, as a share of the triangle's height above it, still lies in the triangle."""
+
+
+class Located(NamedTuple):
+    """What `locate` returns."""
+
+    triangle: Any
+    """(m,) int32: the triangle that holds each place; -1 outside the hull."""
+    weights: Any
+    """(m, 3) float64: barycentric coordinates in it, which sum to 1; NaN outside the hull."""
+
+
+def locate(places: Any, points: Any, triangles: Any, neighbours: Any) -> Located:
+    """Find the triangle that holds each place, and the place's barycentric coordinates in it.
+
+    From a triangle the walk goes on across the edge beyond which the place lies farthest, until there is none: on
+    Delaunay triangles it ends (De Floriani et al. 1991, doi:10.1016/0167-8655(91)90274-S). Where it meets an edge of
+    the hull, the place is outside. Where it would turn back, a triangle is too flat to tell its sides, and all of them
+    are looked at.
+
+    Parameters
+    ----------
+    places : array of float64, shape (m, 2)
+        Best in an order in which each is near the one before.
+    points : array of float64, shape (n, 2)
+    triangles : array of int32, shape (k, 3)
+        Points of each triangle; a Delaunay triangulation whose triangles all have an area.
+    neighbours : array of int32, shape (k, 3)
+        Triangle opposite of each of its points; -1 at the hull.
+
+    Returns
+    -------
+    Located
+    """
+    xp = namespace(places)
+    if xp is not np:
+        return _walk_on_array(xp, places, points, triangles, neighbours)
+    found, weights = np.full(len(places), -1, np.int32), np.full((len(places), 3), np.nan)
+    _walk(places, points, triangles, neighbours, found, weights)
+    return Located(found, weights)
+
+
+def add_weighted(sums: Any, starts: Any, columns: Any, weights: Any, values: Any) -> None:
+    """Add weighted rows: ``sums[i] += sum over j in starts[i]:starts[i + 1] of weights[j] * values[columns[j]]``.
+
+    Each sum is taken in the order of ``j``: rows added block by block come to the same bits as all at once.
+
+    Parameters
+    ----------
+    sums : array of float64, shape (cells, T)
+        Changed in place. NaN is any sum that a missing value has a part in.
+    starts : array of int64, shape (cells + 1,)
+    columns : array of int32, shape (k,)
+    weights : array of float64, shape (k,)
+        With the two before a sparse matrix of compressed rows, (cells, n).
+    values : array of float32, shape (n, T)
+    """
+    xp = namespace(values)
+    if xp is np:
+        _add_rows(sums, starts, columns, weights, values)
+    else:
+        _add_on_array(xp, sums, starts, columns, weights, values)
+
+
+def mark_cells(mask: Any, cells: Any, values: Any) -> None:
+    """Set ``mask[cells[i], t]`` where ``values[i, t]`` is no NaN.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (cells, T)
+        Changed in place.
+    cells : array of int32, shape (n,)
+        Negative where a row lies in no cell.
+    values : array of float32, shape (n, T)
+    """
+    xp = namespace(values)
+    if xp is np:
+        _mark(mask.view(np.uint8), cells, values)
+    else:
+        _mark_on_array(xp, mask, cells, values)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _walk(
+    places: Float64, points: Float64, triangles: Int32, neighbours: Int32, found: Int32, weights: Float64
+) -> None:
+    here = 0
+    for i in range(len(places)):
+        before, lost = -1, True
+        for _ in range(len(triangles)):
+            _coordinates(places[i], points, triangles[here], weights[i])
+            least = weights[i].min()
+            if least >= -OUTSIDE:
+                found[i], lost = here, False
+                break
+            onward = neighbours[here, weights[i].argmin()]
+            if onward < 0:
+                lost = False
+                break
+            if onward == before:
+                break
+            before, here = here, onward
+        if lost:
+            for k in range(len(triangles)):
+                _coordinates(places[i], points, triangles[k], weights[i])
+                if weights[i].min() >= -OUTSIDE:
+                    found[i] = here = k
+                    break
+        if found[i] < 0:
+            weights[i] = np.nan
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _coordinates(place: Float64, points: Float64, triangle: Int32, into: Float64) -> None:
+    """Barycentric coordinates, from the triangle's third point, so that whole metres stay exact."""
+    a, b, c = points[triangle[0]], points[triangle[1]], points[triangle[2]]
+    ax, ay, bx, by = a[0] - c[0], a[1] - c[1], b[0] - c[0], b[1] - c[1]
+    dx, dy = place[0] - c[0], place[1] - c[1]
+    area = ax * by - ay * bx
+    into[0] = (dx * by - dy * bx) / area
+    into[1] = (ax * dy - ay * dx) / area
+    into[2] = 1.0 - into[0] - into[1]
+
+
+@njit(nogil=True, cache=True)
+def _add_rows(sums: Float64, starts: Int64, columns: Int32, weights: Float64, values: Float32) -> None:
+    n_dates = np.uintp(values.shape[1])
+    for i in range(len(sums)):
+        for j in range(starts[i], starts[i + 1]):
+            weight, row = weights[j], values[columns[j]]
+            for t in range(n_dates):
+                sums[i, t] += weight * row[t]
+
+
+@njit(nogil=True, cache=True)
+def _mark(mask: npt.NDArray[np.uint8], cells: Int32, values: Float32) -> None:
+    n_dates = np.uintp(values.shape[1])
+    for i in range(len(values)):
+        if cells[i] >= 0:
+            for t in range(n_dates):
+                mask[cells[i], t] |= values[i, t] == values[i, t]
+
+
+def _walk_on_array(xp: ModuleType, places: Any, points: Any, triangles: Any, neighbours: Any) -> Located:
+    """All places walk at once; those that have arrived, or left, stand still."""
+    here, weights = xp.zeros(len(places), xp.int32), xp.full((len(places), 3), xp.nan)
+    walking = xp.arange(len(places))
+    for _ in range(len(triangles)):
+        a, b, c = (points[triangles[here[walking]][:, k]] for k in range(3))
+        a, b, d = a - c, b - c, places[walking] - c
+        area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+        u = (d[:, 0] * b[:, 1] - d[:, 1] * b[:, 0]) / area
+        v = (a[:, 0] * d[:, 1] - a[:, 1] * d[:, 0]) / area
+        all_three = xp.stack([u, v, 1.0 - u - v], axis=1)
+        arrived = all_three.min(axis=1) >= -OUTSIDE
+        weights[walking[arrived]] = all_three[arrived]
+        walking, beyond = walking[~arrived], all_three[~arrived].argmin(axis=1)
+        here[walking] = neighbours[here[walking], beyond]
+        walking = walking[here[walking] >= 0]
+        if len(walking) == 0:
+            break
+    return Located(here, weights)
+
+
+def _add_on_array(xp: ModuleType, sums: Any, starts: Any, columns: Any, weights: Any, values: Any) -> None:
+    rows = xp.repeat(xp.arange(len(sums)), xp.diff(starts).tolist())
+    xp.add.at(sums, rows, weights[:, None] * values[columns])
+
+
+def _mark_on_array(xp: ModuleType, mask: Any, cells: Any, values: Any) -> None:
+    inside = xp.flatnonzero(cells >= 0)
+    seen = xp.zeros(mask.shape, xp.int32)
+    xp.add.at(seen, cells[inside], (~xp.isnan(values[inside])).astype(xp.int32))
+    mask |= seen > 0
