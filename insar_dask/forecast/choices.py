@@ -117,17 +117,21 @@ class Choices(Parameters):
     def coach(self, **where: Any) -> Coach[Any]:
         """What trains the networks, after checking settings, device, and ``where``: see `Coach`."""
         from insar_dask.forecast.coaching import usable_device
+        from insar_dask.forecast.correction.network import require_torch
 
+        require_torch()
         checked = self.checked()
         chosen = {name: checked[name] for name in NETWORK}
         if self.method == CORRECTING:
-            from insar_dask.forecast.correction import coaching as correction
+            from insar_dask.forecast.correction.coaching import CorrectionCoach
+            from insar_dask.forecast.correction.teaching import Settings
 
-            return correction.CorrectionCoach(correction.settings_of(**chosen), usable_device(self.device), **where)
-        from insar_dask.forecast.components import coaching as components
+            return CorrectionCoach(Settings.of(**chosen), usable_device(self.device), **where)
+        from insar_dask.forecast.components.coaching import ComponentCoach
+        from insar_dask.forecast.components.settings import Settings as ComponentSettings
 
-        settings = components.settings_of(**chosen, n_patterns=checked["n_patterns"])
-        return components.ComponentCoach(settings, usable_device(self.device), **where)
+        settings = ComponentSettings.of(**chosen, patterns=checked["n_patterns"])
+        return ComponentCoach(settings, usable_device(self.device), **where)
 
     def forecasting_bytes(self) -> int:
         """Bytes that a network takes to forecast with, 0 for none."""

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from insar_dask.forecast.network_settings import NetworkSettings
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.hold import HeldError, held, passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.forecast.walk import Tell, Walk
-from insar_dask.settings import known, share, whole
+from insar_dask.settings import known, whole
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -34,7 +34,6 @@ __all__ = [
     "Classroom",
     "Coach",
     "State",
-    "check_sizes",
     "usable_device",
 ]
 
@@ -46,14 +45,7 @@ LAID_OUT = SERIES, PLACES, STATE, MATERIAL
 """Files that a training reads, and that go with it."""
 
 
-class Wanted(Protocol):
-    """What settings of any network have."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-
-
-Settings = TypeVar("Settings", bound=Wanted)
+Settings = TypeVar("Settings", bound=NetworkSettings[Any])
 
 
 @dataclass(frozen=True)
@@ -141,27 +133,6 @@ def _check_workers(client: Client | None, ranks: int | None) -> None:
             f"{ranks} ranks are more than the {n_workers} workers of the client, each takes one: start more workers, "
             "or ask for fewer ranks"
         )
-
-
-def check_sizes(network: str, given: Collection[str], sizes: Mapping[str, Any]) -> None:
-    """Refuse sizes that a network does not have, or that it is ``given`` by its inputs.
-
-    Raises
-    ------
-    ValueError
-        Naming what there is.
-    """
-    from insar_dask.forecast.models import network_class
-
-    asked = inspect.signature(network_class(network)).parameters
-    if unknown := set(sizes) - (asked.keys() - given):
-        has = ", ".join(sorted(asked.keys() - given))
-        raise ValueError(f"sizes has no {', '.join(sorted(unknown))}; it has {has}")
-    for name, size in sizes.items():
-        if isinstance(asked[name].default, int):
-            whole(name, size)
-        else:
-            share(name, size, zero=True)
 
 
 def usable_device(device: str) -> Literal["cpu", "cuda"]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from insar_dask.forecast.training.job import Training
+from insar_dask.forecast.network_settings import NetworkSettings
 from insar_dask.settings import whole
 
-__all__ = ["GIVEN", "NETWORK", "Settings", "Shape"]
+__all__ = ["NETWORK", "Settings", "Shape"]
 
 NETWORK = "spacetimeformer"
-GIVEN = {"points", "context", "horizon", "time_features"}
-"""Sizes of that network that its inputs give."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,10 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What networks to train, and how; JSON-able by `to_dict`."""
+class Settings(NetworkSettings[Shape]):
+    """What networks to train, and how: sizes and training are the published ones where nothing else is said."""
+
+    network: ClassVar[str] = NETWORK
+    given: ClassVar[Collection[str]] = {"points", "context", "horizon", "time_features"}
 
     shape: Shape = field(default_factory=Shape)
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    """Of each network, where they are not the published ones."""
-    training: Training = field(default_factory=Training)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"shape": asdict(self.shape), "sizes": dict(self.sizes), "training": asdict(self.training)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Rebuild what `to_dict` gave."""
-        return cls(Shape(**data["shape"]), dict(data["sizes"]), Training(**data["training"]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.forecast.coaching import PLACES, SERIES, STATE, Classroom, Coach, check_sizes
-from insar_dask.forecast.correction.network import require_torch
+from insar_dask.forecast.coaching import PLACES, SERIES, STATE, Classroom, Coach
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach
 from insar_dask.forecast.memory import training_bytes
 from insar_dask.forecast.network_memory import lesson_bytes
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
     from insar_dask.forecast.correction.footing import Footing
     from insar_dask.forecast.training.job import Job, Trained
 
-__all__ = ["CorrectionCoach", "job_from_folder", "settings_of"]
-
-GIVEN = {"context", "horizon", "known", "patterns", "time_features"}
-"""Sizes of the network that its inputs give."""
+__all__ = ["CorrectionCoach", "job_from_folder"]
 
 CHECKPOINTS = "checkpoints"
 
@@ -43,7 +38,9 @@ class CorrectionCoach(Coach[Settings]):
         """Predicted peak memory of training in this process."""
         shape = self.settings.shape
         sizes = {**self.settings.all_sizes, "context": shape.context}
-        return training_bytes(lesson_bytes("fast", sizes, self.settings.training.batch * shape.length, PER_WINDOW))
+        return training_bytes(
+            lesson_bytes(self.settings.network, sizes, self.settings.training.batch * shape.length, PER_WINDOW)
+        )
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained network; ``tell`` gets what its training says."""
@@ -89,30 +86,6 @@ def job_from_folder(
         state = {name: arrays[name] for name in arrays.files}
     lesson = Lesson(_source(place, schedule), schedule, state, shard, Settings.from_dict(settings), identity)
     return lesson.job(Footing(np.asarray(footing["weights"], np.float64), footing["scale"]))
-
-
-def settings_of(
-    context: int,
-    group: int | None,
-    random_state: int,
-    sizes: Mapping[str, Any] | None,
-    training: Mapping[str, Any] | None,
-) -> Settings:
-    """Settings of a network from the parameters of a Forecaster.
-
-    Raises
-    ------
-    ValueError
-        For a name or a number that cannot be meant.
-    """
-    require_torch()
-    default = Settings()
-    check_sizes("fast", GIVEN, sizes or {})
-    return Settings(
-        replace(default.shape, context=context, length=default.shape.length if group is None else group),
-        dict(sizes or {}),
-        replace(default.training, seed=random_state, **(training or {})),
-    )
 
 
 def _source(folder: Path, plan: Plan) -> ArrayPoints:

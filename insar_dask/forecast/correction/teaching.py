@@ -5,9 +5,9 @@ How much of its correction is believed, its gate, is then fitted at the validati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from insar_dask.forecast.correction.network import QUICKER, CorrectingNetwork, b
 from insar_dask.forecast.correction.origin_windows import OriginWindows, Shape, pieces, training_origins
 from insar_dask.forecast.correction.signals import Signals, signals
 from insar_dask.forecast.groups import cut_groups
+from insar_dask.forecast.network_settings import NetworkSettings
 from insar_dask.forecast.registry import Arrays, Forecaster, load
 from insar_dask.forecast.series.point_source import Source
 from insar_dask.forecast.tallies import windows_of
@@ -51,27 +52,19 @@ STAGES = "validation", "test", "future"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What network to train, and how; JSON-able by `to_dict`."""
+class Settings(NetworkSettings[Shape]):
+    """What network to train, and how; sizes are `SIZES` where nothing else is said."""
+
+    network: ClassVar[str] = "fast"
+    given: ClassVar[Collection[str]] = {"context", "horizon", "known", "patterns", "time_features"}
 
     shape: Shape = field(default_factory=Shape)
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    """Of the network, where they are not `SIZES`."""
     training: Training = TRAINING
 
     @property
     def all_sizes(self) -> dict[str, Any]:
         """Sizes of the network that are not its preset's."""
         return {**SIZES, **self.sizes}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"shape": asdict(self.shape), "sizes": dict(self.sizes), "training": asdict(self.training)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        """Rebuild what `to_dict` gave."""
-        return cls(Shape(**data["shape"]), dict(data["sizes"]), Training(**data["training"]))
 
 
 @dataclass(frozen=True, eq=False)
