@@ -14,16 +14,12 @@ its forecasts are added, and the family's scores written too.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -37,6 +33,7 @@ from insar_dask.forecast.published.protocols import STAGES
 from insar_dask.forecast.published.scores import count_stage, overall
 from insar_dask.forecast.published.unit import NETWORKS, Forecasts, Unit, run_unit
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material, sample
+from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
 
 SEEDS = (0, 1, 2)
 STEPS = 150
@@ -48,7 +45,6 @@ RIVAL_STEPS = {"lstm": 8 * STEPS, "transformer": STEPS}
 """The LSTM sees as many point-windows as the eight Spacetimeformers of a unit together. At 1.9 s a step the Transformer
 cannot (40 min a unit); it sees as many as one of them."""
 
-GEMM = 1024
 AUDITED = 8
 """One point of so many is tried by the audit."""
 
@@ -92,12 +88,10 @@ def main(arguments: list[str]) -> int:
     for unit in chosen(options):
         if options.count and done >= options.count:
             break
-        if claimed(unit, options):
-            try:
+        with claimed(unit.name, options.results, options.scratch) as ours:
+            if ours:
                 run(unit, options)
-            finally:
-                lock(unit, options).unlink()
-            done += 1
+                done += 1
     return 0
 
 
@@ -120,26 +114,6 @@ def chosen(options: argparse.Namespace) -> list[Unit]:
     if unknown:
         raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
     return [everything[name] for name in options.names] or list(everything.values())
-
-
-def lock(unit: Unit, options: argparse.Namespace) -> Path:
-    return options.scratch / f"{unit.name}.lock"
-
-
-def claimed(unit: Unit, options: argparse.Namespace) -> bool:
-    """Whether the unit is not finished and nobody else is at it; then it is ours. A dead process's claim is void."""
-    if (options.results / f"{unit.name}.json").exists():
-        return False
-    options.scratch.mkdir(parents=True, exist_ok=True)
-    path = lock(unit, options)
-    if path.exists() and not Path(f"/proc/{path.read_text()}").exists():
-        path.unlink()
-    try:
-        with path.open("x") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError:
-        return False
-    return True
 
 
 def run(unit: Unit, options: argparse.Namespace) -> None:
@@ -211,38 +185,6 @@ def keep_weights(unit: Unit, folder: Path, scratch: Path) -> None:
 def kept(path: Path) -> Forecasts:
     with np.load(path) as file:
         return {stage: file[stage] for stage in STAGES}
-
-
-def write(path: Path, result: dict[str, Any]) -> None:
-    """Whole or not at all: what stands under the name is finished."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(result) + "\n")
-    part.replace(path)
-
-
-def calibration() -> float:
-    """float32 GEMM of one thread [GFLOP/s of CPU time]."""
-    left = torch.rand(GEMM, GEMM)
-    times = []
-    for _ in range(9):
-        began = time.process_time()
-        left @ left
-        times.append(time.process_time() - began)
-    return round(2 * GEMM**3 / statistics.median(times) / 1e9, 1)
-
-
-def machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 1),
-        "torch": torch.__version__,
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
-def tell(what: str) -> None:
-    print(f"[{time.strftime('%H:%M:%S')}, load {os.getloadavg()[0]:.1f}] {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from insar_dask.forecast.published.protocols import Material, learn_patterns, pa
 from insar_dask.forecast.published.scores import overall
 from insar_dask.synthetic import scene
 from tests.benchmarks import published_units
-from tests.benchmarks.published_units import add_up, claimed, keep, lock, parsed, units
+from tests.benchmarks.published_units import add_up, keep, parsed, units
+from tests.benchmarks.unit_files import claimed
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +31,16 @@ def test_there_are_three_seeds_of_18_units_and_six_of_the_sensitivity():
 
 
 def test_a_unit_is_claimed_once_and_a_dead_claim_is_void(tmp_path: Path):
-    unit = units()[0]
-    assert claimed(unit, options(tmp_path)) and not claimed(unit, options(tmp_path))
-    assert lock(unit, options(tmp_path)).read_text() == str(os.getpid())
-    lock(unit, options(tmp_path)).write_text("999999999")
-    assert claimed(unit, options(tmp_path))
-    (tmp_path / f"{unit.name}.json").touch()
-    lock(unit, options(tmp_path)).unlink()
-    assert not claimed(unit, options(tmp_path))
+    with claimed("one", tmp_path, tmp_path) as ours, claimed("one", tmp_path, tmp_path) as theirs:
+        assert ours and not theirs
+        assert (tmp_path / "one.lock").read_text() == str(os.getpid())
+    (tmp_path / "one.lock").write_text("999999999")
+    with claimed("one", tmp_path, tmp_path) as ours:
+        assert ours
+    (tmp_path / "one.json").touch()
+    with claimed("one", tmp_path, tmp_path) as ours:
+        assert not ours
+    assert not (tmp_path / "one.lock").exists()
 
 
 def test_a_family_is_summed_when_its_third_component_is_there(

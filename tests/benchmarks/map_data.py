@@ -1,0 +1,47 @@
+"""The tiles of the tables of maps: six synthetic ones of EGMS, written as files, read and rasterised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+import insar_dask as insar
+from insar_dask.forecast.maps.holdout import Holdout, hold_out
+from insar_dask.forecast.maps.map_material import Material, honest_material, paper_material
+from insar_dask.synthetic.tiles import write_egms_tiles
+
+__all__ = ["RESULTS", "SCRATCH", "TRAINED", "material", "sides", "tiles"]
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = Path(__file__).parent / "results" / "maps"
+SCRATCH = ROOT / "out" / "maps"
+"""Files, checkpoints and forecasts; git does not see it."""
+
+TRAINED = ("E32N34",)
+"""The tile that MM-STT is trained on; all others are held out."""
+
+
+def tiles(scratch: Path = SCRATCH) -> xr.Dataset:
+    """Six tiles of 64 x 64 cells and 304 dates."""
+    path = scratch / "tiles.zarr"
+    if not path.exists():
+        scratch.mkdir(parents=True, exist_ok=True)
+        files = scratch / "egms"
+        write_egms_tiles(files)
+        parts = [insar.rasterise(insar.read_egms(file)) for file in sorted(files.glob("*.zip"))]
+        made = xr.concat(parts, "tile", coords="minimal", compat="override", data_vars="minimal")
+        draft = path.with_suffix(".part")
+        made.to_zarr(draft, mode="w", consolidated=False)
+        draft.replace(path)
+    return xr.open_zarr(path, consolidated=False).load()
+
+
+def material(protocol: str, scratch: Path = SCRATCH) -> Material:
+    """What a protocol makes of the tiles."""
+    return (paper_material if protocol == "paper" else honest_material)(tiles(scratch))
+
+
+def sides(given: Material) -> Holdout:
+    """The tile to learn from, and the others."""
+    return hold_out(given, TRAINED)

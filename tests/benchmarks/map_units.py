@@ -1,0 +1,121 @@
+"""Units of the tables of maps, one after the other, each resumable: train, score, write a small JSON file.
+
+python -m tests.benchmarks.map_units               the next unit that nobody has finished or is at, until none is
+python -m tests.benchmarks.map_units --count 1     one
+python -m tests.benchmarks.map_units NAME...       these
+python -m tests.benchmarks.map_units --list        what there is, and what is done
+python -m tests.benchmarks.map_units --baselines   everything without a network: two minutes
+
+One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, in ``out/maps``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from insar_dask.forecast.maps.map_material import PROTOCOLS
+from insar_dask.forecast.maps.map_tallies import count_maps, overall
+from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
+from insar_dask.forecast.maps.naive_maps import naive_maps
+from tests.benchmarks.map_data import RESULTS, SCRATCH, material, sides
+from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
+
+SEEDS = (0, 1, 2)
+
+
+def units(windows: int = WINDOWS) -> list[MapUnit]:
+    """All units, one seed of everything first."""
+    return [
+        MapUnit(protocol=protocol, network=network, seed=seed, windows=windows)
+        for seed in SEEDS
+        for network in NETWORKS
+        for protocol in PROTOCOLS
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    options = parsed(arguments)
+    torch.set_num_threads(1)
+    options.results.mkdir(parents=True, exist_ok=True)
+    if options.list:
+        for unit in units(options.windows):
+            tell(f"{unit.name} {'done' if (options.results / f'{unit.name}.json').exists() else ''}")
+        return 0
+    if options.baselines:
+        return score_baselines(options)
+    done = 0
+    for unit in chosen(options):
+        if options.count and done >= options.count:
+            break
+        with claimed(unit.name, options.results, options.scratch) as ours:
+            if ours:
+                run(unit, options)
+                done += 1
+    return 0
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Units of the tables of maps.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="units to run; default: the next ones")
+    parser.add_argument("--count", type=int, default=0, help="units to run at most")
+    parser.add_argument("--windows", type=int, default=WINDOWS, help="that a network sees at most")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON files go")
+    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where checkpoints and forecasts go")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--baselines", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def chosen(options: argparse.Namespace) -> list[MapUnit]:
+    everything = {unit.name: unit for unit in units(options.windows)}
+    unknown = [name for name in options.names if name not in everything]
+    if unknown:
+        raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
+    return [everything[name] for name in options.names] or list(everything.values())
+
+
+def run(unit: MapUnit, options: argparse.Namespace) -> None:
+    given = material(unit.protocol, options.scratch)
+    folder, before = options.scratch / unit.name, calibration()
+    result, forecasts = run_map_unit(unit, given, sides(given), folder, device=options.device, tell=tell)
+    result["machine"] = machine() | {"sgemm_gflops": [before, calibration()]}
+    part = options.scratch / f"{unit.name}.part.npz"
+    np.savez(part, **forecasts)
+    part.replace(options.scratch / f"{unit.name}.npz")
+    write(options.results / f"{unit.name}.json", result)
+    shutil.rmtree(folder)
+    tell(f"{unit.name}: " + ", ".join(f"{tile} {overall(c)['rmse']:.3f} mm" for tile, c in result["scores"].items()))
+
+
+def score_baselines(options: argparse.Namespace) -> int:
+    for protocol in PROTOCOLS:
+        given = material(protocol, options.scratch)
+        held, began, found = sides(given), time.process_time(), {}
+        for name, forecast in naive_maps(given, held.trained):
+            scores = {}
+            for tile in (*held.trained, *held.held):
+                origins, counted = given.origins("test").tolist(), held.counted(given, tile)
+                asked = np.stack([given.targets(tile, origin) for origin in origins])
+                said = np.stack([forecast(tile, origin) for origin in origins])
+                scores[given.names[tile]] = count_maps(said, np.where(counted, asked, np.float32(np.nan)))
+            found[name] = scores
+            tell(f"{protocol} {name}: " + ", ".join(f"{tile} {overall(c)['rmse']:.3f}" for tile, c in scores.items()))
+        seconds = round(time.process_time() - began, 1)
+        result = {"baselines": protocol, "data": given.digest, "methods": found, "cpu_seconds": seconds}
+        write(options.results / f"{protocol}-baselines.json", result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
