@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
+from insar_dask.shards import shard_axis
+
 __all__ = ["cf_attributes", "cf_crs"]
 
 NAMES: dict[str, dict[str, str]] = {
@@ -48,12 +50,12 @@ def cf_attributes(
     attributes : mapping
         Those that it has.
     places : collection of str
-        Coordinates of the cube; where ``crs`` is among them, every other variable over ``point`` that is none of them
-        refers to it.
+        Coordinates of the cube; where ``crs`` is among them, every other variable over points or tiles that is none
+        of them refers to it.
     """
     if name == "crs":
         return {**cf_crs(attributes.get("epsg"), str(attributes.get("crs_wkt", ""))), **attributes}
-    mapped = "crs" in places and "point" in dims and name not in places
+    mapped = "crs" in places and shard_axis(dims) is not None and name not in places
     words = {"long_name": name.replace("_", " "), **NAMES.get(name, {})}
     return {**words, **({"grid_mapping": "crs"} if mapped else {}), **attributes}
 

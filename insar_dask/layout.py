@@ -17,7 +17,7 @@ from zarr.storage import MemoryStore
 from insar_dask.cf import cf_attributes
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, put_bytes
 from insar_dask.outline import Outline, Part
-from insar_dask.shards import ShardPlan
+from insar_dask.shards import ShardPlan, inner_dates, shard_axis
 from insar_dask.tenths import PACKING
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
     group : str
         Path of the group in the store, such as ``site/raw``.
     template : xr.Dataset or Outline
-        Any number of points; names, dtypes, attributes, other axes and values without a point axis are taken from it. A
-        variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
+        Any number of points or tiles; names, dtypes, attributes, other axes and values that all shards share are taken
+        from it. A variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
     plan : ShardPlan
-        Number of points and shard length.
+        Number of points or tiles, and shard length.
 
     Returns
     -------
@@ -81,39 +81,46 @@ def _mend_parents(store: Store, group: str) -> None:
 
 def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan) -> None:
     coordinates = " ".join(sorted(template.coords - template.dims))
-    kind: dict[str, Any] = {"featureType": "timeSeries"} if "time" in template.dims else {}
+    kind: dict[str, Any] = {"featureType": "timeSeries"} if {"point", "time"} <= template.dims else {}
     attributes: dict[Any, Any] = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
     root = zarr.open_group(store, path=group, mode="w", zarr_format=3, attributes=_plain(attributes))
     for name, part in sorted(template.parts.items()):
         part = replace(part, attrs=cf_attributes(name, part.dims, part.attrs, template.coords))
-        if "point" in part.dims:
+        if shard_axis(part.dims):
             _create_array(root, name, part, plan)
         else:
             _create_whole(root, name, part)
 
 
 def _create_array(root: zarr.Group, name: str, part: Part, plan: ShardPlan) -> None:
-    axis = part.dims.index("point")
-    shape = tuple(plan.n_points if dim == "point" else size for dim, size in part.sizes.items())
+    axis = str(shard_axis(part.dims))
+    sizes = part.sizes | {axis: plan.n_points}
     tenths = str(part.encoding.get("dtype", "")) == "int16" and part.values.dtype == np.float32
     dtype, fill = _dtype_and_fill(part, tenths)
-    others = int(np.prod([size for dim, size in part.sizes.items() if dim != "point"], dtype=np.int64))
-    inner = plan.inner(others * np.dtype("int16" if tenths else dtype).itemsize) if len(shape) > 1 else plan.shard
-
-    def cut(length: int) -> tuple[int, ...]:
-        return (*shape[:axis], length, *shape[axis + 1 :])
-
+    shard, inner = _cuts(sizes, axis, plan, 2 if tenths else part.values.dtype.itemsize)
     root.create_array(
         name,
-        shape=shape,
+        shape=tuple(sizes.values()),
         dtype=dtype,
-        chunks=cut(inner),
-        shards=cut(plan.shard) if len(shape) > 1 else None,
+        chunks=tuple(inner.values()),
+        shards=tuple(shard.values()) if len(sizes) > 1 else None,
         fill_value=fill,
         compressors=[_COMPRESSOR],
         dimension_names=[str(dim) for dim in part.dims],
         attributes=_plain({**part.attrs, **(PACKING if tenths else {})}),
     )
+
+
+def _cuts(sizes: Mapping[str, int], axis: str, plan: ShardPlan, itemsize: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Lengths of a shard and of its inner chunks: points are cut along points, a tile's maps along their dates."""
+    shard = {**sizes, axis: plan.shard}
+    if len(sizes) == 1:
+        return shard, shard
+    if {"tile", "time", "y", "x"} == set(sizes):
+        dates = min(inner_dates(sizes, itemsize), 1 << (sizes["time"] - 1).bit_length())
+        return {**shard, "time": -(-sizes["time"] // dates) * dates}, {**shard, "time": dates}
+    others = int(np.prod([size for dim, size in sizes.items() if dim != axis], dtype=np.int64))
+    return shard, {**shard, axis: plan.inner(others * itemsize)}
 
 
 def _dtype_and_fill(part: Part, tenths: bool) -> tuple[str, Any]:

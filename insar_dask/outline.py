@@ -1,4 +1,4 @@
-"""The outline of a cube: all of it but its points. A store is laid out after one, without xarray.
+"""The outline of a cube: all of it but its points or tiles. A store is laid out after one, without xarray.
 
 Xarray brings Pandas and Arrow along: 0.5 s and 80 MB, which a process that only reads product files need not spend.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.shards import shard_axis
+
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -20,7 +22,7 @@ __all__ = ["Outline", "Part", "coded"]
 
 @dataclass(frozen=True)
 class Part:
-    """One variable of a cube, as ``xr.Variable`` has it; along ``point`` only the dtype of ``values`` counts."""
+    """One variable of a cube, as ``xr.Variable`` has it; cut into shards, only the dtype of ``values`` counts."""
 
     dims: tuple[str, ...]
     values: npt.NDArray[Any]
@@ -35,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Outline:
-    """Variables, attributes and names of the coordinates; what has no point axis is as CF stores it."""
+    """Variables, attributes and names of the coordinates; what all shards share is as CF stores it."""
 
     parts: Mapping[str, Part]
     attrs: Mapping[Any, Any]
@@ -43,15 +45,16 @@ class Outline:
 
     @classmethod
     def of(cls, cube: xr.Dataset) -> Outline:
-        """The outline of a data set, of any number of points."""
+        """The outline of a data set, of any number of points or tiles."""
         import xarray as xr
 
         parts = {}
         for name, variable in cube.variables.items():
-            if "point" not in variable.dims:
+            cut = shard_axis(variable.dims) is not None
+            if not cut:
                 variable = xr.conventions.encode_cf_variable(variable.compute(), name=name)
-            # values along the point axis may be lazy, and stay so
-            values = variable.values if "point" not in variable.dims else _typed(variable.shape, variable.dtype)
+            # what is cut into shards may be lazy, and stays so
+            values = variable.values if not cut else _typed(variable.shape, variable.dtype)
             parts[str(name)] = Part(tuple(map(str, variable.dims)), values, variable.attrs, variable.encoding)
         return cls(parts, cube.attrs, frozenset(map(str, cube.coords)))
 

@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 from insar_dask.cube import CubeError
 from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
-from insar_dask.shards import ShardPlan
+from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.store import Arrays, all_arrays, load_shard, point_arrays, with_points
 from insar_dask.tenths import encode_tenths
 
@@ -44,7 +44,7 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     CubeError
         When the block is not the whole shard.
     """
-    arrays = {str(name): variable.values for name, variable in block.variables.items() if "point" in variable.dims}
+    arrays = {str(name): variable.values for name, variable in block.variables.items() if shard_axis(variable.dims)}
     return ShardWriter(store, group, plan).write(index, arrays)
 
 
@@ -61,7 +61,7 @@ class ShardWriter:
         where, digest, size = self._plan.slice(index), self._shared.copy(), 0
         for array, dims in self._arrays:
             values = blocks[array.basename]
-            n_points = values.shape[dims.index("point")]
+            n_points = values.shape[dims.index(str(shard_axis(dims)))]
             if n_points != where.stop - where.start:
                 raise CubeError(
                     f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
@@ -88,7 +88,8 @@ def _write_shard(
         return put_blocks(store, key, chain((first,), blocks))
     # Zarr reads a shard before it replaces it, and would stumble over a damaged one
     delete(store, key)
-    array[tuple(where if dim == "point" else slice(None) for dim in dims)] = np.asarray(values)
+    axis = shard_axis(dims)
+    array[tuple(where if dim == axis else slice(None) for dim in dims)] = np.asarray(values)
     return get_blocks(store, key)
 
 
@@ -103,7 +104,7 @@ def _digest(digest: Any, name: str, stored: Blocks | None) -> int:
 def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
     """Checksum and number of the bytes of shard ``index`` of every array of a group.
 
-    The SHA-256 also covers what all shards share: documents, dates, every array without a point axis. So a shard is not
+    The SHA-256 also covers what all shards share: documents, dates, every array that is not cut. So a shard is not
     what it was when its dates are not, neither to ``verify`` nor to what is computed from it. Absent objects count; a
     group that is gone, or whose documents are damaged, has the checksum ``""``.
     """
@@ -143,15 +144,16 @@ def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
     _digest(digest, "", get_blocks(store, f"{group}/zarr.json"))
     for array, dims in arrays:
         _digest(digest, array.basename, get_blocks(store, f"{array.path}/zarr.json"))
-        if "point" not in dims:
+        if not shard_axis(dims):
             _digest(digest, array.basename, get_blocks(store, "/".join([array.path, "c", *("0" for _ in array.shape)])))
     return digest
 
 
 def read_block(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
-    """Shard ``index`` of a group as an in-memory data set, decoded; ``names``: its only arrays over ``point``."""
+    """Shard ``index`` of a group as an in-memory data set, decoded; ``names``: of what is cut only these."""
     return load_shard(store, group, index, names)
 
 
 def _object_key(path: str, dims: list[str], index: int) -> str:
-    return f"{path}/c/" + "/".join(str(index) if dim == "point" else "0" for dim in dims)
+    axis = shard_axis(dims)
+    return f"{path}/c/" + "/".join(str(index) if dim == axis else "0" for dim in dims)

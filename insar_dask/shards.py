@@ -1,17 +1,21 @@
-"""How the points of a cube are cut into shards, the unit of storage, work, resume and monitoring."""
+"""How the points or tiles of a cube are cut into shards, the unit of storage, work, resume and monitoring."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from insar_dask.settings import whole
 
-__all__ = ["SERIES_DATES", "SHARD_POINTS", "ShardPlan", "inner_points"]
+__all__ = ["SERIES_DATES", "SHARD_POINTS", "ShardPlan", "inner_dates", "inner_points", "shard_axis"]
 
 SHARD_POINTS = 65_536
 SMALL_CUBE_SHARDS = 16
 INNER_BYTES = 640 * 1024  # one point's series is then one range request of about 0.3 MB compressed
 FEWEST_INNER_POINTS = 128
+
+AXES = ("point", "tile")
+"""Dimensions that are cut into shards; a cube has one of them."""
 
 SERIES_DATES = 292
 """Dates of an EGMS product: what has no series is cut as the cube of one is, else 65,536 points would be one task."""
@@ -59,3 +63,22 @@ def inner_points(bytes_per_point: int) -> int:
     """
     points = max(INNER_BYTES // max(bytes_per_point, 1), 1)
     return int(min(max(1 << (points.bit_length() - 1), FEWEST_INNER_POINTS), SHARD_POINTS))
+
+
+def shard_axis(dims: Collection[object]) -> str | None:
+    """The dimension of a variable that is cut into shards; None where all shards share it.
+
+    >>> shard_axis(("tile", "time", "y", "x")), shard_axis(("time",))
+    ('tile', None)
+    """
+    return next((axis for axis in AXES if axis in dims), None)
+
+
+def inner_dates(sizes: Mapping[str, int], itemsize: int) -> int:
+    """Dates of an inner chunk of maps: the largest power of two whose maps take at most 640 KiB, at least 1.
+
+    >>> inner_dates({"tile": 6, "time": 304, "y": 64, "x": 64}, 4)
+    32
+    """
+    of_a_date = itemsize * sizes["y"] * sizes["x"]
+    return 1 << max(INNER_BYTES // of_a_date, 1).bit_length() - 1

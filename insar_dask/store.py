@@ -17,7 +17,7 @@ from zarr.abc.store import Store
 from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shard_bytes import text_of
-from insar_dask.shards import ShardPlan
+from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.tenths import PACKING, decode_tenths
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arra
 
 
 def point_arrays(store: Store, group: str) -> Arrays:
-    """Arrays of a group that have a point axis, by name, with their dimensions."""
+    """Arrays of a group that are cut into shards along points or tiles, by name, with their dimensions."""
     return with_points(all_arrays(store, group))
 
 
 def with_points(arrays: Arrays) -> Arrays:
-    """Those of some arrays that have a point axis."""
-    return [(array, dims) for array, dims in arrays if "point" in dims]
+    """Those of some arrays that are cut into shards along points or tiles."""
+    return [(array, dims) for array, dims in arrays if shard_axis(dims)]
 
 
 def dimensions(array: zarr.Array[Any]) -> list[str]:
@@ -64,16 +64,16 @@ def shard_plan(store: Store, group: str) -> ShardPlan:
 
 
 def load_shard(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
-    """Shard ``index`` of a stored group, decoded; of its arrays over ``point`` only ``names``, if any are given."""
+    """Shard ``index`` of a stored group, decoded; of the arrays that are cut only ``names``, if any are given."""
     root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
     arrays = _arrays_of(root)
     plan = _plan_of(group, arrays)
-    wanted = [array for array, dims in arrays if names is None or "point" not in dims or array.basename in names]
+    wanted = [array for array, dims in arrays if names is None or not shard_axis(dims) or array.basename in names]
     return _dataset(root, {array.basename: _variable(array, partial(_shard, plan, index)) for array in wanted})
 
 
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
-    """A stored group as a lazy data set, one Dask chunk a shard."""
+    """A stored group as a lazy data set, one Dask chunk a shard; maps of a tile some dates at a time."""
     root = zarr.open_group(open_store(path), path=group, mode="r", zarr_format=3)
     return _dataset(root, {array.basename: _variable(array, _lazy) for array, _ in _arrays_of(root)})
 
@@ -100,9 +100,9 @@ def _arrays_of(root: zarr.Group) -> Arrays:
 
 def _plan_of(group: str, arrays: Arrays) -> ShardPlan:
     for array, dims in with_points(arrays):
-        axis = dims.index("point")
+        axis = dims.index(str(shard_axis(dims)))
         return ShardPlan(array.shape[axis], (array.shards or array.chunks)[axis])
-    raise CubeError(f"{group} has no array with a point axis; it is not a cube of this engine")
+    raise CubeError(f"{group} has no array with a point or tile axis; it is not a cube of this engine")
 
 
 def _dataset(root: zarr.Group, variables: dict[str, xr.Variable]) -> xr.Dataset:
@@ -120,7 +120,7 @@ def _variable(array: zarr.Array[Any], values_of: Callable[[zarr.Array[Any], bool
 
     dims = dimensions(array)
     attributes: dict[str, Any] = dict(array.attrs)
-    if "point" not in dims:
+    if not shard_axis(dims):
         plain = xr.Variable(dims, array[...], attributes)
         return xr.conventions.decode_cf_variable(array.basename, plain) if "units" in attributes else plain
     tenths = array.dtype == np.int16 and "scale_factor" in attributes
@@ -133,17 +133,21 @@ def _variable(array: zarr.Array[Any], values_of: Callable[[zarr.Array[Any], bool
 def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
     import dask.array as da  # 0.4 s that a process which only writes need not spend
 
-    data = da.from_array(array, chunks=array.shards or array.chunks, name=_token(array), asarray=False)
+    axis, shards = shard_axis(dimensions(array)), array.shards or array.chunks
+    cut = zip(dimensions(array), shards, array.chunks, strict=True)
+    chunks = tuple(shard if dim == axis else inner for dim, shard, inner in cut)
+    data = da.from_array(array, chunks=chunks, name=_token(array), asarray=False)
     return data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
 
 
 def _shard(plan: ShardPlan, index: int, array: zarr.Array[Any], tenths: bool) -> npt.NDArray[Any]:
     dims, where = dimensions(array), plan.slice(index)
-    if dims == ["point"] and array.dtype.kind in "TO":
+    axis = shard_axis(dims)
+    if dims == [axis] and array.dtype.kind in "TO":
         names = text_of(array, get_bytes(array.store, f"{array.path}/c/{index}"), where.stop - where.start)
         if names is not None:
             return names
-    at = tuple(where if dim == "point" else slice(None) for dim in dims)
+    at = tuple(where if dim == axis else slice(None) for dim in dims)
     return _decode(np.asarray(array[at]), tenths)
 
 

@@ -10,6 +10,7 @@ from zarr.abc.store import Store
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage
+from insar_dask.shards import shard_axis
 from insar_dask.store import point_arrays, shard_plan
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _network_bytes(stage: Stage, store: Store) -> int:
 def _bytes_per_point(store: Store, group: str) -> int:
     total = 0
     for array, dims in point_arrays(store, group):
-        others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != "point"]
+        others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != shard_axis(dims)]
         itemsize = 4 if array.dtype == np.int16 else 16 if array.dtype.kind in "TO" else array.dtype.itemsize
         total += int(np.prod(others, dtype=np.int64)) * itemsize
     return total

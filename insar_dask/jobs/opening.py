@@ -11,6 +11,7 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import shard_sizes
+from insar_dask.shards import shard_axis
 from insar_dask.store import open_group, products, shard_plan
 
 __all__ = ["open_cube"]
@@ -70,6 +71,7 @@ def _done_part(store: Store, group: str, path: str | Path | Store, *, partial: b
         )
     cube = open_group(store, group)
     # joined slices keep one chunk a shard, where a list of points would cut them anew
-    parts = [cube.isel(point=plan.slice(index)) for index in done] or [cube.isel(point=slice(0))]
-    joined = xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override", join="override")
+    axis = str(shard_axis(cube.dims))
+    parts = [cube.isel({axis: plan.slice(index)}) for index in done] or [cube.isel({axis: slice(0)})]
+    joined = xr.concat(parts, axis, data_vars="minimal", coords="minimal", compat="override", join="override")
     return joined.assign_attrs(incomplete=came)
