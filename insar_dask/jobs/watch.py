@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from insar_dask.terminal import TerminalBar
 
 __all__ = ["Progress"]
 
@@ -11,7 +11,7 @@ OTHER_WIDTH = 70
 """Columns that all but the bar takes, the spaces too: at 80 columns nothing is cut."""
 
 
-class Progress:
+class Progress(TerminalBar):
     """A bar over the shards of one stage; shards that were done already count from the start.
 
     Parameters
@@ -25,25 +25,26 @@ class Progress:
     """
 
     def __init__(self, name: str, total: int | None, done: int = 0, *, quiet: bool = False) -> None:
-        # 5 MB that the workers need not load, who show nothing
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
         from rich.table import Column
 
-        console = Console(stderr=True)
-        self._points = 0
-        self._bars = Bars(
-            TextColumn("{task.description}", table_column=Column(width=NAME_WIDTH, no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=max(6, min(32, console.width - OTHER_WIDTH))),
-            MofNCompleteColumn(),
-            TaskProgressColumn(show_speed=False),
-            TextColumn("{task.fields[rate]:>16}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            disable=quiet or not console.is_terminal,
+        stage = Column(width=NAME_WIDTH, no_wrap=True, overflow="ellipsis")
+        super().__init__(
+            _label(name),
+            lambda width: [
+                TextColumn("{task.description}", table_column=stage),
+                BarColumn(bar_width=max(6, min(32, width - OTHER_WIDTH))),
+                MofNCompleteColumn(),
+                TaskProgressColumn(show_speed=False),
+                TextColumn("{task.fields[rate]:>16}"),
+                TimeRemainingColumn(elapsed_when_finished=True),
+            ],
+            total,
+            done,
+            quiet=quiet,
+            rate="",
         )
-        self._task = self._bars.add_task(_label(name), total=total, completed=done, rate="")
+        self._points = 0
 
     def advance(self, points: int, shards: int = 1) -> None:
         """One more shard of so many points is done."""
@@ -57,15 +58,6 @@ class Progress:
         self._points = 0
         self._bars.update(self._task, completed=done)
         self.advance(points, shards=0)
-
-    def __enter__(self) -> Progress:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
 
 
 def _label(name: str) -> str:

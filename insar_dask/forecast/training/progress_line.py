@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
 from typing import Any
+
+from insar_dask.terminal import TerminalBar
 
 __all__ = ["ProgressLine"]
 
@@ -13,7 +14,7 @@ BAR_WIDTH = 12
 SHOWN = ("loss", "validation", "rate", "samples_per_s", "eta_s")
 
 
-class ProgressLine:
+class ProgressLine(TerminalBar):
     """Shows what a training tells; give it to `insar_dask.forecast.training.train.train` or `train_on` as ``tell``.
 
     Restarts and notes stay above the line. Nothing is shown where standard error is no terminal.
@@ -34,21 +35,19 @@ class ProgressLine:
     """
 
     def __init__(self, name: str, *, quiet: bool = False) -> None:
-        # rich is 5 MB that ranks need not load, who show nothing
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-        console = Console(stderr=True)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=BAR_WIDTH),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=console,
-            disable=quiet or not console.is_terminal,
+        super().__init__(
+            name,
+            lambda _: [
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=BAR_WIDTH),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
+            ],
+            quiet=quiet,
+            text="",
         )
-        self._shown = not self._bars.disable
-        self._task = self._bars.add_task(name, total=None, text="")
         self._latest: dict[str, Any] = {}
 
     @property
@@ -64,16 +63,7 @@ class ProgressLine:
 
     def __call__(self, said: Mapping[str, Any]) -> None:
         """Take in one mapping, see `insar_dask.forecast.training.logbook.Logbook`."""
-        if said["kind"] in ("note", "restart") and self._shown:
+        if said["kind"] in ("note", "restart") and not self._bars.disable:
             self._bars.console.print(f"{said['kind']} at step {said['step']}: {said['text']}", highlight=False)
         self._latest |= {name: said[name] for name in SHOWN if name in said}
         self._bars.update(self._task, completed=said["step"], total=said.get("of"), text=self.text)
-
-    def __enter__(self) -> ProgressLine:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
