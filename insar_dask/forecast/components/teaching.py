@@ -30,6 +30,7 @@ from insar_dask.forecast.walk import Tell
 if TYPE_CHECKING:
     from distributed import Client
 
+    from insar_dask.forecast.series.jobs import Draft
     from insar_dask.forecast.training.job import Job, Trained
 
 __all__ = ["School", "job_from_folder", "teach"]
@@ -92,7 +93,7 @@ def teach(source: Source, plan: Plan, settings: Settings, school: School) -> dic
 def job_from_folder(folder: str, component: str, pattern: int, settings: Mapping[str, Any], horizon: int) -> Job:
     """The job of one rank, made in its own process from what lies in the folder of the training."""
     material = Material.read(Path(folder) / MATERIAL, component)
-    return _job(material, component, pattern, Settings.from_dict(settings), horizon)
+    return _draft(material, component, pattern, Settings.from_dict(settings), horizon).job()
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,25 +110,24 @@ class _Course:
     def taught(self, at: int) -> Learned:
         """One network, trained or found done; its checkpoints, four times its size, go when it is."""
         component, pattern = self.wanted[at]
-        job = _job(self.material, component, pattern, self.settings, self.horizon)
+        draft = _draft(self.material, component, pattern, self.settings, self.horizon)
         checkpoints = self.school.folder / f"{component}-{pattern}"
         path = checkpoints.with_suffix(".npz")
-        framing = job.windows.framing  # type: ignore[attr-defined]
-        kept = _read(path, job.identity, self.school.tell)
+        kept = _read(path, draft.identity, self.school.tell)
         if kept is None:
-            trained = self._train(at, job, checkpoints)
+            trained = self._train(at, draft, checkpoints)
             weights = {name: tensor.numpy() for name, tensor in trained.weights.items()}
             kept = weights, _account(component, pattern, self.material, trained)
-            _write(path, job.identity, *kept)
+            _write(path, draft.identity, *kept)
         if checkpoints.exists():
             shutil.rmtree(checkpoints)
-        return Learned(framing, *kept)
+        return Learned(draft.windows.framing, *kept)
 
-    def _train(self, at: int, job: Job, folder: Path) -> Trained:
+    def _train(self, at: int, draft: Draft, folder: Path) -> Trained:
         component, pattern = self.wanted[at]
         school = self.school
         tell = _counted(school.tell, folder.name, at, len(self.wanted), self.settings.training.max_steps)
-        for text in job.windows.remarks if component == PARTS[0] else ():  # type: ignore[attr-defined]
+        for text in draft.windows.remarks if component == PARTS[0] else ():
             tell({"kind": "note", "step": 0, "text": text})
         params = {
             "folder": str(school.folder.absolute()),
@@ -137,7 +137,7 @@ class _Course:
             "horizon": self.horizon,
         }
         return train_anywhere(
-            lambda: job,
+            draft.job,
             f"{__name__}:job_from_folder",
             params,
             folder,
@@ -148,7 +148,7 @@ class _Course:
         )
 
 
-def _job(material: Material, component: str, pattern: int, settings: Settings, horizon: int) -> Job:
+def _draft(material: Material, component: str, pattern: int, settings: Settings, horizon: int) -> Draft:
     from insar_dask.forecast.series.jobs import series_job
 
     shape, known = settings.shape, len(material.days)

@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.series.windows import SeriesWindows
 from insar_dask.forecast.training.job import Job, Training
 
-__all__ = ["build_job", "seeded", "series_job"]
+__all__ = ["Draft", "build_job", "seeded", "series_job"]
 
 
 def build_job(
@@ -68,7 +70,7 @@ def build_job(
     series = stored if every is None else GridPoints.of(stored, every)
     split = split_by_length(len(series.days), lengths)
     told = {name: value for name, value in source.items() if name != "path"}
-    return series_job(series, split, network, windows=windows, sizes=sizes, training=training, told=told)
+    return series_job(series, split, network, windows=windows, sizes=sizes, training=training, told=told).job()
 
 
 def series_job(
@@ -80,8 +82,8 @@ def series_job(
     sizes: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     told: Mapping[str, Any] | None = None,
-) -> Job:
-    """Job on any source of series.
+) -> Draft:
+    """Job on any source of series, its network not built yet.
 
     Parameters
     ----------
@@ -94,8 +96,36 @@ def series_job(
     """
     settings = Training(**training or {})
     cut = SeriesWindows(source, split, batch=settings.batch, seed=settings.seed, **windows or {})
-    made = seeded(network, cut.framing, sizes or {}, settings.seed)
-    return Job(made, cut, settings, _identity(told or {}, network, cut, sizes or {}))
+    return Draft(network, cut, settings, sizes or {}, told or {})
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A job without its network: what a finished training needs to be known again, and costs less to make."""
+
+    network: str
+    windows: SeriesWindows
+    training: Training
+    sizes: Mapping[str, Any]
+    told: Mapping[str, Any]
+
+    def job(self) -> Job:
+        """With its network."""
+        model = seeded(self.network, self.windows.framing, self.sizes, self.training.seed)
+        return Job(model, self.windows, self.training, self.identity)
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of what may not change while a training goes on; the scale of the series stands for them."""
+        parts = {
+            "source": dict(self.told),
+            "network": self.network,
+            "framing": self.windows.framing.to_dict(),
+            "pattern": self.windows.pattern,
+            "evenness": self.windows.evenness,
+            "sizes": dict(self.sizes),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def seeded(network: str, framing: Framing, sizes: Mapping[str, Any], seed: int) -> torch.nn.Module:
@@ -111,16 +141,3 @@ def seeded(network: str, framing: Framing, sizes: Mapping[str, Any], seed: int) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(network, **{name: size for name, size in known.items() if name in asked} | dict(sizes))
-
-
-def _identity(told: Mapping[str, Any], network: str, windows: SeriesWindows, sizes: Mapping[str, Any]) -> str:
-    """Hash of what may not change while a training goes on; the scale of the series stands for them."""
-    parts = {
-        "source": dict(told),
-        "network": network,
-        "framing": windows.framing.to_dict(),
-        "pattern": windows.pattern,
-        "evenness": windows.evenness,
-        "sizes": dict(sizes),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

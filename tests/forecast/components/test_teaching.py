@@ -14,7 +14,7 @@ from insar_dask.forecast.coaching import MATERIAL
 from insar_dask.forecast.components.history import PARTS, blocks_of, first_unknown
 from insar_dask.forecast.components.material import Material, survey
 from insar_dask.forecast.components.settings import Settings, Shape
-from insar_dask.forecast.components.teaching import _job, job_from_folder
+from insar_dask.forecast.components.teaching import _draft, job_from_folder
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.timetable import Plan
@@ -77,7 +77,7 @@ def test_a_rank_makes_the_same_job_from_the_folder(plateau: xr.Dataset, dates: P
     jobs = [job_from_folder(component=part, pattern=1, **params) for part in PARTS for _ in range(2)]
     assert len({job.identity for job in jobs}) == 3
     # so a training that began in one process goes on with ranks
-    assert [job.identity for job in jobs[::2]] == [_job(material, part, 1, SETTINGS, 6).identity for part in PARTS]
+    assert [job.identity for job in jobs[::2]] == [_draft(material, part, 1, SETTINGS, 6).identity for part in PARTS]
     for one, again in zip(jobs[::2], jobs[1::2], strict=True):
         ours, theirs = (job.windows.batch(5, 0, 2) for job in (one, again))
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
