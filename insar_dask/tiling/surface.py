@@ -1,4 +1,4 @@
-"""Which points each pixel lies between: Delaunay triangles inside the hull, the nearest point outside it."""
+"""What each pixel is mixed of: the corners of the triangle that holds it, or the nearest point outside the hull."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from scipy.spatial import Delaunay, QhullError, cKDTree
+from scipy.spatial import QhullError, cKDTree
 
-from insar_kernels.barycentric import locate
+from insar_dask.tiling.triangles import triangulated
 
 __all__ = ["Mixture", "Surface"]
 
@@ -22,17 +22,17 @@ class Mixture(NamedTuple):
     """What each place is mixed of."""
 
     corners: Int32
-    """(m, 3) points; -1 outside the hull."""
+    """(m, 3) points."""
     weights: Float64
     """(m, 3) their shares, which sum to 1; those of a nearest point alone are 1, 0, 0."""
 
     def means(self, groups: Int32, n_points: int) -> csr_array:
         """The same of the means over groups of places, (groups, points): the mean of mixtures is a mixture."""
-        rows = np.repeat(groups, 3)
         sizes = np.bincount(groups)
         shares = (self.weights / sizes[groups][:, None]).ravel()
         used = shares != 0
-        matrix = csr_array((shares[used], (rows[used], self.corners.ravel()[used])), (sizes.size, n_points))
+        at = np.repeat(groups, 3)[used], self.corners.ravel()[used]
+        matrix = csr_array((shares[used], at), (sizes.size, n_points))
         matrix.sum_duplicates()
         return matrix
 
@@ -56,7 +56,8 @@ class Surface:
         # about the middle: of coordinates of millions of metres the squares lose what tells circles apart
         middle = places.mean(axis=0)
         self._points, self._places = points - middle, places - middle
-        self._triangles, self.mixture = _triangulated(self._points, self._places)
+        self._triangles, corners, weights = triangulated(self._points, self._places)
+        self.mixture = Mixture(corners, weights)
         self._take_nearest(self.mixture, np.ones(len(points), bool))
 
     def without(self, missing: Bool) -> Mixture:
@@ -66,20 +67,19 @@ class Surface:
         between its neighbours (Devillers 2002, doi:10.1142/S0218195902000815). So the neighbours of the missing points
         are triangulated alone, and asked for the places that lay between missing points.
         """
-        corners, weights = self.mixture.corners.copy(), self.mixture.weights.copy()
-        lost = np.flatnonzero((missing[corners] & (weights > 0)).any(axis=1))
+        mixture = Mixture(self.mixture.corners.copy(), self.mixture.weights.copy())
+        lost = np.flatnonzero((missing[mixture.corners] & (mixture.weights > 0)).any(axis=1))
         about = np.unique(self._triangles[missing[self._triangles].any(axis=1)])
         about = about[~missing[about]]
-        corners[lost] = -1
+        mixture.corners[lost] = -1
         try:
-            _, renewed = _triangulated(self._points[about], self._places[lost])
+            _, corners, weights = triangulated(self._points[about], self._places[lost])
         except QhullError:  # two neighbours, or all on one line: nothing is between them
             pass
         else:
-            inside = renewed.corners[:, 0] >= 0
-            at = lost[inside]
-            corners[at], weights[at] = about[renewed.corners[inside]], renewed.weights[inside]
-        mixture = Mixture(corners, weights)
+            inside = corners[:, 0] >= 0
+            mixture.corners[lost[inside]] = about[corners[inside]]
+            mixture.weights[lost[inside]] = weights[inside]
         self._take_nearest(mixture, ~missing)
         return mixture
 
@@ -90,10 +90,3 @@ class Surface:
             points = np.flatnonzero(there)
             nearest = points[cKDTree(self._points[points]).query(self._places[outside])[1]]
             mixture.corners[outside], mixture.weights[outside] = nearest[:, None], (1.0, 0.0, 0.0)
-
-
-def _triangulated(points: Float64, places: Float64) -> tuple[Int32, Mixture]:
-    """Triangles, and the mixture of each place."""
-    net = Delaunay(points)
-    found, weights = locate(places, points, net.simplices, net.neighbors)
-    return net.simplices, Mixture(np.where(found[:, None] < 0, np.int32(-1), net.simplices[found]), weights)
