@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_finite
-from insar_dask.forecast import protocol, registry
-from insar_dask.forecast.card import describe_data, leak_statement, markdown, versions
-from insar_dask.forecast.choices import BEST, Choices
+from insar_dask.forecast import protocol
+from insar_dask.forecast.card import describe_data
+from insar_dask.forecast.hindsight import error_since
+from insar_dask.forecast.learned import Learned
+from insar_dask.forecast.maps.lattice import as_points, as_tiles, is_tiled
 from insar_dask.forecast.memory import check_training, fitting_bytes, predicting_bytes
-from insar_dask.forecast.model_folder import read_folder, write_folder
-from insar_dask.forecast.schedule import moved
-from insar_dask.forecast.scores import Scores
-from insar_dask.forecast.timetable import Plan
-from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint, observed_dates
+from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint
 from insar_dask.shards import SHARD_POINTS
 
 if TYPE_CHECKING:
@@ -29,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecaster"]
 
-State = dict[str, npt.NDArray[Any]]
 
-
-class Forecaster(Choices):
+class Forecaster(Learned):
     """Forecasts of every point of a raw cube beyond its record, with intervals.
 
     Parameters
@@ -150,6 +141,7 @@ class Forecaster(Choices):
         ValueError
             When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are.
         """
+        cube = as_points(cube) if is_tiled(cube) else cube
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
@@ -198,6 +190,9 @@ class Forecaster(Choices):
         CubeError
             When the cube is none, has seen the future, does not go with what was learned, or takes too much memory.
         """
+        if is_tiled(cube):
+            cells = as_points(cube)
+            return as_tiles(self.predict(cells, progress=progress, shard_points=shard_points, memory=memory), cube)
         plan, walk = self.plan_to_predict(cube), Walk(cube, shard_points)
         walk.check_free(
             "forecasting",
@@ -210,10 +205,6 @@ class Forecaster(Choices):
         missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
         return made.assign_attrs(points_without_forecast=missing)
 
-    def trained_bytes(self) -> int:
-        """Bytes of the weights of networks."""
-        return sum(array.nbytes for name, array in self.state_.items() if ".trained." in name)
-
     def score(self, cube: xr.Dataset) -> float:
         """Minus the root mean square error [mm] of forecasts from the end of the fitted record, where the cube goes on.
 
@@ -223,119 +214,7 @@ class Forecaster(Choices):
             When the cube is none, none of its values is one that is forecast, or a value is infinite.
         """
         self._check_fitted()
+        cube = as_points(cube) if is_tiled(cube) else cube
         times = check_raw(cube)["time"].values.astype("datetime64[D]")
         known = cube.isel(time=np.flatnonzero(times <= np.datetime64(self.plan_.days[-1], "D")))
-        forecast = self.predict(known)
-        targets = forecast["time"].values[0].astype("datetime64[D]")
-        real = cube["observed"].values if "observed" in cube else np.ones(len(times), bool)
-        met = np.flatnonzero(np.isin(targets, times[real]))
-        if met.size == 0:
-            raise CubeError(
-                f"the cube has none of the dates forecast, {targets[0]} to {targets[-1]}: score on a later record"
-            )
-        later = check_finite(cube.isel(time=np.searchsorted(times, targets[met])).load())
-        came = later["displacement"].values.astype(np.float64)
-        errors = forecast["displacement"].values[0][:, met] - came
-        if not np.isfinite(errors).any():
-            first, last = targets[met[0]], targets[met[-1]]
-            raise CubeError(
-                f"no point has both a forecast and a value from {first} to {last}: there is nothing to score"
-            )
-        return -float(np.sqrt(np.nanmean(errors**2)))
-
-    def plan_to_predict(self, cube: xr.Dataset) -> Plan:
-        """Dates and origin of the forecast beyond a cube, after checking that the cube goes with what was learned."""
-        self._check_fitted()
-        check_raw(cube)
-        learned, came = self.data_["component"], str(cube.attrs["component"])
-        if came != learned:
-            raise CubeError(f"the cube's component is {came!r}, this forecaster has learned from {learned!r}: fit anew")
-        return moved(self.plan_, cube["time"].values, observed_dates(cube))
-
-    def learned(self, plan: Plan, state: Mapping[str, Any], scores: Scores, data: Mapping[str, Any]) -> Self:
-        """Take over what was learned of a cube by the protocol, once it holds together.
-
-        Parameters
-        ----------
-        plan : Plan
-            From `plan_to_fit`.
-        state : mapping of arrays
-            Calibrated.
-        scores : Scores
-        data : mapping
-            From `insar_dask.forecast.card.describe_data`.
-        """
-        state, scores = (dict(state), scores) if self.method == BEST else _prefer(self.method, state, scores)
-        method = str(state["ranking"][0])
-        registry.fitted(method, "honest", "future", state)
-        if (shape := state[f"honest.{method}.quantiles"].shape)[-1] != plan.horizon:
-            raise ValueError(f"interval widths have shape {shape}, wanted {plan.horizon} leads")
-        self.plan_, self.state_, self.scores_, self.data_ = plan, state, scores, dict(data)
-        self.method_, self.fitted_with_ = method, self.checked()
-        return self
-
-    def save(self, folder: str | Path) -> Path:
-        """Write a folder with the weights, ``card.json`` and a ``README.md`` for people; returns it.
-
-        Raises
-        ------
-        ValueError
-            Before `fit`.
-        FileExistsError
-            When the folder holds something else.
-        """
-        card, folder = self.card(), Path(folder)
-        write_folder(folder, card, markdown(card, self.scores_), self.state_)
-        return folder
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read what `save` wrote; nothing pickled is read.
-
-        Raises
-        ------
-        FileNotFoundError
-            When there is none.
-        ValueError
-            When it is damaged, torn or no forecaster's, its card was edited, or its arrays have another shape than its
-            settings ask for.
-        """
-        card, state = read_folder(Path(folder))
-        try:
-            scores = Scores.from_json(json.dumps(card["scores"]))
-            return cls(**card["parameters"]).learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
-        except KeyError as error:
-            raise ValueError(f"{folder} does not hold together: it lacks {error}; fit anew, and save that") from error
-        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{folder} does not hold together ({error}): fit anew, and save that") from error
-
-    def card(self) -> dict[str, Any]:
-        """Everything about it but the weights, as plain values."""
-        self._check_fitted()
-        return {
-            "method": self.method_,
-            "parameters": self.fitted_with_,
-            "data": self.data_,
-            "plan": self.plan_.to_dict(),
-            "scores": json.loads(self.scores_.to_json()),
-            "leak_statement": leak_statement(self.plan_, self.method_),
-            "networks": registry.accounts(self.method_, self.state_),
-            "versions": versions(),
-        }
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "state_"):
-            raise ValueError(
-                "this Forecaster has learned nothing yet: call fit(cube) first, or Forecaster.load(folder)"
-            )
-
-
-def _prefer(method: str, state: Mapping[str, Any], scores: Scores) -> tuple[State, Scores]:
-    """Forecast by the method that was asked for, and say which one had the lowest error."""
-    ranking, errors = state["ranking"].tolist(), state["validation_rmse"].tolist()
-    if ranking[0] == scores.default == method:
-        return dict(state), scores
-    order = [ranking.index(method), *(at for at, name in enumerate(ranking) if name != method)]
-    told = ", ".join(f"{name} {error:.2f} mm" for name, error in zip(ranking, errors, strict=True))
-    state = {**state, "ranking": state["ranking"][order], "validation_rmse": state["validation_rmse"][order]}
-    return state, replace(scores, default=method, reason=f"asked for; RMSE at the validation origins: {told}")
+        return -error_since(self.predict(known), cube)

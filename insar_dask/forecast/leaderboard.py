@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
 from insar_dask.forecast.strata import STRATA
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 
-__all__ = ["check_counted", "make_scores", "rmse"]
+__all__ = ["check_counted", "make_scores", "prefer", "rmse"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -46,6 +47,17 @@ def make_scores(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, An
         protocol={protocol: SENTENCES[protocol] for protocol in plan.protocols},
         notes=_notes(total, plan, attrs),
     )
+
+
+def prefer(method: str, state: Arrays, scores: Scores) -> tuple[dict[str, npt.NDArray[Any]], Scores]:
+    """State and table of the ``method`` that was asked for; the table says which one had the lowest error."""
+    ranking, errors = state["ranking"].tolist(), state["validation_rmse"].tolist()
+    if ranking[0] == scores.default == method:
+        return dict(state), scores
+    order = [ranking.index(method), *(at for at, name in enumerate(ranking) if name != method)]
+    told = ", ".join(f"{name} {error:.2f} mm" for name, error in zip(ranking, errors, strict=True))
+    asked = {**state, "ranking": state["ranking"][order], "validation_rmse": state["validation_rmse"][order]}
+    return asked, replace(scores, default=method, reason=f"asked for; RMSE at the validation origins: {told}")
 
 
 def check_counted(total: Arrays, plan: Plan, stage: str, origins: Sequence[Origin]) -> None:
