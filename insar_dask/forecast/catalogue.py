@@ -9,6 +9,7 @@ __all__ = [
     "CORRECTING",
     "FORECASTERS",
     "LINEAR",
+    "MAPPED",
     "METHODS",
     "PROTOCOLS",
     "RAW_DATES_ONLY",
@@ -29,13 +30,21 @@ FORECASTERS = {
     "kriging": ("insar_dask.forecast.kriging", "Kriging"),
     "spacetimeformer": ("insar_dask.forecast.correction.network", "CorrectingNetwork"),
     "spacetimeformer_components": ("insar_dask.forecast.components.network", "ComponentNetworks"),
+    "mmstt": ("insar_dask.forecast.maps.map_network", "MapNetwork"),
+    "cnn_lstm": ("insar_dask.forecast.maps.map_network", "MapNetwork"),
+    "convlstm": ("insar_dask.forecast.maps.map_network", "MapNetwork"),
+    "mm_stgcn": ("insar_dask.forecast.maps.map_network", "MapNetwork"),
+    "mm_staeformer": ("insar_dask.forecast.maps.map_network", "MapNetwork"),
 }
 
-TRAINED = ("spacetimeformer", "spacetimeformer_components")
-"""Networks: trained once on dates before the first validation origin, then frozen; they need the extra ``train``."""
+MAPPED = ("mmstt", "cnn_lstm", "convlstm", "mm_stgcn", "mm_staeformer")
+"""Networks of maps, which take tile cubes: MM-STT and its rivals."""
 
-CORRECTING, COMPONENTS = TRAINED
+CORRECTING, COMPONENTS = "spacetimeformer", "spacetimeformer_components"
 """The one that corrects linear forecasts; and the published system, a network for each component and pattern."""
+
+TRAINED = (CORRECTING, COMPONENTS, *MAPPED)
+"""Networks: trained once on dates before the first validation origin, then frozen; they need the extra ``train``."""
 
 METHODS = tuple(name for name in FORECASTERS if name not in ("harmonic_semiannual", "holt_winters", *TRAINED))
 """What is evaluated by default; on real products the semi-annual signal costs 1 to 2 % of the harmonic's RMSE, and

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, schedule
-from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, METHODS, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, MAPPED, METHODS, TRAINED
 from insar_dask.forecast.correction.origin_windows import PIECE
 from insar_dask.forecast.memory import network_bytes
 from insar_dask.forecast.parameters import Parameters
@@ -36,6 +37,12 @@ NETWORK = "context", "group", "random_state", "sizes", "training"
 REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
+BESIDE = {CORRECTING: CORRECTED} | dict.fromkeys(MAPPED, ("harmonic_ridge",))
+"""Scored beside a network too: what it stands on, or has to be measured by."""
+
+STEPS, MAP_STEPS = (24, 6), (10, 10)
+"""Steps read and steps ahead, of points and of maps, as the two publications have them."""
+
 
 class Choices(Parameters):
     """Parameters of `insar_dask.forecast.Forecaster`, which says what they are."""
@@ -44,8 +51,8 @@ class Choices(Parameters):
         self,
         method: str = "kriging",
         *,
-        context: int = 24,
-        horizon: int = 6,
+        context: int | None = None,
+        horizon: int | None = None,
         every: str | None = None,
         level: float = 0.9,
         test_fraction: float = 0.2,
@@ -77,7 +84,9 @@ class Choices(Parameters):
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
         checked = self.checked()
         settings = {name: checked[name] for name in PLANNED}
-        beside = (*CORRECTED, *REFERENCES) if self.method == CORRECTING else REFERENCES
+        if self.maps and "tile_number" not in cube.variables:
+            raise CubeError(f"{self.method} forecasts maps: give a tile cube, such as insar_dask.rasterise makes")
+        beside = (*BESIDE.get(self.method, ()), *REFERENCES)
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
         return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
@@ -91,8 +100,9 @@ class Choices(Parameters):
         """
         known("method", self.method, (*FORECASTERS, BEST))
         known("device", self.device, DEVICES)
-        for name in ("context", "horizon"):
-            whole(name, getattr(self, name), of="steps")
+        steps = dict(zip(("context", "horizon"), self.steps, strict=True))
+        for name, value in steps.items():
+            whole(name, value, of="steps")
         whole("n_patterns", self.n_patterns)
         whole("random_state", self.random_state, 0, 2**32 - 1)
         for name in ("group", "scored_points"):
@@ -105,7 +115,7 @@ class Choices(Parameters):
         trainable = set(vars(Training())) - {"seed"}
         if unknown := set(self.training or {}) - trainable:
             raise ValueError(f"training has no {_listed(unknown)}; it has {_listed(trainable)}")
-        checked = {name: _plain(value) for name, value in self.get_params().items()}
+        checked = {name: _plain(value) for name, value in self.get_params().items()} | steps
         Training(**checked["training"] or {})
         return checked
 
@@ -113,6 +123,20 @@ class Choices(Parameters):
     def trains(self) -> bool:
         """Whether the method is a network."""
         return self.method in TRAINED
+
+    @property
+    def maps(self) -> bool:
+        """Whether the method is a network of maps."""
+        return self.method in MAPPED
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Steps read and steps ahead, the usual ones of the method where none are given."""
+        context, horizon = MAP_STEPS if self.maps else STEPS
+        return (
+            context if self.context is None else self.context,
+            horizon if self.horizon is None else self.horizon,
+        )
 
     def coach(self, **where: Any) -> Coach[Any]:
         """What trains the networks, after checking settings, device, and ``where``: see `Coach`."""
@@ -127,6 +151,12 @@ class Choices(Parameters):
             from insar_dask.forecast.correction.teaching import Settings
 
             return CorrectionCoach(Settings.of(**chosen), usable_device(self.device), **where)
+        if self.maps:
+            from insar_dask.forecast.maps.map_coaching import MapCoach
+            from insar_dask.forecast.maps.map_settings import MapSettings
+
+            chosen = {name: checked[name] for name in (*NETWORK, "horizon") if name != "group"}
+            return MapCoach(MapSettings.of(self.method, **chosen), usable_device(self.device), **where)
         from insar_dask.forecast.components.coaching import ComponentCoach
         from insar_dask.forecast.components.settings import Settings as ComponentSettings
 
@@ -143,7 +173,7 @@ class Choices(Parameters):
         Whole pieces of neighbours, so that a network sees there what it sees when it forecasts.
         """
         wanted = self.scored_points
-        if wanted is None or wanted >= plan.n_points:
+        if wanted is None or wanted >= plan.n_points or self.maps:
             return None
         return -(-wanted // (plan.n_shards * PIECE)) * PIECE
 

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.forecast.network_settings import NetworkSettings
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.hold import HeldError, held, passing_folder
@@ -45,7 +44,14 @@ LAID_OUT = SERIES, PLACES, STATE, MATERIAL
 """Files that a training reads, and that go with it."""
 
 
-Settings = TypeVar("Settings", bound=NetworkSettings[Any])
+class Wanted(Protocol):
+    """What settings of any networks have."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+
+
+Settings = TypeVar("Settings", bound=Wanted)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from insar_dask.settings import share, whole
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["NetworkSettings"]
+__all__ = ["NetworkSettings", "check_sizes"]
 
 Shape = TypeVar("Shape", bound="DataclassInstance")
 
@@ -50,7 +50,7 @@ class NetworkSettings(Generic[Shape]):
         ValueError
             For a name or a number that cannot be meant.
         """
-        _check_sizes(cls.network, cls.given, sizes or {})
+        check_sizes(cls.network, cls.given, sizes or {})
         usual = cls._usual()
         if group is not None:
             shape["length"] = group
@@ -76,8 +76,14 @@ class NetworkSettings(Generic[Shape]):
         return cls()  # type: ignore[call-arg]  # each kind has its usual shape
 
 
-def _check_sizes(network: str, given: Collection[str], sizes: Mapping[str, Any]) -> None:
-    """Refuse sizes that a network does not have, or that it is ``given`` by its inputs, naming what there is."""
+def check_sizes(network: str, given: Collection[str], sizes: Mapping[str, Any]) -> None:
+    """Refuse sizes that a network does not have, or that it is ``given`` by its inputs.
+
+    Raises
+    ------
+    ValueError
+        Naming what there is.
+    """
     from insar_dask.forecast.models import network_class
 
     asked = inspect.signature(network_class(network)).parameters
@@ -85,7 +91,11 @@ def _check_sizes(network: str, given: Collection[str], sizes: Mapping[str, Any])
         has = ", ".join(sorted(asked.keys() - given))
         raise ValueError(f"sizes has no {', '.join(sorted(unknown))}; it has {has}")
     for name, size in sizes.items():
-        if isinstance(asked[name].default, int):
+        usual = asked[name].default
+        if isinstance(usual, bool | str):
+            if type(size) is not type(usual):
+                raise ValueError(f"sizes: {name} is {size!r}; wanted a value such as {usual!r}")
+        elif isinstance(usual, int):
             whole(name, size)
         else:
             share(name, size, zero=True)

@@ -12,7 +12,17 @@ from insar_dask.forecast.maps.map_history import MapHistory
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.series.calendar_features import calendar_features
 
-__all__ = ["CHANNELS", "Frame", "Frames", "HarmonicFrames", "PublishedFrames", "above_harmonic", "frames_of"]
+__all__ = [
+    "CHANNELS",
+    "Frame",
+    "Frames",
+    "HarmonicFrames",
+    "PublishedFrames",
+    "above_harmonic",
+    "annual_waves",
+    "channels",
+    "frames_of",
+]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -61,13 +71,11 @@ class Frames(ABC):
         offset, scale, statics = self.placed(tile, origin)
         known, asked = np.split(np.broadcast_to(offset, (len(offset), *material.read.shape[2:])), [material.context])
         read = (material.read[tile, window][: material.context] - known) / scale
-        waves = calendar_features(np.asarray(material.plan.days[window]), "waves")[:, WAVES]
-        times = np.broadcast_to(waves[: material.context, :, None, None], (len(read), 2, *read.shape[1:]))
+        waves = annual_waves(material.days[window])
         targets = (material.targets(tile, origin) - asked) / scale
         scored = np.isfinite(targets)
-        fixed = np.broadcast_to(statics, (len(read), *statics.shape))
         return Frame(
-            values=np.concatenate([np.nan_to_num(read)[:, None], fixed, times], axis=1, dtype=np.float32),
+            values=channels(read, statics, waves[: material.context]),
             target_time=waves[material.context :],
             targets=np.where(scored, targets, np.float32(0)),
             scored=scored,
@@ -146,6 +154,18 @@ def above_harmonic(
     scale = np.sqrt((spread[held] ** 2).mean()) if held.any() else 0.0
     fitted = history.harmonic(origin, slice(origin - context, origin + horizon))
     return fitted, np.float32(scale or 1.0), np.asarray(scaled, np.float32)
+
+
+def channels(read: Float32, statics: Float32, waves: Float32) -> Float32:
+    """`CHANNELS` (k, 6, Y, X) of scaled maps (k, Y, X), static channels (3, Y, X) and the time of year (k, 2)."""
+    fixed = np.broadcast_to(statics, (len(read), *statics.shape))
+    times = np.broadcast_to(waves[:, :, None, None], (len(read), 2, *read.shape[1:]))
+    return np.concatenate([np.nan_to_num(read)[:, None], fixed, times], axis=1, dtype=np.float32)
+
+
+def annual_waves(days: npt.NDArray[np.int64]) -> Float32:
+    """Sine and cosine (n, 2) of the day of the year."""
+    return calendar_features(days, "waves")[:, WAVES]
 
 
 def frames_of(material: Material) -> Frames:

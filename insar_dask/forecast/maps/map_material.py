@@ -70,14 +70,14 @@ class Material:
         return self.plan.horizon
 
     @cached_property
-    def years(self) -> npt.NDArray[np.float64]:
-        """(T,) years of 365 days since the first date."""
-        return self.plan.years(np.asarray(self.plan.days))
+    def days(self) -> Index:
+        """(T,) days from 1970-01-01: the plan's first grid."""
+        return self.plan.grid_days(0)
 
     @cached_property
-    def dates(self) -> npt.NDArray[np.datetime64]:
-        """(T,) days."""
-        return np.asarray(self.plan.days, "datetime64[D]")
+    def years(self) -> npt.NDArray[np.float64]:
+        """(T,) years of 365 days since the first date."""
+        return self.plan.years(self.days)
 
     @cached_property
     def _histories(self) -> dict[int, MapHistory]:
@@ -111,7 +111,7 @@ class Material:
         return np.where(self.mask[tile, later], self.asked[tile, later], np.float32(np.nan))
 
     def _column(self, origin: Origin) -> int:
-        return (self.plan.date(origin) - self.plan.days[0]) // self.plan.every
+        return (self.plan.date(origin) - self.plan.starts[0]) // self.plan.every
 
 
 def honest_material(tiles: xr.Dataset, *, average: int = 1, **settings: Any) -> Material:
@@ -186,9 +186,10 @@ def _material(
         context=context,
     )
     if not made.origins("train").size:
+        first = np.datetime64(int(made.days[made.first_unknown]), "D")
         raise TooShortError(
-            f"no window of {context} maps in and {made.horizon} out ends before {made.dates[made.first_unknown]}, the "
-            "first origin of validation: take a longer record, or a smaller test_fraction"
+            f"no window of {context} maps in and {made.horizon} out ends before {first}, the first origin of "
+            "validation: take a longer record, or a smaller test_fraction"
         )
     return made
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.forecast.catalogue import RAW_DATES_ONLY
+from insar_dask.forecast.maps.lattice import NEXT
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.registry import Forecaster, new
 from insar_dask.forecast.ridge import HarmonicRidge
@@ -21,9 +22,6 @@ Index = npt.NDArray[np.int64]
 
 NAIVE = ("persistence", "harmonic", "harmonic_ridge", "gaussian_process", "kriging")
 """The last two read raw dates, and so are left out where maps were averaged."""
-
-NEXT = 100.0
-"""Metres that neighbouring cells count as apart: Kriging looks for what points 100 m from each other share."""
 
 
 def naive_maps(

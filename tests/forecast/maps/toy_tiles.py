@@ -2,6 +2,7 @@
 
 import numpy as np
 import xarray as xr
+from pyproj import CRS
 
 CELL = 1562.5
 
@@ -25,7 +26,7 @@ def toy_tiles(names=("E32N34", "E39N30"), side=8, n_dates=240, seed=0, corners=N
             "egms_velocity": (("tile", "y", "x"), trend[:, -1].astype(np.float32)),
             "egms_acceleration": (("tile", "y", "x"), rng.normal(0, 1, (len(names), side, side)).astype(np.float32)),
             "egms_seasonality": (("tile", "y", "x"), np.abs(season).max(axis=1).astype(np.float32)),
-            "crs": ((), 0, {"epsg": 3035}),
+            "crs": ((), 0, {"epsg": 3035, "crs_wkt": CRS.from_epsg(3035).to_wkt()}),
         },
         coords={
             "tile": list(names),

@@ -1,0 +1,128 @@
+"""Tiles as a point cube and back: every cell is a point, every tile a block of its own.
+
+So all that is there for points serves maps: origins, audit, intervals, cards. Cells count as 100 m apart whatever their
+size, since that is how far points are from the neighbours that forecasters look at, and tiles lie in squares of their
+own, which the Hilbert curve fills one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError, describe
+from insar_dask.readers.point_order import hilbert_order
+
+__all__ = ["NEXT", "as_points", "as_tiles", "cells_at", "is_tiled"]
+
+Float64 = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+NEXT = 100.0
+"""Metres that neighbouring cells count as apart."""
+
+A_ROW = 1024
+"""Tiles side by side."""
+
+PLACES = "tile_number", "row", "col"
+
+
+def is_tiled(cube: xr.Dataset) -> bool:
+    """Whether a data set is a tile cube."""
+    return "tile" in cube.dims
+
+
+def as_points(tiles: xr.Dataset) -> xr.Dataset:
+    """Point cube of a tile cube, lazy, one chunk a tile; cells without a point are NaN throughout.
+
+    Parameters
+    ----------
+    tiles : xr.Dataset
+        Over ``(tile, time, y, x)``, maps as high as wide.
+
+    Raises
+    ------
+    CubeError
+        When a variable is missing, or maps are not square.
+    """
+    for name in ("displacement", "mask"):
+        if name not in tiles or set(tiles[name].dims) != {"tile", "time", "y", "x"}:
+            raise CubeError(f"a tile cube has {name!r} over (tile, time, y, x): take what insar_dask.rasterise makes")
+    n_tiles, side = tiles.sizes["tile"], tiles.sizes["y"]
+    if side != tiles.sizes["x"]:
+        raise CubeError(f"maps have {side} rows and {tiles.sizes['x']} columns; wanted squares")
+    number, row, col = (part.ravel() for part in np.indices((n_tiles, side, side)))
+    easting, northing = _placed(number, row, col, side)
+    names = zip(tiles["tile"].values.astype(str)[number], row, col, strict=True)
+    ids = np.array([f"{tile}_r{r}_c{c}" for tile, r, c in names])
+    order = hilbert_order(easting, northing, ids.astype(np.bytes_), np.arange(ids.size))
+    point = {"easting": easting, "northing": northing, "point_id": ids}
+    point |= dict(zip(PLACES, (number, row, col), strict=True))
+    return xr.Dataset(
+        {"displacement": (("point", "time"), _series(tiles, order), describe("displacement"))},
+        coords={
+            "time": tiles["time"],
+            "crs": tiles["crs"],
+            **{name: ("point", values[order]) for name, values in point.items()},
+        },
+        attrs={name: value for name, value in tiles.attrs.items() if name != "cell"},
+    )
+
+
+def as_tiles(made: xr.Dataset, tiles: xr.Dataset) -> xr.Dataset:
+    """What was made of the points of `as_points`, over the tiles again: ``point`` becomes ``tile``, ``y`` and ``x``."""
+    shape = tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"]
+    number, row, col = (made[name].values for name in PLACES)
+    at = (number * shape[1] + row) * shape[2] + col
+    variables = {}
+    for name, variable in made.data_vars.items():
+        if "point" not in variable.dims:
+            continue
+        axis = variable.dims.index("point")
+        values = np.full((np.prod(shape), *np.delete(variable.shape, axis)), np.nan, variable.dtype)
+        values[at] = np.moveaxis(variable.values, axis, 0)
+        others = [dim for dim in variable.dims if dim != "point"]
+        over = xr.DataArray(values.reshape(*shape, *values.shape[1:]), dims=("tile", "y", "x", *others))
+        variables[name] = over.transpose(*(("tile", *others, "y", "x"))).assign_attrs(variable.attrs)
+    kept = {name: made[name] for name in made.coords if "point" not in made[name].dims}
+    places = {name: tiles[name] for name in ("tile", "easting", "northing", "crs")}
+    return xr.Dataset(variables, coords={**kept, **places}, attrs=made.attrs)
+
+
+def cells_at(places: Float64, side: int) -> tuple[Index, Index]:
+    """Row and column of cells by their places (n, 2) on the lattice of maps ``side`` cells high and wide."""
+    from_west, from_south = (places.T % _pitch(side)) // NEXT
+    return (side - 1 - from_south).astype(np.int64), from_west.astype(np.int64)
+
+
+def _placed(number: Index, row: Index, col: Index, side: int) -> tuple[Float64, Float64]:
+    """Easting and northing of cells: tiles in rows of `A_ROW`, in squares that the Hilbert curve is made of."""
+    pitch = _pitch(side)
+    return number % A_ROW * pitch + NEXT * col, number // A_ROW * pitch + NEXT * (side - 1 - row)
+
+
+def _pitch(side: int) -> float:
+    return float(2 ** int(np.ceil(np.log2(NEXT * side))))
+
+
+def _series(tiles: xr.Dataset, order: Index) -> Any:
+    """Series (point, time) along the curve, read tile by tile when they are asked for."""
+    import dask.array as da
+    from dask.delayed import delayed
+
+    n_dates, cells = tiles.sizes["time"], tiles.sizes["y"] * tiles.sizes["x"]
+    blocks = []
+    for start in range(0, order.size, cells):
+        tile, within = order[start] // cells, order[start : start + cells] % cells
+        one = tiles[["displacement", "mask"]].isel(tile=int(tile))
+        blocks.append(da.from_delayed(delayed(_block)(one, within), (cells, n_dates), np.float32))
+    return da.concatenate(blocks)
+
+
+def _block(tile: xr.Dataset, within: Index) -> npt.NDArray[np.float32]:
+    maps, mask = (tile[name].transpose("y", "x", "time").values for name in ("displacement", "mask"))
+    series = np.where(mask, maps, np.float32(np.nan)).reshape(-1, maps.shape[2])
+    return np.ascontiguousarray(series[within], np.float32)

@@ -1,0 +1,164 @@
+"""Training a network of maps of a Forecaster on tiles, here or on the workers of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.forecast.coaching import Classroom, Coach
+from insar_dask.forecast.correction.gate import fit_gate, products
+from insar_dask.forecast.maps.gridded import filled, gridded
+from insar_dask.forecast.maps.map_material import Material
+from insar_dask.forecast.maps.map_network import MapNetwork, Said
+from insar_dask.forecast.maps.map_settings import MapSettings
+from insar_dask.forecast.memory import training_bytes
+from insar_dask.forecast.tallies import windows_of
+from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.anywhere import train_anywhere
+from insar_dask.forecast.walk import Tell
+
+if TYPE_CHECKING:
+    import torch
+
+    from insar_dask.forecast.training.job import Job
+
+__all__ = ["MapCoach", "job_from_folder"]
+
+CHECKPOINTS = "checkpoints"
+MAPS, MASK = "insar-dask-maps.npy", "insar-dask-mask.npy"
+
+GATE_TILES, GATE_ORIGINS = 8, 8
+PATCHES = 4
+"""Parts of a tile's side that the gate takes for places of their own."""
+
+
+class MapCoach(Coach[MapSettings]):
+    """Trains a network that adds to the line and annual signal of each cell."""
+
+    def bytes(self, cube: xr.Dataset) -> int:
+        """Predicted peak memory of training in this process."""
+        from insar_dask.forecast.maps import memory
+
+        settings = replace(self.settings, side=int(cube["row"].max()) + 1)
+        training = settings.training
+        return training_bytes(
+            memory.training_bytes(settings.network, settings.all_sizes, training.batch, training.bf16)
+        )
+
+    def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
+        """Arrays of the trained network; ``tell`` gets what its training says."""
+        settings = replace(self.settings, side=isqrt(room.shard))
+        try:
+            _lay_out(room, settings.side)
+            trained = train_anywhere(
+                lambda: _job(room.folder, room.plan, settings, room.identity),
+                f"{__name__}:job_from_folder",
+                {
+                    "folder": str(room.folder.absolute()),
+                    "plan": room.plan.to_dict(),
+                    "settings": settings.to_dict(),
+                    "identity": room.identity,
+                },
+                room.folder / CHECKPOINTS,
+                client=self.client,
+                ranks=self.ranks,
+                device=self.device,
+                tell=tell,
+            )
+        finally:
+            for name in (MAPS, MASK):
+                (room.folder / name).unlink(missing_ok=True)
+        network = _network(settings)
+        network.load_state_dict(dict(trained.weights))
+        made = MapNetwork(settings, network, _gate(room, settings, network))
+        return {f"honest.trained.{settings.network}.{name}": array for name, array in made.state().items()}
+
+
+def job_from_folder(folder: str, plan: Mapping[str, Any], settings: Mapping[str, Any], identity: str) -> Job:
+    """The job of one rank, made in its own process from what lies in the folder of the training."""
+    return _job(Path(folder), Plan.from_dict(plan), MapSettings.from_dict(settings), identity)
+
+
+def _job(folder: Path, plan: Plan, settings: MapSettings, identity: str) -> Job:
+    from insar_dask.forecast.maps.map_windows import MapWindows
+    from insar_dask.forecast.training.job import Job
+
+    maps, mask = (np.load(folder / name, mmap_mode="r") for name in (MAPS, MASK))
+    n_tiles = len(maps)
+    material = Material(
+        protocol="honest",
+        names=tuple(map(str, range(n_tiles))),
+        plan=plan,
+        read=maps,
+        asked=maps,
+        mask=mask,
+        statics=None,
+        edges=np.zeros((n_tiles, 4)),
+        digest=identity,
+        context=settings.context,
+    )
+    training = settings.training
+    windows = MapWindows(material, range(n_tiles), training.batch, training.seed)
+    return Job(_network(settings), windows, training, identity)
+
+
+def _network(settings: MapSettings) -> torch.nn.Module:
+    """A new network, the same for the same seed."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.training.seed)
+        return settings.build()
+
+
+def _lay_out(room: Classroom, side: int) -> None:
+    """Maps of all tiles on the grid as plain files, mapped: no more of them is in memory than is read."""
+    steps, cells = len(room.plan.grid_days(0)), room.shard
+    n_tiles = room.source.n_points // cells
+    shape = (n_tiles, steps, side, side)
+    maps = np.lib.format.open_memmap(room.folder / MAPS, "w+", np.float32, shape)
+    mask = np.lib.format.open_memmap(room.folder / MASK, "w+", np.bool_, shape)
+    for tile in range(n_tiles):
+        points = room.source.read(tile * cells, (tile + 1) * cells)
+        raw = gridded(windows_of(points.values, room.plan, "honest", points.places).grid(0), points.places, side)
+        maps[tile], mask[tile] = filled(raw), np.isfinite(raw)
+    maps.flush()
+    mask.flush()
+
+
+def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module) -> float:
+    """How much of what the network adds the validation origins bear out, by parts of tiles."""
+    plan, cells = room.plan, room.shard
+    origins = [plan.validation[at] for at in _spread(len(plan.validation), GATE_ORIGINS)]
+    gains = []
+    for tile in _spread(room.source.n_points // cells, GATE_TILES):
+        points = room.source.read(tile * cells, (tile + 1) * cells)
+        windows = windows_of(points.values, plan, "honest", points.places)
+        part = _parts(points.places, settings.side)
+        by_date = []
+        for origin in origins:
+            said = Said(network, settings, windows.context(origin))
+            errors = windows.targets(origin) - said.fitted
+            by_date.append([products(said.correction[part == p], errors[part == p]) for p in range(PATCHES**2)])
+        gains.append(np.moveaxis(np.array(by_date), 0, 1))  # (parts, dates, 2)
+    runs = [(origin.step - origins[0].step) // plan.horizon for origin in origins]
+    return fit_gate(np.concatenate(gains), runs)
+
+
+def _parts(places: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.int64]:
+    from insar_dask.forecast.maps.lattice import cells_at
+
+    row, col = cells_at(places, side)
+    return row * PATCHES // side * PATCHES + col * PATCHES // side
+
+
+def _spread(n: int, most: int) -> list[int]:
+    """At most so many of ``n`` numbers, evenly spread, the first and the last among them."""
+    return [int(at) for at in np.unique(np.linspace(0, n - 1, min(n, most)).round())]

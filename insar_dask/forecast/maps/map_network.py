@@ -1,0 +1,108 @@
+"""A network of maps as a forecaster of the honest protocol: what it adds to each cell's line and annual signal.
+
+Torch is imported when a network is first used, not before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.cube import DAYS_PER_YEAR
+from insar_dask.forecast.maps.framing import above_harmonic, annual_waves, channels
+from insar_dask.forecast.maps.gridded import filled, gridded
+from insar_dask.forecast.maps.lattice import cells_at
+from insar_dask.forecast.maps.map_history import MapHistory
+from insar_dask.forecast.maps.map_settings import MapSettings
+from insar_dask.forecast.naive import harmonic_needs
+from insar_dask.forecast.registry import under
+from insar_dask.forecast.windows import Context
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MapNetwork", "Said"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+class Said:
+    """What a network says of the cells of one tile at an origin.
+
+    Attributes
+    ----------
+    fitted : (n, h) array
+        Line and annual signal of each cell [mm].
+    correction : (n, h) array
+        What the network adds [mm].
+    """
+
+    def __init__(self, network: torch.nn.Module, settings: MapSettings, context: Context) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        read, horizon = settings.context, len(context.target_years)
+        raw = gridded(context.grid_values, context.located, settings.side)
+        maps, origin = filled(raw), len(raw)
+        years = np.concatenate([context.grid_years, context.target_years])
+        held = np.asarray(np.isfinite(raw).any(axis=0))
+        fitted, scale, statics = above_harmonic(MapHistory(maps, years), held, origin, read, horizon)
+        days = context.first_day + np.rint(years * DAYS_PER_YEAR).astype(np.int64)
+        waves = annual_waves(days[origin - read :])
+        values = channels((maps[-read:] - fitted[:read]) / scale, statics, waves[:read])
+        network.eval()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.training.bf16):
+            batch = {"values": torch.from_numpy(values)[None], "target_time": torch.from_numpy(waves[read:])[None]}
+            added = network(batch)[0].float().numpy() * scale
+        row, col = cells_at(context.located, settings.side)
+        self.fitted = np.ascontiguousarray(fitted[read:, row, col].T)
+        self.correction = np.ascontiguousarray(added[:, row, col].T)
+
+
+class MapNetwork:
+    """A trained network of maps.
+
+    Parameters
+    ----------
+    settings : MapSettings
+    network : torch.nn.Module
+    gate : float
+        How much of what it adds to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
+    """
+
+    def __init__(self, settings: MapSettings, network: torch.nn.Module, gate: float) -> None:
+        self.settings, self.network, self.gate = settings, network, gate
+
+    @property
+    def name(self) -> str:
+        """Name of the network."""
+        return self.settings.network
+
+    def predict(self, context: Context) -> tuple[Float32, None]:
+        """Mean (n, h) [mm] of the cells of one tile; NaN where a cell's history is too short for a harmonic."""
+        if not len(context.values):
+            return np.empty((0, len(context.target_years)), np.float32), None
+        said = Said(self.network, self.settings, context)
+        enough = np.isfinite(context.grid_values).sum(axis=1) >= harmonic_needs(context.step)[0]
+        mean = said.fitted + np.float32(self.gate) * said.correction
+        return np.where(enough[:, None], mean, np.float32(np.nan)), None
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """What was learned, as arrays."""
+        weights = {f"weights.{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
+        settings = np.array(json.dumps(self.settings.to_dict(), sort_keys=True))
+        return {**weights, "gate": np.array(self.gate), "settings": settings}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Rebuild it from `state`."""
+        import torch
+
+        settings = MapSettings.from_dict(json.loads(str(state["settings"])))
+        network = settings.build()
+        network.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in under("weights.", state).items()})
+        return cls(settings, network, float(state["gate"]))

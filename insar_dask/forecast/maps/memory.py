@@ -1,0 +1,118 @@
+"""What training a network of maps takes of memory: a step of it is played through on tensors without content."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from insar_dask.forecast.models import build, network_class
+
+__all__ = ["training_bytes"]
+
+FIXED = 40_000_000
+"""Kernels that are compiled or loaded at their first use, once torch itself is loaded; measured."""
+
+GAPS = 1.48
+SPARSE = {"mm_stgcn": 1.8}
+"""Memory that a process takes over what its tensors hold, as glibc hands out and keeps it: 1.33 to 1.59 measured, and
+1.63 to 1.98 with the large, short-lived tensors of MM-STGCN. Pages of its own for each tensor would leave no gaps
+(MALLOC_MMAP_THRESHOLD_), and cost 1.2 to 2 times the time of a step."""
+
+KEPT = 3
+"""Copies of the weights that live as long as the training: two moments, and the best."""
+
+HELD = 8
+"""Copies of the weights while a checkpoint is packed, when nothing is being computed."""
+
+FEW = 3
+"""Layers up to which a network is played through as it is; deeper ones are alike from there."""
+
+
+def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool = False) -> int:
+    """Bytes that training a network of maps takes, beyond what a process holds that has torch loaded.
+
+    Parameters
+    ----------
+    name : str
+        As in `insar_dask.forecast.models.MODELS`.
+    sizes : mapping
+        Arguments of the network other than its defaults.
+    batch : int
+        Windows a rank has in a step.
+    bf16 : bool
+        Whether matrices are multiplied in bfloat16.
+
+    Returns
+    -------
+    int
+        Weights, gradients, two moments, best weights, and all that forward and backward pass hold at once. Nothing is
+        computed: tensors have shapes alone, so that a network of any size costs the same.
+
+    Raises
+    ------
+    ValueError
+        When there is no such network, or its sizes do not fit together.
+    """
+    arguments = {name: parameter.default for name, parameter in _parameters(name).items()} | dict(sizes)
+    layers = arguments.get("layers", 1)
+    if layers <= FEW:
+        return _bytes(name, arguments, batch, bf16)
+    fewer, few = (_bytes(name, arguments | {"layers": n}, batch, bf16) for n in (FEW - 1, FEW))
+    return few + (layers - FEW) * (few - fewer)
+
+
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(network_class(name)).parameters
+
+
+def _bytes(name: str, arguments: Mapping[str, Any], batch: int, bf16: bool) -> int:
+    context, horizon, channels, side = (arguments[size] for size in ("context", "horizon", "channels", "side"))
+    tally = _Tally()
+    with FakeTensorMode(), tally:
+        model = build(name, **arguments)
+        weights: int = sum(weight.nbytes for weight in model.parameters())
+        given = {
+            "values": torch.empty(batch, context, channels, side, side),
+            "target_time": torch.empty(batch, horizon, 2),
+        }
+        targets = torch.empty(batch, horizon, side, side)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            out = model(given)
+        (out.float() - targets).square().sum().backward()
+    return FIXED + max(int(SPARSE.get(name, GAPS) * tally.peak) + KEPT * weights, HELD * weights)
+
+
+class _Tally(TorchDispatchMode):
+    """Counts every tensor that is made, until nothing refers to its memory any more."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0
+        self.counted: set[int] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        for leaf in tree_leaves(out):
+            if isinstance(leaf, torch.Tensor):
+                self.count(leaf.untyped_storage())
+        return out
+
+    def count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self.counted:
+            return
+        self.counted.add(key)
+        weakref.finalize(storage, self.forget, key, size).atexit = False
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+    def forget(self, key: int, size: int) -> None:
+        self.counted.discard(key)
+        self.live -= size

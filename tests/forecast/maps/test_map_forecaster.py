@@ -1,0 +1,80 @@
+"""Forecasters of tile cubes: networks of maps and forecasters of points by one door."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from insar_dask.cube import CubeError
+from insar_dask.forecast import Forecaster
+from insar_dask.synthetic import scene
+from tests.forecast.maps.toy_tiles import toy_tiles
+
+TILES = toy_tiles()
+SMALL = {"patch": 4, "width": 16, "hidden": 32, "heads": 2, "layers": 1, "query_layers": 1, "dropout": 0.0}
+TRAINING = {"max_steps": 12, "check_every": 6, "rate": 3e-3, "first_rate": 3e-3, "bf16": False}
+
+
+def small(**more):
+    return Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4, **more)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    torch.set_num_threads(1)
+    return small().fit(TILES, progress=lambda _: None)
+
+
+def test_maps_are_forecast_for_every_tile(fitted):
+    forecast = fitted.predict(TILES)
+    assert dict(forecast["displacement"].sizes) == {"tile": 2, "origin": 1, "lead": 10, "y": 8, "x": 8}
+    assert list(forecast["tile"].values) == ["E32N34", "E39N30"]
+    ever = TILES["mask"].any("time").values
+    given = np.isfinite(forecast["displacement"].values[:, 0, 0])
+    np.testing.assert_array_equal(given, ever)
+    inside = (forecast["lower"] <= forecast["displacement"]) & (forecast["displacement"] <= forecast["upper"])
+    assert inside.values[:, 0, 0][ever].all()
+    assert forecast["time"].values[0, 0] > TILES["time"].values[-1]
+
+
+def test_its_scores_stand_beside_those_of_naive_maps(fitted):
+    assert {"mmstt", "persistence", "harmonic", "harmonic_ridge"} <= set(fitted.scores_.methods)
+    assert fitted.method_ == "mmstt" and fitted.plan_.horizon == fitted.plan_.context == 10
+
+
+def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
+    again = Forecaster.load(fitted.save(tmp_path / "model"))
+    for ours, theirs in zip(fitted.predict(TILES).values(), again.predict(TILES).values(), strict=True):
+        np.testing.assert_array_equal(ours.values, theirs.values)
+
+
+def test_a_tile_it_has_never_seen_is_forecast(fitted):
+    unseen = toy_tiles(("E44N23",), seed=9)
+    assert np.isfinite(fitted.predict(unseen)["displacement"]).any()
+
+
+def test_nothing_after_the_record_is_known(fitted):
+    known = fitted.predict(TILES)
+    later = toy_tiles(n_dates=260)
+    later["displacement"][:, :240] = TILES["displacement"]
+    assert -fitted.score(later.assign(mask=TILES["mask"].isel(time=0).expand_dims(time=later["time"], axis=1))) > 0
+    np.testing.assert_array_equal(known["displacement"], fitted.predict(TILES)["displacement"])
+
+
+@pytest.mark.parametrize("method", ["persistence", "harmonic_ridge"])
+def test_forecasters_of_points_take_tiles_too(method):
+    forecast = Forecaster(method, context=10, horizon=10).fit(TILES, progress=lambda _: None).predict(TILES)
+    assert set(forecast["displacement"].dims) == {"origin", "tile", "lead", "y", "x"}
+
+
+def test_points_are_no_maps():
+    with pytest.raises(CubeError, match="mmstt forecasts maps: give a tile cube"):
+        small().fit(scene("l3u", n_points=50))
+
+
+def test_a_size_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="sizes has no depth; it has dropout, head, heads"):
+        Forecaster("mmstt", sizes={"depth": 3}).fit(TILES)
+    with pytest.raises(ValueError, match="sizes: head is 3; wanted a value such as 'reuse'"):
+        Forecaster("mmstt", sizes={"head": 3}).fit(TILES)
