@@ -61,7 +61,7 @@ def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool =
         When there is no such network, or its sizes do not fit together.
     """
     arguments = {name: parameter.default for name, parameter in _parameters(name).items()} | dict(sizes)
-    layers = arguments.get("layers", 1)
+    layers = int(arguments.get("layers", 1))
     if layers <= FEW:
         return _bytes(name, arguments, batch, bf16)
     fewer, few = (_bytes(name, arguments | {"layers": n}, batch, bf16) for n in (FEW - 1, FEW))

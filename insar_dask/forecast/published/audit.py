@@ -27,7 +27,7 @@ from insar_dask.forecast.published.scaling import calendar, scaling
 from insar_dask.resample import regular_dates, regularise
 from insar_dask.smooth import savgol
 
-__all__ = ["Finding", "audit"]
+__all__ = ["MOVED", "Finding", "audit", "share_moved"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -122,7 +122,7 @@ def _scales(known: Material, blind: Material, at: str = "") -> Iterator[Finding]
     for name in PARTS:
         ours, theirs = scaling(known, name, rows), scaling(blind, name, rows)
         change = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
-        told = f"moves by up to {_share(change)}" if change > 0 else "does not move"
+        told = f"moves by up to {share_moved(change)}" if change > 0 else "does not move"
         yield Finding(f"scaling of the {name}{at}", change > 0, f"what is taken off and divided by {told}")
 
 
@@ -138,7 +138,9 @@ def _compared(what: str, known: Float32, blind: Float32, origin: int, why: str) 
     gap = np.isnan(known[:, :origin]) != np.isnan(blind[:, :origin])
     change = float(np.nanmax(np.abs(known[:, :origin] - blind[:, :origin])))
     leaks = bool(change > 0 or gap.any())
-    told = f"values before the origin move by up to {_share(change)}" if leaks else "nothing before the origin moves"
+    told = (
+        f"values before the origin move by up to {share_moved(change)}" if leaks else "nothing before the origin moves"
+    )
     return Finding(what, leaks, f"{told}; {why}")
 
 
@@ -159,5 +161,6 @@ def _values(cube: xr.Dataset) -> Float32:
     return np.asarray(cube["displacement"].values, np.float32)
 
 
-def _share(change: float) -> str:
+def share_moved(change: float) -> str:
+    """A change [mm] as a share of what the future was moved by."""
     return f"{100 * change / MOVED:.2g} % of what the future is moved by"
