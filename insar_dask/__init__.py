@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from insar_dask.cube import CubeError, check_cube
     from insar_dask.decompose import holt_winters, stl
     from insar_dask.forecast.exponential import holt_winters_forecast
-    from insar_dask.jobs.opening import open_cube
+    from insar_dask.jobs.opening import open_cube, open_tiles
     from insar_dask.jobs.prediction import fit_stored, predict_stored
     from insar_dask.jobs.saving import save
+    from insar_dask.jobs.tile_jobs import save_tiles
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
     from insar_dask.readers.egms import find_egms, read_egms
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from insar_dask.smooth import moving_average, savgol
     from insar_dask.store import products
     from insar_dask.tiling.cell_points import sample_tiles, tile_points, to_tiles
+    from insar_dask.tiling.checking import join_tiles
     from insar_dask.tiling.rasterising import rasterise
     from insar_dask.totals import component_shares, component_variances, cumulative_displacement
 
@@ -50,10 +52,12 @@ _HOMES = {
     "fit_stored": "jobs.prediction",
     "holt_winters": "decompose",
     "holt_winters_forecast": "forecast.exponential",
+    "join_tiles": "tiling.checking",
     "load_config": "config",
     "motion": "kinematics",
     "moving_average": "smooth",
     "open_cube": "jobs.opening",
+    "open_tiles": "jobs.opening",
     "predict_stored": "jobs.prediction",
     "products": "store",
     "plot_point": "report",
@@ -67,6 +71,7 @@ _HOMES = {
     "run": "pipeline",
     "sample_tiles": "tiling.cell_points",
     "save": "jobs.saving",
+    "save_tiles": "jobs.tile_jobs",
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
@@ -90,10 +95,12 @@ __all__ = [
     "fit_stored",
     "holt_winters",
     "holt_winters_forecast",
+    "join_tiles",
     "load_config",
     "motion",
     "moving_average",
     "open_cube",
+    "open_tiles",
     "plot_point",
     "predict_stored",
     "products",
@@ -107,6 +114,7 @@ __all__ = [
     "run",
     "sample_tiles",
     "save",
+    "save_tiles",
     "savgol",
     "select",
     "session",

@@ -16,7 +16,7 @@ from insar_dask.store import point_arrays, shard_plan
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check_memory", "ingest_memory", "stage_memory", "task_memory"]
+__all__ = ["check_memory", "ingest_memory", "stage_memory", "task_memory", "tile_memory"]
 
 BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
@@ -31,6 +31,15 @@ NETWORK_BYTES = 300_000_000
 """What a forecaster with a network adds: 180 MB for torch, 80 MB for a batch; measured."""
 
 
+PLACE_BYTES = 200
+TRIANGLE_BYTES = 900
+BOX_POINTS = 32_768
+"""Bytes a point takes while a tile is triangulated: its place, number and triangles for good; Qhull, of one box."""
+
+TILE_VALUE_BYTES = 12
+"""Bytes a value takes where it is read, or is one of a map: of one block, and of all cells."""
+
+
 def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) -> int:
     """Predicted peak resident bytes of a one-thread worker on a shard.
 
@@ -42,6 +51,12 @@ def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) 
 def ingest_memory(n_points: int, n_dates: int) -> int:
     """Predicted peak resident bytes of reading a product file: its int16 cube, and 300 MB."""
     return BASE_BYTES + 2 * n_points * n_dates
+
+
+def tile_memory(n_points: int, n_dates: int, block_points: int, n_cells: int) -> int:
+    """Predicted peak resident bytes of rasterising a tile whose points are read some at a time."""
+    values = TILE_VALUE_BYTES * n_dates * (block_points + n_cells)
+    return int(BASE_BYTES + PLACE_BYTES * n_points + TRIANGLE_BYTES * min(n_points, BOX_POINTS) + values)
 
 
 def stage_memory(stage: Stage, store: Store) -> int:

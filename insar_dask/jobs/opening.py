@@ -9,12 +9,17 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import get_bytes, open_store
+from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shard_store import shard_sizes
 from insar_dask.shards import shard_axis
 from insar_dask.store import open_group, products, shard_plan
+from insar_dask.tiling.checking import check_tiles
 
-__all__ = ["open_cube"]
+__all__ = ["open_cube", "open_tiles"]
+
+
+TILES = "tiles"
+"""Where the tile cubes of a store lie, each under its component."""
 
 
 def open_cube(path: str | Path | Store, group: str | None = None, *, partial: bool = False) -> xr.Dataset:
@@ -54,6 +59,41 @@ def open_cube(path: str | Path | Store, group: str | None = None, *, partial: bo
     if get_bytes(store, f"{group}/zarr.json") is None:
         raise CubeError(f"{path} has no group {group!r}; its products are {names}")
     return _done_part(store, group, path, partial=partial)
+
+
+def open_tiles(path: str | Path | Store, group: str | None = None, *, partial: bool = False) -> xr.Dataset:
+    """Open a tile cube of a store, lazily.
+
+    Parameters
+    ----------
+    path : str, Path or zarr Store
+        The store.
+    group : str, optional
+        Such as ``"tiles/up"``; default: the only tile cube in the store.
+    partial : bool
+        Open one that is not done: its finished tiles, and ``attrs["incomplete"]`` saying so.
+
+    Returns
+    -------
+    xr.Dataset
+        Tile cube as `insar_dask.rasterise` has it; a Dask chunk is 32 dates of a tile of 64 x 64 cells.
+
+    Raises
+    ------
+    FileNotFoundError, CubeError
+        As `open_cube`.
+    """
+    store = open_store(path)
+    if get_bytes(store, "zarr.json") is None:
+        raise FileNotFoundError(f"{path} is not a store; make one with insar_dask.save_tiles or `insar-dask tiles`")
+    names = [f"{TILES}/{name}" for name in list_names(store, TILES) if get_bytes(store, f"{TILES}/{name}/zarr.json")]
+    if group is None:
+        if len(names) != 1:
+            raise CubeError(f"{path} holds {len(names)} tile cubes, name one of: {names}")
+        group = names[0]
+    if get_bytes(store, f"{group}/zarr.json") is None:
+        raise CubeError(f"{path} has no group {group!r}; its tile cubes are {names}")
+    return check_tiles(_done_part(store, group, path, partial=partial))
 
 
 def _done_part(store: Store, group: str, path: str | Path | Store, *, partial: bool) -> xr.Dataset:

@@ -21,6 +21,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "regularise": ("insar_dask.resample:regularise", 1),
     "savgol": ("insar_dask.smooth:savgol", 1),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
+    "rasterise": ("insar_dask.tiling.rasterising:rasterise", 1),
     "motion": ("insar_dask.kinematics:motion", 1),
     "holt_winters": ("insar_dask.decompose:holt_winters", 2),
     "stl": ("insar_dask.decompose:stl", 1),

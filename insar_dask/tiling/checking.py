@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_alike", "check_tiles", "same_crs"]
+__all__ = ["check_alike", "check_tiles", "join_tiles", "same_crs"]
 
 DIMS = ("tile", "time", "y", "x")
 ALIKE = ("component", "positive", "release", "reference", "reference_date", "track", "pass")
 """What displacements of one cube share."""
+
+SAME_SIZE = 1e-9
 
 TOUCHING = 1e-6
 """Tiles may overlap by this share of a cell: corners are sums of rounded numbers."""
@@ -36,6 +38,44 @@ def check_tiles(tiles: xr.Dataset) -> xr.Dataset:
         if name not in tiles.variables:
             raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
     return tiles
+
+
+def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:
+    """One tile cube of several, in order of their names.
+
+    Parameters
+    ----------
+    tiles : iterable of xr.Dataset
+        Tile cubes as `insar_dask.rasterise` makes them; of the provider's maps those are kept that all have.
+
+    Raises
+    ------
+    CubeError
+        When tiles have the same name, overlap, or differ in size, CRS, dates, component or release.
+    """
+    single = [check_tiles(cube).isel(tile=[k]) for cube in tiles for k in range(cube.sizes["tile"])]
+    if not single:
+        raise CubeError("there is no tile to join")
+    named: dict[str, xr.Dataset] = {}
+    for cube in single:
+        name = str(cube["tile"].values[0])
+        if name in named:
+            raise CubeError(f"two tiles are called {name}: leave one out, or rasterise it with another tile=")
+        named[name] = cube
+    named = dict(sorted(named.items()))
+    check_alike(named, {name: _extent(cube) for name, cube in named.items()})
+    common = [str(name) for name in single[0].data_vars if all(name in cube for cube in single)]
+    parts = [cube[common].drop_vars("crs") for cube in named.values()]
+    joined = xr.concat(parts, "tile", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    sources = [source for cube in named.values() for source in cube.attrs.get("sources", [])]
+    return joined.assign_coords(crs=single[0]["crs"].variable).assign_attrs(sources=sources)
+
+
+def _extent(cube: xr.Dataset) -> tuple[float, float, float, float]:
+    """West, south, east, north of a tile cube of one tile [m]."""
+    half = float(cube.attrs["cell"]) / 2
+    east, north = cube["easting"].values[0], cube["northing"].values[0]
+    return float(east[0]) - half, float(north[-1]) - half, float(east[-1]) + half, float(north[0]) + half
 
 
 def check_alike(tiles: Mapping[str, xr.Dataset], extents: Mapping[str, tuple[float, float, float, float]]) -> None:
@@ -62,6 +102,13 @@ def check_alike(tiles: Mapping[str, xr.Dataset], extents: Mapping[str, tuple[flo
                     f"{attribute} into one tile cube"
                 )
         _check_dates(first, one["time"].values, name, other["time"].values)
+    sides = {name: extent[2] - extent[0] for name, extent in extents.items()}
+    for name, side in sides.items():
+        if abs(side / sides[first] - 1) > SAME_SIZE:
+            raise CubeError(
+                f"tile {name} is {side:,.1f} m wide, tile {first} {sides[first]:,.1f} m; cells of one tile cube are of "
+                "one size: give each tile an extent of the same size"
+            )
     for (name, a), (other_name, b) in itertools.combinations(extents.items(), 2):
         wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
         if min(wide, high) > TOUCHING * (a[2] - a[0]):
@@ -91,7 +138,8 @@ def _check_dates(first: str, here: Any, name: str, there: Any) -> None:
     if here.shape == there.shape and (here == there).all():
         return
     lacking, extra = np.setdiff1d(here, there), np.setdiff1d(there, here)
-    told = [f"lacks {_days(lacking)}"] * bool(lacking.size) + [f"has {_days(extra)} besides"] * bool(extra.size)
+    told = [f"lacks {_days(lacking)}"] if lacking.size else []
+    told += [f"has {_days(extra)} besides"] if extra.size else []
     raise CubeError(
         f"tile {name} {' and '.join(told)}, compared with tile {first}: tiles of one cube share their dates; read "
         "products of one release, or bring each to regular dates with insar_dask.regularise(cube, every=...)"

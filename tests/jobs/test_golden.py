@@ -88,6 +88,7 @@ def results() -> dict[str, Any]:
         "savgol": run("savgol", regular, window=11, order=2),
         "moving_average": run("moving_average", regular, window=3),
         "motion": run("motion", raw),
+        "rasterise": run("rasterise", raw, pixels=16, cells=4),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
         "stl": run("stl", regular, period=30),
         "cumulative_displacement": run("cumulative_displacement", regular),
