@@ -13,6 +13,8 @@ _HOMES = {
     "holt_winters_forecast": "holt_winters_fit",
     "holt_winters_update": "holt_winters_states",
     "lloyd_sums": "lloyd",
+    "map_correlation": "similarity",
+    "map_similarity": "similarity",
     "merge_error_sums": "scoring",
     "motion": "harmonic",
     "moving_average": "smoothing",

@@ -1,5 +1,7 @@
 """Sixteen numbers at once: a loop written for one series works on `WIDTH` of them, each in a lane of its own.
 
+Rows of float64 have half as many lanes.
+
 ``load(array, i)`` is row i of an array (rows, lanes), ``store`` replaces it; what lies between is arithmetic. In
 compiled code a row is one vector register: LLVM would have to prove that no two arrays overlap before it made such code
 of inner loops over the lanes, and cannot. In plain Python a row is whatever array lies there, of NumPy or CuPy and of
@@ -28,15 +30,18 @@ __all__ = ["WIDTH", "aligned", "choose", "load", "root", "spread", "store"]
 WIDTH = 16
 """Lanes of compiled code: the float32 numbers of one AVX-512 register; elsewhere LLVM splits them."""
 
+CACHE_LINE = 64
+"""Bytes of a row."""
+
 ir = cgutils.ir  # type: ignore[attr-defined]
-VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 
 
-def aligned(n_rows: int) -> npt.NDArray[np.float32]:
-    """Rows for `WIDTH` lanes in zeroed memory that starts on a cache line: a row across two costs twice as much."""
-    memory = np.zeros(n_rows * WIDTH + 16, np.float32)
-    start = -memory.ctypes.data % 64 // 4
-    return memory[start : start + n_rows * WIDTH].reshape(n_rows, WIDTH)
+def aligned(n_rows: int, dtype: Any = np.float32) -> npt.NDArray[Any]:
+    """Rows of lanes in zeroed memory that starts on a cache line: a row across two costs twice as much."""
+    width = CACHE_LINE // np.dtype(dtype).itemsize
+    memory = np.zeros((n_rows + 1) * width, dtype)
+    start = -memory.ctypes.data % CACHE_LINE // memory.itemsize
+    return memory[start : start + n_rows * width].reshape(n_rows, width)
 
 
 def load(array: Any, i: Any) -> Any:
@@ -68,32 +73,45 @@ def choose(a: Any, b: Any, x: Any, y: Any) -> Any:
 class Lanes(types.Type):
     """Numba's view of a row."""
 
-    def __init__(self) -> None:
-        super().__init__(name="Lanes")
+    def __init__(self, element: Any) -> None:
+        super().__init__(name=f"Lanes({element})")
+        self.bytes = element.bitwidth // 8
+        self.width = CACHE_LINE // self.bytes
+        self.vector = ir.VectorType({4: ir.FloatType(), 8: ir.DoubleType()}[self.bytes], self.width)
 
 
-LANES = Lanes()
+KINDS: dict[Any, Lanes] = {element: Lanes(element) for element in (types.float32, types.float64)}
 
 
 @register_model(Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, VECTOR)
+        super().__init__(manager, kind, kind.vector)
 
 
 def _define(symbol: Any, kinds: tuple[Any, ...], result: Any, code: Callable[..., Any]) -> None:
-    """Tell Numba what ``symbol`` does to arguments of these kinds; an array stands for any."""
+    """Tell Numba what ``symbol`` does to arguments of these kinds; an array stands for any, `Lanes` for its row."""
 
     def generic(self: Any, args: Any, kws: Any) -> Any:
         if len(args) != len(kinds) or kws:
             return None
+        row = next((found for arg in args if (found := _row_of(arg))), KINDS[types.float32])
         for arg, kind in zip(args, kinds, strict=True):
-            if (kind is LANES) != (arg is LANES) or (kind is types.Array) != isinstance(arg, types.Array):
+            if (kind is Lanes) != isinstance(arg, Lanes) or (kind is types.Array) != isinstance(arg, types.Array):
                 return None
-        return signature(result, *(arg if kind is types.Array else kind for arg, kind in zip(args, kinds, strict=True)))
+            if kind in (Lanes, types.Array) and _row_of(arg) is not row:
+                return None
+        wanted = {Lanes: row}
+        known = (arg if kind is types.Array else wanted.get(kind, kind) for arg, kind in zip(args, kinds, strict=True))
+        return signature(wanted.get(result, result), *known)
 
     infer_global(symbol)(type(f"Lanes_{symbol.__name__}", (AbstractTemplate,), {"key": symbol, "generic": generic}))
-    lower_builtin(symbol, *(Lanes if kind is LANES else kind for kind in kinds))(code)
+    lower_builtin(symbol, *kinds)(code)
+
+
+def _row_of(kind: Any) -> Any:
+    """What a row is, or a row of an array; None for anything else."""
+    return kind if isinstance(kind, Lanes) else KINDS.get(getattr(kind, "dtype", None))
 
 
 def _instruction(name: str) -> Callable[..., Any]:
@@ -105,41 +123,45 @@ def _instruction(name: str) -> Callable[..., Any]:
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, i: Any) -> Any:
     data = context.make_array(kind)(context, builder, array).data
-    first = builder.gep(data, [builder.mul(i, ir.Constant(i.type, WIDTH))])
-    return builder.bitcast(first, VECTOR.as_pointer())
+    row = KINDS[kind.dtype]
+    first = builder.gep(data, [builder.mul(i, ir.Constant(i.type, row.width))])
+    return builder.bitcast(first, row.vector.as_pointer())
 
 
 def _load(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    return builder.load(_place(context, builder, sig.args[0], *args), align=4)
+    return builder.load(_place(context, builder, sig.args[0], *args), align=sig.return_type.bytes)
 
 
 def _store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    builder.store(args[2], _place(context, builder, sig.args[0], *args[:2]), align=4)
+    builder.store(args[2], _place(context, builder, sig.args[0], *args[:2]), align=sig.args[2].bytes)
     return context.get_dummy_value()
 
 
 def _spread(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    nothing, first = ir.Constant(VECTOR, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    row = sig.return_type
+    nothing, first = ir.Constant(row.vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+    everywhere = ir.Constant(ir.VectorType(ir.IntType(32), row.width), [0] * row.width)
     return builder.shuffle_vector(builder.insert_element(nothing, args[0], first), nothing, everywhere)
 
 
 def _root(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    kind = ir.FunctionType(VECTOR, [VECTOR])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{WIDTH}f32"), args)
+    row = sig.return_type
+    kind = ir.FunctionType(row.vector, [row.vector])
+    name = f"llvm.sqrt.v{row.width}f{8 * row.bytes}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
 def _choose(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.select(builder.fcmp_ordered("<", args[0], args[1]), args[2], args[3])
 
 
-_define(operator.add, (LANES, LANES), LANES, _instruction("fadd"))
-_define(operator.sub, (LANES, LANES), LANES, _instruction("fsub"))
-_define(operator.mul, (LANES, LANES), LANES, _instruction("fmul"))
-_define(operator.truediv, (LANES, LANES), LANES, _instruction("fdiv"))
-_define(operator.neg, (LANES,), LANES, _instruction("fneg"))
-_define(load, (types.Array, types.intp), LANES, _load)
-_define(store, (types.Array, types.intp, LANES), types.void, _store)
-_define(spread, (types.float32,), LANES, _spread)
-_define(root, (LANES,), LANES, _root)
-_define(choose, (LANES, LANES, LANES, LANES), LANES, _choose)
+_define(operator.add, (Lanes, Lanes), Lanes, _instruction("fadd"))
+_define(operator.sub, (Lanes, Lanes), Lanes, _instruction("fsub"))
+_define(operator.mul, (Lanes, Lanes), Lanes, _instruction("fmul"))
+_define(operator.truediv, (Lanes, Lanes), Lanes, _instruction("fdiv"))
+_define(operator.neg, (Lanes,), Lanes, _instruction("fneg"))
+_define(load, (types.Array, types.intp), Lanes, _load)
+_define(store, (types.Array, types.intp, Lanes), types.void, _store)
+_define(spread, (types.float32,), Lanes, _spread)
+_define(root, (Lanes,), Lanes, _root)
+_define(choose, (Lanes, Lanes, Lanes, Lanes), Lanes, _choose)
