@@ -100,6 +100,27 @@ def cluster(store: StorePath, quiet: Quiet = False) -> None:
 
 
 @app.command()
+def tiles(
+    source: Annotated[list[str], typer.Argument(help=f"stores, STORE/PRODUCT, or {SOURCES}, which go into STORE")],
+    store: StorePath,
+    pixels: Annotated[int, typer.Option(help="pixels a side that points are interpolated to")] = 256,
+    cells: Annotated[int, typer.Option(help="cells a side, each a mean of pixels")] = 64,
+    quiet: Quiet = False,
+) -> None:
+    """Map points onto the cells of tiles: one cube of maps for all that is named, in a store."""
+    from insar_dask.jobs.tile_jobs import is_stored, store_tiles, tile_sources
+    from insar_dask.pipeline import opened
+
+    settings, stores = _settings(store), [one for one in source if is_stored(one)]
+    files = settings.source.model_copy(update={"files": [one for one in source if one not in stores]})
+    with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
+        read = [store / bench.ingest(path) for path in bench.sources()] if files.files else []
+        found = dict.fromkeys(cube for one in (*stores, *read) for cube in tile_sources(one))
+        report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells)
+    typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
+
+
+@app.command()
 def evaluate(store: StorePath, quiet: Quiet = False) -> None:
     """Score all forecasters over rolling origins; print the table."""
     from insar_dask.forecast.scores import Scores

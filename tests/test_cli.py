@@ -70,6 +70,10 @@ def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
     source = folder / "EGMS_L2b_022_0845_IW2_VV_2020_2024_1.zip"
     (tmp_path / "cube-config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
     assert insar("ingest", source, store).stdout == f"{store}/{source.stem}/raw\n"
+    assert (
+        insar("tiles", store, store, "--pixels", "32", "--cells", "16").stdout
+        == f"{store}/tiles/los: 1 tiles, 1 made now\n"
+    )
     for verb in ("products", "cluster", "evaluate", "forecast", "report"):
         done = insar(verb, store)
         assert done.returncode == 0, done.stderr

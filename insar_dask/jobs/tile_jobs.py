@@ -32,7 +32,7 @@ from insar_dask.tiling.squares import Square, tile_name
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["TileSource", "save_tiles", "store_tiles", "tile_sources"]
+__all__ = ["TileSource", "is_stored", "save_tiles", "store_tiles", "tile_sources"]
 
 Extents = Mapping[str, Sequence[float]]
 
@@ -43,6 +43,11 @@ class TileSource:
 
     path: str | Store
     group: str
+
+
+def is_stored(path: str | Path) -> bool:
+    """Whether a path is a store or a product in one, not a file to read."""
+    return any((Path(path) / part / "zarr.json").exists() for part in ("", "raw"))
 
 
 def tile_sources(path: str | Path | Store) -> list[TileSource]:
