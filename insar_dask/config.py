@@ -149,7 +149,7 @@ class Forecast(Section):
     """Forecast and its honest evaluation."""
 
     horizon: int | None = Field(None, ge=1, description="steps ahead; unset: 10 for L3, 6 else")
-    methods: list[str] = Field(list(METHODS), description="forecasters that are scored; the best one forecasts")
+    methods: list[str] = Field(list(METHODS), description="are scored; kriging forecasts, or one that is surely better")
     level: float = Field(0.9, gt=0, lt=1, description="level of the prediction intervals")
     threshold: float = Field(-20.0, description="mm; the outlook says how likely it is passed (negative: from above)")
     test_fraction: float = Field(0.2, gt=0, lt=0.5, description="last part of the record that origins roll over")

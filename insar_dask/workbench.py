@@ -121,7 +121,7 @@ class Workbench:
         return evaluate(self.engine, product, **self._forecasting(product))
 
     def forecast(self, product: str) -> None:
-        """Forecast beyond the record with the method that validation prefers."""
+        """Forecast beyond the record with the first method of the ranking."""
         forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
 
     def train(self, product: str, model: Forecaster, folder: Path, ranks: int | None = None) -> Forecaster:

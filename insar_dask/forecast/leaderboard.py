@@ -11,13 +11,16 @@ import numpy.typing as npt
 
 from insar_dask.forecast.conformal import covered
 from insar_dask.forecast.registry import Arrays, methods_of
-from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap
+from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap, surely_lower
 from insar_dask.forecast.strata import STRATA
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 
-__all__ = ["check_counted", "make_scores", "prefer", "rmse"]
+__all__ = ["check_counted", "make_scores", "prefer", "ranked", "rmse"]
 
 Float64 = npt.NDArray[np.float64]
+
+USUAL = "kriging"
+"""Lowest at every lead on three real products and three scenes, see the README's table."""
 
 SENTENCES = {
     "honest": "honest: every number a forecaster sees was observed before the origin; errors are against raw values "
@@ -47,6 +50,26 @@ def make_scores(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, An
         protocol={protocol: SENTENCES[protocol] for protocol in plan.protocols},
         notes=_notes(total, plan, attrs),
     )
+
+
+def ranked(total: Arrays, plan: Plan) -> dict[str, npt.NDArray[Any]]:
+    """``ranking`` of the methods and their ``validation_rmse`` [mm], from the summed validation partials ``total``.
+
+    The first one forecasts. It is the usual one, unless the one with the lowest error is lower by more than chance.
+    On a real L3 tile the ridge was lower by less than 0.0001 of 2.08 mm at the validation origins, and Kriging by 0.05
+    at the test: a satellite had failed a year before the former, short noise was another one since, and Kriging tells
+    recent noise apart from three years of history on.
+    """
+    first = plan.protocols[0]
+    methods = methods_of(plan, first)
+    errors = np.array([rmse(total[f"{first}.{method}.leads"].sum(axis=0)) for method in methods])
+    order = np.argsort(errors, kind="stable").tolist()
+    usual = methods.index(USUAL) if USUAL in methods else order[0]
+    if usual != order[0] and np.isfinite(errors[usual]):
+        low, high = (total[f"{first}.{methods[at]}.groups"] for at in (order[0], usual))
+        if not surely_lower(low, high, _overlap(plan)):
+            order = [usual, *(at for at in order if at != usual)]
+    return {"ranking": np.array(methods)[order], "validation_rmse": errors[order]}
 
 
 def prefer(method: str, state: Arrays, scores: Scores) -> tuple[dict[str, npt.NDArray[Any]], Scores]:
@@ -93,8 +116,7 @@ def rmse(sums: Float64) -> Float64:
 def _table(total: Arrays, plan: Plan, state: Arrays, protocol: str) -> dict[str, dict[str, Any]]:
     methods = methods_of(plan, protocol)
     groups = np.stack([total[f"{protocol}.{method}.groups"] for method in methods])
-    overlap = -(-plan.horizon // plan.stride)
-    intervals = block_bootstrap(groups, overlap)
+    intervals = block_bootstrap(groups, _overlap(plan))
     over_all = [float(rmse(total[f"{protocol}.{method}.leads"].sum(axis=0))) for method in methods]
     naive = [value for method, value in zip(methods, over_all, strict=True) if method in NAIVE]
     best = min(naive, default=np.nan)
@@ -139,11 +161,24 @@ def _share(part: Any, whole: Any) -> Float64:
     return np.asarray(part / np.where(whole > 0, whole, np.nan))
 
 
+def _overlap(plan: Plan) -> int:
+    """Successive origins that share target dates."""
+    return -(-plan.horizon // plan.stride)
+
+
 def _reason(plan: Plan, state: Arrays) -> str:
+    """Why the first method of the ranking forecasts."""
     ranking, errors = state["ranking"], state["validation_rmse"]
     first, last = (np.datetime64(plan.date(origin), "D") for origin in (plan.validation[0], plan.validation[-1]))
-    text = f"lowest RMSE, {errors[0]:.2f} mm, at {len(plan.validation)} validation origins from {first} to {last}"
-    return text + (f"; next is {ranking[1]} with {errors[1]:.2f} mm" if len(ranking) > 1 else "")
+    when = f"at {len(plan.validation)} validation origins from {first} to {last}"
+    if len(ranking) == 1:
+        return f"lowest RMSE, {errors[0]:.2f} mm, {when}"
+    if errors[1] < errors[0]:
+        return (
+            f"usual, with RMSE {errors[0]:.2f} mm {when}; {ranking[1]} with {errors[1]:.2f} mm is lower by no more "
+            "than chance"
+        )
+    return f"lowest RMSE, {errors[0]:.2f} mm, {when}; next is {ranking[1]} with {errors[1]:.2f} mm"
 
 
 def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:

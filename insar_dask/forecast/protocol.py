@@ -22,7 +22,7 @@ from insar_dask.cube import CubeError, check_series, describe
 from insar_dask.forecast.audit import audit_fit, audit_schedule
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
-from insar_dask.forecast.leaderboard import check_counted, make_scores, rmse
+from insar_dask.forecast.leaderboard import check_counted, make_scores, ranked
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, fitted, methods_of, new, pooled_methods, trained_methods, under
 from insar_dask.forecast.schedule import plan
@@ -138,11 +138,7 @@ def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
     for protocol in plan.protocols:
         for method in methods_of(plan, protocol):
             out[f"{protocol}.{method}.quantiles"] = quantiles(total[f"{protocol}.{method}.ratios"], plan.level)
-    first = plan.protocols[0]
-    methods = methods_of(plan, first)
-    errors = np.array([rmse(total[f"{first}.{method}.leads"].sum(axis=0)) for method in methods])
-    order = np.argsort(errors, kind="stable")
-    return {**out, "ranking": np.array(methods)[order], "validation_rmse": errors[order]}
+    return out | ranked(total, plan)
 
 
 def score(partials: Iterable[Arrays], plan: Plan, state: Arrays, attrs: Mapping[str, Any] | None = None) -> Scores:

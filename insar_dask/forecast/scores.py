@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NAIVE", "Scores", "block_bootstrap"]
+__all__ = ["NAIVE", "Scores", "block_bootstrap", "surely_lower"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -93,11 +93,27 @@ def block_bootstrap(sums: Float64, length: int, level: float = 0.9, replicates: 
     (methods, 2) array
         Lower and upper bound of each RMSE [mm].
     """
+    if not sums[..., 0].any():
+        return np.full((len(sums), 2), np.nan)
+    tail = (1 - level) / 2
+    return np.asarray(np.nanquantile(_drawn(sums, length, replicates), [tail, 1 - tail], axis=1).T)
+
+
+def surely_lower(one: Float64, other: Float64, length: int, level: float = 0.9) -> bool:
+    """Whether the RMSE of one method is below that of another in all but ``(1 - level) / 2`` of the draws.
+
+    ``one`` and ``other`` are (origins, groups, 2) arrays with errors in them, drawn alike; all else as for
+    `block_bootstrap`.
+    """
+    low, high = _drawn(np.stack([one, other]), length, REPLICATES)
+    return bool(np.nanquantile(low - high, (1 + level) / 2) < 0)
+
+
+def _drawn(sums: Float64, length: int, replicates: int) -> Float64:
+    """RMSE (methods, replicates) of each draw."""
     rng = np.random.default_rng(0)
     _, n_origins, n_groups, _ = sums.shape
     filled = np.flatnonzero(sums[..., 0].sum(axis=(0, 1)))
-    if filled.size == 0:
-        return np.full((len(sums), 2), np.nan)
     places = rng.multinomial(filled.size, np.full(filled.size, 1 / filled.size), replicates).astype(np.float64)
     space = np.zeros((replicates, n_groups))
     space[:, filled] = places
@@ -106,9 +122,7 @@ def block_bootstrap(sums: Float64, length: int, level: float = 0.9, replicates: 
     time = np.stack([(runs == origin).sum(axis=1) for origin in range(n_origins)], axis=1).astype(np.float64)
     drawn = np.einsum("ro,mrok->mrk", time, np.einsum("rg,mogk->mrok", space, sums))  # no BLAS: the same bits anywhere
     with np.errstate(invalid="ignore", divide="ignore"):
-        rmse = np.sqrt(drawn[..., 1] / drawn[..., 0])
-    tail = (1 - level) / 2
-    return np.asarray(np.nanquantile(rmse, [tail, 1 - tail], axis=1).T)
+        return np.asarray(np.sqrt(drawn[..., 1] / drawn[..., 0]))
 
 
 def _without_nan(value: Any) -> Any:

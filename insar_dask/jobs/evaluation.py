@@ -136,7 +136,7 @@ def learn(
 
 
 def forecast(engine: Engine, product: str, threshold: float, **settings: Any) -> None:
-    """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, as `evaluate` prefers.
+    """Forecast a stored product beyond its record, into ``PRODUCT/forecast``, by the method that `evaluate` took.
 
     Where the Gaussian process is among the methods, ``PRODUCT/outlook`` has its velocities, their errors, and the
     probability of passing ``threshold`` [mm].
