@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 import insar_dask as insar
 from insar_dask.forecast.maps.holdout import Holdout, hold_out
 from insar_dask.forecast.maps.map_material import Material, honest_material, paper_material
-from insar_dask.synthetic.tiles import write_egms_tiles
+from insar_dask.synthetic.tiles import TILES, write_egms_tiles
 
-__all__ = ["RESULTS", "SCRATCH", "TRAINED", "material", "sides", "tiles"]
+__all__ = ["EVENTS", "RESULTS", "SCRATCH", "TRAINED", "material", "sides", "tiles"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results" / "maps"
@@ -20,6 +21,10 @@ SCRATCH = ROOT / "out" / "maps"
 
 TRAINED = ("E32N34",)
 """The tile that MM-STT is trained on; all others are held out."""
+
+
+EVENTS = {name: np.datetime64(kind.event) for name, kind in TILES.items() if kind.event}
+"""Days of the earthquakes."""
 
 
 def tiles(scratch: Path = SCRATCH) -> xr.Dataset:

@@ -17,6 +17,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -24,10 +25,11 @@ import numpy as np
 import torch
 
 from insar_dask.forecast.maps.map_material import PROTOCOLS
-from insar_dask.forecast.maps.map_tallies import count_maps, overall
+from insar_dask.forecast.maps.map_scoring import score_tiles
 from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
-from tests.benchmarks.map_data import RESULTS, SCRATCH, material, sides
+from insar_dask.map_metrics import MapScores
+from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides
 from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
 
 SEEDS = (0, 1, 2)
@@ -88,14 +90,14 @@ def chosen(options: argparse.Namespace) -> list[MapUnit]:
 def run(unit: MapUnit, options: argparse.Namespace) -> None:
     given = material(unit.protocol, options.scratch)
     folder, before = options.scratch / unit.name, calibration()
-    result, forecasts = run_map_unit(unit, given, sides(given), folder, device=options.device, tell=tell)
+    result, forecasts = run_map_unit(unit, given, sides(given), folder, events=EVENTS, device=options.device, tell=tell)
     result["machine"] = machine() | {"sgemm_gflops": [before, calibration()]}
     part = options.scratch / f"{unit.name}.part.npz"
     np.savez(part, **forecasts)
     part.replace(options.scratch / f"{unit.name}.npz")
     write(options.results / f"{unit.name}.json", result)
     shutil.rmtree(folder)
-    tell(f"{unit.name}: " + ", ".join(f"{tile} {overall(c)['rmse']:.3f} mm" for tile, c in result["scores"].items()))
+    tell(f"{unit.name}: {line(result['scores'])}")
 
 
 def score_baselines(options: argparse.Namespace) -> int:
@@ -103,18 +105,17 @@ def score_baselines(options: argparse.Namespace) -> int:
         given = material(protocol, options.scratch)
         held, began, found = sides(given), time.process_time(), {}
         for name, forecast in naive_maps(given, held.trained):
-            scores = {}
-            for tile in (*held.trained, *held.held):
-                origins, counted = given.origins("test").tolist(), held.counted(given, tile)
-                asked = np.stack([given.targets(tile, origin) for origin in origins])
-                said = np.stack([forecast(tile, origin) for origin in origins])
-                scores[given.names[tile]] = count_maps(said, np.where(counted, asked, np.float32(np.nan)))
-            found[name] = scores
-            tell(f"{protocol} {name}: " + ", ".join(f"{tile} {overall(c)['rmse']:.3f}" for tile, c in scores.items()))
+            found[name], _ = score_tiles(given, held, forecast, EVENTS)
+            tell(f"{protocol} {name}: {line(found[name])}")
         seconds = round(time.process_time() - began, 1)
         result = {"baselines": protocol, "data": given.digest, "methods": found, "cpu_seconds": seconds}
         write(options.results / f"{protocol}-baselines.json", result)
     return 0
+
+
+def line(scores: dict[str, Any]) -> str:
+    rmse = {tile: MapScores.from_json(found["test"]).rmse for tile, found in scores.items()}
+    return ", ".join(f"{tile} {leads[0]:.2f} {leads[-1]:.2f}" for tile, leads in rmse.items()) + " mm at t+1, t+10"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, sees_future
-from insar_dask.forecast.maps.map_history import MapHistory
+from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 from insar_dask.smooth import moving_average
@@ -104,6 +104,21 @@ class Material:
     def first_unknown(self) -> int:
         """Column of the first validation origin: scales and weights come from what lies before it."""
         return self._column(self.plan.validation[0])
+
+    def origins_about(self, day: np.datetime64) -> dict[str, Index]:
+        """Origins whose targets end before an event, hold it, or begin after it, as long on each side of it.
+
+        An origin is left out where too little lies before it to fit anything to.
+        """
+        event, ahead = int(np.searchsorted(self.days, day.astype("datetime64[D]").astype(np.int64))), self.horizon
+        about = np.arange(event - 2 * ahead, event + ahead, dtype=np.int64)
+        usable = about[(about >= max(self.context, LEAST_DATES)) & (about + ahead <= len(self.days))]
+        bounds = {
+            "before": (-1, event - ahead),
+            "during": (event - ahead, event - 1),
+            "after": (event - 1, len(self.days)),
+        }
+        return {name: usable[(usable > low) & (usable <= high)] for name, (low, high) in bounds.items()}
 
     def targets(self, tile: int, origin: int) -> Float32:
         """Maps (h, Y, X) asked for [mm]; NaN in cells without a point."""

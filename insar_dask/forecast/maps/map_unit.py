@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import torch
 
 from insar_dask.forecast.maps.holdout import Holdout
 from insar_dask.forecast.maps.map_material import PROTOCOLS, Material
-from insar_dask.forecast.maps.map_tallies import Counted, count_maps
+from insar_dask.forecast.maps.map_scoring import score_tiles
+from insar_dask.forecast.maps.map_settings import MAP_TRAINING, PRESETS
 from insar_dask.forecast.maps.map_windows import MapWindows
 from insar_dask.forecast.models import build
 from insar_dask.forecast.training.job import Job, Trained, Training
@@ -37,12 +38,6 @@ for each rival."""
 
 PATIENCE = 8
 """Epochs without a better validation loss before training stops; the publication's 30 are for a GPU."""
-
-NEVER = 10**6
-"""Checks before the rate falls: the publication keeps it."""
-
-HONEST = {"mmstt": {"head": "queries", "zero_start": True}}
-"""Sizes of networks where they add to a harmonic, beside those published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,17 +68,12 @@ class MapUnit:
 
     def training(self, epoch: int) -> Training:
         """AdamW at 1e-4, weight decay 1e-5, smooth L1 and no change of the rate, as published; checked every epoch."""
-        return Training(
+        return replace(
+            MAP_TRAINING,
             max_steps=max(self.windows // BATCH, 1),
             batch=BATCH,
-            rate=1e-4,
-            first_rate=1e-4,
-            warmup=0,
-            weight_decay=1e-5,
             check_every=epoch,
-            plateau_patience=NEVER,
             stop_patience=PATIENCE,
-            loss="huber",
             bf16=self.bf16,
             seed=self.seed,
             checkpoint_every=epoch,
@@ -96,6 +86,7 @@ def run_map_unit(
     holdout: Holdout,
     folder: Path,
     *,
+    events: Mapping[str, np.datetime64] | None = None,
     device: str = "cpu",
     tell: Tell = lambda _: None,
 ) -> tuple[dict[str, Any], MapForecasts]:
@@ -110,6 +101,8 @@ def run_map_unit(
         Tiles that are learned from, and those that are not.
     folder : Path
         For checkpoints.
+    events : mapping, optional
+        As for `insar_dask.forecast.maps.map_scoring.score_tiles`.
     device : str
     tell : callable
         Gets a line about it.
@@ -117,7 +110,7 @@ def run_map_unit(
     Returns
     -------
     result : dict
-        JSON-able: configuration, what the network saw and how its loss went, counted errors of each tile.
+        JSON-able: configuration, what the network saw and how its loss went, scores of each tile.
     forecasts : dict of (o, h, Y, X) arrays
         At the test origins, by tile [mm].
     """
@@ -126,12 +119,11 @@ def run_map_unit(
     model, trained = _trained(unit, material, windows, holdout, folder, device)
     account = _account(model, windows, trained, began)
     tell(f"{unit.name}: {_line(account)}")
-    forecasts, scores = {}, {}
-    for tile in (*holdout.trained, *holdout.held):
-        name, counted = material.names[tile], holdout.counted(material, tile)
-        said = windows.predict(model, tile, material.origins("test").tolist(), device=device, bf16=unit.bf16)
-        forecasts[name] = said
-        scores[name] = _score(material, tile, said, counted)
+
+    def forecast(tile: int, origins: Sequence[int]) -> Float32:
+        return windows.predict(model, tile, origins, device=device, bf16=unit.bf16)
+
+    scores, forecasts = score_tiles(material, holdout, forecast, events or {})
     result = {
         "unit": unit.name,
         "configuration": asdict(unit)
@@ -149,16 +141,11 @@ def run_map_unit(
     return result, forecasts
 
 
-def _score(material: Material, tile: int, said: Float32, counted: npt.NDArray[np.bool_]) -> Counted:
-    asked = np.stack([material.targets(tile, int(origin)) for origin in material.origins("test")])
-    return count_maps(said, np.where(counted, asked, np.float32(np.nan)))
-
-
 def _trained(
     unit: MapUnit, material: Material, windows: MapWindows, holdout: Holdout, folder: Path, device: str
 ) -> tuple[torch.nn.Module, Trained]:
     torch.manual_seed(unit.seed)
-    preset = HONEST.get(unit.network, {}) if unit.protocol == "honest" else {}
+    preset = PRESETS.get(unit.network, {}) if unit.protocol == "honest" else {}
     sides = {"context": material.context, "horizon": material.horizon, "side": material.read.shape[-1]}
     model = build(unit.network, **{**sides, **preset, **unit.sizes})
     learned = [material.names[tile] for tile in holdout.trained]

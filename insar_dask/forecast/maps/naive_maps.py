@@ -26,8 +26,8 @@ NAIVE = ("persistence", "harmonic", "harmonic_ridge", "gaussian_process", "krigi
 
 def naive_maps(
     material: Material, trained: Sequence[int], names: Sequence[str] = NAIVE
-) -> Iterator[tuple[str, Callable[[int, int], Float32]]]:
-    """Forecasters of maps by name: what each says of a tile at an origin, (h, Y, X) [mm].
+) -> Iterator[tuple[str, Callable[[int, Sequence[int]], Float32]]]:
+    """Forecasters of maps by name: what each says of a tile at some origins, (o, h, Y, X) [mm].
 
     What is pooled over cells is learned before the first validation origin, on the tiles that networks learn from; each
     cell's own fits use all that lies before the origin. Cells that never hold a point are NaN.
@@ -62,10 +62,13 @@ def _new(name: str, material: Material) -> Forecaster:
     return new(name, material.plan)
 
 
-def _maps_of(model: Forecaster, material: Material, cells: dict[int, Index]) -> Callable[[int, int], Float32]:
+def _maps_of(model: Forecaster, material: Material, cells: dict[int, Index]) -> Callable[[int, Sequence[int]], Float32]:
     fitted: dict[int, Context] = {}
 
-    def forecast(tile: int, origin: int) -> Float32:
+    def forecast(tile: int, origins: Sequence[int]) -> Float32:
+        return np.stack([at(tile, int(origin)) for origin in origins])
+
+    def at(tile: int, origin: int) -> Float32:
         if tile not in fitted:
             fitted.clear()
             fitted[tile] = _context(material, tile, cells[tile], material.first_unknown)

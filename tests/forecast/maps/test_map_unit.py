@@ -9,8 +9,8 @@ import torch
 from insar_dask.forecast.maps import map_unit
 from insar_dask.forecast.maps.holdout import hold_out
 from insar_dask.forecast.maps.map_material import honest_material, paper_material
-from insar_dask.forecast.maps.map_tallies import by_lead, count_maps, overall
 from insar_dask.forecast.maps.map_unit import MapUnit, run_map_unit
+from insar_dask.map_metrics import MapScores
 from tests.forecast.maps.toy_tiles import toy_tiles
 
 TILES = toy_tiles()
@@ -36,9 +36,10 @@ def test_a_unit_is_scored_on_every_tile(make, tmp_path: Path):
     origins = material.origins("test")
     asked = np.stack([material.targets(1, int(origin)) for origin in origins])
     squares = (forecasts["E39N30"] - asked)[:, 9] ** 2
-    assert by_lead(result["scores"]["E39N30"])[9]["rmse"] == pytest.approx(np.sqrt(np.nanmean(squares)), rel=1e-5)
+    scored = MapScores.from_json(result["scores"]["E39N30"]["test"])
+    assert scored.rmse[9] == pytest.approx(np.sqrt(np.nanmean(squares)), rel=1e-5)
     asked_here = sum(np.isfinite(material.targets(0, int(origin))).sum() for origin in origins)
-    assert overall(result["scores"]["E32N34"])["n"] == asked_here
+    assert MapScores.from_json(result["scores"]["E32N34"]["test"]).n.sum() == asked_here
 
 
 def test_a_killed_unit_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -64,16 +65,15 @@ def test_a_killed_unit_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypat
     assert again["network"]["curve"] == whole["network"]["curve"]
 
 
-def test_counted_maps_leave_out_what_is_not_scored():
-    said = np.zeros((2, 3, 4, 4), np.float32)
-    asked = np.full_like(said, 2)
-    asked[:, 1] = np.nan
-    asked[0, 2] = 4
-    counted = count_maps(said, asked)
-    leads = by_lead(counted)
-    assert [lead["n"] for lead in leads] == [32, 0, 32]
-    assert leads[0]["rmse"] == 2 and leads[2]["rmse"] == pytest.approx(np.sqrt(10))
-    assert overall(counted)["mae"] == pytest.approx(2.5)
+def test_an_event_is_scored_before_during_and_after(tmp_path: Path):
+    material = honest_material(TILES)
+    day = TILES["time"].values[150]
+    phases = material.origins_about(day)
+    assert phases["before"].max() + 10 == 150 and phases["during"].max() == 149 and phases["after"].min() == 150
+    assert [len(phases[name]) for name in ("before", "during", "after")] == [11, 9, 10]
+    result, _ = run_map_unit(unit(), material, hold_out(material, ["E32N34"]), tmp_path, events={"E39N30": day})
+    assert set(result["scores"]["E39N30"]) == {"test", "origins", "before", "during", "after"}
+    assert set(result["scores"]["E32N34"]) == {"test", "origins"}
 
 
 def test_what_is_no_unit_is_refused():

@@ -11,7 +11,7 @@ TILES = toy_tiles()
 
 def test_persistence_and_harmonic_are_those_of_each_cell():
     material, origin = honest_material(TILES), 200
-    made = {name: forecast(1, origin) for name, forecast in naive_maps(material, [0], NAIVE[:2])}
+    made = {name: forecast(1, [origin])[0] for name, forecast in naive_maps(material, [0], NAIVE[:2])}
     ever = TILES["mask"].values[1].any(axis=0)
     last = np.where(ever, TILES["displacement"].values[1, origin - 1], np.nan)
     for lead in (0, 9):
@@ -30,4 +30,4 @@ def test_naive_maps_do_not_change_with_the_future():
     moved["displacement"][:, origin:] -= 1e4
     pair = [list(naive_maps(honest_material(tiles), [0], NAIVE[:4])) for tiles in (TILES, moved)]
     for (name, ours), (_, theirs) in zip(*pair, strict=True):
-        np.testing.assert_array_equal(ours(1, origin), theirs(1, origin), err_msg=name)
+        np.testing.assert_array_equal(ours(1, [origin]), theirs(1, [origin]), err_msg=name)
