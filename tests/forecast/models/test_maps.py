@@ -18,8 +18,7 @@ STILL = {name: {"dropout": 0.0} for name in ("mmstt", "mm_stgcn", "mm_staeformer
 
 @pytest.mark.parametrize(("name", "parameters"), PARAMETERS.items())
 def test_presets_have_their_sizes(name, parameters):
-    with torch.device("meta"):
-        assert sum(p.numel() for p in build(name).parameters()) == parameters
+    assert sum(p.numel() for p in build(name).parameters()) == parameters
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -48,7 +47,7 @@ def test_one_batch_is_learned_by_heart(name, bf16):
     model, given = build(name, **SHAPE | MAPS[name] | STILL.get(name, {})), maps()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2, fused=True)
     first = error(model, given).item()
-    for _ in range(80):
+    for _ in range(60):
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = error(model, given)
