@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from insar_dask.forecast.maps.map_history import MapHistory
 from insar_dask.forecast.maps.map_material import Material
+from insar_dask.forecast.maps.naive_maps import fitted_to_maps
 from insar_dask.forecast.series.calendar_features import calendar_features
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 CHANNELS = ("displacement", "velocity", "acceleration", "seasonality", "sine", "cosine")
 
@@ -115,20 +118,33 @@ class PublishedFrames(Frames):
 
 
 class HarmonicFrames(Frames):
-    """What is left above each cell's own line and annual signal, fitted before the origin; statics of the same past.
+    """What is left above each cell's own line and annual signal, and of the targets above harmonic and ridge.
 
-    All is divided by what it varies by among the cells that had held a point by then.
+    The signal is fitted before the origin; the ridge, one for all cells, says how what it left of the last maps goes
+    on, and is learned before the first validation origin. All is divided by what the signal leaves of the cells that
+    had held a point by then. Above the signal alone MM-STT gained 2 % on it, and the ridge 44 %: a transformer learns
+    from 54 windows of one tile hardly that the last maps go on.
+
+    Parameters
+    ----------
+    material : Material
+    tiles : sequence of int
+        Numbers of the tiles that the ridge is learned on.
     """
+
+    def __init__(self, material: Material, tiles: Sequence[int]) -> None:
+        super().__init__(material)
+        self.ridge = fitted_to_maps(material, tiles, "harmonic_ridge").state()["weights"]
 
     def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
         """Those of the fit before the origin."""
         material = self.material
         held = np.asarray(material.mask[tile, :origin].any(axis=0))
-        return above_harmonic(material.history(tile), held, origin, material.context, material.horizon)
+        return above_harmonic(material.history(tile), held, origin, material.context, self.ridge)
 
 
 def above_harmonic(
-    history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int, horizon: int
+    history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int, ridge: Float64
 ) -> tuple[Float32, np.float32, Float32]:
     """What `Frames.placed` returns where every number is of the past alone.
 
@@ -137,14 +153,16 @@ def above_harmonic(
     history : MapHistory
     held : (Y, X) array of bool
         Cells that had held a point before the origin.
-    origin, context, horizon : int
+    origin, context : int
+    ridge : (c, h) array
+        Weights of the last c maps, above line and annual signal, in the h maps to come.
 
     Returns
     -------
-    fitted : (context + horizon, Y, X) array
-        Each cell's line and annual signal about the origin [mm].
+    fitted : (context + h, Y, X) array
+        Each cell's line and annual signal about the origin, and in the maps to come the ridge's share too [mm].
     scale : float
-        Root mean square of what they leave of the past [mm].
+        Root mean square of what the signal leaves of the past [mm].
     statics : (3, Y, X) array
         Velocity, acceleration and seasonality in deviations from their means.
     """
@@ -152,8 +170,12 @@ def above_harmonic(
     scores = np.array([_moments(column[held]) for column in statics], np.float32)[..., None, None]
     scaled = ((statics - scores[:, 0]) / scores[:, 1]).clip(-FARTHEST, FARTHEST)
     scale = np.sqrt((spread[held] ** 2).mean()) if held.any() else 0.0
-    fitted = history.harmonic(origin, slice(origin - context, origin + horizon))
-    return fitted, np.float32(scale or 1.0), np.asarray(scaled, np.float32)
+    weights = ridge[max(len(ridge) - origin, 0) :]
+    signal = history.harmonic(origin, slice(origin - len(weights), origin + ridge.shape[1]))
+    left = np.nan_to_num(history.maps[origin - len(weights) : origin] - signal[: len(weights)])
+    ahead = signal[len(weights) :] + np.tensordot(weights.T.astype(np.float32), left, axes=1)
+    behind = history.harmonic(origin, slice(origin - context, origin))
+    return np.concatenate([behind, ahead]), np.float32(scale or 1.0), np.asarray(scaled, np.float32)
 
 
 def channels(read: Float32, statics: Float32, waves: Float32) -> Float32:
@@ -168,9 +190,9 @@ def annual_waves(days: npt.NDArray[np.int64]) -> Float32:
     return calendar_features(days, "waves")[:, WAVES]
 
 
-def frames_of(material: Material) -> Frames:
-    """Windows as the material's protocol has them."""
-    return (PublishedFrames if material.protocol == "paper" else HarmonicFrames)(material)
+def frames_of(material: Material, tiles: Sequence[int]) -> Frames:
+    """Windows as the material's protocol has them; ``tiles`` are those that are learned from."""
+    return PublishedFrames(material) if material.protocol == "paper" else HarmonicFrames(material, tiles)
 
 
 def _moments(values: Float32) -> tuple[np.float32, np.float32]:

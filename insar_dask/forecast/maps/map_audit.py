@@ -56,10 +56,10 @@ def _findings(tiles: xr.Dataset, material: Material, remade: Any) -> Iterator[Fi
     blind = remade(_moved(tiles, origin))
     what = "centred average of three dates" if material.protocol == "paper" else "displacement that is read"
     yield _compared(what, material.read[:, :origin], blind.read[:, :origin])
-    ours, theirs = (frames_of(made).frame(0, origin) for made in (material, blind))
+    ours, theirs = (frames_of(made, [0]).frame(0, origin) for made in (material, blind))
     if material.statics is None:
         yield _compared("velocity, acceleration, seasonality", ours.values[:, 1:4], theirs.values[:, 1:4], 1.0)
-        yield _compared("line and annual signal added to", ours.shift, theirs.shift)
+        yield _compared("line, annual signal and ridge added to", ours.shift, theirs.shift)
     else:
         yield _columns(tiles, material)
     yield _compared("scale of the inputs", np.array([ours.scale]), np.array([theirs.scale]))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +22,18 @@ from insar_dask.forecast.memory import training_bytes
 from insar_dask.forecast.tallies import windows_of
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.anywhere import train_anywhere
+from insar_dask.forecast.training.job import Job
 from insar_dask.forecast.walk import Tell
 
 if TYPE_CHECKING:
     import torch
 
-    from insar_dask.forecast.training.job import Job
+    from insar_dask.forecast.maps.framing import HarmonicFrames
+    from insar_dask.forecast.maps.map_windows import MapWindows
 
 __all__ = ["MapCoach", "job_from_folder"]
+
+Float64 = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
 MAPS, MASK = "insar-dask-maps.npy", "insar-dask-mask.npy"
@@ -40,7 +44,7 @@ PATCHES = 4
 
 
 class MapCoach(Coach[MapSettings]):
-    """Trains a network that adds to the line and annual signal of each cell."""
+    """Trains a network that adds to the harmonic ridge of each cell."""
 
     def bytes(self, cube: xr.Dataset) -> int:
         """Predicted peak memory of training in this process."""
@@ -57,8 +61,9 @@ class MapCoach(Coach[MapSettings]):
         settings = replace(self.settings, side=isqrt(room.shard))
         try:
             _lay_out(room, settings.side)
+            windows = _windows(room.folder, room.plan, settings)
             trained = train_anywhere(
-                lambda: _job(room.folder, room.plan, settings, room.identity),
+                lambda: Job(_network(settings), windows, settings.training, room.identity),
                 f"{__name__}:job_from_folder",
                 {
                     "folder": str(room.folder.absolute()),
@@ -77,18 +82,19 @@ class MapCoach(Coach[MapSettings]):
                 (room.folder / name).unlink(missing_ok=True)
         network = _network(settings)
         network.load_state_dict(dict(trained.weights))
-        made = MapNetwork(settings, network, _gate(room, settings, network))
+        ridge = cast("HarmonicFrames", windows.frames).ridge
+        made = MapNetwork(settings, network, ridge, _gate(room, settings, network, ridge))
         return {f"honest.trained.{settings.network}.{name}": array for name, array in made.state().items()}
 
 
 def job_from_folder(folder: str, plan: Mapping[str, Any], settings: Mapping[str, Any], identity: str) -> Job:
     """The job of one rank, made in its own process from what lies in the folder of the training."""
-    return _job(Path(folder), Plan.from_dict(plan), MapSettings.from_dict(settings), identity)
+    wanted = MapSettings.from_dict(settings)
+    return Job(_network(wanted), _windows(Path(folder), Plan.from_dict(plan), wanted), wanted.training, identity)
 
 
-def _job(folder: Path, plan: Plan, settings: MapSettings, identity: str) -> Job:
+def _windows(folder: Path, plan: Plan, settings: MapSettings) -> MapWindows:
     from insar_dask.forecast.maps.map_windows import MapWindows
-    from insar_dask.forecast.training.job import Job
 
     maps, mask = (np.load(folder / name, mmap_mode="r") for name in (MAPS, MASK))
     n_tiles = len(maps)
@@ -101,12 +107,10 @@ def _job(folder: Path, plan: Plan, settings: MapSettings, identity: str) -> Job:
         mask=mask,
         statics=None,
         edges=np.zeros((n_tiles, 4)),
-        digest=identity,
+        digest="",
         context=settings.context,
     )
-    training = settings.training
-    windows = MapWindows(material, range(n_tiles), training.batch, training.seed)
-    return Job(_network(settings), windows, training, identity)
+    return MapWindows(material, range(n_tiles), settings.training.batch, settings.training.seed)
 
 
 def _network(settings: MapSettings) -> torch.nn.Module:
@@ -133,7 +137,7 @@ def _lay_out(room: Classroom, side: int) -> None:
     mask.flush()
 
 
-def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module) -> float:
+def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module, ridge: Float64) -> float:
     """How much of what the network adds the validation origins bear out, by parts of tiles."""
     plan, cells = room.plan, room.shard
     origins = [plan.validation[at] for at in _spread(len(plan.validation), GATE_ORIGINS)]
@@ -144,7 +148,7 @@ def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module) -> f
         part = _parts(points.places, settings.side)
         by_date = []
         for origin in origins:
-            said = Said(network, settings, windows.context(origin))
+            said = Said(network, ridge, settings, windows.context(origin))
             errors = windows.targets(origin) - said.fitted
             by_date.append([products(said.correction[part == p], errors[part == p]) for p in range(PATCHES**2)])
         gains.append(np.moveaxis(np.array(by_date), 0, 1))  # (parts, dates, 2)

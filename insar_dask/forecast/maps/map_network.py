@@ -1,4 +1,4 @@
-"""A network of maps as a forecaster of the honest protocol: what it adds to each cell's line and annual signal.
+"""A network of maps as a forecaster of the honest protocol: what it adds to the harmonic ridge of each cell.
 
 Torch is imported when a network is first used, not before.
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MapNetwork", "Said"]
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 class Said:
@@ -36,21 +37,21 @@ class Said:
     Attributes
     ----------
     fitted : (n, h) array
-        Line and annual signal of each cell [mm].
+        Line, annual signal and ridge of each cell [mm].
     correction : (n, h) array
         What the network adds [mm].
     """
 
-    def __init__(self, network: torch.nn.Module, settings: MapSettings, context: Context) -> None:
+    def __init__(self, network: torch.nn.Module, ridge: Float64, settings: MapSettings, context: Context) -> None:
         import torch
 
         torch.set_num_threads(1)
-        read, horizon = settings.context, len(context.target_years)
+        read = settings.context
         raw = gridded(context.grid_values, context.located, settings.side)
         maps, origin = filled(raw), len(raw)
         years = np.concatenate([context.grid_years, context.target_years])
         held = np.asarray(np.isfinite(raw).any(axis=0))
-        fitted, scale, statics = above_harmonic(MapHistory(maps, years), held, origin, read, horizon)
+        fitted, scale, statics = above_harmonic(MapHistory(maps, years), held, origin, read, ridge)
         days = context.first_day + np.rint(years * DAYS_PER_YEAR).astype(np.int64)
         waves = annual_waves(days[origin - read :])
         values = channels((maps[-read:] - fitted[:read]) / scale, statics, waves[:read])
@@ -70,12 +71,14 @@ class MapNetwork:
     ----------
     settings : MapSettings
     network : torch.nn.Module
+    ridge : (c, h) array
+        Weights of the harmonic ridge that it adds to.
     gate : float
         How much of what it adds to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
     """
 
-    def __init__(self, settings: MapSettings, network: torch.nn.Module, gate: float) -> None:
-        self.settings, self.network, self.gate = settings, network, gate
+    def __init__(self, settings: MapSettings, network: torch.nn.Module, ridge: Float64, gate: float) -> None:
+        self.settings, self.network, self.ridge, self.gate = settings, network, ridge, gate
 
     @property
     def name(self) -> str:
@@ -86,7 +89,7 @@ class MapNetwork:
         """Mean (n, h) [mm] of the cells of one tile; NaN where a cell's history is too short for a harmonic."""
         if not len(context.values):
             return np.empty((0, len(context.target_years)), np.float32), None
-        said = Said(self.network, self.settings, context)
+        said = Said(self.network, self.ridge, self.settings, context)
         enough = np.isfinite(context.grid_values).sum(axis=1) >= harmonic_needs(context.step)[0]
         mean = said.fitted + np.float32(self.gate) * said.correction
         return np.where(enough[:, None], mean, np.float32(np.nan)), None
@@ -95,7 +98,7 @@ class MapNetwork:
         """What was learned, as arrays."""
         weights = {f"weights.{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
         settings = np.array(json.dumps(self.settings.to_dict(), sort_keys=True))
-        return {**weights, "gate": np.array(self.gate), "settings": settings}
+        return {**weights, "ridge": self.ridge, "gate": np.array(self.gate), "settings": settings}
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
@@ -105,4 +108,4 @@ class MapNetwork:
         settings = MapSettings.from_dict(json.loads(str(state["settings"])))
         network = settings.build()
         network.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in under("weights.", state).items()})
-        return cls(settings, network, float(state["gate"]))
+        return cls(settings, network, np.asarray(state["ridge"], np.float64), float(state["gate"]))

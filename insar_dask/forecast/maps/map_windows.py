@@ -37,7 +37,7 @@ class MapWindows:
 
     def __init__(self, material: Material, tiles: Sequence[int], batch: int = 8, seed: int = 0) -> None:
         self.material, self.size, self.seed = material, batch, seed
-        self.frames = frames_of(material)
+        self.frames = frames_of(material, tiles)
         self.samples = _pairs(tiles, material.origins("train"))
         self.checked = _pairs(tiles, material.origins("validation"))
 

@@ -15,7 +15,7 @@ from insar_dask.forecast.ridge import HarmonicRidge
 from insar_dask.forecast.windows import Context
 from insar_dask.readers.point_order import hilbert_order
 
-__all__ = ["NAIVE", "naive_maps"]
+__all__ = ["NAIVE", "fitted_to_maps", "naive_maps"]
 
 Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
@@ -42,15 +42,18 @@ def naive_maps(
     """
     cells = {tile: _cells(material, tile) for tile in range(len(material.names))}
     for name in names:
-        if material.protocol == "paper" and name in RAW_DATES_ONLY:
-            continue
-        known = [_context(material, tile, cells[tile], material.first_unknown) for tile in trained]
-        model = _new(name, material)
-        parts = [model.partial(context) for context in known]
-        pooled = parts[0]
-        for part in parts[1:]:
-            pooled = model.merge(pooled, part)
-        yield name, _maps_of(model.fit([pooled], known[0].part(0, 0)), material, cells)
+        if material.protocol != "paper" or name not in RAW_DATES_ONLY:
+            yield name, _maps_of(fitted_to_maps(material, trained, name), material, cells)
+
+
+def fitted_to_maps(material: Material, trained: Sequence[int], name: str) -> Forecaster:
+    """A forecaster of series, fitted to the cells of some tiles before the first validation origin."""
+    model, pooled = _new(name, material), None
+    for tile in trained:
+        known = _context(material, tile, _cells(material, tile), material.first_unknown)
+        part = model.partial(known)
+        pooled = part if pooled is None else model.merge(pooled, part)
+    return model.fit([pooled or {}], known.part(0, 0))
 
 
 def _new(name: str, material: Material) -> Forecaster:

@@ -50,7 +50,7 @@ def test_a_missing_map_is_left_out_and_not_scored():
     lacking["displacement"][:, 190] = np.nan
     lacking["mask"] = lacking["mask"].where(lacking["time"] != lacking["time"][190], False).astype(bool)
     material = honest_material(lacking)
-    frame = frames_of(material).frame(0, 195)
+    frame = frames_of(material, [0]).frame(0, 195)
     assert (frame.values[5, 0] == 0).all() and np.isfinite(frame.values).all()
     assert np.isnan(material.targets(0, 185)[5]).all()
 
