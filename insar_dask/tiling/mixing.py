@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from scipy.sparse import csr_array
 
 from insar_dask.tiling.squares import Square
 from insar_dask.tiling.surface import Mixture, Surface
@@ -30,6 +30,8 @@ BLOCK_POINTS = 65_536
 class Mixer:
     """Maps values of points, whose triangles are found once, onto the cells of a square.
 
+    Points at one place, of which a real burst has 46 among 11,590, count there as the mean of those that have a value.
+
     Parameters
     ----------
     points : (n, 2) float64 [m]
@@ -37,10 +39,11 @@ class Mixer:
     """
 
     def __init__(self, points: Float64, square: Square) -> None:
-        self._surface = Surface(points, square.centres())
+        places, self._place_of = _distinct(points)
+        self._surface = Surface(places, square.centres())
         self._cells, self._groups = square.cell_of(*points.T), square.groups()
         self._n_cells = square.cells**2
-        self._matrix = self._means(self._surface.mixture)
+        self._matrix = self._means(self._surface.mixture, np.ones(len(points), bool))
 
     def series(self, displacement: xr.DataArray, scheduler: str | None = None) -> tuple[Float64, Bool]:
         """Means (cells, T) of values over (point, time), and where cells have any; lazy ones are read by their chunks.
@@ -78,18 +81,40 @@ class Mixer:
             patterns.setdefault(np.packbits(missing[:, date]).tobytes(), []).append(date)
         means = np.full((self._n_cells, values.shape[1]), np.nan)
         for dates in patterns.values():
-            gone = missing[:, dates[0]]
-            if not gone.all():
+            there = ~missing[:, dates[0]]
+            if there.any():
+                empty = np.bincount(self._place_of, there) == 0
                 part = np.zeros((self._n_cells, len(dates)))
-                _add(part, self._means(self._surface.without(gone)), np.ascontiguousarray(values[:, dates]))
+                matrix = self._means(self._surface.without(empty), there)
+                _add(part, matrix, np.ascontiguousarray(values[:, dates]))
                 means[:, dates] = part
         return means
 
-    def _means(self, mixture: Mixture) -> Any:
-        return mixture.means(self._groups, len(self._cells))
+    def _means(self, mixture: Mixture, there: Bool) -> csr_array:
+        """Shares of the points that are there in each cell, (cells, n); those at one place have equal ones."""
+        counts = np.bincount(self._place_of, there)
+        matrix = mixture.means(self._groups, counts.size)
+        if counts.size < there.size:
+            points = np.flatnonzero(there)
+            places = self._place_of[points]
+            matrix = matrix @ csr_array((1 / counts[places], (places, points)), (counts.size, there.size))
+            matrix.sort_indices()
+        return matrix
 
 
-def _add(sums: Float64, matrix: Any, values: Float32) -> None:
+def _distinct(points: Float64) -> tuple[Float64, npt.NDArray[np.int64]]:
+    """Places, each once, and the place of each point; as they come where no two are the same."""
+    order = np.lexsort(points.T)
+    first = np.ones(len(points), bool)
+    first[1:] = (points[order[1:]] != points[order[:-1]]).any(axis=1)
+    if first.all():
+        return points, np.arange(len(points))
+    place_of = np.empty(len(points), np.int64)
+    place_of[order] = np.cumsum(first) - 1
+    return points[order[first]], place_of
+
+
+def _add(sums: Float64, matrix: csr_array, values: Float32) -> None:
     add_weighted(sums, matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data, values)
 
 

@@ -46,7 +46,8 @@ def rasterise(
 
     Both steps are linear in the points' values. So the weights of all points in each cell are found once, and every
     date is one product with a sparse matrix of at most ``3 pixels²`` weights. A point that is missing at a date is not
-    there: the triangles about it are made anew for each pattern of missing points. Where four points lie on one circle,
+    there: the triangles about it are made anew for each pattern of missing points. Points at one place count as their
+    mean. Where four points lie on one circle,
     as on a regular grid, either diagonal is Delaunay, and which is taken is left open.
 
     Parameters
@@ -73,8 +74,7 @@ def rasterise(
     Raises
     ------
     CubeError
-        When the cube is none; for fewer than three points, two at the same place, all on one line, none in the tile,
-        none with a value.
+        When the cube is none; for fewer than three points, all on one line, none in the tile, none with a value.
     ValueError
         When ``pixels`` is no multiple of ``cells``.
     """
@@ -96,7 +96,8 @@ def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None 
         mixer = Mixer(places, square)
     except QhullError as error:
         raise CubeError(
-            f"tile {name}: its {len(places):,} points lie on one line, so nothing lies between them: take more points"
+            f"tile {name}: its {len(places):,} points lie on one line or at two places, so nothing lies between them: "
+            "take more points"
         ) from error
     maps, mask = mixer.series(cube["displacement"], scheduler)
     if not mask.any():
@@ -149,12 +150,3 @@ def _check_places(places: Float64, cube: xr.Dataset, name: str) -> None:
         raise CubeError(f"tile {name} has {len(places)} points; linear interpolation takes at least 3: leave it out")
     if not np.isfinite(places).all():
         raise CubeError(f"tile {name}: easting or northing of a point is no number: drop it with .isel(point=...)")
-    order = np.lexsort(places.T)
-    same = (places[order[1:]] == places[order[:-1]]).all(axis=1)
-    if same.any():
-        first = int(np.argmax(same))
-        one, other = (str(cube["point_id"].values[order[at]]) for at in (first, first + 1))
-        raise CubeError(
-            f"tile {name}: points {one!r} and {other!r} lie at the same place, as do {same.sum():,} in all: keep one "
-            "of each, or their mean, with .isel(point=...)"
-        )
