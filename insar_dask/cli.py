@@ -115,7 +115,7 @@ def tiles(
     files = settings.source.model_copy(update={"files": [one for one in source if one not in stores]})
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
         read = [store / bench.ingest(path) for path in bench.sources()] if files.files else []
-        found = dict.fromkeys(cube for one in (*stores, *read) for cube in tile_sources(one))
+        found = dict.fromkeys(cube for one in [*map(Path, stores), *read] for cube in tile_sources(one))
         report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells)
     typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
 
