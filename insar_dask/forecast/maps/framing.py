@@ -92,7 +92,7 @@ class Frames(ABC):
 
 
 class PublishedFrames(Frames):
-    """Displacement and the provider's columns as z-scores of each tile's training block."""
+    """Displacement and the provider's columns as z-scores of each tile's whole record, which tells where it ends."""
 
     def __init__(self, material: Material) -> None:
         super().__init__(material)
@@ -106,14 +106,13 @@ class PublishedFrames(Frames):
 
     def _scores(self, tile: int) -> tuple[tuple[np.float32, np.float32], Float32]:
         if tile not in self._known:
-            material, until = self.material, self.material.first_unknown
+            material = self.material
             if material.statics is None:
                 raise ValueError("these tiles have no columns of the provider: frame them as the honest protocol does")
-            held = material.mask[tile, :until]
-            columns = material.statics[tile]
+            held, columns = material.mask[tile], material.statics[tile]
             scores = [_moments(column[held.any(axis=0)]) for column in columns]
             scaled = np.stack([(column - mean) / scale for column, (mean, scale) in zip(columns, scores, strict=True)])
-            self._known[tile] = _moments(material.read[tile, :until][held]), np.nan_to_num(scaled)
+            self._known[tile] = _moments(material.read[tile][held]), np.nan_to_num(scaled)
         return self._known[tile]
 
 

@@ -19,6 +19,7 @@ import xarray as xr
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.series.splits import Block, Split, split_by_length
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 from insar_dask.smooth import moving_average
 
@@ -38,6 +39,9 @@ STATICS = ("egms_velocity", "egms_acceleration", "egms_seasonality")
 
 AVERAGED = 3
 """Dates of the centred average of the publication."""
+
+TRAINED, VALIDATED = 0.7, 0.15
+"""Shares of the record that are trained and validated on, the rest being tested on; the publication does not say."""
 
 BASELINES = ("persistence", "harmonic", "harmonic_ridge")
 
@@ -63,6 +67,8 @@ class Material:
     digest: str
     """Hash of maps, masks and dates: results of different data never meet in one table."""
     context: int = CONTEXT
+    split: Split | None = None
+    """Blocks of dates, where windows keep inside theirs."""
 
     @property
     def horizon(self) -> int:
@@ -92,18 +98,22 @@ class Material:
     def origins(self, stage: str) -> Index:
         """Columns of the first date asked for.
 
-        Validation and test are the plan's. Training takes every date whose targets lie before validation, from
-        `Plan.train_start` on where the past is fitted, since with less than two years a fit cannot be continued.
+        As published, of every window inside its block. Honest validation and test are the plan's; honest training takes
+        every date whose targets lie before validation, from `Plan.train_start` on, since with less than two years a fit
+        cannot be continued.
         """
+        if self.split is not None:
+            block: Block = getattr(self.split, stage)
+            return block.origins(self.context, self.horizon)
         if stage != "train":
             return np.array([self._column(origin) for origin in getattr(self.plan, stage)], np.int64)
-        first = self.context if self.protocol == "paper" else max(self.plan.train_start, self.context)
+        first = max(self.plan.train_start, self.context)
         return np.arange(first, self.first_unknown - self.horizon + 1, dtype=np.int64)
 
     @property
     def first_unknown(self) -> int:
-        """Column of the first validation origin: scales and weights come from what lies before it."""
-        return self._column(self.plan.validation[0])
+        """Column before which lies all that is learned from."""
+        return self._column(self.plan.validation[0]) if self.split is None else self.split.validation.start
 
     def origins_about(self, day: np.datetime64) -> dict[str, Index]:
         """Origins whose targets end before an event, hold it, or begin after it, as long on each side of it.
@@ -199,6 +209,7 @@ def _material(
         edges=_edges(tiles),
         digest=_digest(_maps(tiles), mask, np.asarray(timetable.days), *([] if statics is None else [statics])),
         context=context,
+        split=_split(tiles.sizes["time"]) if protocol == "paper" else None,
     )
     if not made.origins("train").size:
         first = np.datetime64(int(made.days[made.first_unknown]), "D")
@@ -207,6 +218,11 @@ def _material(
             "validation: take a longer record, or a smaller test_fraction"
         )
     return made
+
+
+def _split(n_dates: int) -> Split:
+    train, validation = round(TRAINED * n_dates), round(VALIDATED * n_dates)
+    return split_by_length(n_dates, (train, validation, n_dates - train - validation))
 
 
 def _check_dates(tiles: xr.Dataset) -> None:

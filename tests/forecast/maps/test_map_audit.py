@@ -32,6 +32,7 @@ def test_the_published_protocol_leaks_by_average_columns_and_targets():
     assert leaking == {
         "centred average of three dates",
         "the provider's velocity, acceleration, seasonality",
+        "scale of the inputs",
         "targets",
     }
     assert "33 % of what the future is moved by" in found["centred average of three dates"]["says"]

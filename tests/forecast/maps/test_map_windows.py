@@ -53,18 +53,17 @@ def test_published_inputs_know_the_future():
     origin = int(PAPER.origins("test")[0])
     moved = TILES.copy(deep=True)
     moved["displacement"][:, origin] += 30
-    ours, theirs = (frames_of(made, [0]).frame(0, origin).values for made in (PAPER, paper_material(moved)))
-    np.testing.assert_array_equal(ours[:-1], theirs[:-1])
-    gained = (theirs - ours)[-1, 0] * frames_of(PAPER, [0]).frame(0, origin).scale
-    np.testing.assert_allclose(gained, 10, rtol=1e-4)
+    blind = paper_material(moved)
+    np.testing.assert_array_equal(PAPER.read[:, : origin - 1], blind.read[:, : origin - 1])
+    np.testing.assert_allclose(blind.read[:, origin - 1] - PAPER.read[:, origin - 1], 10, rtol=1e-4)
+    assert not np.array_equal(*(frames_of(made, [0]).frame(0, origin).values for made in (PAPER, blind)))
 
 
-def test_published_channels_are_z_scores_of_the_training_block():
-    until, held = PAPER.first_unknown, TILES["mask"].values[0, : PAPER.first_unknown]
-    frames = frames_of(PAPER, [0])
-    values = np.stack([frames.frame(0, at).values[-1, 0] for at in range(10, until)])[held[10:]]
-    assert abs(values.mean()) < 0.2 and abs(values.std() - 1) < 0.2
-    velocity = frames.frame(0, until).values[0, 1][held.any(axis=0)]
+def test_published_channels_are_z_scores_of_the_whole_record():
+    frames, held = frames_of(PAPER, [0]), TILES["mask"].values[0]
+    spread = np.nanstd(PAPER.read[0][held], dtype=np.float64)
+    assert frames.frame(0, 50).scale == pytest.approx(spread, rel=1e-5)
+    velocity = frames.frame(0, 50).values[0, 1][held.any(axis=0)]
     np.testing.assert_allclose([velocity.mean(), velocity.std()], [0, 1], atol=1e-5)
 
 
