@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import lfilter
 
-from insar_dask.synthetic import scene, write_egms
+from insar_dask.synthetic import scene, write_egms, write_egms_tiles
 from insar_kernels.decimal_text import format_rows
 from insar_kernels.noise import correlated_noise
 from tests.benchmarks.measure import QUICK, Row, gate, paired, row, size
@@ -33,7 +33,17 @@ def rows() -> list[Row]:
             file_row(Path(folder) / "demo.zip", "l2b", size(20_000), 3, RUNS),
             file_row(Path(folder) / "chumar.zip", "chumar", size(588_600), 40, 1),
             file_row(Path(folder) / "tile.csv", "l3u", size(1_000_000), 60, 1),
+            six_row(Path(folder) / "six", size(100_000)),
         ]
+
+
+def six_row(folder: Path, n_points: int) -> Row:
+    """All that `insar-dask synthetic-tiles` does."""
+    wall, cpu = clocked(lambda: write_egms_tiles(folder, n_points))
+    bytes_written = sum(path.stat().st_size for path in folder.iterdir())
+    note = f"{bytes_written / 1e6:.0f} MB; {cpu:.1f} CPU seconds"
+    what = f"six tiles of {n_points:,} cells drawn and written as zip"
+    return {"what": what, "ours_s": wall, "clock": "wall", "bar": "<= 60 s", "note": note}
 
 
 def file_row(path: Path, kind: str, n_points: int, bar: float, runs: int) -> Row:

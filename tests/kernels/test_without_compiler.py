@@ -20,6 +20,7 @@ from insar_kernels.holt_winters_states import holt_winters_update
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
 from insar_kernels.seasonal_trend import stl
+from insar_kernels.similarity import map_correlation, map_similarity
 from insar_kernels.smoothing import moving_average, savgol
 
 rng = np.random.default_rng(0)
@@ -27,11 +28,13 @@ days = np.cumsum(rng.choice([6.0, 12.0], 40))
 y = rng.normal(0, 10, (35, 40)).astype(np.float32)
 y[rng.random(y.shape) < 0.1] = np.nan
 y[3], y[4, 1:] = np.nan, np.nan
+maps = rng.normal(0, 10, (2, 3, 9, 10)).astype(np.float32)
 results = [
     *motion(y, days / 365), *stl(y[:6], 5),
     regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
     *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
-    error_sums(y[:, 1:], y[:, :-1]), holt_winters(y, 4).sse,
+    error_sums(y[:, 1:], y[:, :-1]), map_correlation(*maps), map_similarity(*maps, 50.0),
+    map_similarity(*maps, 50.0, maps[0] > -9), holt_winters(y, 4).sse,
     *holt_winters_update(y[:, 0], y[:, 1] / 99, y[:, 2:7], *(np.full((3, 35), 0.3, np.float32)), y[:, 7:]),
 ]
 print(*(f"{np.nansum(np.float64(result)):.6g}" for result in results))
