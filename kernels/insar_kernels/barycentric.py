@@ -105,42 +105,43 @@ def mark_cells(mask: Any, cells: Any, values: Any) -> None:
 def _walk(
     places: Float64, points: Float64, triangles: Int32, neighbours: Int32, found: Int32, weights: Float64
 ) -> None:
-    here = 0
+    here = np.int32(0)
     for i in range(len(places)):
-        before, lost = -1, True
+        before, lost = np.int32(-1), True
         for _ in range(len(triangles)):
-            _coordinates(places[i], points, triangles[here], weights[i])
-            least = weights[i].min()
-            if least >= -OUTSIDE:
+            u, v, w = _areas(places[i, 0], places[i, 1], points, triangles[here])
+            least = min(u, v, w)
+            if least >= -OUTSIDE * (u + v + w) < 0.0:
                 found[i], lost = here, False
                 break
-            onward = neighbours[here, weights[i].argmin()]
-            if onward < 0:
-                lost = False
-                break
-            if onward == before:
+            onward = neighbours[here, 0 if u == least else 1 if v == least else 2]
+            if onward < 0 or onward == before:
+                lost = onward == before
                 break
             before, here = here, onward
         if lost:
             for k in range(len(triangles)):
-                _coordinates(places[i], points, triangles[k], weights[i])
-                if weights[i].min() >= -OUTSIDE:
-                    found[i] = here = k
+                u, v, w = _areas(places[i, 0], places[i, 1], points, triangles[k])
+                if min(u, v, w) >= -OUTSIDE * (u + v + w) < 0.0:
+                    found[i] = here = np.int32(k)
                     break
-        if found[i] < 0:
-            weights[i] = np.nan
+        if found[i] >= 0:
+            u, v, w = _areas(places[i, 0], places[i, 1], points, triangles[here])
+            weights[i, 0], weights[i, 1], weights[i, 2] = u / (u + v + w), v / (u + v + w), w / (u + v + w)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _coordinates(place: Float64, points: Float64, triangle: Int32, into: Float64) -> None:
-    """Barycentric coordinates, from the triangle's third point, so that whole metres stay exact."""
-    a, b, c = points[triangle[0]], points[triangle[1]], points[triangle[2]]
-    ax, ay, bx, by = a[0] - c[0], a[1] - c[1], b[0] - c[0], b[1] - c[1]
-    dx, dy = place[0] - c[0], place[1] - c[1]
+def _areas(x: float, y: float, points: Float64, triangle: Int32) -> tuple[float, float, float]:
+    """Twice the areas between a place and the sides opposite of a triangle's points; negative beyond a side."""
+    a, b, c = triangle[0], triangle[1], triangle[2]
+    # from the third point, so that whole metres stay exact
+    ax, ay = points[a, 0] - points[c, 0], points[a, 1] - points[c, 1]
+    bx, by = points[b, 0] - points[c, 0], points[b, 1] - points[c, 1]
+    dx, dy = x - points[c, 0], y - points[c, 1]
     area = ax * by - ay * bx
-    into[0] = (dx * by - dy * bx) / area
-    into[1] = (ax * dy - ay * dx) / area
-    into[2] = 1.0 - into[0] - into[1]
+    turn = 1.0 if area > 0.0 else -1.0
+    u, v = turn * (dx * by - dy * bx), turn * (ax * dy - ay * dx)
+    return u, v, turn * area - u - v
 
 
 @njit(nogil=True, cache=True)
