@@ -24,12 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from insar_dask.forecast.maps.map_audit import map_audit
 from insar_dask.forecast.maps.map_material import PROTOCOLS
 from insar_dask.forecast.maps.map_scoring import score_tiles
 from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.map_metrics import MapScores
-from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides
+from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides, tiles
 from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
 
 SEEDS = (0, 1, 2)
@@ -108,8 +109,21 @@ def score_baselines(options: argparse.Namespace) -> int:
             found[name], _ = score_tiles(given, held, forecast, EVENTS)
             tell(f"{protocol} {name}: {line(found[name])}")
         seconds = round(time.process_time() - began, 1)
-        result = {"baselines": protocol, "data": given.digest, "methods": found, "cpu_seconds": seconds}
+        result = {
+            "baselines": protocol,
+            "configuration": {
+                "protocol": protocol,
+                "trained": [given.names[tile] for tile in held.trained],
+                "held": [given.names[tile] for tile in held.held],
+                "buffer": held.buffer,
+            },
+            "data": given.digest,
+            "methods": found,
+            "cpu_seconds": seconds,
+        }
         write(options.results / f"{protocol}-baselines.json", result)
+        findings = map_audit(tiles(options.scratch), protocol)
+        write(options.results / f"{protocol}-audit.json", {"audit": protocol, "findings": findings})
     return 0
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from insar_dask.forecast.published.markdown import markdown
 from insar_dask.forecast.published.table import assemble
@@ -20,19 +22,29 @@ TABLES = "tables"
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Tables of the published system.")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    return put_together(arguments, "the published system", RESULTS, assemble, markdown)
+
+
+def put_together(
+    arguments: list[str],
+    what: str,
+    results: Path,
+    assembled: Callable[[Iterable[Mapping[str, Any]]], dict[str, Any]],
+    written: Callable[[Mapping[str, Any]], str],
+) -> int:
+    parser = argparse.ArgumentParser(description=f"Tables of {what}.")
+    parser.add_argument("--results", type=Path, default=results)
     parser.add_argument("--into", type=Path)
     options = parser.parse_args(arguments)
     paths = [path for path in sorted(options.results.glob("*.json")) if path.stem != TABLES]
     if not paths:
-        print(f"{options.results} has no results: run tests.benchmarks.published_units first", file=sys.stderr)
+        print(f"{options.results} has no results: run the units first", file=sys.stderr)
         return 1
-    tables = assemble(json.loads(path.read_text()) for path in paths)
+    tables = assembled(json.loads(path.read_text()) for path in paths)
     into = options.into or options.results
     into.mkdir(parents=True, exist_ok=True)
     (into / f"{TABLES}.json").write_text(json.dumps(tables, separators=(",", ":")) + "\n")
-    (into / f"{TABLES}.md").write_text(markdown(tables))
+    (into / f"{TABLES}.md").write_text(written(tables))
     print(f"{len(paths)} results -> {into / TABLES}.md, .json")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from insar_dask.forecast.published.cells import cell_number, cell_text, markdown_table
 from insar_dask.forecast.published.protocols import STAGES
 from insar_dask.forecast.published.scores import METRICS
 
@@ -58,7 +59,7 @@ def _methods_table(settings: Mapping[str, Any]) -> str:
         cells = [_score(settings[one], name, "test", metric) for metric in ("rmse", "mae") for one in settings]
         rows.append([_marked(settings, name), *cells])
     note = "Falling: networks whose validation loss was still going down when their steps were spent."
-    return _table("All methods, test block, mm (mean ± deviation over seeds)", head, rows, note)
+    return markdown_table("All methods, test block, mm (mean ± deviation over seeds)", head, rows, note)
 
 
 def _table_3(settings: Mapping[str, Any], setting: str) -> str:
@@ -72,7 +73,7 @@ def _table_3(settings: Mapping[str, Any], setting: str) -> str:
         pattern = None if letter == "all" else at
         cells = [_score(settings[setting], name, stage, metric, pattern) for stage in STAGES for metric in METRICS]
         rows.append([letter, *cells])
-    return _table(f"Table 3, {TITLES[setting]}: Spacetimeformer by pattern and block", head, rows)
+    return markdown_table(f"Table 3, {TITLES[setting]}: Spacetimeformer by pattern and block", head, rows)
 
 
 def _table_4(settings: Mapping[str, Any], setting: str) -> str:
@@ -83,8 +84,8 @@ def _table_4(settings: Mapping[str, Any], setting: str) -> str:
          _score(settings[setting], name, "test", "rmse")]
         for name in _methods({setting: settings[setting]})
     ]  # fmt: skip
-    best = [min(rows, key=lambda row: _number(row[column]))[0] for column in range(1, len(head))]
-    return _table(f"Table 4, {TITLES[setting]}: test RMSE by pattern, mm", head, [*rows, ["**best**", *best]])
+    best = [min(rows, key=lambda row: cell_number(row[column]))[0] for column in range(1, len(head))]
+    return markdown_table(f"Table 4, {TITLES[setting]}: test RMSE by pattern, mm", head, [*rows, ["**best**", *best]])
 
 
 def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
@@ -94,17 +95,17 @@ def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
         [name, *(_score(settings[setting], name, stage, metric) for stage in STAGES for metric in METRICS)]
         for name in _methods({setting: settings[setting]})
     ]
-    return _table(f"Every score by block, {TITLES[setting]}", head, rows)
+    return markdown_table(f"Every score by block, {TITLES[setting]}", head, rows)
 
 
 def _leads_table(settings: Mapping[str, Any], setting: str) -> str:
     methods = settings[setting].get("methods", {})
     rows = [
-        [name, *(_cell(lead["rmse"]) for lead in methods[name]["scores"]["test"]["leads"])]
+        [name, *(cell_text(lead["rmse"]) for lead in methods[name]["scores"]["test"]["leads"])]
         for name in _methods({setting: settings[setting]})
     ]
     head = ["method", *(f"{12 * lead} d" for lead in range(1, 7))]
-    return _table(f"Test RMSE by lead, {TITLES[setting]}, mm", head, rows)
+    return markdown_table(f"Test RMSE by lead, {TITLES[setting]}, mm", head, rows)
 
 
 def _components_table(settings: Mapping[str, Any]) -> str:
@@ -112,21 +113,21 @@ def _components_table(settings: Mapping[str, Any]) -> str:
     rows = []
     for setting, found in settings.items():
         for name, summary in found.get("components", {}).items():
-            scores = [_cell(summary["scores"][stage]["all"]["rmse"]) for stage in STAGES]
+            scores = [cell_text(summary["scores"][stage]["all"]["rmse"]) for stage in STAGES]
             rows.append([TITLES[setting], name, str(summary["n_seeds"]), *scores])
     head = ["setting", "component", "seeds", *STAGES]
-    return _table("RMSE of each component, mm", head, rows) if rows else ""
+    return markdown_table("RMSE of each component, mm", head, rows) if rows else ""
 
 
 def _maps_table(maps: Sequence[Mapping[str, Any]]) -> str:
     """RMSE of all points at one origin, by pattern."""
     rows = [
-        [one["family"], one["origin"], f"{one['points']:,}", *(_cell(p["rmse"]) for p in one["patterns"]),
-         _cell(one["all"]["rmse"])]
+        [one["family"], one["origin"], f"{one['points']:,}", *(cell_text(p["rmse"]) for p in one["patterns"]),
+         cell_text(one["all"]["rmse"])]
         for one in maps
     ]  # fmt: skip
     head = ["map", "origin", "points", *LETTERS, "all"]
-    return _table("The whole map at one origin: RMSE by pattern, mm", head, rows) if rows else ""
+    return markdown_table("The whole map at one origin: RMSE by pattern, mm", head, rows) if rows else ""
 
 
 def _audit_table(audit: Mapping[str, Any]) -> str:
@@ -135,7 +136,7 @@ def _audit_table(audit: Mapping[str, Any]) -> str:
         for setting, findings in audit.items()
         for finding in findings
     ]
-    return _table("What saw the future", ["setting", "what", "leaks", "found"], rows) if rows else ""
+    return markdown_table("What saw the future", ["setting", "what", "leaks", "found"], rows) if rows else ""
 
 
 def _units_table(units: Sequence[Mapping[str, Any]]) -> str:
@@ -148,7 +149,7 @@ def _units_table(units: Sequence[Mapping[str, Any]]) -> str:
         for unit in units
     ]  # fmt: skip
     head = ["unit", "networks x parameters", "steps", "still falling", "CPU s", "core, GFLOP/s", "test RMSE mm"]
-    return _table("Units finished", head, rows) if rows else ""
+    return markdown_table("Units finished", head, rows) if rows else ""
 
 
 def _methods(settings: Mapping[str, Any]) -> list[str]:
@@ -171,21 +172,4 @@ def _score(setting: Mapping[str, Any], name: str, stage: str, metric: str, patte
     scores = setting.get("methods", {}).get(name, {}).get("scores", {}).get(stage)
     if scores is None:
         return "–"
-    return _cell((scores["all"] if pattern is None else scores["patterns"][pattern])[metric])
-
-
-def _cell(value: Mapping[str, float | None]) -> str:
-    mean, spread = value["mean"], value["spread"]
-    if mean is None:
-        return "–"
-    return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
-
-
-def _number(cell: str) -> float:
-    return float("inf") if cell == "–" else float(cell.split(" ")[0])
-
-
-def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
-    lines = [f"### {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", note] if note else lines)
+    return cell_text((scores["all"] if pattern is None else scores["patterns"][pattern])[metric])

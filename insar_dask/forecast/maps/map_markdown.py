@@ -1,0 +1,126 @@
+"""The tables of maps as Markdown, both protocols side by side, with what the publication claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from insar_dask.forecast.catalogue import MAPPED
+from insar_dask.forecast.maps.map_table import EVENT, LEADS, SCORES
+from insar_dask.forecast.published.cells import cell_number, cell_text, markdown_table
+
+__all__ = ["map_markdown"]
+
+TITLES = {"honest": "honest", "paper": "as published"}
+
+CLAIMED = {"mmstt": 0.0819, "cnn_lstm": 0.750, "convlstm": 1.199, "mm_stgcn": 0.921, "mm_staeformer": 1.277}
+"""RMSE [mm] at t+10 on the tile of training, as MM-STT's Table I has it (arXiv:2509.25393)."""
+
+HEADINGS = {"rmse": "RMSE mm", "mae": "MAE mm", "r2": "R²", "ssim": "SSIM", "correlation": "correlation"}
+
+
+def map_markdown(tables: Mapping[str, Any], regimes: Mapping[str, str]) -> str:
+    """All tables of `insar_dask.forecast.maps.map_table.assemble_maps`, one after the other.
+
+    Parameters
+    ----------
+    tables : mapping
+    regimes : mapping
+        Regime of each tile by its name.
+    """
+    protocols = tables["protocols"]
+    parts = [
+        "As published, maps are averaged over three dates around each one, before and after, and the networks read the "
+        "provider's columns of the whole record: scores are against averaged maps and LEAK the future. Honest ones are "
+        "against raw maps. The two are not comparable with each other, only methods within a column. Only cells that "
+        "hold a point are scored.",
+        *(_tile_table(found, protocol) for protocol, found in protocols.items()),
+        *(_generalisation(found, protocol, regimes) for protocol, found in protocols.items()),
+        *(_leads(found, protocol) for protocol, found in protocols.items()),
+        _events(protocols),
+        _audit(tables["audit"]),
+        _units(tables["units"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _tile_table(found: Mapping[str, Any], protocol: str) -> str:
+    """Every score at the published leads on the tile of training."""
+    tile = found["trained"][0]
+    head = ["method", "seeds", *(f"{HEADINGS[score]}, t+{lead}" for score in SCORES for lead in LEADS)]
+    head += ["claimed RMSE, t+10"] if protocol == "paper" else []
+    rows = []
+    for name, summary in _methods(found):
+        scores = summary["tiles"][tile]
+        cells = [cell_text(scores[score][at]) for score in SCORES for at in range(len(LEADS))]
+        claimed = [f"{CLAIMED[name]:.3g}" if name in CLAIMED else "–"] if protocol == "paper" else []
+        rows.append([name, str(summary["n_seeds"]), *cells, *claimed])
+    return markdown_table(f"{tile}, which is learned from, at later dates: {TITLES[protocol]}", head, rows)
+
+
+def _generalisation(found: Mapping[str, Any], protocol: str, regimes: Mapping[str, str]) -> str:
+    """RMSE of all leads by tile, those never trained on last."""
+    tiles = [*found["trained"], *found["held"]]
+    head = ["method", *(f"{tile} ({regimes.get(tile, 'unknown')})" for tile in tiles)]
+    head = [head[0], f"{head[1]}, trained on", *head[2:]]
+    rows = [[name, *(cell_text(summary["tiles"][tile]["all"]) for tile in tiles)] for name, summary in _methods(found)]
+    best = [min(rows, key=lambda row: cell_number(row[column]))[0] for column in range(1, len(head))]
+    note = f"Cells within {found['buffer'] / 1000:.0f} km of the tile that is trained on do not count."
+    title = f"Tiles never trained on, RMSE of all leads, mm: {TITLES[protocol]}"
+    return markdown_table(title, head, [*rows, ["**best**", *best]], note)
+
+
+def _leads(found: Mapping[str, Any], protocol: str) -> str:
+    tile = found["trained"][0]
+    rows = [
+        [name, *(cell_text(lead) for lead in summary["tiles"][tile]["rmse_by_lead"])]
+        for name, summary in _methods(found)
+    ]
+    head = ["method", *(f"t+{lead}" for lead in range(1, len(rows[0])))]
+    return markdown_table(f"RMSE by lead on {tile}, mm: {TITLES[protocol]}", head, rows)
+
+
+def _events(protocols: Mapping[str, Any]) -> str:
+    """RMSE of origins about the earthquakes."""
+    rows = []
+    for protocol, found in protocols.items():
+        for name, summary in _methods(found):
+            for tile, scores in summary["tiles"].items():
+                if scores["event"]:
+                    cells = [cell_text(scores["event"][phase]) if phase in scores["event"] else "–" for phase in EVENT]
+                    rows.append([TITLES[protocol], tile, name, *cells])
+    head = ["protocol", "tile", "method", "targets end before it", "targets hold it", "targets begin after it"]
+    note = "The earthquakes come in the first year of the record, when little lies before an origin to fit anything to."
+    return markdown_table("About an earthquake, RMSE of all leads, mm", head, rows, note) if rows else ""
+
+
+def _audit(audit: Mapping[str, Any]) -> str:
+    rows = [
+        [TITLES[protocol], finding["what"], "yes" if finding["leaks"] else "no", finding["says"]]
+        for protocol, findings in sorted(audit.items())
+        for finding in findings
+    ]
+    return markdown_table("What saw the future", ["protocol", "what", "leaks", "found"], rows) if rows else ""
+
+
+def _units(units: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            unit["unit"],
+            f"{unit['parameters']:,}",
+            f"{unit['epochs']:.0f} of {unit['windows']} windows",
+            f"{unit['best_epoch']:.0f}",
+            "still falling" if unit["still_falling"] else "",
+            f"{unit['cpu_seconds']:,.0f}",
+        ]
+        for unit in units
+    ]
+    head = ["unit", "parameters", "epochs", "best epoch", "not converged", "CPU s"]
+    return markdown_table("Units finished", head, rows) if rows else ""
+
+
+def _methods(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Methods, networks first, then as the baselines come."""
+    methods = found.get("methods", {})
+    names = [name for name in MAPPED if name in methods] + [name for name in methods if name not in MAPPED]
+    return [(name, methods[name]) for name in names]

@@ -1,0 +1,27 @@
+"""Tables in Markdown, and scores with their spread over seeds as cells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+__all__ = ["cell_number", "cell_text", "markdown_table"]
+
+
+def cell_text(value: Mapping[str, float | None]) -> str:
+    """``mean ± spread``, the spread left out where there is one seed, a dash where there is no score."""
+    mean, spread = value["mean"], value["spread"]
+    if mean is None:
+        return "–"
+    return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
+
+
+def cell_number(cell: str) -> float:
+    """The mean of a cell again, infinite where there is none."""
+    return float("inf") if cell == "–" else float(cell.split(" ")[0])
+
+
+def markdown_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    """A table under its title, and a line of text below it."""
+    lines = [f"### {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", note] if note else lines)
