@@ -65,6 +65,19 @@ def test_a_lead_of_queries_looks_at_its_own_date():
     assert (given["target_time"].grad.abs().sum(2) > 0).tolist() == [[False, True, False], [False] * 3]
 
 
+@pytest.mark.parametrize(("horizon", "begins"), [(3, [2, 3, 4]), (7, [0, 1, 2, 3, 4, 4, 4])])
+def test_a_map_to_come_begins_at_the_tokens_of_a_context_map(horizon, begins):
+    model = shaken("mmstt", head="queries", horizon=horizon, layers=0, query_layers=0)
+    given = maps(batch=1, horizon=horizon)
+    given["values"].requires_grad_()
+    out = model(given)
+    for lead in range(horizon):
+        (heard,) = torch.autograd.grad(out[0, lead, 1, 5], given["values"], retain_graph=True)
+        where = heard[0].abs().sum(1).nonzero()  # of the patch of that cell alone
+        assert where[:, 0].unique().tolist() == [begins[lead]]
+        assert where[:, 1].unique().tolist() == [0, 1, 2, 3] and where[:, 2].unique().tolist() == [4, 5, 6, 7]
+
+
 @pytest.mark.parametrize(
     ("sizes", "told"),
     [
