@@ -211,3 +211,9 @@ def test_true_motion_is_that_of_the_fit_without_noise():
     design = np.stack([t, np.ones_like(t), np.cos(2 * np.pi * t), np.sin(2 * np.pi * t)], 1)
     velocity = np.linalg.lstsq(design, cube["displacement"].values.T.astype(float), rcond=None)[0][0]
     assert np.allclose(cube["true_velocity"], velocity, atol=0.02)
+
+
+def test_the_sinking_side_of_samos_is_under_the_sea_but_for_a_headland():
+    step = egms_tile("E58N17").true_step.values
+    assert step.max() == pytest.approx(83, abs=1)
+    assert (step.min(), (step < -20).sum()) == (pytest.approx(-276, abs=1), 166)
