@@ -136,17 +136,18 @@ def evaluate(store: StorePath, quiet: Quiet = False) -> None:
 def train(
     store: StorePath,
     model: Annotated[Path | None, typer.Option(help="folder for the forecaster; default: PRODUCT-METHOD there")] = None,
-    method: Annotated[str, typer.Option(help="a forecaster, or best: whichever scores best")] = "best",
+    method: Annotated[str, typer.Option(help="a forecaster, or best: kriging, or what is surely better")] = "best",
     context: Annotated[int, typer.Option(help="dates of the recent past that are read")] = 24,
     horizon: Annotated[int, typer.Option(help="dates ahead")] = 6,
-    steps: Annotated[int, typer.Option(help="most steps that a network is trained")] = 1000,
+    steps: Annotated[int | None, typer.Option(help="most steps that a network is trained; unset: its usual")] = None,
     ranks: Annotated[int | None, typer.Option(help="workers that train a network together; unset: none")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train a forecaster on a store, score it honestly, and keep it as a folder."""
     from insar_dask.forecast import Forecaster
 
-    wanted = Forecaster(method, context=context, horizon=horizon, training={"max_steps": steps})
+    training = None if steps is None else {"max_steps": steps}
+    wanted = Forecaster(method, context=context, horizon=horizon, training=training)
 
     def step(bench: Any, product: str) -> None:
         folder = store.parent / f"{product}-{method}" if model is None else _folder(bench, product, model)
@@ -162,7 +163,7 @@ def forecast(
     model: Annotated[Path | None, typer.Option(help="forecast with this trained forecaster instead")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Forecast beyond the record by the method that scored best, or with a forecaster of yours."""
+    """Forecast beyond the record by the method that the evaluation took, or with a forecaster of yours."""
 
     def step(bench: Any, product: str) -> None:
         bench.evaluate(product)

@@ -34,6 +34,9 @@ PLANNED = "every", "horizon", "level", "test_fraction", "stride", "context"
 NETWORK = "context", "group", "random_state", "sizes", "training"
 """Parameters that a network's settings follow from."""
 
+WHERE = {"client": "client", "ranks": "ranks", "folder": "checkpoints"}
+"""What of the training of a network is chosen at its fit, and what a user calls it."""
+
 REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
@@ -100,9 +103,8 @@ class Choices(Parameters):
         """
         known("method", self.method, (*FORECASTERS, BEST))
         known("device", self.device, DEVICES)
-        steps = dict(zip(("context", "horizon"), self.steps, strict=True))
-        for name, value in steps.items():
-            whole(name, value, of="steps")
+        named = zip(("context", "horizon"), self.steps, strict=True)
+        steps = {name: whole(name, value, of="steps") for name, value in named}
         whole("n_patterns", self.n_patterns)
         whole("random_state", self.random_state, 0, 2**32 - 1)
         for name in ("group", "scored_points"):
@@ -138,8 +140,17 @@ class Choices(Parameters):
             horizon if self.horizon is None else self.horizon,
         )
 
-    def coach(self, **where: Any) -> Coach[Any]:
-        """What trains the networks, after checking settings, device, and ``where``: see `Coach`."""
+    def coach(self, **where: Any) -> Coach[Any] | None:
+        """What trains the networks, after checking settings, device, and ``where``, see `Coach`; None without networks.
+
+        Raises
+        ------
+        ValueError
+            For what cannot be meant, and what only the training of a network has.
+        """
+        if not self.trains:
+            self._check_untrained(where)
+            return None
         from insar_dask.forecast.coaching import usable_device
         from insar_dask.forecast.correction.network import require_torch
 
@@ -176,6 +187,16 @@ class Choices(Parameters):
         if wanted is None or wanted >= plan.n_points or self.maps:
             return None
         return -(-wanted // (plan.n_shards * PIECE)) * PIECE
+
+    def _check_untrained(self, where: Mapping[str, Any]) -> None:
+        """Refuse what would be ignored."""
+        given = {**{name: where.get(name) for name in WHERE}, "sizes": self.sizes, "training": self.training}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(
+                    f"{WHERE.get(name, name)} is given, and {self.method} trains no network: leave it out, or choose "
+                    f"{' or '.join(TRAINED)}"
+                )
 
 
 def _plain(value: Any) -> Any:

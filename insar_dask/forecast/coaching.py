@@ -7,17 +7,20 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from insar_dask.forecast.memory import check_training
+from insar_dask.forecast.rank_memory import check_ranks, process_bytes
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.hold import HeldError, held, passing_folder
+from insar_dask.forecast.training.job import Training
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.forecast.walk import Tell, Walk
 from insar_dask.settings import known, whole
@@ -46,6 +49,12 @@ LAID_OUT = SERIES, PLACES, STATE, MATERIAL
 
 class Wanted(Protocol):
     """What settings of any networks have."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def training(self) -> Training:
+        """How they are trained."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -107,6 +116,28 @@ class Coach(ABC, Generic[Settings]):
     @abstractmethod
     def bytes(self, cube: xr.Dataset) -> int:
         """Predicted peak memory of training in this process."""
+
+    def rank_bytes(self, cube: xr.Dataset, groups: int) -> int:
+        """Predicted peak memory of a rank whose share of a batch is so many groups."""
+        training = replace(self.settings.training, batch=groups)
+        share = replace(self, settings=replace(self.settings, training=training), client=None, ranks=None)
+        return process_bytes(share.bytes(cube))
+
+    def check_memory(self, cube: xr.Dataset, memory: int | None = None) -> int:
+        """Bytes that training takes of this process: 0 where workers train.
+
+        Raises
+        ------
+        CubeError
+            When that, or what a rank takes, does not fit; saying what would.
+        """
+        if self.client is not None:
+            batch = self.settings.training.batch
+            check_ranks(self.client, self.ranks, batch, lambda groups: self.rank_bytes(cube, groups))
+            return 0
+        taken = self.bytes(cube)
+        check_training(taken, memory)
+        return taken
 
     def train(self, walk: Walk, plan: Plan, state: State, fingerprint: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained networks, under the names that the fitted state has them by.

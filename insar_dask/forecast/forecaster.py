@@ -13,7 +13,7 @@ from insar_dask.forecast.card import describe_data
 from insar_dask.forecast.hindsight import error_since
 from insar_dask.forecast.learned import Learned
 from insar_dask.forecast.maps.lattice import as_points, as_tiles, is_tiled
-from insar_dask.forecast.memory import check_training, fitting_bytes, predicting_bytes
+from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
 from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint
 from insar_dask.shards import SHARD_POINTS
 
@@ -29,13 +29,13 @@ class Forecaster(Learned):
     Parameters
     ----------
     method : str, default "kriging"
-        Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: the one of the usual ones
-        that has the lowest error at origins before the test. The default had the lowest error of all on three real
-        products and three scenes, and takes seconds to fit. ``"spacetimeformer"`` is a network that corrects it by what
-        the neighbours of a point do, as far as origins before the test bear out: so far it has gained nothing over
-        it, see the README's table. ``"spacetimeformer_components"`` is the published system without its leaks:
-        a network for each of trend, season and residual and for each pattern of motion, their forecasts added up.
-        Both need the extra ``train``.
+        Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: Kriging, or the one of the
+        usual ones whose error at origins before the test is lower by more than chance. The default had the lowest error
+        of all on three real products and three scenes, and takes seconds to fit. ``"spacetimeformer"`` is a network
+        that corrects it by what the neighbours of a point do, as far as origins before the test bear out: so far it has
+        gained nothing over it, see the README's table. ``"spacetimeformer_components"`` is the published system without
+        its leaks: a network for each of trend, season and residual and for each pattern of motion, their forecasts
+        added up. Both need the extra ``train``.
     context : int, default 24
         Steps of the recent past that are read.
     horizon : int, default 6
@@ -133,20 +133,21 @@ class Forecaster(Learned):
         Raises
         ------
         CubeError
-            When the cube is none, is empty, has an infinite value, or has seen the future, or memory does not suffice.
+            When the cube is none, is empty, has an infinite value, or has seen the future, or memory does not suffice,
+            here or on a worker.
         TooShortError
             When it has too few dates; the message says how many are needed.
         ImportError
             When a network is asked for and torch is not installed.
         ValueError
-            When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are.
+            When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are, or
+            ``client``, ``ranks`` or ``checkpoints`` of a method that trains no network.
         """
         cube = as_points(cube) if is_tiled(cube) else cube
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
-        coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress) if self.trains else None
-        training = 0 if coach is None or client is not None else coach.bytes(cube)
-        check_training(training, memory)
+        coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress)
+        training = 0 if coach is None else coach.check_memory(cube, memory)
         walk.check_free("fitting", lambda block: fitting_bytes(cube, block, training=training), memory)
         stages, digest = iter(("fit", "score")), fingerprint(walk)
         state, scores = protocol.learn(

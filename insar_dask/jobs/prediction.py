@@ -114,7 +114,7 @@ def fit_stored(
     path, product, client, threads, quiet
         As for `predict_stored`.
     memory : int, optional
-        Bytes that training may take in this process; default: what is free. Ranks have processes of their own.
+        Bytes that training may take in this process; default: what is free. Workers of ranks have limits.
     model : Forecaster
         Its parameters say what to fit.
     ranks : int, optional
@@ -126,30 +126,30 @@ def fit_stored(
         When there is no such store, or its cube or the parameters will not do.
     """
     from insar_dask.forecast import Forecaster
-    from insar_dask.forecast.memory import check_training
 
     if not isinstance(model, Forecaster):
         raise ValueError(f"model is {model!r}; wanted a Forecaster, whose parameters say what to fit")
     threads = _threads(threads)
     cube = open_cube(path, None if product is None else f"{product}/raw")
     model.plan_to_fit(cube)
-    if model.trains:
-        coach = model.coach(client=client, ranks=ranks)
-        if ranks is None:
-            check_training(coach.bytes(cube), memory)
     with owned(path):
         engine = Engine(path, client, threads=threads, quiet=quiet)
-        return fit_product(engine, product or products(path)[0], model, ranks=ranks)
+        return fit_product(engine, product or products(path)[0], model, ranks=ranks, memory=memory)
 
 
-def fit_product(engine: Engine, product: str, model: Forecaster, *, ranks: int | None = None) -> Forecaster:
+def fit_product(
+    engine: Engine, product: str, model: Forecaster, *, ranks: int | None = None, memory: int | None = None
+) -> Forecaster:
     """As `fit_stored`, where an engine works already."""
     from insar_dask.forecast.card import describe_data
     from insar_dask.forecast.walk import Walk, fingerprint
 
     cube = open_group(engine.store, f"{product}/raw")
     plan = model.plan_to_fit(cube)
-    coach = model.coach(client=engine.client, ranks=ranks) if model.trains else None
+    # without ranks this process trains, whoever does all else
+    coach = model.coach(client=None if ranks is None else engine.client, ranks=ranks)
+    if coach is not None:
+        coach.check_memory(cube, memory)
     settings = None if coach is None else coach.settings
     device = "cpu" if coach is None else coach.device
     most = model.counted(shard_plan(engine.store, f"{product}/raw"))

@@ -30,12 +30,25 @@ class ComponentCoach(Coach[Settings]):
 
     def bytes(self, cube: xr.Dataset) -> int:
         """Predicted peak memory of training in this process."""
-        shape, training = self.settings.shape, self.settings.training
+        shape = self.settings.shape
         series = 4 * cube.sizes["time"] * min(cube.sizes["point"], shape.points)
-        sizes = {**self.settings.sizes, "points": shape.length, "context": shape.context}
-        learned = 2 * weight_bytes(NETWORK, sizes) * len(PARTS) * shape.patterns
-        lesson = lesson_bytes(NETWORK, sizes, training.batch * shape.length, PER_WINDOW)
-        return training_bytes(lesson + learned + COPIES * series)
+        windows = self.settings.training.batch * shape.length
+        lesson = lesson_bytes(NETWORK, self._sizes, windows, PER_WINDOW)
+        return training_bytes(lesson + self._learned + COPIES * series)
+
+    def rank_bytes(self, cube: xr.Dataset, groups: int) -> int:
+        """Predicted peak memory of a rank, which holds one network."""
+        return super().rank_bytes(cube, groups) - self._learned
+
+    @property
+    def _sizes(self) -> dict[str, Any]:
+        shape = self.settings.shape
+        return {**self.settings.sizes, "points": shape.length, "context": shape.context}
+
+    @property
+    def _learned(self) -> int:
+        """Bytes of all trained networks, and of what is kept of them."""
+        return 2 * weight_bytes(NETWORK, self._sizes) * len(PARTS) * self.settings.shape.patterns
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained networks; ``tell`` gets what their trainings say."""

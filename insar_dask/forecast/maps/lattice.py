@@ -32,7 +32,7 @@ PLACES = "tile_number", "row", "col"
 
 def is_tiled(cube: xr.Dataset) -> bool:
     """Whether a data set is a tile cube."""
-    return "tile" in cube.dims
+    return isinstance(cube, xr.Dataset) and "tile" in cube.dims
 
 
 def as_points(tiles: xr.Dataset) -> xr.Dataset:

@@ -6,7 +6,7 @@ import itertools
 import json
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from uuid import uuid4
 from insar_dask.forecast.training.attempt import TOKEN, Assignment, Limits, Outcome
 from insar_dask.forecast.training.crew import Crew
 from insar_dask.forecast.training.hold import held
-from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat
+from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat, fit_to_train
 from insar_dask.settings import known, whole
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _check(
 
 def _world(roll_call: RollCall, ranks: int | None) -> int:
     """Number of ranks, of which there can be no more than workers."""
-    seats = _fit(roll_call.seats())
+    seats = fit_to_train(roll_call.seats())
     if not seats:
         raise ValueError("the cluster has no workers; start some, or train in this process with `train`")
     if ranks is not None and ranks > len(seats):
@@ -152,12 +152,6 @@ def _world(roll_call: RollCall, ranks: int | None) -> int:
             f"ranks={len(seats)}, or start more and wait with client.wait_for_workers({ranks})"
         )
     return ranks or len(seats)
-
-
-def _fit(seats: Sequence[Seat]) -> list[Seat]:
-    """Workers that may take ranks: those set aside for it, if any are."""
-    reserved = [seat for seat in seats if seat.reserved]
-    return reserved or list(seats)
 
 
 class _Driver:
@@ -225,7 +219,7 @@ class _Driver:
         limits, before = self.draft.limits, {seat.identity: n for n, seat in enumerate(self.seated)}
         deadline = time.monotonic() + limits.replacement
         while True:
-            found = [seat for seat in _fit(self.roll_call.seats()) if seat.silent < limits.silence]
+            found = [seat for seat in fit_to_train(self.roll_call.seats()) if seat.silent < limits.silence]
             found.sort(key=lambda seat: before.get(seat.identity, len(before)))
             if len(found) >= self.draft.world or (found and time.monotonic() > deadline):
                 return found[: self.draft.world]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["RESOURCE", "RollCall", "Seat"]
+__all__ = ["RESOURCE", "RollCall", "Seat", "fit_to_train"]
 
 RESOURCE = "TRAIN"
 """Dask resource that sets workers, or a thread of each, aside for training: ``dask worker --resources TRAIN=1``."""
@@ -32,6 +34,8 @@ class Seat:
     """Tasks that it has, by its last heartbeat."""
     reserved: bool
     """Whether it has the resource for training."""
+    room: float = math.inf
+    """Bytes that it may still take, by its own limit and its last heartbeat."""
 
 
 class RollCall:
@@ -69,11 +73,18 @@ class RollCall:
             self._heard[identity] = worker["last_seen"], now
         tasks = worker["metrics"].get("task_counts", {})
         busy = sum(tasks.get(state, 0) for state in UNDER_WAY)
-        return Seat(address, identity, worker["host"], now - since, busy, RESOURCE in worker["resources"])
+        room = worker["memory_limit"] - worker["metrics"].get("memory", 0) if worker["memory_limit"] else math.inf
+        return Seat(address, identity, worker["host"], now - since, busy, RESOURCE in worker["resources"], room)
 
     def evict(self, seat: Seat) -> None:
         """Have the scheduler forget a worker that is frozen: else its tasks stay on it for five minutes."""
         self.client.sync(self.client._run_on_scheduler, _remove, address=seat.address, callback_timeout=ANSWER_SECONDS)
+
+
+def fit_to_train(seats: Sequence[Seat]) -> list[Seat]:
+    """Workers that may take ranks: those set aside for it, if any are."""
+    reserved = [seat for seat in seats if seat.reserved]
+    return reserved or list(seats)
 
 
 async def _remove(dask_scheduler: Any, address: str) -> None:

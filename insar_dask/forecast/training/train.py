@@ -91,8 +91,7 @@ def train(
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, and torch {torch.__version__} finds no GPU here; take device='cpu'")
+    _check_device(device)
     loop = _Loop(job, Path(folder), Ranks(rank, world), torch.device(device), tell, pulse)
     with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext():
         loop.resume()
@@ -302,3 +301,11 @@ def _seed(*parts: int) -> int:
     """64 bits from seed, step and rank, no two steps alike: neighbouring seeds of one generator are correlated."""
     packed = ",".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
+
+
+def _check_device(device: str) -> None:
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device is {device!r}, and torch {torch.__version__} finds no GPU here; take device='cpu'")
+    found = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if device not in (*found, "cuda"):
+        raise ValueError(f"device is {device!r}; wanted {' or '.join(map(repr, found))}, which is what there is here")

@@ -25,6 +25,9 @@ TINY: dict[str, Any] = {
 }
 
 
+LINEAR = {"method": "harmonic", "sizes": None}
+
+
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     """140 points x 158 dates every 12 days, one without any value: fewer than three groups of 64."""
@@ -49,7 +52,7 @@ def test_a_network_is_scored_beside_what_it_corrects(cube: xr.Dataset, fitted: F
 def test_a_network_comes_back_from_its_folder(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
     again = Forecaster.load(fitted.save(tmp_path / "model"))
     assert again.predict(cube).identical(fitted.predict(cube))
-    assert again.get_params() == fitted.get_params()
+    assert again.get_params() == fitted.get_params() | {"context": 24, "horizon": 6}
     assert "torch" in again.card()["versions"]
     assert "The network was trained on dates before 2021-" in again.card()["leak_statement"]
 
@@ -87,6 +90,10 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
     with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
         with pytest.raises(ValueError, match="2 ranks are more than the 1 workers of the client"):
             clone(fitted).fit(cube, client=client, ranks=2)
+        with pytest.raises(CubeError, match=r"each of 1 ranks takes .* training=\{'batch': \d+\} would take"):
+            clone(fitted).set_params(training={"batch": 2**26}).fit(cube, client=client)
+        with pytest.raises(ValueError, match="client is given, and kriging trains no network: leave it out, or choose"):
+            Forecaster().fit(cube, client=client)
         there = clone(fitted).fit(cube, client=client, ranks=1, checkpoints=tmp_path, progress=told.append)
     with pytest.raises(ValueError, match="the client is closed: give one that runs, or none"):
         clone(fitted).fit(cube, client=client, ranks=1)
@@ -111,6 +118,17 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
 @pytest.mark.parametrize(
     ("parameters", "arguments", "message"),
     [
+        (
+            {"method": "harmonic", "sizes": None, "training": None},
+            {"ranks": 2},
+            "ranks is given, and harmonic trains no",
+        ),
+        (
+            {"method": "harmonic", "sizes": None, "training": None},
+            {"checkpoints": "a"},
+            "checkpoints is given, and harm",
+        ),
+        ({"method": "harmonic", "sizes": None}, {}, "training is given, and harmonic trains no network: leave it out"),
         ({}, {"ranks": 2}, "2 ranks need workers: give a client"),
         ({}, {"ranks": 0}, "ranks is 0; wanted a whole number, at least 1"),
         ({}, {"checkpoints": __file__}, r"checkpoints is '.*test_coaching.py', which is a file; name a folder"),

@@ -19,8 +19,8 @@ from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.attempt import Assignment, Kind, Limits, Outcome
 from insar_dask.forecast.training.hold import HeldError, held
 from insar_dask.forecast.training.rank_process import UnusableError, gpus, own_gpu
-from insar_dask.forecast.training.ranks import RankError, _Driver, _fit, train_on
-from insar_dask.forecast.training.roll_call import RollCall, Seat
+from insar_dask.forecast.training.ranks import RankError, _Driver, train_on
+from insar_dask.forecast.training.roll_call import RollCall, Seat, fit_to_train
 from insar_dask.forecast.training.supervisor import supervise
 from insar_dask.forecast.training.train import train
 from tests.forecast.toy_training import job
@@ -255,8 +255,8 @@ def test_a_gpu_that_is_not_there_is_refused_with_a_cure() -> None:
 
 def test_workers_set_aside_for_training_go_before_all_others() -> None:
     seats = [Seat(f"tcp://10.0.0.{n}:1", f"{n}", f"10.0.0.{n}", 0.0, 0, reserved=n > 1) for n in range(4)]
-    assert [seat.host for seat in _fit(seats)] == ["10.0.0.2", "10.0.0.3"]
-    assert [seat.host for seat in _fit(seats[:2])] == ["10.0.0.0", "10.0.0.1"]
+    assert [seat.host for seat in fit_to_train(seats)] == ["10.0.0.2", "10.0.0.3"]
+    assert [seat.host for seat in fit_to_train(seats[:2])] == ["10.0.0.0", "10.0.0.1"]
 
 
 def failed(text: str, kind: Kind = "error") -> Outcome:

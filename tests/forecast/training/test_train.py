@@ -177,6 +177,11 @@ def test_half_a_line_of_progress_spoils_no_other(tmp_path: Path) -> None:
     assert half == '{"kind": "st' and json.loads(lines[0])["kind"] == "begin"
 
 
+def test_a_device_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"device is 'tpu'; wanted 'cpu'.*, which is what there is here"):
+        train(job(), tmp_path, device="tpu")
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"device is 'cuda:0', and torch .* finds no GPU here; take device='cpu'"):
