@@ -115,8 +115,10 @@ def _walk(
                 found[i], lost = here, False
                 break
             onward = neighbours[here, 0 if u == least else 1 if v == least else 2]
-            if onward < 0 or onward == before:
-                lost = onward == before
+            if onward < 0:
+                lost = False
+                break
+            if onward == before:
                 break
             before, here = here, onward
         if lost:
