@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from insar_dask.jobs.prediction import fit_stored, predict_stored
     from insar_dask.jobs.saving import save
     from insar_dask.jobs.tile_jobs import save_tiles
+    from insar_dask.jobs.tile_prediction import predict_tiles
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
     from insar_dask.readers.egms import find_egms, read_egms
@@ -59,6 +60,7 @@ _HOMES = {
     "open_cube": "jobs.opening",
     "open_tiles": "jobs.opening",
     "predict_stored": "jobs.prediction",
+    "predict_tiles": "jobs.tile_prediction",
     "products": "store",
     "plot_point": "report",
     "rasterise": "tiling.rasterising",
@@ -103,6 +105,7 @@ __all__ = [
     "open_tiles",
     "plot_point",
     "predict_stored",
+    "predict_tiles",
     "products",
     "rasterise",
     "read_egms",

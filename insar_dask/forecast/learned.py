@@ -69,6 +69,12 @@ class Learned(Choices):
         """Bytes of the weights of networks."""
         return sum(array.nbytes for name, array in self.state_.items() if ".trained." in name)
 
+    def states(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """What was learned, networks by themselves, as a store keeps it: memory is then predicted with the network."""
+        trained = {name: array for name, array in self.state_.items() if ".trained." in name}
+        rest = {name: array for name, array in self.state_.items() if name not in trained}
+        return {"state": rest, "trained": trained} if trained else {"state": rest}
+
     def save(self, folder: str | Path) -> Path:
         """Write a folder with the weights, ``card.json`` and a ``README.md`` for people; returns it.
 

@@ -21,6 +21,7 @@ from insar_dask.jobs.watch import Progress
 from insar_dask.layout import create_group
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import checksum_block
+from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
@@ -201,11 +202,12 @@ class Engine:
     # --- the steps of run ---------------------------------------------------------------------------------------------
 
     def _create_targets(self, stage: Stage, checksum: str) -> None:
-        """Make the groups of a stage from what its steps return for two points of the first shard."""
+        """Make the groups of a stage from what its steps return for two points, or a tile, of the first shard."""
         groups = {result: target for result, target in stage.saves.items() if not target.startswith("jobs/")}
         if not groups:
             return
-        probe = read_input(self.store, stage.source, 0, checksum).isel(point=slice(0, 2))
+        block = read_input(self.store, stage.source, 0, checksum)
+        probe = block.isel({shard_axis(block.dims): slice(0, 2)})
         results = run_steps(stage, probe, set(groups), self.ledger)
         plan = shard_plan(self.store, stage.source)
         for result, target in groups.items():

@@ -15,7 +15,7 @@ from insar_dask.shards import shard_axis
 from insar_dask.store import open_group, products, shard_plan
 from insar_dask.tiling.checking import check_tiles
 
-__all__ = ["open_cube", "open_tiles"]
+__all__ = ["open_cube", "open_tiles", "tiles_group"]
 
 
 TILES = "tiles"
@@ -84,6 +84,13 @@ def open_tiles(path: str | Path | Store, group: str | None = None, *, partial: b
         As `open_cube`.
     """
     store = open_store(path)
+    group = tiles_group(path, group)
+    return check_tiles(_done_part(store, group, path, partial=partial))
+
+
+def tiles_group(path: str | Path | Store, group: str | None = None) -> str:
+    """The tile cube that is meant, as for `open_tiles`."""
+    store = open_store(path)
     if get_bytes(store, "zarr.json") is None:
         raise FileNotFoundError(f"{path} is not a store; make one with insar_dask.save_tiles or `insar-dask tiles`")
     names = [f"{TILES}/{name}" for name in list_names(store, TILES) if get_bytes(store, f"{TILES}/{name}/zarr.json")]
@@ -93,7 +100,7 @@ def open_tiles(path: str | Path | Store, group: str | None = None, *, partial: b
         group = names[0]
     if get_bytes(store, f"{group}/zarr.json") is None:
         raise CubeError(f"{path} has no group {group!r}; its tile cubes are {names}")
-    return check_tiles(_done_part(store, group, path, partial=partial))
+    return group
 
 
 def _done_part(store: Store, group: str, path: str | Path | Store, *, partial: bool) -> xr.Dataset:

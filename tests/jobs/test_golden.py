@@ -81,14 +81,17 @@ def results() -> dict[str, Any]:
     fits = run("fit_partial", raw, plan=plan)
     state = protocol.fit([fits], plan)
     errors = run("calibrate_partial", raw, plan=plan, state=state)
-    forecast = run("forecast_block", raw, plan=plan, state=protocol.calibrate([errors], plan, state))
+    calibrated = protocol.calibrate([errors], plan, state)
+    forecast = run("forecast_block", raw, plan=plan, state=calibrated)
+    tiles = run("rasterise", raw, pixels=16, cells=4)
     return {
         **read(),
         "regularise": regular,
         "savgol": run("savgol", regular, window=11, order=2),
         "moving_average": run("moving_average", regular, window=3),
         "motion": run("motion", raw),
-        "rasterise": run("rasterise", raw, pixels=16, cells=4),
+        "rasterise": tiles,
+        "forecast_tiles": run("forecast_tiles", tiles, plan=plan, state=calibrated),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
         "stl": run("stl", regular, period=30),
         "cumulative_displacement": run("cumulative_displacement", regular),
