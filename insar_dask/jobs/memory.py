@@ -39,6 +39,9 @@ BOX_POINTS = 32_768
 TILE_VALUE_BYTES = 12
 """Bytes a value takes where it is read, or is one of a map: of one block, and of all cells."""
 
+GATHERED_BYTES = 1 << 27
+"""Values that are held for dates with gaps; whether a cube has any is not known before it is read."""
+
 
 def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) -> int:
     """Predicted peak resident bytes of a one-thread worker on a shard.
@@ -55,7 +58,7 @@ def ingest_memory(n_points: int, n_dates: int) -> int:
 
 def tile_memory(n_points: int, n_dates: int, block_points: int, n_cells: int) -> int:
     """Predicted peak resident bytes of rasterising a tile whose points are read some at a time."""
-    values = TILE_VALUE_BYTES * n_dates * (block_points + n_cells)
+    values = TILE_VALUE_BYTES * n_dates * (block_points + n_cells) + min(4 * n_dates * n_points, GATHERED_BYTES)
     return int(BASE_BYTES + PLACE_BYTES * n_points + TRIANGLE_BYTES * min(n_points, BOX_POINTS) + values)
 
 

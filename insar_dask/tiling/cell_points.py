@@ -10,6 +10,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, describe
 from insar_dask.tiling.checking import check_tiles, same_crs
+from insar_dask.tiling.squares import cell_numbers
 
 __all__ = ["sample_tiles", "tile_points", "to_tiles"]
 
@@ -198,11 +199,10 @@ def _placed(variable: xr.Variable, at: Whole, shape: tuple[int, int, int]) -> xr
 def _cell_at(tiles: xr.Dataset, easting: Any, northing: Any) -> tuple[Whole, Whole, Whole]:
     """Tile, row and column of the cell at each place; -1 where there is none."""
     tile, row, col = (np.full(len(easting), -1, np.int64) for _ in range(3))
-    n_rows, n_columns = tiles.sizes["y"], tiles.sizes["x"]
     side = float(tiles.attrs["cell"])
     for k in range(tiles.sizes["tile"]):
-        y = np.floor((float(tiles["northing"][k, 0]) - northing) / side + 0.5)
-        x = np.floor((easting - float(tiles["easting"][k, 0])) / side + 0.5)
-        inside = (tile < 0) & (x >= 0) & (x < n_columns) & (y >= 0) & (y < n_rows)
+        y = cell_numbers((float(tiles["northing"][k, 0]) - northing) / side + 0.5, tiles.sizes["y"])
+        x = cell_numbers((easting - float(tiles["easting"][k, 0])) / side + 0.5, tiles.sizes["x"])
+        inside = (tile < 0) & (x >= 0) & (y >= 0)
         tile[inside], row[inside], col[inside] = k, y[inside], x[inside]
     return tile, row, col

@@ -15,7 +15,7 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.settings import whole
 
-__all__ = ["Square", "tile_name"]
+__all__ = ["Square", "cell_numbers", "tile_name"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -24,6 +24,9 @@ EGMS_SIDE = 100_000.0
 """Metres; the name of a tile of EGMS Level 3 has its lower left corner in units of it, in EPSG:3035."""
 
 SAME_LENGTH = 1e-9
+
+ROUNDING = 1e-6
+"""Of a cell."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,17 @@ class Square:
         """Cell of each place, row by row from the north-west; -1 outside. Its west and north edges are its own."""
         x = (np.asarray(easting, np.float64) - self.west) / self.cell
         y = (self.south + self.side - np.asarray(northing, np.float64)) / self.cell
-        inside = (x >= 0) & (x <= self.cells) & (y >= 0) & (y <= self.cells)
-        # the outermost edges belong to the last cells: a bounding box has points on each of its four
-        column, row = (np.minimum(np.where(inside, v, 0).astype(np.int32), self.cells - 1) for v in (x, y))
-        return np.where(inside, row * self.cells + column, -1).astype(np.int32)
+        column, row = cell_numbers(x, self.cells), cell_numbers(y, self.cells)
+        return np.where((column >= 0) & (row >= 0), row * self.cells + column, -1).astype(np.int32)
+
+
+def cell_numbers(distance: Float64, n: int) -> npt.NDArray[np.int64]:
+    """Number of the cell, of ``n`` in a row, so many cells' lengths from where they begin; -1 before and after them.
+
+    The outermost edges belong to the cells: a square about all points has points on them, but for rounding.
+    """
+    inside = (distance >= -ROUNDING) & (distance <= n + ROUNDING)
+    return np.where(inside, np.clip(np.floor(np.where(inside, distance, 0)), 0, n - 1), -1).astype(np.int64)
 
 
 def tile_name(cube: xr.Dataset) -> str:
