@@ -7,8 +7,9 @@ from insar_dask.forecast.maps import memory
 from insar_dask.forecast.maps.memory import training_bytes
 from insar_dask.forecast.models import build
 
-TRAIN = """
-import resource, sys, psutil, torch
+TRAIN = r"""
+import re, sys, psutil, torch
+from pathlib import Path
 from insar_dask.forecast.models import build
 from insar_dask.forecast.training.train import Job, Training, train
 
@@ -25,7 +26,8 @@ torch.set_num_threads(1)
 before = psutil.Process().memory_info().rss
 job = Job(build(name, **sizes), Windows(), Training(max_steps=3, batch=batch, check_every=2, bf16=bf16))
 train(job, folder)
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss would be the parent's
+print(1024 * int(peak[1]) - before)
 """
 
 
