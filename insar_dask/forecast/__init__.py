@@ -18,7 +18,9 @@ _HOMES = {
     "PooledGaussianProcess": "gaussian",
     "Scores": "scores",
     "SeasonalNaive": "naive",
+    "build_job": "series.jobs",
     "evaluate": "protocol",
+    "train_anywhere": "training.anywhere",
 }
 
 __all__ = sorted(_HOMES)

@@ -181,7 +181,9 @@ class Choices(Parameters):
     def counted(self, plan: ShardPlan) -> int | None:
         """Points of each block that intervals and scores come from; None for all.
 
-        Whole pieces of neighbours, so that a network sees there what it sees when it forecasts.
+        Whole pieces of neighbours, so that a network sees there what it sees when it forecasts. As many of networks of
+        components as of all else: they forecast 165 points a second, so that 65,536 at twenty origins take two hours,
+        but 16,384 on two scenes of 65,536 points moved the RMSE by 6 and 15 %, and intervals by up to 17 %.
         """
         wanted = self.scored_points
         if wanted is None or wanted >= plan.n_points or self.maps:

@@ -111,10 +111,17 @@ def learn(
     Returns
     -------
     Learned
+
+    Raises
+    ------
+    ValueError
+        When there are ranks and no network.
     """
     from insar_dask.forecast import protocol
     from insar_dask.forecast.registry import trained_methods
 
+    if ranks is not None and not trained_methods(plan):
+        raise ValueError(f"{ranks} ranks are asked for, and none of {', '.join(plan.methods)} is a network to train")
     reference = plan_reference(plan.to_dict())
     steps = [Step("fit_partial", "raw", f"{name}fits", {"plan": reference}, READS)]
     partials = _pass(engine, product, f"{name}fit", steps)

@@ -17,7 +17,7 @@ from insar_dask.forecast.series.calendar_features import CALENDARS
 from insar_dask.forecast.series.framing import Framing
 from insar_dask.forecast.series.grid_points import GridPoints
 from insar_dask.forecast.series.point_source import Source
-from insar_dask.forecast.series.splits import Split, split_by_length
+from insar_dask.forecast.series.splits import Split, split_by_date, split_by_length
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.series.windows import SeriesWindows
 from insar_dask.forecast.training.job import Job, Training
@@ -31,6 +31,7 @@ def build_job(
     *,
     every: int | None = None,
     lengths: Sequence[int] | None = None,
+    starts: Sequence[str] | None = None,
     windows: Mapping[str, Any] | None = None,
     sizes: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -48,6 +49,8 @@ def build_job(
         `insar_dask.forecast.series.grid_points`.
     lengths : sequence of int, optional
         Dates of the training, validation and test block; default: in the proportion 100 : 33 : 33.
+    starts : sequence of str, optional
+        Days on which validation and test begin, such as ``("2022-01-01", "2023-01-01")``, instead of ``lengths``.
     windows : mapping, optional
         Settings of `insar_dask.forecast.series.windows.SeriesWindows`; batch and seed are those of the training.
     sizes : mapping, optional
@@ -61,6 +64,13 @@ def build_job(
         ``windows.framing`` belongs to the trained network, and ``windows.source`` is what it was trained on:
         `insar_dask.forecast.series.prediction_blocks.series_contexts` takes both.
 
+    Raises
+    ------
+    ValueError
+        For blocks that the dates do not make, and a network that there is not.
+    CubeError, TooShortError
+        When a block is left without a date, or no window fits into it.
+
     Examples
     --------
     >>> job = build_job({"path": "site.zarr", "group": "site/raw"}, "lstm", every=12)  # doctest: +SKIP
@@ -68,9 +78,10 @@ def build_job(
     """
     stored = StoredPoints(**source)
     series = stored if every is None else GridPoints.of(stored, every)
-    split = split_by_length(len(series.days), lengths)
     told = {name: value for name, value in source.items() if name != "path"}
-    return series_job(series, split, network, windows=windows, sizes=sizes, training=training, told=told).job()
+    return series_job(
+        series, _split(series, lengths, starts), network, windows=windows, sizes=sizes, training=training, told=told
+    ).job()
 
 
 def series_job(
@@ -141,3 +152,14 @@ def seeded(network: str, framing: Framing, sizes: Mapping[str, Any], seed: int) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(network, **{name: size for name, size in known.items() if name in asked} | dict(sizes))
+
+
+def _split(series: Source, lengths: Sequence[int] | None, starts: Sequence[str] | None) -> Split:
+    if starts is None:
+        return split_by_length(len(series.days), lengths)
+    if lengths is not None or len(starts) != 2:
+        raise ValueError(
+            f"starts is {list(starts)}, lengths {lengths}; wanted the days on which validation and test begin, or the "
+            "three lengths"
+        )
+    return split_by_date(series.days.astype("datetime64[D]"), *starts)

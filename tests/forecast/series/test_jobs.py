@@ -10,6 +10,7 @@ import torch
 
 from insar_dask.forecast.series.jobs import build_job
 from insar_dask.forecast.series.prediction_blocks import series_contexts
+from insar_dask.forecast.series.splits import split_by_length
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.series.windows import SeriesWindows
 from insar_dask.forecast.training.train import train
@@ -64,5 +65,12 @@ def test_ranks_make_the_same_weights_and_another_configuration_is_another_job(si
         assert torch.equal(left, right)
     sizes = {**SMALL["lstm"], "width": 16}
     assert build_job(**arguments(site, "lstm") | {"sizes": sizes}).identity != one.identity
+    days = one.windows.source.days  # type: ignore[attr-defined]
+    split = split_by_length(len(days))
+    starts = [str(np.datetime64(int(days[block.start]), "D")) for block in (split.validation, split.test)]
+    by_date = build_job(**arguments(site, "lstm"), starts=starts)
+    assert by_date.identity == one.identity, "the same dates, named by the days on which they begin"
+    with pytest.raises(ValueError, match="wanted the days on which validation and test begin, or the three lengths"):
+        build_job(**arguments(site, "lstm"), starts=starts[:1])
     with pytest.raises(ValueError, match="no network is called 'oracle'"):
         build_job(**arguments(site, "lstm") | {"network": "oracle"})
