@@ -137,17 +137,20 @@ def train(
     store: StorePath,
     model: Annotated[Path | None, typer.Option(help="folder for the forecaster; default: PRODUCT-METHOD there")] = None,
     method: Annotated[str, typer.Option(help="a forecaster, or best: kriging, or what is surely better")] = "best",
-    context: Annotated[int, typer.Option(help="dates of the recent past that are read")] = 24,
-    horizon: Annotated[int, typer.Option(help="dates ahead")] = 6,
+    context: Annotated[int | None, typer.Option(help="dates that are read; unset: 24, of maps 10")] = None,
+    horizon: Annotated[int | None, typer.Option(help="dates ahead; unset: 6, of maps 10")] = None,
     steps: Annotated[int | None, typer.Option(help="most steps that a network is trained; unset: its usual")] = None,
     ranks: Annotated[int | None, typer.Option(help="workers that train a network together; unset: none")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a forecaster on a store, score it honestly, and keep it as a folder."""
+    """Train a forecaster on a store, score it honestly, and keep it as a folder; networks of maps learn its tiles."""
     from insar_dask.forecast import Forecaster
 
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)
+    if wanted.maps:
+        _train_maps(store, wanted, model or store.parent / f"tiles-{method}", ranks, quiet)
+        return
 
     def step(bench: Any, product: str) -> None:
         folder = store.parent / f"{product}-{method}" if model is None else _folder(bench, product, model)
@@ -169,6 +172,8 @@ def forecast(
         bench.evaluate(product)
         bench.forecast(product)
 
+    if model is not None and (model / "card.json").exists() and _predict_maps(store, model, quiet):
+        return
     _each(store, quiet, step if model is None else lambda bench, product: _predict(bench, product, store, model))
 
 
@@ -236,6 +241,36 @@ def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
     typer.echo(f"{store}/{product}/predicted: {note['n_points']:,} points by {note['method']}")
     if note["points_without_forecast"]:
         typer.echo(f"{note['points_without_forecast']:,} of them have too little of a history and are NaN")
+
+
+def _train_maps(store: Path, wanted: Any, folder: Path, ranks: int | None, quiet: bool) -> None:
+    from insar_dask.jobs.opening import open_tiles
+    from insar_dask.jobs.status import existing_store
+    from insar_dask.pipeline import opened
+
+    with opened(_settings(existing_store(store)), quiet=quiet) as bench:
+        client = None if ranks is None else bench.engine.client
+        checkpoints = store.with_suffix(".checkpoints")
+        fitted = wanted.fit(open_tiles(store), client=client, ranks=ranks, checkpoints=checkpoints)
+    typer.echo(f"{fitted.scores_.table()}\n{fitted.save(folder)}")
+
+
+def _predict_maps(store: Path, folder: Path, quiet: bool) -> bool:
+    """Forecast tiles where the forecaster is one of maps; else nothing is done."""
+    from insar_dask.forecast import Forecaster
+    from insar_dask.jobs.opening import tiles_group
+    from insar_dask.jobs.tile_prediction import predict_group
+    from insar_dask.pipeline import opened
+
+    model = Forecaster.load(folder)
+    if not model.maps:
+        return False
+    group = tiles_group(store)
+    with opened(_settings(store), quiet=quiet) as bench:
+        made = predict_group(bench.engine, model, group)
+    where, days = f"{store}/predicted/{group.rpartition('/')[2]}", made["time"].values[0].astype("datetime64[D]")
+    typer.echo(f"{where}: {made.sizes['tile']} tiles by {model.method_}, {days[0]} to {days[-1]}")
+    return True
 
 
 def _settings(store: Path) -> Config:

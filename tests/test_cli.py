@@ -150,3 +150,15 @@ def test_a_trained_forecaster_is_kept_and_forecasts(folder: Path) -> None:
     assert made.stdout == f"{store}/{product}/predicted: 900 points by harmonic\n"
     predicted, oracle = open_cube(store, f"{product}/predicted"), Forecaster.load(model).predict(open_cube(store))
     assert (predicted["upper"].values == oracle["upper"].values).all()
+
+
+def test_a_network_of_maps_is_trained_and_forecasts_from_the_command_line(folder: Path) -> None:
+    store, model, call = folder / "site.zarr", folder / "maps", CliRunner()
+    made = call.invoke(app, ["tiles", str(store), str(store), "--pixels", "32", "--cells", "8", "--quiet"])
+    assert (made.exit_code, made.exception) == (0, None)
+    wanted = ["--method", "cnn_lstm", "--steps", "1", "--model", str(model), "--quiet"]
+    trained = call.invoke(app, ["train", str(store), *wanted])
+    assert (trained.exit_code, trained.exception) == (0, None)
+    assert "cnn_lstm" in trained.stdout and "harmonic_ridge" in trained.stdout
+    forecast = call.invoke(app, ["forecast", str(store), "--model", str(model), "--quiet"])
+    assert forecast.stdout.startswith(f"{store}/predicted/los: 1 tiles by cnn_lstm, ")

@@ -168,11 +168,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
     ``points_without_forecast``; the model's ``data`` and ``leak_statement``.
     """
     plan = model.plan_to_predict(open_group(engine.store, f"{product}/raw"))
-    trained = {name: array for name, array in model.state_.items() if ".trained." in name}
-    fitted = {name: array for name, array in model.state_.items() if name not in trained}
-    states = {"state": engine.ledger.write_state(fitted)}
-    if trained:  # by itself, as an evaluation keeps it, so that memory is predicted with the network
-        states["trained"] = engine.ledger.write_state(trained)
+    states = {name: engine.ledger.write_state(arrays) for name, arrays in model.states().items()}
     references = {name: state_reference(state) for name, state in states.items()}
     params = {"plan": plan_reference(plan.to_dict()), **references}
     counts = f"jobs/partials/{product}/predicted-counts"

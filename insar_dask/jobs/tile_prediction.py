@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["predict_tiles"]
+__all__ = ["predict_group", "predict_tiles"]
 
 
 def predict_tiles(
@@ -61,15 +61,18 @@ def predict_tiles(
     FileNotFoundError, CubeError
         When there is no such tile cube, or it does not go with what was learned.
     """
+    group = tiles_group(path, group)
+    with owned(path):
+        return predict_group(Engine(path, client, threads=threads, quiet=quiet), model, group)
+
+
+def predict_group(engine: Engine, model: Forecaster, group: str) -> xr.Dataset:
+    """As `predict_tiles`, where an engine works already."""
     from insar_dask.forecast.maps.lattice import as_points
 
-    group = tiles_group(path, group)
-    plan = model.plan_to_predict(as_points(open_tiles(path, group)))
+    plan = model.plan_to_predict(as_points(open_tiles(engine.store, group)))
+    states = {name: state_reference(engine.ledger.write_state(arrays)) for name, arrays in model.states().items()}
+    params = {"plan": plan_reference(plan.to_dict()), **states}
     target = f"predicted/{group.rpartition('/')[2]}"
-    with owned(path):
-        engine = Engine(path, client, threads=threads, quiet=quiet)
-        kept = model.states()
-        states = {name: state_reference(engine.ledger.write_state(arrays)) for name, arrays in kept.items()}
-        params = {"plan": plan_reference(plan.to_dict()), **states}
-        engine.run(Stage(target, group, (Step("forecast_tiles", group, "predicted", params),), {"predicted": target}))
+    engine.run(Stage(target, group, (Step("forecast_tiles", group, "predicted", params),), {"predicted": target}))
     return open_group(engine.store, target)
