@@ -42,10 +42,10 @@ class MMSTT(nn.Module):
 
     Notes
     -----
-    13.0 million parameters, 14.0 with queries. The publication gives neither patch nor sizes, nor a last norm; 8, 256, 1024, 8 and 16
-    are a choice, and without the norm the sum over 16 pre-norm layers would be read as it is. Its head maps a token to
-    C·P·P numbers, which a convolution of 1 x 1 takes together to P·P; both are linear, so their product is formed
-    first: a sixth of the outputs, and the same forecast and gradient (`MMSTT.read_out`).
+    13.0 million parameters, 14.0 with queries. The publication gives neither patch nor sizes, nor a last norm; 8, 256,
+    1024, 8 and 16 are a choice, and without the norm the sum over 16 pre-norm layers would be read as it is. Its head
+    maps a token to C·P·P numbers, which a convolution of 1 x 1 takes together to P·P; both are linear, so their product
+    is formed first: a sixth of the outputs, and the same forecast and gradient (`MMSTT.read_out`).
     Xiong et al. (2020), arXiv:2002.04745 (norms before); Dosovitskiy et al. (2021), arXiv:2010.11929 (patches).
     """
 
