@@ -1,0 +1,145 @@
+"""Figures 2 to 6 of MM-STT from the forecasts of finished units, beside forecasts that need no network.
+
+python -m tests.benchmarks.map_pictures honest [--seed 0] [--into FOLDER]
+
+The forecasts lie in ``out/maps`` where the units ran; they are too large for git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from insar_dask.forecast.maps.map_material import PROTOCOLS, Material
+from insar_dask.forecast.maps.map_unit import NETWORKS
+from insar_dask.forecast.maps.naive_maps import naive_maps
+from insar_dask.report.error_figures import plot_binned_errors, plot_residual_maps, plot_scatter
+from insar_dask.report.map_figures import Region, plot_model_maps, plot_region_maps
+from insar_dask.report.node_figures import Node, plot_nodes
+from insar_dask.report.style import png_bytes
+from tests.benchmarks.map_data import SCRATCH, TRAINED, material, sides
+from tests.benchmarks.map_tables import REGIMES
+
+Float32 = npt.NDArray[np.float32]
+
+BESIDE = ("persistence", "harmonic_ridge")
+NODES, PAST = 6, 40
+"""Nodes of a figure, and dates shown before the origin."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Figures of the forecasts of maps.")
+    parser.add_argument("protocol", choices=PROTOCOLS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scratch", type=Path, default=SCRATCH)
+    parser.add_argument("--into", type=Path)
+    options = parser.parse_args(arguments)
+    into = options.into or options.scratch / "figures" / options.protocol
+    into.mkdir(parents=True, exist_ok=True)
+    given = material(options.protocol, options.scratch)
+    for name, figure in figures(given, forecasts(given, options.scratch, options.seed)).items():
+        (into / f"{name}.png").write_bytes(png_bytes(figure))
+        print(into / f"{name}.png")
+    return 0
+
+
+def forecasts(given: Material, scratch: Path, seed: int) -> dict[str, dict[str, Float32]]:
+    """Forecasts (o, h, Y, X) [mm] at the test origins by method and tile, networks first."""
+    found: dict[str, dict[str, Float32]] = {}
+    for network in NETWORKS:
+        path = scratch / f"{given.protocol}-{network}-seed{seed}.npz"
+        if path.exists():
+            with np.load(path) as kept:
+                found[network] = {tile: kept[tile] for tile in kept.files}
+    origins = given.origins("test").tolist()
+    for name, forecast in naive_maps(given, sides(given).trained, BESIDE):
+        found[name] = {tile: forecast(at, origins) for at, tile in enumerate(given.names)}
+    return found
+
+
+def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, Figure]:
+    (tile,), origins = TRAINED, given.origins("test").tolist()
+    at, last = given.names.index(tile), len(origins) - 1
+    asked = np.stack([given.targets(at, origin) for origin in origins])
+    mine = {name: tiles[tile] for name, tiles in said.items()}
+    spread = float(np.nanmax(asked) - np.nanmin(asked))
+    day = np.datetime64(int(given.days[origins[last] + given.horizon - 1]), "D")
+    first = next(iter(said))
+    return {
+        "nodes": plot_nodes(
+            [node(given, mine, at, cell, origins[last], last) for cell in cells(given, at, NODES)],
+            f"{tile}: six nodes, {given.protocol}",
+        ),
+        "maps": plot_model_maps(
+            asked[last, -1],
+            {name: maps[last, -1] for name, maps in mine.items()},
+            given.mask[at, origins[last] + given.horizon - 1],
+            spread,
+            f"{tile}, t+{given.horizon}, {day}",
+        ),
+        "scatter": plot_scatter(asked, mine, f"{tile}, all leads of {len(origins)} origins"),
+        "residuals": plot_residual_maps({name: maps - asked for name, maps in mine.items()}, f"{tile}, all leads"),
+        "binned": plot_binned_errors(asked, mine, f"{tile}, all leads"),
+        "regions": plot_region_maps(
+            [region(given, said[first], name, last, origins[last]) for name in given.names],
+            {titled(name): value_range(given, name) for name in given.names},
+            f"{first}, t+{given.horizon}, {day}",
+        ),
+        "regimes": plot_nodes(
+            [
+                node(given, {k: v[name] for k, v in said.items()}, at, cells(given, at, 1)[0], origins[last], last)
+                for name in regimes(given)
+                for at in [given.names.index(name)]
+            ],
+            f"A node of each regime, {given.protocol}",
+        ),
+    }
+
+
+def regimes(given: Material) -> list[str]:
+    """Four tiles: one of each regime, and the one that is trained on."""
+    chosen = {REGIMES[name]: name for name in reversed(given.names)}
+    return [*TRAINED, *(name for name in chosen.values() if name not in TRAINED)][:4]
+
+
+def cells(given: Material, tile: int, n: int) -> list[tuple[int, int]]:
+    """Cells that always hold a point, from the one that has moved least to the one that has moved most."""
+    held = given.mask[tile].all(axis=0)
+    change = np.where(held, np.abs(given.read[tile, -1] - given.read[tile, 0]), np.nan)
+    order = np.argsort(change, axis=None)[: int(held.sum())]
+    taken = order[np.linspace(0, len(order) - 1, n + 1).round().astype(int)[1:]]
+    return [divmod(int(at), held.shape[1]) for at in taken]
+
+
+def node(given: Material, said: dict[str, Float32], tile: int, cell: tuple[int, int], origin: int, at: int) -> Node:
+    row, col = cell
+    first = origin - PAST
+    shown = slice(first, origin + given.horizon)
+    name = f"{given.names[tile]}, row {row}, column {col}"
+    series = given.asked[tile, shown, row, col]
+    days = given.days[shown].astype("datetime64[D]")
+    return Node(name, days, series, PAST, {method: maps[at, :, row, col] for method, maps in said.items()})
+
+
+def region(given: Material, said: dict[str, Float32], name: str, at: int, origin: int) -> Region:
+    tile, date = given.names.index(name), origin + given.horizon - 1
+    return Region(titled(name), said[name][at, -1], given.asked[tile, date], given.mask[tile, date])
+
+
+def titled(name: str) -> str:
+    return f"{name} ({REGIMES[name]})"
+
+
+def value_range(given: Material, name: str) -> float:
+    tile = given.names.index(name)
+    held = given.asked[tile][given.mask[tile]]
+    return float(np.nanmax(held) - np.nanmin(held))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
