@@ -16,7 +16,6 @@ import os
 import shutil
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,7 +30,7 @@ from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_ma
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.map_metrics import MapScores
 from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides, tiles
-from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
+from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
 
 SEEDS = (0, 1, 2)
 
@@ -47,45 +46,13 @@ def units(windows: int = WINDOWS) -> list[MapUnit]:
 
 
 def main(arguments: list[str]) -> int:
-    options = parsed(arguments)
+    windows = "--windows", WINDOWS, "that a network sees at most"
+    options = parsed(arguments, "the tables of maps", RESULTS, SCRATCH, windows)
     torch.set_num_threads(1)
     options.results.mkdir(parents=True, exist_ok=True)
-    if options.list:
-        for unit in units(options.windows):
-            tell(f"{unit.name} {'done' if (options.results / f'{unit.name}.json').exists() else ''}")
-        return 0
     if options.baselines:
         return score_baselines(options)
-    done = 0
-    for unit in chosen(options):
-        if options.count and done >= options.count:
-            break
-        with claimed(unit.name, options.results, options.scratch) as ours:
-            if ours:
-                run(unit, options)
-                done += 1
-    return 0
-
-
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Units of the tables of maps.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="units to run; default: the next ones")
-    parser.add_argument("--count", type=int, default=0, help="units to run at most")
-    parser.add_argument("--windows", type=int, default=WINDOWS, help="that a network sees at most")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON files go")
-    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where checkpoints and forecasts go")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--baselines", action="store_true")
-    return parser.parse_args(arguments)
-
-
-def chosen(options: argparse.Namespace) -> list[MapUnit]:
-    everything = {unit.name: unit for unit in units(options.windows)}
-    unknown = [name for name in options.names if name not in everything]
-    if unknown:
-        raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
-    return [everything[name] for name in options.names] or list(everything.values())
+    return work_off(units(options.windows), options, run)
 
 
 def run(unit: MapUnit, options: argparse.Namespace) -> None:

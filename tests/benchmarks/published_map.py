@@ -28,7 +28,7 @@ from insar_dask.report.gridding import display_grid
 from insar_dask.report.published_figures import plot_errors, plot_forecast_maps
 from insar_dask.report.style import png_bytes
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, patterns_of, plateau
-from tests.benchmarks.published_units import tell, write
+from tests.benchmarks.unit_files import tell, write
 
 
 def main(arguments: list[str]) -> int:

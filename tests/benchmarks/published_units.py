@@ -33,7 +33,7 @@ from insar_dask.forecast.published.protocols import STAGES
 from insar_dask.forecast.published.scores import count_stage, overall
 from insar_dask.forecast.published.unit import NETWORKS, Forecasts, Unit, run_unit
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material, sample
-from tests.benchmarks.unit_files import calibration, claimed, machine, tell, write
+from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
 
 SEEDS = (0, 1, 2)
 STEPS = 150
@@ -72,48 +72,21 @@ def _of_seed(seed: int, steps: int) -> Iterator[Unit]:
 
 
 def main(arguments: list[str]) -> int:
-    options = parsed(arguments)
+    options = asked(arguments)
     torch.set_num_threads(1)
     options.results.mkdir(parents=True, exist_ok=True)
-    if options.list:
-        for unit in units(options.steps):
-            tell(f"{unit.name} {'done' if (options.results / f'{unit.name}.json').exists() else ''}")
-        return 0
     if options.baselines:
         return score_baselines(options)
-    for unit in units(options.steps):  # a sum that a kill came before
+    wanted = units(options.steps)
+    for unit in [] if options.list else wanted:  # a sum that a kill came before
         if unit.component == PARTS[-1] and not (options.results / f"{unit.family}.json").exists():
             add_up(unit, options)
-    done = 0
-    for unit in chosen(options):
-        if options.count and done >= options.count:
-            break
-        with claimed(unit.name, options.results, options.scratch) as ours:
-            if ours:
-                run(unit, options)
-                done += 1
-    return 0
+    return work_off(wanted, options, run)
 
 
-def parsed(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Units of the published tables.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="units to run; default: the next ones")
-    parser.add_argument("--count", type=int, default=0, help="units to run at most")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of each pattern's network, at most 1000")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the JSON files go")
-    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where checkpoints and forecasts go")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--baselines", action="store_true")
-    return parser.parse_args(arguments)
-
-
-def chosen(options: argparse.Namespace) -> list[Unit]:
-    everything = {unit.name: unit for unit in units(options.steps)}
-    unknown = [name for name in options.names if name not in everything]
-    if unknown:
-        raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
-    return [everything[name] for name in options.names] or list(everything.values())
+def asked(arguments: list[str]) -> argparse.Namespace:
+    steps = "--steps", STEPS, "of each pattern's network, at most 1000"
+    return parsed(arguments, "the published tables", RESULTS, SCRATCH, steps)
 
 
 def run(unit: Unit, options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from insar_dask.forecast.published.protocols import Material, learn_patterns, pa
 from insar_dask.forecast.published.scores import overall
 from insar_dask.synthetic import scene
 from tests.benchmarks import published_units
-from tests.benchmarks.published_units import add_up, keep, parsed, units
+from tests.benchmarks.published_units import add_up, asked, keep, units
 from tests.benchmarks.unit_files import claimed
 
 
@@ -19,7 +19,7 @@ def given() -> Material:
 
 
 def options(folder: Path):
-    return parsed(["--results", str(folder), "--scratch", str(folder)])
+    return asked(["--results", str(folder), "--scratch", str(folder)])
 
 
 def test_there_are_three_seeds_of_18_units_and_six_of_the_sensitivity():

@@ -1,22 +1,70 @@
-"""Units of tables that several processes work off: claims, results, and what a machine can do."""
+"""Units of tables that several processes work off: what is asked for, claims, results, and what a machine can do."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
-__all__ = ["calibration", "claimed", "machine", "tell", "write"]
+__all__ = ["calibration", "claimed", "machine", "parsed", "tell", "work_off", "write"]
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Unit = TypeVar("Unit", bound=Named)
 
 GEMM = 1024
+
+
+def parsed(arguments: list[str], what: str, results: Path, scratch: Path, most: tuple[str, int, str]) -> Any:
+    """Options of a command that works off units; ``most`` is what bounds a training: flag, default and help."""
+    parser = argparse.ArgumentParser(description=f"Units of {what}.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="units to run; default: the next ones")
+    parser.add_argument("--count", type=int, default=0, help="units to run at most")
+    parser.add_argument(most[0], type=int, default=most[1], help=most[2])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--results", type=Path, default=results, help="where the JSON files go")
+    parser.add_argument("--scratch", type=Path, default=scratch, help="where checkpoints and forecasts go")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--baselines", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def work_off(units: Sequence[Unit], options: Any, run: Callable[[Unit, Any], None]) -> int:
+    """Run the units asked for that nobody has finished or is at, one after the other, or list them."""
+    if options.list:
+        for unit in units:
+            tell(f"{unit.name} {'done' if (options.results / f'{unit.name}.json').exists() else ''}")
+        return 0
+    done = 0
+    for unit in _chosen(units, options.names):
+        if options.count and done >= options.count:
+            break
+        with claimed(unit.name, options.results, options.scratch) as ours:
+            if ours:
+                run(unit, options)
+                done += 1
+    return 0
+
+
+def _chosen(units: Sequence[Unit], names: Sequence[str]) -> list[Unit]:
+    everything = {unit.name: unit for unit in units}
+    unknown = [name for name in names if name not in everything]
+    if unknown:
+        raise SystemExit(f"no unit is called {unknown[0]!r}; --list names them")
+    return [everything[name] for name in names] or list(units)
 
 
 @contextmanager

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.forecast.audit import LeakageError
 from insar_dask.forecast.maps.framing import frames_of
 from insar_dask.forecast.maps.map_history import MapHistory
 from insar_dask.forecast.maps.map_material import STATICS, Material, honest_material, paper_material
-from insar_dask.forecast.published.audit import MOVED, Finding, share_moved
+from insar_dask.forecast.published.audit import MOVED, Finding, none_leaking, share_moved
 
 __all__ = ["map_audit"]
 
@@ -44,11 +43,8 @@ def map_audit(tiles: xr.Dataset, protocol: str, **settings: Any) -> list[dict[st
     """
     one = tiles.isel(tile=[0])
     make = honest_material if protocol == "honest" else paper_material
-    found = list(_findings(one, make(one, **settings), lambda moved: make(moved, **settings)))
-    leaking = [finding.what for finding in found if finding.leaks]
-    if protocol == "honest" and leaking:
-        raise LeakageError(f"the honest protocol leaks: {', '.join(leaking)} change with what lies after the origin")
-    return [asdict(finding) for finding in found]
+    found = _findings(one, make(one, **settings), lambda moved: make(moved, **settings))
+    return none_leaking(found) if protocol == "honest" else [asdict(finding) for finding in found]
 
 
 def _findings(tiles: xr.Dataset, material: Material, remade: Any) -> Iterator[Finding]:

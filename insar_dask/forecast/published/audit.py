@@ -5,7 +5,7 @@ Each step is tried by itself: what it is given is moved from the audited date on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from insar_dask.forecast.published.scaling import calendar, scaling
 from insar_dask.resample import regular_dates, regularise
 from insar_dask.smooth import savgol
 
-__all__ = ["MOVED", "Finding", "audit", "share_moved"]
+__all__ = ["MOVED", "Finding", "audit", "none_leaking", "share_moved"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -64,9 +64,21 @@ def audit(cube: xr.Dataset, filtering: tuple[int, int] | None) -> list[dict[str,
     LeakageError
         When a step of the honest protocol leaks.
     """
-    found = list(_published(cube, filtering)) if filtering is not None else list(_honest(cube))
-    leaking = [finding.what for finding in found if finding.leaks]
-    if filtering is None and leaking:
+    if filtering is not None:
+        return [asdict(finding) for finding in _published(cube, filtering)]
+    return none_leaking(_honest(cube))
+
+
+def none_leaking(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings of the honest protocol, as plain values.
+
+    Raises
+    ------
+    LeakageError
+        When one of them leaks.
+    """
+    found = list(findings)
+    if leaking := [finding.what for finding in found if finding.leaks]:
         raise LeakageError(f"the honest protocol leaks: {', '.join(leaking)} change with what lies after the origin")
     return [asdict(finding) for finding in found]
 
