@@ -122,9 +122,8 @@ def _blocks(displacement: xr.DataArray, scheduler: str | None) -> Iterator[tuple
     """The values, some points at a time; a lazy array by its own chunks."""
     n_points = displacement.sizes["point"]
     chunks = displacement.chunksizes.get("point") or (BLOCK_POINTS,) * -(-n_points // BLOCK_POINTS)
-    known = {} if scheduler is None else {"scheduler": scheduler}
     start = 0
     for chunk in chunks:
         where = slice(start, min(start + chunk, n_points))
-        yield where, np.ascontiguousarray(displacement.variable[where].compute(**known).values)
+        yield where, np.ascontiguousarray(displacement.variable[where].compute(scheduler=scheduler).values)
         start = where.stop

@@ -91,7 +91,7 @@ def square_of(cube: xr.Dataset, name: str, pixels: int, cells: int, extent: Sequ
 
 def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None = None) -> xr.Dataset:
     """As `rasterise`, onto a square that is known; ``scheduler`` is Dask's, of a lazy cube."""
-    places = _places(cube)
+    places = _places(cube, scheduler)
     try:
         mixer = Mixer(places, square)
     except QhullError as error:
@@ -102,7 +102,7 @@ def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None 
     maps, mask = mixer.series(cube["displacement"], scheduler)
     if not mask.any():
         raise CubeError(f"tile {name}: no point in it has a value at any of {cube.sizes['time']} dates: leave it out")
-    provided = {ours: mixer.once(cube[PROVIDERS[ours]].values) for ours in provided_by(cube)}
+    provided = {ours: mixer.once(_values(cube, PROVIDERS[ours], scheduler)) for ours in provided_by(cube)}
     return tile_cube(cube, name, square, maps, mask, provided)
 
 
@@ -141,8 +141,12 @@ def tile_cube(
     return xr.Dataset(variables, coords, {**attrs, "sees_future": cube.attrs.get("sees_future", 0), **more})
 
 
-def _places(cube: xr.Dataset) -> Float64:
-    return np.stack([np.asarray(cube[axis].values) for axis in ("easting", "northing")], axis=1)
+def _places(cube: xr.Dataset, scheduler: str | None = None) -> Float64:
+    return np.stack([_values(cube, axis, scheduler) for axis in ("easting", "northing")], axis=1)
+
+
+def _values(cube: xr.Dataset, name: str, scheduler: str | None) -> npt.NDArray[Any]:
+    return np.asarray(cube[name].variable.compute(scheduler=scheduler).values)
 
 
 def _check_places(places: Float64, cube: xr.Dataset, name: str) -> None:
