@@ -56,6 +56,8 @@ def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_network_is_trained_once_goes_on_after_a_kill_and_forecasts(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(ValueError, match="2 ranks are asked for, and none of persistence, harmonic is a network"):
+        evaluate(engine, "site", ranks=2, methods=("persistence", "harmonic"))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(3, patch)
         evaluate(engine, "site", network=NETWORK, **METHODS)
