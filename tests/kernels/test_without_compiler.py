@@ -13,6 +13,7 @@ import pytest
 
 SCRIPT = """
 import numpy as np
+from insar_kernels.barycentric import add_weighted, locate, mark_cells
 from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.holt_winters_fit import holt_winters
@@ -29,7 +30,12 @@ y = rng.normal(0, 10, (35, 40)).astype(np.float32)
 y[rng.random(y.shape) < 0.1] = np.nan
 y[3], y[4, 1:] = np.nan, np.nan
 maps = rng.normal(0, 10, (2, 3, 9, 10)).astype(np.float32)
+corners, net = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]]), np.array([[0, 1, 2], [1, 3, 2]], np.int32)
+across, sums, mask = np.array([[1, -1, -1], [-1, 0, -1]], np.int32), np.zeros((2, 40)), np.zeros((2, 40), bool)
+add_weighted(sums, np.array([0, 2, 3]), np.array([1, 34, 7], np.int32), np.array([0.5, 0.25, 2]), y)
+mark_cells(mask, np.arange(35, dtype=np.int32) % 3 - 1, y)
 results = [
+    *locate(rng.uniform(-0.3, 1.3, (60, 2)), corners, net, across), sums, mask,
     *motion(y, days / 365), *stl(y[:6], 5),
     regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
     *(savgol(y, window, 2) for window in (3, 5, 11, 13, 23, 39)), hilbert_index(days, days),
