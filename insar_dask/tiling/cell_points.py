@@ -62,7 +62,7 @@ def tile_points(tiles: xr.Dataset) -> xr.Dataset:
     picked = [_picked(one, at) for one, at in zip(series, cells, strict=True) if at.size]
     others = {name: tiles[name] for name in tiles.data_vars if tiles[name].dims == ("tile", "y", "x")}
     coords |= {str(name): ("point", map_.values[tile, row, col], map_.attrs) for name, map_ in others.items()}
-    joined = xr.concat([xr.DataArray(one) for one in picked], "point").variable
+    joined = _whole_series(xr.concat([xr.DataArray(one) for one in picked], "point").variable)
     joined.attrs = describe("displacement")
     attrs = {name: value for name, value in tiles.attrs.items() if name not in NOT_OF_POINTS}
     return xr.Dataset({"displacement": joined}, coords, attrs)
@@ -137,7 +137,7 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     maps = tiles[[name for name in tiles.data_vars if {"tile", "y", "x"} <= set(tiles[name].dims)]]
     picked = maps.drop_vars(["tile", "easting", "northing"]).isel(where)
     values = {
-        str(name): (array & inside if array.dtype == bool else array.where(inside)).transpose("point", ...).variable
+        str(name): _whole_series((array & inside if array.dtype == bool else array.where(inside)).variable)
         for name, array in picked.items()
     }
     names = np.where(tile >= 0, tiles["tile"].values.astype(str)[np.maximum(tile, 0)], "")
@@ -153,6 +153,12 @@ def _picked(maps: xr.Variable, at: Whole) -> xr.Variable:
     """Series of some cells out of maps over (time, y, x)."""
     flat = maps.data.reshape(maps.shape[0], -1)[:, at]
     return xr.Variable(("point", "time"), flat.T)
+
+
+def _whole_series(values: xr.Variable) -> xr.Variable:
+    """With points first, and, of lazy values, all dates of a point in one chunk, as a point cube has them."""
+    values = values.transpose("point", ...)
+    return values.chunk(time=-1) if values.chunks is not None and "time" in values.dims else values
 
 
 def _cells_of(points: xr.Dataset, tiles: xr.Dataset) -> Whole:

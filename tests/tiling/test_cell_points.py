@@ -49,6 +49,7 @@ def test_lazy_tiles_give_lazy_points(tiles: xr.Dataset) -> None:
     lazy = insar.tile_points(tiles.chunk({"tile": 1, "time": 2}))
     assert lazy["displacement"].chunks is not None
     xr.testing.assert_identical(lazy.compute(), insar.tile_points(tiles))
+    xr.testing.assert_identical(insar.motion(lazy).compute(), insar.motion(insar.tile_points(tiles)))
 
 
 def test_maps_are_sampled_at_points(tiles: xr.Dataset, scattered: Callable[..., xr.Dataset]) -> None:
