@@ -121,8 +121,8 @@ class HarmonicFrames(Frames):
 
     The signal is fitted before the origin; the ridge, one for all cells, says how what it left of the last maps goes
     on, and is learned before the first validation origin. All is divided by what the signal leaves of the cells that
-    had held a point by then. At later dates of a synthetic tile the signal alone errs by 1.53 mm, with the ridge by 0.86:
-    a network need not learn anew from 54 windows that the last maps go on.
+    had held a point by then. At later dates of a synthetic tile the signal alone errs by 1.53 mm, with the ridge by
+    0.86: a network need not learn anew from 54 windows that the last maps go on.
 
     Parameters
     ----------
