@@ -10,7 +10,7 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.spatial import QhullError
 
-from insar_dask.cube import CubeError, check_cube, describe
+from insar_dask.cube import MOST_MM, CubeError, check_cube, describe
 from insar_dask.tiling.mixing import Mixer
 from insar_dask.tiling.squares import Square, tile_name
 
@@ -74,7 +74,8 @@ def rasterise(
     Raises
     ------
     CubeError
-        When the cube is none; for fewer than three points, all on one line, none in the tile, none with a value.
+        When the cube is none; for fewer than three points, all on one line, none in the tile, none with a value,
+        or values that cannot be millimetres.
     ValueError
         When ``pixels`` is no multiple of ``cells``.
     """
@@ -102,6 +103,14 @@ def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None 
     maps, mask = mixer.series(cube["displacement"], scheduler)
     if not mask.any():
         raise CubeError(f"tile {name}: no point in it has a value at any of {cube.sizes['time']} dates: leave it out")
+    wild = np.flatnonzero((~(np.abs(maps) <= MOST_MM)).any(axis=0) & mask.any(axis=0))
+    if wild.size:
+        date = np.datetime_as_string(cube["time"].values[wild[0]], "D")
+        raise CubeError(
+            f"tile {name}: on {date}, one of {wild.size} such dates, "
+            "a point has what cannot be millimetres: set to NaN what was not measured, as in "
+            "cube.assign(displacement=cube.displacement.where(abs(cube.displacement) < 1e6))"
+        )
     provided = {ours: mixer.once(_values(cube, PROVIDERS[ours], scheduler)) for ours in provided_by(cube)}
     return tile_cube(cube, name, square, maps, mask, provided)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,12 @@ def on_a_line(cube: xr.Dataset) -> xr.Dataset:
     return cube.assign_coords(northing=("point", cube.easting.values - 1e6))
 
 
+def with_value(value: float, cube: xr.Dataset) -> xr.Dataset:
+    spoilt = cube.copy(deep=True)
+    spoilt["displacement"].values[:40, 2] = value
+    return spoilt
+
+
 def nowhere(cube: xr.Dataset) -> xr.Dataset:
     return cube.assign_coords(easting=("point", np.where(np.arange(cube.sizes["point"]) == 3, np.nan, cube.easting)))
 
@@ -173,6 +180,8 @@ def nowhere(cube: xr.Dataset) -> xr.Dataset:
         (lambda cube: cube.isel(point=[4] * 5), {}, "tile site: its 5 points lie on one line or at two places"),
         (nowhere, {}, "easting or northing of a point is no number"),
         (lambda cube: cube.where(cube.easting < 0), {}, "no point in it has a value at any of 6 dates"),
+        (partial(with_value, np.inf), {}, "tile site: on 2020-01-15, one of 1 such dates, a point has what cannot"),
+        (partial(with_value, -9.97e36), {}, "on 2020-01-15"),
         (lambda cube: cube, {"extent": (0, 0, 1000, 1000)}, "none of 600 points lies in"),
         (lambda cube: cube, {"extent": (4e6, 3e6, 4.005e6, 3.004e6)}, "wanted a square"),
         (lambda cube: cube, {"pixels": 100}, "100 pixels a side do not make 64 cells"),
