@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from insar_dask.forecast.catalogue import FORECASTERS, METHODS
+from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 
 __all__ = ["Config", "ConfigError", "load_config", "to_toml"]
 
@@ -164,6 +164,23 @@ class Forecast(Section):
         return methods
 
 
+class Maps(Section):
+    """Products as tiles of maps, and a network that forecasts them."""
+
+    method: str = Field("none", description="mmstt, one of its rivals, or none: no maps are made")
+    learn: list[str] = Field([], description="tiles that it learns from, all are forecast; empty: all of them")
+    steps: int | None = Field(None, ge=1, description="most steps that it is trained; unset: its usual")
+    pixels: int = Field(256, ge=1, description="pixels a side that points are interpolated to")
+    cells: int = Field(64, ge=1, description="cells a side, each a mean of pixels")
+
+    @field_validator("method")
+    @classmethod
+    def _is_known(cls, method: str) -> str:
+        if method not in (*MAPPED, "none"):
+            raise ValueError(f"wanted none, or one of {', '.join(MAPPED)}")
+        return method
+
+
 class Report(Section):
     """Page, maps and exports."""
 
@@ -196,6 +213,7 @@ class Config(Section):
     patterns: Patterns = Patterns()
     decompose: Decompose = Decompose()
     forecast: Forecast = Forecast()
+    maps: Maps = Maps()
     report: Report = Report()
     cluster: Cluster = Cluster()
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from insar_dask.config import to_toml
+from insar_dask.jobs.tile_prediction import predict_group
 from insar_dask.jobs.watch import Progress
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
 
-__all__ = ["Outcome", "publish", "publish_index", "summary"]
+__all__ = ["Outcome", "map_outcome", "publish", "publish_index", "summary"]
 
 SERIES = {"smooth": "smoothed", "regular": "regular"}
 """Stage that is taken apart -> what its series are called."""
@@ -101,6 +102,21 @@ def publish_index(bench: Workbench, outcomes: list[Outcome]) -> None:
     if len(outcomes) > 1:
         entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
         write_index(bench.store.parent, entries, title=bench.config.report.title)
+
+
+def map_outcome(bench: Workbench) -> Outcome:
+    """Tiles mapped, the network of maps trained, all of them forecast; what of that was done is not done again."""
+    group = bench.map_tiles()
+    model = bench.learn_maps(group)
+    made = predict_group(bench.engine, model, group)
+    days = made["time"].values[0].astype("datetime64[D]")
+    table = model.scores_.tables["honest"]
+    errors = ", ".join(f"{name} {scores['rmse_all']:.2f}" for name, scores in table.items())
+    lines = (
+        f"{made.sizes['tile']} tiles forecast by {model.method_} from {days[0]} to {days[-1]}",
+        f"RMSE mm where it learned, at later dates: {errors}",
+    )
+    return Outcome(group, bench.store, bench.maps_folder / "README.md", lines)
 
 
 def summary(bench: Workbench, product: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from insar_dask.config import Config, load_config, to_toml
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.pruning import prune_states
-from insar_dask.outcomes import Outcome, publish, publish_index, summary
+from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary
 from insar_dask.sessions import session
 from insar_dask.workbench import Workbench, listed
 
@@ -37,7 +37,7 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
     Returns
     -------
     list of Outcome
-        One a product file.
+        One a product file, and one of all tiles where maps are wanted.
 
     Raises
     ------
@@ -61,6 +61,8 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
             page = publish(bench, product)
             outcomes.append(Outcome(product, bench.store, page, summary(bench, product)))
         publish_index(bench, outcomes)
+        if bench.config.maps.method != "none":
+            outcomes.append(map_outcome(bench))
         prune_states(bench.engine.ledger)
     return outcomes
 

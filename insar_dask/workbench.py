@@ -12,12 +12,14 @@ from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.jobs.cube_ingest import ingest_cube, product_of
-from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.prediction import fit_product, predict_product
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.tile_jobs import TileSource, store_tiles
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms
 from insar_dask.readers.geotiff_stack import look_at
@@ -133,6 +135,36 @@ class Workbench:
     def predict(self, product: str, model: Forecaster) -> dict[str, Any]:
         """Forecast beyond the record with a fitted forecaster, into ``PRODUCT/predicted``; returns what it came to."""
         return predict_product(self.engine, product, model)
+
+    def map_tiles(self) -> str:
+        """Map all products onto the cells of tiles; returns the group of their cube."""
+        maps, stored = self.config.maps, str_path(self.store)
+        sources = [TileSource(stored, f"{product}/raw") for product in self.products]
+        return store_tiles(self.engine, sources, pixels=maps.pixels, cells=maps.cells).stage
+
+    def learn_maps(self, group: str) -> Forecaster:
+        """Train the network of maps on its tiles, unless its folder holds what came of the same ones and settings."""
+        from insar_dask.forecast.forecaster import Forecaster
+
+        maps, folder = self.config.maps, self.maps_folder
+        tiles = open_tiles(self.store, group)
+        if strange := set(maps.learn) - set(tiles["tile"].values.tolist()):
+            names = ", ".join(map(str, tiles["tile"].values))
+            raise CubeError(f"[maps] learn names {', '.join(sorted(strange))}, and the tiles are {names}")
+        chosen = tiles.sel(tile=maps.learn) if maps.learn else tiles
+        wanted = Forecaster(maps.method, training=None if maps.steps is None else {"max_steps": maps.steps})
+        if (folder / "card.json").exists():
+            kept = Forecaster.load(folder)
+            if kept.learned_from(chosen, wanted):
+                return kept
+        fitted = wanted.fit(chosen, checkpoints=self.store.with_suffix(".checkpoints"))
+        fitted.save(folder)
+        return fitted
+
+    @property
+    def maps_folder(self) -> Path:
+        """Where the forecaster of maps is kept."""
+        return self.store.parent / f"tiles-{self.config.maps.method}"
 
     def foresee(self, product: str) -> None:
         """Score and forecast; of a record that is too short, keep why there is neither."""

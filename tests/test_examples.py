@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from insar_dask.config import load_config
+from insar_dask.synthetic import egms_tile, write_egms
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -47,6 +48,19 @@ def test_a_forecaster_is_kept_and_compared_with_what_came(tmp_path: Path, capsys
     shown = capsys.readouterr().out
     assert "harmonic_ridge: RMSE" in shown and shown.splitlines()[-1].startswith("2023-")
     assert (tmp_path / "model" / "README.md").exists()
+
+
+@pytest.mark.slow
+def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tiles").mkdir()
+    for name in ("E32N34", "E58N17"):
+        tile = egms_tile(name, 400, order="file")
+        write_egms(tmp_path / "tiles" / f"EGMS_L3_{name}_100km_U_2020_2024_1.zip", tile)
+    main = runpy.run_path(str(EXAMPLES / "mmstt.py"))["main"]
+    main(str(tmp_path), 400, 1, 0)
+    shown = capsys.readouterr().out
+    assert "2 tiles forecast by mmstt from 2024-12-31" in shown and "E58N17: cells have moved" in shown
+    assert (tmp_path / "tiles-mmstt" / "card.json").exists()
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def leakage_audit(
     Parameters
     ----------
     values : (n, T) array of float32
-        Raw displacement [mm]; the first `POINTS` points are tried, at the first and the last of the origins.
+        Raw displacement [mm]; the first `POINTS` points with a value are tried, at the first and last of the origins.
     plan : Plan
     state : dict of arrays
         From `insar_dask.forecast.protocol.fit`.
@@ -110,11 +110,12 @@ def _contexts(
 
     With ``first`` each has the context of that origin as well, before which parameters are fitted.
     """
-    few = values[:POINTS].copy()
+    some = np.flatnonzero(np.isfinite(values).any(axis=1))[:POINTS]
+    few = values[some]
     future = np.asarray(plan.days) >= plan.date(origin)
     scrambled = few.copy()
     scrambled[:, future] = np.where(np.arange(future.sum()) % 3 == 0, np.nan, NONSENSE)
-    where = None if places is None else places[:POINTS]
+    where = None if places is None else places[some]
     cuts = windows(few, plan, where), windows(scrambled, plan, where)
     known, blind = (cut.context(origin, None if first is None else cut.context(first)) for cut in cuts)
     for name in ("values", "years", "grid_values", "grid_years", "target_years"):

@@ -10,6 +10,7 @@ import xarray as xr
 
 from insar_dask.forecast import protocol
 from insar_dask.forecast.card import describe_data
+from insar_dask.forecast.choices import Choices
 from insar_dask.forecast.hindsight import error_since
 from insar_dask.forecast.learned import Learned
 from insar_dask.forecast.maps.lattice import as_points, as_tiles, is_tiled
@@ -205,6 +206,14 @@ class Forecaster(Learned):
         made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))
         missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
         return made.assign_attrs(points_without_forecast=missing)
+
+    def learned_from(self, cube: xr.Dataset, wanted: Choices) -> bool:
+        """Whether this forecaster is what ``wanted`` would become by a fit on the cube."""
+        self._check_fitted()
+        cube = as_points(cube) if is_tiled(cube) else cube
+        if self.fitted_with_ != wanted.checked():
+            return False
+        return bool(self.data_["sha256"] == fingerprint(Walk(cube, SHARD_POINTS)))
 
     def score(self, cube: xr.Dataset) -> float:
         """Minus the root mean square error [mm] of forecasts from the end of the fitted record, where the cube goes on.

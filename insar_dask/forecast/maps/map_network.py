@@ -16,7 +16,7 @@ from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.maps.framing import above_harmonic, annual_waves, channels
 from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import cells_at
-from insar_dask.forecast.maps.map_history import MapHistory
+from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_settings import MapSettings
 from insar_dask.forecast.naive import harmonic_needs
 from insar_dask.forecast.registry import under
@@ -87,10 +87,11 @@ class MapNetwork:
 
     def predict(self, context: Context) -> tuple[Float32, None]:
         """Mean (n, h) [mm] of the cells of one tile; NaN where a cell's history is too short for a harmonic."""
-        if not len(context.values):
-            return np.empty((0, len(context.target_years)), np.float32), None
+        given = np.isfinite(context.grid_values).sum(axis=1)
+        enough = given >= max(harmonic_needs(context.step)[0], LEAST_DATES)
+        if not enough.any():
+            return np.full((len(enough), len(context.target_years)), np.nan, np.float32), None
         said = Said(self.network, self.ridge, self.settings, context)
-        enough = np.isfinite(context.grid_values).sum(axis=1) >= harmonic_needs(context.step)[0]
         mean = said.fitted + np.float32(self.gate) * said.correction
         return np.where(enough[:, None], mean, np.float32(np.nan)), None
 
