@@ -90,7 +90,10 @@ def _events(protocols: Mapping[str, Any]) -> str:
                     cells = [cell_text(scores["event"][phase]) if phase in scores["event"] else "–" for phase in EVENT]
                     rows.append([TITLES[protocol], tile, name, *cells])
     head = ["protocol", "tile", "method", "targets end before it", "targets hold it", "targets begin after it"]
-    note = "The earthquakes come in the first year of the record, when little lies before an origin to fit anything to."
+    note = (
+        "The earthquakes come in the first year of the record, when little lies before an origin to fit anything to. "
+        "Networks and weights were learned at later dates, of another tile."
+    )
     return markdown_table("About an earthquake, RMSE of all leads, mm", head, rows, note) if rows else ""
 
 
