@@ -55,7 +55,5 @@ def test_the_text_names_what_is_best_and_what_had_not_converged():
 
 
 def test_results_of_other_data_are_refused():
-    with pytest.raises(
-        ValueError, match="honest-mmstt-seed0 was scored on data two, others of its protocol on"
-    ):
+    with pytest.raises(ValueError, match="honest-mmstt-seed0 was scored on data two, others of its protocol on"):
         assemble_maps([unit(0, 1, data="two"), baselines()])
