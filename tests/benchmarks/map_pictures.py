@@ -22,7 +22,7 @@ from insar_dask.report.error_figures import plot_binned_errors, plot_residual_ma
 from insar_dask.report.map_figures import Region, plot_model_maps, plot_region_maps
 from insar_dask.report.node_figures import Node, plot_nodes
 from insar_dask.report.style import png_bytes
-from tests.benchmarks.map_data import SCRATCH, TRAINED, material, sides
+from tests.benchmarks.map_data import EVENTS, SCRATCH, TRAINED, material, sides
 from tests.benchmarks.map_tables import REGIMES
 
 Float32 = npt.NDArray[np.float32]
@@ -66,7 +66,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     (tile,), origins = TRAINED, given.origins("test").tolist()
     at, last = given.names.index(tile), len(origins) - 1
     asked = np.stack([given.targets(at, origin) for origin in origins])
-    mine = {name: tiles[tile] for name, tiles in said.items()}
+    mine = of_tile(said, tile)
     spread = float(np.nanmax(asked) - np.nanmin(asked))
     day = np.datetime64(int(given.days[origins[last] + given.horizon - 1]), "D")
     first = next(iter(said))
@@ -92,8 +92,10 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
         ),
         "regimes": plot_nodes(
             [
-                node(given, {k: v[name] for k, v in said.items()}, at, cells(given, at, 1)[0], origins[last], last)
-                for name in regimes(given)
+                node(
+                    given, {method: tiles[name] for method, tiles in said.items()}, at, cell, origins[last], last, label
+                )
+                for label, name, cell in regimes(given, origins[last])
                 for at in [given.names.index(name)]
             ],
             f"A node of each regime, {given.protocol}",
@@ -101,10 +103,26 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     }
 
 
-def regimes(given: Material) -> list[str]:
-    """Four tiles: one of each regime, and the one that is trained on."""
-    chosen = {REGIMES[name]: name for name in reversed(given.names)}
-    return [*TRAINED, *(name for name in chosen.values() if name not in TRAINED)][:4]
+def of_tile(said: dict[str, dict[str, Float32]], tile: str) -> dict[str, Float32]:
+    return {method: tiles[tile] for method, tiles in said.items()}
+
+
+def regimes(given: Material, origin: int) -> list[tuple[str, str, tuple[int, int]]]:
+    """Regime, tile and cell: the quietest and the fastest, the one that breathes most, the one that broke most."""
+    (trained,) = TRAINED
+    first = {REGIMES[name]: name for name in reversed(given.names) if name != trained}
+    number = {name: given.names.index(name) for name in given.names}
+    quiet, *_, fast = cells(given, number[trained], given.mask[0, 0].size)
+    (jumped,) = cells(given, number[first["coseismic"]], 1)
+    breathing = number[first["periodic"]]
+    season = np.where(given.mask[breathing].all(axis=0), given.history(breathing).statics(origin)[2], -np.inf)
+    row, column = divmod(int(season.argmax()), season.shape[1])
+    return [
+        ("stable", trained, quiet),
+        ("continuous", trained, fast),
+        ("periodic", first["periodic"], (row, column)),
+        ("coseismic", first["coseismic"], jumped),
+    ]
 
 
 def cells(given: Material, tile: int, n: int) -> list[tuple[int, int]]:
@@ -116,14 +134,25 @@ def cells(given: Material, tile: int, n: int) -> list[tuple[int, int]]:
     return [divmod(int(at), held.shape[1]) for at in taken]
 
 
-def node(given: Material, said: dict[str, Float32], tile: int, cell: tuple[int, int], origin: int, at: int) -> Node:
+def node(
+    given: Material,
+    said: dict[str, Float32],
+    tile: int,
+    cell: tuple[int, int],
+    origin: int,
+    at: int,
+    regime: str = "",
+) -> Node:
+    """One cell; the whole past of one that stands for a regime."""
     row, col = cell
-    first = origin - PAST
-    shown = slice(first, origin + given.horizon)
+    past = origin if regime else PAST
+    shown = slice(origin - past, origin + given.horizon)
     name = f"{given.names[tile]}, row {row}, column {col}"
     series = given.asked[tile, shown, row, col]
     days = given.days[shown].astype("datetime64[D]")
-    return Node(name, days, series, PAST, {method: maps[at, :, row, col] for method, maps in said.items()})
+    forecasts = {method: maps[at, :, row, col] for method, maps in said.items()}
+    event = EVENTS.get(given.names[tile]) if regime else None
+    return Node(f"{regime}: {name}" if regime else name, days, series, past, forecasts, event)
 
 
 def region(given: Material, said: dict[str, Float32], name: str, at: int, origin: int) -> Region:
