@@ -25,7 +25,7 @@ __all__ = ["Forecaster"]
 
 
 class Forecaster(Learned):
-    """Forecasts of every point of a raw cube beyond its record, with intervals.
+    """Forecasts of every point of a raw cube, or every cell of a tile cube, beyond its record, with intervals.
 
     Parameters
     ----------
@@ -36,11 +36,13 @@ class Forecaster(Learned):
         that corrects it by what the neighbours of a point do, as far as origins before the test bear out: so far it has
         gained nothing over it, see the README's table. ``"spacetimeformer_components"`` is the published system without
         its leaks: a network for each of trend, season and residual and for each pattern of motion, their forecasts
-        added up. Both need the extra ``train``.
-    context : int, default 24
-        Steps of the recent past that are read.
-    horizon : int, default 6
-        Steps ahead.
+        added up. ``"mmstt"`` and its rivals ``"cnn_lstm"``, ``"convlstm"``, ``"mm_stgcn"`` and ``"mm_staeformer"`` are
+        networks of maps: they take tile cubes alone, and add to the harmonic ridge of each cell. All networks need the
+        extra ``train``.
+    context : int, optional
+        Steps of the recent past that are read; default: 24, and 10 of maps.
+    horizon : int, optional
+        Steps ahead; default: 6, and 10 of maps.
     every : str, optional
         Length of a step, such as ``"12D"``; default: the usual spacing of the cube's last two years.
     level : float, default 0.9
@@ -110,7 +112,7 @@ class Forecaster(Learned):
         Parameters
         ----------
         cube : xr.Dataset
-            Raw point cube, lazy or in memory; read block by block.
+            Raw point cube, or tile cube, lazy or in memory; read block by block, a tile being one.
         client : distributed.Client, optional
             A network is trained on its workers, which have to share this machine's files; all else is done here. For a
             cube in a store see `insar_dask.fit_stored`.
@@ -174,7 +176,7 @@ class Forecaster(Learned):
         ----------
         cube : xr.Dataset
             Raw point cube: that of the fit, the same with later dates, or one of other points with the same component
-            and spacing, whose record does not end earlier.
+            and spacing, whose record does not end earlier; of a fit on tiles a tile cube.
         progress, shard_points, memory
             As for `fit`.
 
@@ -183,7 +185,8 @@ class Forecaster(Learned):
         xr.Dataset
             Forecast cube ``(origin, point, lead)`` in memory, points in the cube's order: ``displacement``, ``lower``,
             ``upper`` [mm], ``time(origin, lead)``; attributes ``level``, ``method``, and ``points_without_forecast``:
-            points with too little of a history, which are NaN.
+            points with too little of a history, which are NaN. Of a tile cube ``tile``, ``y`` and ``x`` stand for
+            ``point``.
 
         Raises
         ------
