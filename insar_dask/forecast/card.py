@@ -13,6 +13,7 @@ import xarray as xr
 from insar_dask.forecast.audit import POINTS
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.components.history import first_unknown
+from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
 
@@ -24,7 +25,11 @@ PACKAGES = ("insar-dask", "numpy", "scipy", "numba", "xarray", "torch")
 def describe_data(cube: xr.Dataset, fingerprint: str) -> dict[str, Any]:
     """What was learned from, as plain values."""
     first, last = (str(day) for day in cube["time"].values[[0, -1]].astype("datetime64[D]"))
-    told = {name: str(cube.attrs.get(name, "")) for name in ("product", "component", "source", "release")}
+    told: dict[str, Any] = {
+        name: str(cube.attrs.get(name, "")) for name in ("product", "component", "source", "release")
+    }
+    if cells := cells_across(cube):
+        told["cells"] = cells
     return {
         **told,
         "n_points": cube.sizes["point"],

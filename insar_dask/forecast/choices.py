@@ -11,6 +11,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, schedule
 from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, MAPPED, METHODS, TRAINED
 from insar_dask.forecast.correction.origin_windows import PIECE
+from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.memory import network_bytes
 from insar_dask.forecast.parameters import Parameters
 from insar_dask.forecast.timetable import Plan
@@ -87,7 +88,7 @@ class Choices(Parameters):
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
         checked = self.checked()
         settings = {name: checked[name] for name in PLANNED}
-        if self.maps and "tile_number" not in cube.variables:
+        if self.maps and not cells_across(cube):
             raise CubeError(f"{self.method} forecasts maps: give a tile cube, such as insar_dask.rasterise makes")
         beside = (*BESIDE.get(self.method, ()), *REFERENCES)
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))

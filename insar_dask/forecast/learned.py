@@ -15,6 +15,7 @@ from insar_dask.forecast import registry
 from insar_dask.forecast.card import leak_statement, markdown, versions
 from insar_dask.forecast.choices import BEST, Choices
 from insar_dask.forecast.leaderboard import prefer
+from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.model_folder import read_folder, write_folder
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
@@ -63,6 +64,10 @@ class Learned(Choices):
         learned, came = self.data_["component"], str(cube.attrs["component"])
         if came != learned:
             raise CubeError(f"the cube's component is {came!r}, this forecaster has learned from {learned!r}: fit anew")
+        known, given = self.data_.get("cells", 0), cells_across(cube)
+        if bool(known) != bool(given) or (self.maps and known != given):
+            learned, came = (f"maps of {n} x {n} cells" if n else "points" for n in (known, given))
+            raise CubeError(f"this forecaster has learned from {learned}, and {came} came: fit anew")
         return moved(self.plan_, cube["time"].values, observed_dates(cube))
 
     def trained_bytes(self) -> int:

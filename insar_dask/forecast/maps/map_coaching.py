@@ -15,6 +15,7 @@ import xarray as xr
 from insar_dask.forecast.coaching import Classroom, Coach
 from insar_dask.forecast.correction.gate import fit_gate, products
 from insar_dask.forecast.maps.gridded import filled, gridded
+from insar_dask.forecast.maps.lattice import cells_across, cells_at
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.map_network import MapNetwork, Said
 from insar_dask.forecast.maps.map_settings import MapSettings
@@ -50,7 +51,7 @@ class MapCoach(Coach[MapSettings]):
         """Predicted peak memory of training in this process."""
         from insar_dask.forecast.maps import memory
 
-        settings = replace(self.settings, side=int(cube["row"].max()) + 1)
+        settings = replace(self.settings, side=cells_across(cube))
         training = settings.training
         return training_bytes(
             memory.training_bytes(settings.network, settings.all_sizes, training.batch, training.bf16)
@@ -157,8 +158,6 @@ def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module, ridg
 
 
 def _parts(places: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.int64]:
-    from insar_dask.forecast.maps.lattice import cells_at
-
     row, col = cells_at(places, side)
     return row * PATCHES // side * PATCHES + col * PATCHES // side
 

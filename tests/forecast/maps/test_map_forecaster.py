@@ -73,6 +73,16 @@ def test_points_are_no_maps():
         small().fit(scene("l3u", n_points=50))
 
 
+def test_what_was_learned_of_maps_is_for_maps_of_that_size(fitted):
+    with pytest.raises(CubeError, match="learned from maps of 8 x 8 cells, and maps of 6 x 6 cells came"):
+        fitted.predict(toy_tiles(side=6))
+    points = scene("l3u", n_points=50)
+    with pytest.raises(CubeError, match="learned from maps of 8 x 8 cells, and points came"):
+        fitted.predict(points)
+    with pytest.raises(CubeError, match="learned from points, and maps of 8 x 8 cells came"):
+        Forecaster("persistence").fit(points).predict(TILES)
+
+
 def test_a_size_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match="sizes has no depth; it has dropout, head, heads"):
         Forecaster("mmstt", sizes={"depth": 3}).fit(TILES)
