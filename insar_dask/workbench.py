@@ -12,14 +12,14 @@ from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.jobs.cube_ingest import ingest_cube, product_of
-from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.prediction import fit_product, predict_product
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.tile_jobs import TileSource, store_tiles
+from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
 from insar_dask.jobs.watch import Progress
 from insar_dask.readers.egms import find_egms
 from insar_dask.readers.geotiff_stack import look_at
@@ -138,9 +138,8 @@ class Workbench:
 
     def map_tiles(self) -> str:
         """Map all products onto the cells of tiles; returns the group of their cube."""
-        maps, stored = self.config.maps, str_path(self.store)
-        sources = [TileSource(stored, f"{product}/raw") for product in self.products]
-        return store_tiles(self.engine, sources, pixels=maps.pixels, cells=maps.cells).stage
+        maps = self.config.maps
+        return store_tiles(self.engine, tile_sources(self.store), pixels=maps.pixels, cells=maps.cells).stage
 
     def learn_maps(self, group: str) -> Forecaster:
         """Train the network of maps on its tiles, unless its folder holds what came of the same ones and settings."""

@@ -13,7 +13,7 @@ from insar_dask.forecast.card import describe_data
 from insar_dask.forecast.choices import Choices
 from insar_dask.forecast.hindsight import error_since
 from insar_dask.forecast.learned import Learned
-from insar_dask.forecast.maps.lattice import as_points, as_tiles, is_tiled
+from insar_dask.forecast.maps.lattice import as_points, as_tiles, flattened, is_tiled
 from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
 from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint
 from insar_dask.shards import SHARD_POINTS
@@ -146,7 +146,7 @@ class Forecaster(Learned):
             When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are, or
             ``client``, ``ranks`` or ``checkpoints`` of a method that trains no network.
         """
-        cube = as_points(cube) if is_tiled(cube) else cube
+        cube = flattened(cube)
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
         folder = None if checkpoints is None else Path(checkpoints)
         coach = self.coach(client=client, ranks=ranks, folder=folder, tell=progress)
@@ -213,7 +213,7 @@ class Forecaster(Learned):
     def learned_from(self, cube: xr.Dataset, wanted: Choices) -> bool:
         """Whether this forecaster is what ``wanted`` would become by a fit on the cube."""
         self._check_fitted()
-        cube = as_points(cube) if is_tiled(cube) else cube
+        cube = flattened(cube)
         if self.fitted_with_ != wanted.checked():
             return False
         return bool(self.data_["sha256"] == fingerprint(Walk(cube, SHARD_POINTS)))
@@ -227,7 +227,7 @@ class Forecaster(Learned):
             When the cube is none, none of its values is one that is forecast, or a value is infinite.
         """
         self._check_fitted()
-        cube = as_points(cube) if is_tiled(cube) else cube
+        cube = flattened(cube)
         times = check_raw(cube)["time"].values.astype("datetime64[D]")
         known = cube.isel(time=np.flatnonzero(times <= np.datetime64(self.plan_.days[-1], "D")))
         return -error_since(self.predict(known), cube)

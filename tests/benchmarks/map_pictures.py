@@ -16,6 +16,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from insar_dask.forecast.maps.map_material import PROTOCOLS, Material
+from insar_dask.forecast.maps.map_scoring import value_range
 from insar_dask.forecast.maps.map_unit import NETWORKS
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.report.error_figures import plot_binned_errors, plot_residual_maps, plot_scatter
@@ -87,7 +88,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
         "binned": plot_binned_errors(asked, mine, f"{tile}, all leads"),
         "regions": plot_region_maps(
             [region(given, said[first], name, last, origins[last]) for name in given.names],
-            {titled(name): value_range(given, name) for name in given.names},
+            {titled(name): value_range(given, at) for at, name in enumerate(given.names)},
             f"{first}, t+{given.horizon}, {day}",
         ),
         "regimes": plot_nodes(
@@ -162,12 +163,6 @@ def region(given: Material, said: dict[str, Float32], name: str, at: int, origin
 
 def titled(name: str) -> str:
     return f"{name} ({REGIMES[name]})"
-
-
-def value_range(given: Material, name: str) -> float:
-    tile = given.names.index(name)
-    held = given.asked[tile][given.mask[tile]]
-    return float(np.nanmax(held) - np.nanmin(held))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import xarray as xr
 from insar_dask.cube import CubeError, describe
 from insar_dask.readers.point_order import hilbert_order
 
-__all__ = ["NEXT", "as_points", "as_tiles", "cells_across", "cells_at", "is_tiled"]
+__all__ = ["NEXT", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled"]
 
 Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -70,6 +70,11 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
         },
         attrs={name: value for name, value in tiles.attrs.items() if name != "cell"},
     )
+
+
+def flattened(cube: xr.Dataset) -> xr.Dataset:
+    """Point cube of a tile cube; any other as it is."""
+    return as_points(cube) if is_tiled(cube) else cube
 
 
 def cells_across(points: xr.Dataset) -> int:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from insar_dask.forecast.coaching import Classroom, Coach
 from insar_dask.forecast.correction.gate import fit_gate, products
+from insar_dask.forecast.correction.teaching import spread_over
 from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import cells_across, cells_at
 from insar_dask.forecast.maps.map_material import Material
@@ -141,9 +142,9 @@ def _lay_out(room: Classroom, side: int) -> None:
 def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module, ridge: Float64) -> float:
     """How much of what the network adds the validation origins bear out, by parts of tiles."""
     plan, cells = room.plan, room.shard
-    origins = [plan.validation[at] for at in _spread(len(plan.validation), GATE_ORIGINS)]
+    origins = spread_over(list(plan.validation), GATE_ORIGINS)
     gains = []
-    for tile in _spread(room.source.n_points // cells, GATE_TILES):
+    for tile in spread_over(list(range(room.source.n_points // cells)), GATE_TILES):
         points = room.source.read(tile * cells, (tile + 1) * cells)
         windows = windows_of(points.values, plan, "honest", points.places)
         part = _parts(points.places, settings.side)
@@ -160,8 +161,3 @@ def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module, ridg
 def _parts(places: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.int64]:
     row, col = cells_at(places, side)
     return row * PATCHES // side * PATCHES + col * PATCHES // side
-
-
-def _spread(n: int, most: int) -> list[int]:
-    """At most so many of ``n`` numbers, evenly spread, the first and the last among them."""
-    return [int(at) for at in np.unique(np.linspace(0, n - 1, min(n, most)).round())]

@@ -57,6 +57,7 @@ class MapHistory:
             )
         self.maps, self.years = maps, years
         self.design = _design(years)
+        self._latest: tuple[int, Float64] | None = None
 
     def coefficients(self, origin: int, terms: int = HARMONIC) -> Float64:
         """Least-squares coefficients (terms, Y, X) of the maps before column ``origin``.
@@ -97,9 +98,16 @@ class MapHistory:
         return np.asarray(np.sqrt(mean).reshape(self.maps.shape[1:]))
 
     def _sums(self, origin: int) -> Float64:
-        """Products of design and maps before ``origin``, and the squares of these, (6 + 1, cells)."""
-        kept = origin // EVERY
-        return np.asarray(self._kept[kept] + self._products(kept * EVERY, origin))
+        """Products of design and maps before ``origin``, and the squares of these, (6 + 1, cells).
+
+        Those of the last origin are kept: a window asks for seven fits of one.
+        """
+        latest = self._latest
+        if latest is None or latest[0] != origin:
+            kept = origin // EVERY
+            latest = origin, np.asarray(self._kept[kept] + self._products(kept * EVERY, origin))
+            self._latest = latest
+        return latest[1]
 
     @cached_property
     def _kept(self) -> list[Float64]:

@@ -12,7 +12,7 @@ from insar_dask.forecast.maps.holdout import Holdout
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.map_metrics import MapScores
 
-__all__ = ["Forecast", "score_tiles"]
+__all__ = ["Forecast", "score_tiles", "value_range"]
 
 Float32 = npt.NDArray[np.float32]
 Forecast = Callable[[int, Sequence[int]], Float32]
@@ -49,7 +49,7 @@ def score_tiles(
         name, counted = material.names[tile], holdout.counted(material, tile)
         origins = material.origins("test").tolist()
         said, asked = forecast(tile, origins), _asked(material, tile, origins, counted)
-        spread = _range(material, tile)
+        spread = value_range(material, tile)
         squares = ((said - asked) ** 2).reshape(len(origins), -1)
         forecasts[name] = said
         scores[name] = {
@@ -73,6 +73,7 @@ def _scores(said: Float32, asked: Float32, spread: float) -> dict[str, Any]:
     return MapScores.of(said, asked, np.isfinite(asked), spread).to_json()
 
 
-def _range(material: Material, tile: int) -> float:
+def value_range(material: Material, tile: int) -> float:
+    """Distance between the least and the largest value [mm] of a tile's cells at any date."""
     held = material.asked[tile][material.mask[tile]]
     return float(np.nanmax(held) - np.nanmin(held))

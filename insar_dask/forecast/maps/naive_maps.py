@@ -11,7 +11,6 @@ from insar_dask.forecast.catalogue import RAW_DATES_ONLY
 from insar_dask.forecast.maps.lattice import NEXT
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.registry import Forecaster, new
-from insar_dask.forecast.ridge import HarmonicRidge
 from insar_dask.forecast.windows import Context
 from insar_dask.readers.point_order import hilbert_order
 
@@ -48,21 +47,12 @@ def naive_maps(
 
 def fitted_to_maps(material: Material, trained: Sequence[int], name: str) -> Forecaster:
     """A forecaster of series, fitted to the cells of some tiles before the first validation origin."""
-    model, pooled = _new(name, material), None
+    model, pooled = new(name, material.plan), None
     for tile in trained:
         known = _context(material, tile, _cells(material, tile), material.first_unknown)
         part = model.partial(known)
         pooled = part if pooled is None else model.merge(pooled, part)
     return model.fit([pooled or {}], known.part(0, 0))
-
-
-def _new(name: str, material: Material) -> Forecaster:
-    """The ridge reads as many maps as it does elsewhere, where the publication's averages leave it as many."""
-    if name == "harmonic_ridge":
-        return HarmonicRidge(
-            context=material.plan.context, train_start=material.plan.train_start, train_stride=material.plan.stride
-        )
-    return new(name, material.plan)
 
 
 def _maps_of(model: Forecaster, material: Material, cells: dict[int, Index]) -> Callable[[int, Sequence[int]], Float32]:
