@@ -105,9 +105,9 @@ def silence(event: Event) -> None:
 
 
 def failure(error: BaseException) -> dict[str, str]:
-    """First line and traceback of an error, as an event takes them.
+    r"""First line and traceback of an error, as an event takes them.
 
-    >>> failure(ValueError("no dates\\nin the file"))["error"]
+    >>> failure(ValueError("no dates\nin the file"))["error"]
     'ValueError: no dates'
     """
     first = (str(error).splitlines() or [""])[0][:LONGEST_ERROR]
