@@ -10,9 +10,9 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-__all__ = ["TOPIC", "Event", "Kind", "Told", "failure", "silence"]
+__all__ = ["TOPIC", "Event", "Failure", "Kind", "Told", "failure", "silence"]
 
 TOPIC = "insar"
 """Under which events reach the scheduler: ``client.log_event(TOPIC, ...)``, ``worker.log_event(TOPIC, ...)``."""
@@ -26,8 +26,8 @@ Kind = Literal["stage", "running", "done", "failed", "retried", "blamed", "skipp
 """What happened.
 
 ``stage``    a stage begins; ``extra`` has ``n_shards``, ``skipped`` (shards that are done, as [first, last + 1] pairs),
-             ``points`` (of a shard, and of the last one), ``boxes`` where known (a mapping of shard to
-             [west, south, east, north]) and ``targets``
+             ``points`` (of a shard, and of the last one), ``targets``, and where known ``boxes`` (west, south, east
+             and north of each shard, as `insar_dask.jobs.stage_board.packed_boxes` packs them)
 ``running``  a worker begins a shard
 ``done``     a shard has its receipts
 ``failed``   a shard is given up
@@ -100,11 +100,18 @@ Told = Callable[[Event], None]
 """Where events go. It never raises on account of what it does with them: a run does not fail because nobody listens."""
 
 
+class Failure(TypedDict):
+    """What an event says of an error."""
+
+    error: str
+    traceback: str
+
+
 def silence(event: Event) -> None:
     """Tell nobody."""
 
 
-def failure(error: BaseException) -> dict[str, str]:
+def failure(error: BaseException) -> Failure:
     r"""First line and traceback of an error, as an event takes them.
 
     >>> failure(ValueError("no dates\nin the file"))["error"]

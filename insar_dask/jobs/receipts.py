@@ -28,6 +28,8 @@ BOOK_RECEIPTS = 1000
 ROOT = "jobs/receipts"
 STATES = "jobs/states"
 PARTIALS = "jobs/partials"
+HISTORY = "jobs/history"
+"""What `insar_dask.jobs.history` writes, to be looked at and nothing else."""
 
 
 class SupersededError(RuntimeError):
@@ -81,11 +83,16 @@ class Ledger:
         A run revokes what has another key before its first task. So what has one now is of a later run, and the caller
         a task that outlived its driver.
         """
+        found = self.find(target, index)
+        if found is not None and found.key not in ("", key):
+            raise SupersededError(f"shard {index} of {target} is of a later run; this task has outlived its own")
+
+    def find(self, target: str, index: int) -> Receipt | None:
+        """The receipt of one shard, loose or in its book; one without a key is revoked."""
         book = f"{ROOT}/{target}/book-{index // BOOK_RECEIPTS:06d}.json"
         loose = _receipts(get_bytes(self.store, _loose(target, index)))
         found = loose or [r for r in _receipts(get_bytes(self.store, book)) if r.index == index]
-        if found and found[0].key not in ("", key):
-            raise SupersededError(f"shard {index} of {target} is of a later run; this task has outlived its own")
+        return found[0] if found else None
 
     def revoke(self, target: str, indices: Iterable[int]) -> None:
         """Say that shards are not done: a receipt without a key overrides the book."""
@@ -187,7 +194,7 @@ class Ledger:
 
 
 def _is_note(key: str) -> bool:
-    elsewhere = key.startswith((f"{ROOT}/", f"{STATES}/", f"{PARTIALS}/"))
+    elsewhere = key.startswith((f"{ROOT}/", f"{STATES}/", f"{PARTIALS}/", f"{HISTORY}/"))
     return key.endswith(".json") and not key.endswith("/zarr.json") and not elsewhere
 
 

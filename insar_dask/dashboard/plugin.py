@@ -1,0 +1,138 @@
+"""What the scheduler knows of chunk jobs: events come in, pages and metrics look at the boards they make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from distributed.diagnostics.plugin import SchedulerPlugin
+
+from insar_dask.dashboard.handlers import routes
+from insar_dask.dashboard.metrics import collect, let_go
+from insar_dask.jobs.board import Board
+from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.journal import unpacked
+
+if TYPE_CHECKING:
+    from distributed import Scheduler
+
+__all__ = ["NAME", "JobsPlugin"]
+
+NAME = "insar-dask-jobs"
+RUNS_KEPT = 8
+TRAINING = "insar-training-"
+"""Begins the topic that the ranks of a training tell their driver by."""
+
+
+class JobsPlugin(SchedulerPlugin):
+    """Keeps a board a run, and serves them under ``/insar`` of the scheduler's web server."""
+
+    name = NAME
+    idempotent = True
+
+    def __init__(self) -> None:
+        self.boards: dict[str, Board] = {}
+        self.drivers: dict[str, str] = {}
+        """Run -> client that drives it."""
+        self.trainings = Board()
+        """Models that train without an engine."""
+        self.collector: Any = None
+        self.scheduler: Any = None
+
+    async def start(self, scheduler: Scheduler) -> None:
+        """Open the pages."""
+        self.scheduler = scheduler
+        scheduler.http_application.add_handlers(r".*", routes(self))
+        self.collector = collect(self)
+
+    async def close(self) -> None:
+        """Give the metrics back: a process may start another scheduler."""
+        let_go(self.collector)
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Take what drivers, workers and trainings tell; all else passes by."""
+        if topic == TOPIC:
+            self._hear(msg)
+        elif topic.startswith(TRAINING) and isinstance(msg, Mapping) and msg.get("what") == "tell":
+            told = {**msg["told"], "model": topic[len(TRAINING) :][:8]}
+            self.trainings.take(Event("loss", "training", extra=told))
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        """A driver that leaves in the middle of a run is no longer waited for."""
+        for run, driver in self.drivers.items():
+            if driver == client and self.boards[run].ended is None:
+                self._leave(self.boards[run])
+
+    def _leave(self, board: Board) -> None:
+        open_stages = [stage for stage in board.stages.values() if stage.ended is None]
+        for stage in open_stages:
+            stage.end(Event("ended", stage.name, error="the driver has left; run again to go on"))
+        board.take(Event("ended", "", error="the driver has left" if open_stages else ""))
+
+    def _hear(self, msg: Any) -> None:
+        if not isinstance(msg, Mapping):
+            return
+        if "kind" in msg:
+            self._hear_worker(Event.from_dict(msg))
+            return
+        board = self._board(str(msg["run"]), str(msg["store"]), str(msg["client"]))
+        for event in unpacked(msg["events"]):
+            board.take(event)
+
+    def _hear_worker(self, event: Event) -> None:
+        for board in reversed(self.boards.values()):
+            stage = board.stages.get(event.stage)
+            if stage is not None and stage.ended is None:
+                board.take(event)
+                return
+
+    def _board(self, run: str, store: str, client: str) -> Board:
+        if run not in self.boards:
+            while len(self.boards) >= RUNS_KEPT:
+                oldest = next(iter(self.boards))
+                del self.boards[oldest], self.drivers[oldest]
+            self.boards[run] = Board(run, store)
+            self.drivers[run] = client
+        return self.boards[run]
+
+    # --- what pages ask for -------------------------------------------------------------------------------------------
+
+    def board(self, run: str | None) -> Board:
+        """A run's board; without a name the last one's, and an empty one where nothing ran yet."""
+        if run in self.boards:
+            return self.boards[run or ""]
+        newest = next(reversed(self.boards.values()), None)
+        if newest is None:
+            return self.trainings
+        if not newest.losses and self.trainings.losses:
+            newest.losses, newest.training = self.trainings.losses, self.trainings.training
+        return newest
+
+    def workers(self) -> list[dict[str, Any]]:
+        """What the scheduler knows of its workers, in the order of their names."""
+        rows = [_worker_row(state) for state in self.scheduler.workers.values()]
+        return sorted(rows, key=lambda row: str(row["name"]))
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Runs, the last one first."""
+        return [
+            {"run": board.run, "store": board.store, "began": board.began, "ended": board.ended, "error": board.error}
+            for board in reversed(self.boards.values())
+        ]
+
+
+def _worker_row(state: Any) -> dict[str, Any]:
+    metrics = state.metrics
+    return {
+        "address": state.address,
+        "name": str(state.name),
+        "host": state.host,
+        "threads": state.nthreads,
+        "assigned": len(state.processing),
+        "memory": metrics.get("memory", 0),
+        "limit": state.memory_limit,
+        "cpu": metrics.get("cpu", 0.0),
+        "silent": max(time.time() - state.last_seen, 0.0),
+        "status": state.status.name,
+    }

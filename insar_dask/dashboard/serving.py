@@ -1,0 +1,27 @@
+"""Put the page on the web server of a scheduler that runs already, or that `dask scheduler` starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["PAGE", "serve"]
+
+PAGE = "/insar"
+
+
+def serve(client: Client) -> str:
+    """Open the page of chunk jobs on a client's scheduler, where it is not open already.
+
+    Returns
+    -------
+    str
+        Its address; empty where the scheduler has no web server.
+    """
+    from insar_dask.dashboard.plugin import NAME, JobsPlugin
+
+    client.register_plugin(JobsPlugin(), name=NAME)
+    link = str(client.dashboard_link or "")
+    return link.removesuffix("/status") + PAGE if link else ""
