@@ -1,0 +1,174 @@
+"""The door to every place where work may run: one call, one cluster, one client."""
+
+from __future__ import annotations
+
+import ipaddress
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from insar_dask.sessions.encryption import Tls
+from insar_dask.sessions.gpus import usable_gpus
+from insar_dask.sessions.joining import joined, service_address
+from insar_dask.sessions.local import gpu_workers, processes, threads_here
+from insar_dask.sessions.slurm import SlurmJobs, slurm_workers
+from insar_dask.settings import whole
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["session"]
+
+Options = TypeVar("Options", Tls, SlurmJobs)
+
+
+@contextmanager
+def session(
+    workers: int | None = None,
+    *,
+    threads: int | None = None,
+    address: str | None = None,
+    kubernetes: str | None = None,
+    slurm: SlurmJobs | Mapping[str, Any] | None = None,
+    gpus: int | Literal["all"] | None = None,
+    threads_per_worker: int = 1,
+    memory_limit: str | int = "auto",
+    host: str = "127.0.0.1",
+    dashboard: str = "127.0.0.1:0",
+    tls: Tls | Mapping[str, Any] | None = None,
+    timeout: str = "20s",
+) -> Iterator[Client]:
+    """Start or join a Dask cluster for the length of a ``with`` block.
+
+    One of ``threads``, ``address``, ``kubernetes``, ``slurm`` and ``gpus`` says where; none of them: worker processes
+    on this machine. The keys of ``[cluster]`` in a configuration are the same.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Worker processes on this machine, default one a core; with ``slurm``, the jobs that are kept.
+    threads : int, optional
+        Threads of this process instead of other processes: kernels release the GIL, nothing is pickled.
+    address : str, optional
+        Join the scheduler at this address, such as ``"tls://10.0.0.1:8786"``.
+    kubernetes : str, optional
+        Join the scheduler behind this service, ``"insar-scheduler"`` or ``"insar-scheduler.NAMESPACE"``, from a pod of
+        the same Kubernetes cluster; ``deploy/kubernetes`` makes one. The manifests are validated; on a live cluster
+        this was not tried.
+    slurm : SlurmJobs or mapping, optional
+        Submit ``workers`` jobs, such as ``{"interface": "ib0", "walltime": "04:00:00", "queue": "short"}``, each one
+        worker of ``threads_per_worker`` threads and ``memory_limit``. They retire before the walltime, at different
+        moments, and a job that is cancelled is replaced (needs the slurm extra).
+    gpus : int or "all", optional
+        One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
+    threads_per_worker : int
+        Threads of each worker.
+    memory_limit : str or int
+        Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
+    host : str
+        Where the scheduler and workers of this machine listen: on this machine alone unless said. Whoever reaches a
+        scheduler without ``tls`` can run any code as the user that started it.
+    dashboard : str
+        Where Dask's own dashboard listens; a free port of this machine unless said. It asks for no password.
+    tls : Tls or mapping, optional
+        Encrypt, and refuse whoever has no certificate of the same authority:
+        ``{"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}``, which ``deploy/tls`` makes.
+    timeout : str
+        How long to wait for the scheduler at ``address`` or behind ``kubernetes``.
+
+    Yields
+    ------
+    distributed.Client
+        Connected client; workers that were started here end with the block, those that were joined stay.
+
+    Raises
+    ------
+    ValueError
+        When options exclude each other or are wrong, or certificates do not fit together.
+    OSError
+        When no scheduler answers, a file of ``tls`` is missing, or no GPU is usable.
+    ImportError, RuntimeError
+        Without dask-jobqueue; when SLURM refuses the jobs, or they fail one after another.
+    """
+    where = _one_place(workers, threads=threads, address=address, kubernetes=kubernetes, slurm=slurm, gpus=gpus)
+    security = None if tls is None else _options(Tls, "tls", tls).security()
+    with ExitStack() as stack:
+        if where in ("address", "kubernetes"):
+            goal = address if address is not None else service_address(str(kubernetes), security)
+            yield stack.enter_context(joined(goal, security, timeout))
+            return
+        if where == "threads":
+            count = whole("threads", threads, of="threads")
+            if security is not None:
+                raise ValueError("threads of one process speak over no network: leave tls out, or give workers=...")
+            cluster = stack.enter_context(threads_here(count, memory_limit, dashboard))
+        elif where == "slurm":
+            jobs = _options(SlurmJobs, "slurm", slurm)
+            _check_jobs(workers, memory_limit)
+            cluster = stack.enter_context(
+                slurm_workers(jobs, whole("workers", workers), threads_per_worker, memory_limit, dashboard, security)
+            )
+        else:
+            common = threads_per_worker, memory_limit, host, dashboard, security
+            _check_host(host, encrypted=security is not None)
+            if where == "gpus":
+                cluster = stack.enter_context(gpu_workers(usable_gpus(gpus), *common))
+            else:
+                cluster = stack.enter_context(processes(_processes(workers), *common))
+        yield stack.enter_context(cluster.get_client())
+
+
+def _one_place(workers: int | None, **places: Any) -> str:
+    """Which place was named; worker processes of this machine where none was."""
+    named = [name for name, value in places.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)} exclude each other: each says where the work runs, give one")
+    if named and workers is not None and named != ["slurm"]:
+        raise ValueError(
+            f"give workers=... for a cluster of this machine or jobs of slurm, or {named[0]}=..., not both"
+        )
+    return named[0] if named else "workers"
+
+
+def _processes(workers: int | None) -> int:
+    from dask.system import CPU_COUNT
+
+    if workers is None:
+        return int(CPU_COUNT)
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; wanted at least 1, or no session at all to work in this process")
+    return workers
+
+
+def _options(kind: type[Options], name: str, given: Any) -> Options:
+    """The options themselves, or made of a mapping."""
+    if isinstance(given, kind):
+        return given
+    try:
+        return kind(**given)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(kind))
+        said = str(error).rpartition("__init__() ")[2]
+        raise ValueError(f"{name}: {said}; wanted a mapping of {known}") from None
+
+
+def _check_jobs(workers: int | None, memory_limit: str | int) -> None:
+    if workers is None:
+        raise ValueError("slurm needs workers=..., the jobs that are to be kept in the queue")
+    if memory_limit == "auto":
+        raise ValueError('slurm needs memory_limit=..., what each job asks for, such as "8GiB"')
+
+
+def _check_host(host: str, *, encrypted: bool) -> None:
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local and not encrypted:
+        warnings.warn(
+            f"the scheduler listens at {host} without tls: whoever reaches it can run any code as you; give tls=...",
+            RuntimeWarning,
+            stacklevel=2,
+        )
