@@ -1,0 +1,131 @@
+"""Workers of this machine: processes, threads of this process, or a process for each GPU."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Security, SpecCluster
+
+__all__ = ["gpu_workers", "processes", "threads_here"]
+
+NOWHERE_ELSE = "127.0.0.1:0"
+"""A worker's own page; one that speaks over no network would else show it on every interface."""
+
+
+@contextmanager
+def processes(
+    workers: int, threads_per_worker: int, memory_limit: str | int, host: str, dashboard: str, security: Security | None
+) -> Iterator[SpecCluster]:
+    """A scheduler in this process, and worker processes that end with the block."""
+    from distributed import LocalCluster
+
+    with _ended(
+        LocalCluster,
+        n_workers=workers,
+        threads_per_worker=threads_per_worker,
+        memory_limit=memory_limit,
+        dashboard_address=dashboard,
+        host=host,
+        security=security,
+        protocol="tcp://" if security is None else "tls://",
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def threads_here(n_threads: int, memory_limit: str | int, dashboard: str) -> Iterator[SpecCluster]:
+    """One worker of many threads in this process: nothing listens but the dashboard, and nothing is pickled."""
+    from distributed import LocalCluster
+
+    with _ended(
+        LocalCluster,
+        n_workers=1,
+        threads_per_worker=n_threads,
+        memory_limit=memory_limit,
+        dashboard_address=dashboard,
+        processes=False,
+        protocol="inproc://",
+        worker_dashboard_address=NOWHERE_ELSE,
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def gpu_workers(
+    devices: Sequence[str],
+    threads_per_worker: int,
+    memory_limit: str | int,
+    host: str,
+    dashboard: str,
+    security: Security | None,
+) -> Iterator[SpecCluster]:
+    """A worker process for each device, which sees that one alone and offers it as the resource ``GPU``."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    protocol = "tcp://" if security is None else "tls://"
+    common = {
+        "nthreads": threads_per_worker,
+        "memory_limit": memory_limit,
+        "host": host,
+        "protocol": protocol,
+        "security": security,
+        "dashboard": False,
+        "resources": {"GPU": 1},
+    }
+    offered = {"host": host, "dashboard_address": dashboard, "protocol": protocol, "security": security}
+    with _ended(
+        SpecCluster,
+        scheduler={"cls": Scheduler, "options": offered},
+        workers={
+            number: {"cls": Nanny, "options": {**common, "env": {"CUDA_VISIBLE_DEVICES": device}}}
+            for number, device in enumerate(devices)
+        },
+        security=security,
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def _ended(kind: type[SpecCluster], **options: object) -> Iterator[SpecCluster]:
+    try:
+        with _born_deaf_to_interrupts():
+            cluster = kind(**options)
+    except RuntimeError as error:  # of Dask's, whose cause alone says why
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise OSError(f"no cluster could be started here: {cause}; see host, dashboard and workers") from error
+    try:
+        yield cluster
+    finally:
+        _close_quietly(cluster)
+
+
+@contextmanager
+def _born_deaf_to_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to every process of a terminal; only this one shall hear it, and end its workers without a trace."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _close_quietly(cluster: SpecCluster) -> None:
+    """End the workers; that one is slow to go when its work is done is no news to anybody."""
+    log = logging.getLogger("distributed.nanny")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        cluster.close()
+    finally:
+        log.setLevel(level)
