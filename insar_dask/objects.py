@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO
 from uuid import uuid4
 
 from zarr.abc.store import Store
@@ -11,29 +14,73 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
+from insar_dask.bucket_address import bucket_address, is_bucket
+from insar_dask.buckets import Bucket, open_bucket
+
 __all__ = [
     "Blocks",
+    "address",
+    "beside",
     "delete",
+    "delete_all",
     "delete_below",
     "get_blocks",
     "get_bytes",
+    "get_seen",
     "list_keys",
     "list_names",
     "open_store",
     "put_blocks",
     "put_bytes",
+    "put_if",
     "size_of",
+    "sizes_below",
 ]
 
 Blocks = tuple[int, Iterable[bytes]]
 """Size of an object and its bytes, block by block, once."""
 
+Seen = str | None
+"""State of an object when it was looked at; None: there was none."""
+
 BLOCK_BYTES = 1 << 16
+PART_BYTES = 8 << 20
+"""An object of more is put to a bucket in parts of so many bytes, of which two are on their way at a time."""
 
 
 def open_store(path: str | Path | Store) -> Store:
-    """The Zarr store behind a path; a store passes through."""
-    return path if isinstance(path, Store) else LocalStore(Path(path).absolute())
+    """The Zarr store behind a path or an address ``s3://bucket/prefix``; a store passes through."""
+    if isinstance(path, Store):
+        return path
+    return open_bucket(str(path)) if is_bucket(path) else LocalStore(Path(path).absolute())
+
+
+def address(path: str | Path | Store) -> str:
+    """Where a store lies, as it can be shown, kept, and sent to a worker on another machine: without credentials.
+
+    >>> address("s3://site/a.zarr/")
+    's3://site/a.zarr'
+    """
+    if isinstance(path, Bucket):
+        return path.address
+    if isinstance(path, LocalStore):
+        return str(path.root)
+    if isinstance(path, Store):
+        return str(path)
+    return bucket_address(str(path)) if is_bucket(path) else str(Path(path).absolute())
+
+
+def beside(path: str | Path, ending: str = "") -> Path:
+    """File or folder beside a store, named after it: what lies beside a bucket lies in the working directory.
+
+    >>> beside("/data/cube.zarr", "-config.toml").as_posix()
+    '/data/cube-config.toml'
+    """
+    if not is_bucket(path):
+        store = Path(path).absolute()
+        return store.with_name(f"{store.stem}{ending}")
+    place = bucket_address(str(path)).partition("?")[0]
+    return Path.cwd() / f"{Path(place.removeprefix('s3://')).stem}{ending}"
 
 
 def get_bytes(store: Store, key: str) -> bytes | None:
@@ -53,10 +100,12 @@ def put_bytes(store: Store, key: str, data: bytes | memoryview) -> None:
 
 
 def get_blocks(store: Store, key: str) -> Blocks | None:
-    """Object under ``key``, never whole in memory where the store is a folder; None where there is none."""
+    """Object under ``key``, never whole in memory where the store is a folder or bucket; None where there is none."""
     if isinstance(store, LocalStore):
         path = store.root / key
         return (path.stat().st_size, _read_blocks(path)) if path.is_file() else None
+    if isinstance(store, Bucket):
+        return store.stream(key, BLOCK_BYTES)
     data = get_bytes(store, key)
     return None if data is None else (len(data), (data,))
 
@@ -64,8 +113,11 @@ def get_blocks(store: Store, key: str) -> Blocks | None:
 def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
     """Write an object as ``put_bytes`` does; returns what now lies there, as ``get_blocks`` would.
 
-    In a folder the blocks go to a file as they come, and memory holds one at a time.
+    In a folder the blocks go to a file as they come, and memory holds one at a time; on their way to a bucket those of
+    a large object wait in a file too, for it is told how many bytes will come.
     """
+    if isinstance(store, Bucket):
+        return _put_drafted(store, key, blocks)
     if not isinstance(store, LocalStore):
         data = b"".join(blocks)
         put_bytes(store, key, data)
@@ -82,6 +134,22 @@ def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
         draft.unlink(missing_ok=True)
         raise
     return size, _read_blocks(path)
+
+
+def _put_drafted(store: Bucket, key: str, blocks: Iterable[bytes]) -> Blocks:
+    draft = SpooledTemporaryFile(PART_BYTES)  # noqa: SIM115  whoever reads the blocks closes it
+    draft.writelines(blocks)
+    size = draft.tell()
+    draft.seek(0)
+    store.put(key, draft.read() if size <= PART_BYTES else draft, PART_BYTES)
+    draft.seek(0)
+    return size, _rest_of(draft)
+
+
+def _rest_of(draft: IO[bytes]) -> Iterator[bytes]:
+    with draft:
+        while block := draft.read(BLOCK_BYTES):
+            yield block
 
 
 def _read_blocks(path: Path) -> Iterator[bytes]:
@@ -106,6 +174,43 @@ def list_names(store: Store, prefix: str) -> list[str]:
         return [name async for name in store.list_dir(prefix)]
 
     return sorted(sync(collect()))
+
+
+def sizes_below(store: Store, prefix: str) -> dict[str, int]:
+    """Bytes of every object below ``prefix``: of a bucket a request tells a thousand."""
+    if isinstance(store, Bucket):
+        return sync(store.sizes(prefix))
+    return {key: size_of(store, key) for key in list_keys(store, prefix)}
+
+
+def get_seen(store: Store, key: str) -> tuple[bytes | None, Seen]:
+    """Whole object under ``key``, or None, and its state, for `put_if`."""
+    if isinstance(store, Bucket):
+        return store.get_tagged(key)
+    data = get_bytes(store, key)
+    return data, None if data is None else hashlib.sha256(data).hexdigest()
+
+
+def put_if(store: Store, key: str, data: bytes, seen: Seen) -> bool:
+    """Write an object at once if it is still as it was ``seen``; returns whether that is what now lies there.
+
+    A bucket compares and writes in one step. Elsewhere these are two, and a lock says who may take them.
+    """
+    if isinstance(store, Bucket):
+        return store.put_if(key, data, seen)
+    if get_seen(store, key)[1] != seen:
+        return False
+    put_bytes(store, key, data)
+    return True
+
+
+def delete_all(store: Store, keys: Iterable[str]) -> None:
+    """Remove objects: of a bucket a thousand a request."""
+    if isinstance(store, Bucket):
+        store.delete_all(list(keys))
+        return
+    for key in keys:
+        delete(store, key)
 
 
 def delete(store: Store, key: str) -> None:

@@ -1,0 +1,291 @@
+"""Stores in a bucket: opened once a process, asked with bounded retries, their failures told in our words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import ObjectStore
+
+from insar_dask.aws_profile import ProfileCredentials, profile_region
+from insar_dask.bucket_address import address_parts, bucket_address
+from insar_dask.store_errors import StoreError, meaning_of
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+
+__all__ = ["LINGER_SECONDS", "Bucket", "guarded", "open_bucket"]
+
+Answer = TypeVar("Answer")
+
+REQUEST_SECONDS = 30
+RETRY_SECONDS = 60
+MOST_RETRIES = 10
+LINGER_SECONDS = REQUEST_SECONDS + RETRY_SECONDS
+"""Longest that a request which was begun may still reach the bucket: no attempt begins after the one, none lasts longer
+than the other."""
+
+RETRIES: Any = {
+    "max_retries": MOST_RETRIES,
+    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=10), "base": 2},
+}
+
+_GUARDS: dict[str, Callable[[], None]] = {}
+
+
+def open_bucket(address: str, read_only: bool = False) -> Bucket:
+    """The store at an address; processes keep one of each, for its connections."""
+    address = bucket_address(address)
+    # another environment may be another user, and another process has no threads of ours
+    known = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    bucket = _opened(address, known, os.getpid())
+    return bucket.with_read_only(True) if read_only else bucket
+
+
+@lru_cache(maxsize=32)
+def _opened(address: str, _environment: tuple[tuple[str, str], ...], _process: int) -> Bucket:
+    try:
+        from obstore.store import S3Store
+    except ImportError:
+        raise ImportError(f"{address} needs obstore: pip install 'insar-dask[s3]'") from None
+    bucket, prefix, options = address_parts(address)
+    profile = options.pop("profile", None)
+    region = options.pop("region", None) or profile_region(profile)
+    endpoint = options.get("endpoint") or _environment_endpoint()
+    client: Any = {"timeout": timedelta(seconds=REQUEST_SECONDS), "connect_timeout": timedelta(seconds=5)}
+    if endpoint.startswith("http://"):
+        client["allow_http"] = True
+    config: Any = {**options, **({} if region is None else {"region": region})}
+    credentials = None if "skip_signature" in options else ProfileCredentials.found(profile)
+    store = S3Store(
+        bucket,
+        prefix=prefix or None,
+        config=config,
+        client_options=client,
+        retry_config=RETRIES,
+        credential_provider=credentials,
+    )
+    return Bucket(store, address)
+
+
+class Bucket(ObjectStore[Any]):
+    """A Zarr store in a bucket, which travels as its address and tells its failures as `StoreError`."""
+
+    def __init__(self, store: Any, address: str, *, read_only: bool = False) -> None:
+        super().__init__(store, read_only=read_only)
+        self.address = address
+
+    def __reduce__(self) -> Any:
+        """Its address, with which a worker opens it for itself: no credentials travel."""
+        return open_bucket, (self.address, self.read_only)
+
+    def __str__(self) -> str:
+        return self.address
+
+    def with_read_only(self, read_only: bool = False) -> Bucket:
+        """The same bucket, to be read alone or not."""
+        return Bucket(self.store, self.address, read_only=read_only)
+
+    def check_writable(self) -> None:
+        """Raise where this process no longer holds the store."""
+        _GUARDS.get(self.address, _free)()
+
+    def meant(self, error: Exception, verb: str, key: str) -> StoreError:
+        """What a failure of the bucket means; any other error is raised again."""
+        missing = isinstance(error, FileNotFoundError) and not self._is_absent(error)
+        if missing or type(error).__module__.startswith("obstore"):
+            return meaning_of(error, verb, key, self.address)
+        raise error
+
+    async def _ask(self, verb: str, key: str, answer: Awaitable[Answer]) -> Answer:
+        try:
+            return await answer
+        except Exception as error:
+            meant = self.meant(error, verb, key)
+        raise meant  # out here: nothing of what the server said, which may name a key, hangs on it
+
+    def put(self, key: str, data: bytes | IO[bytes], part: int) -> None:
+        """Write an object at once, one of a file in parts of so many bytes."""
+        import obstore
+
+        self.check_writable()
+        try:
+            obstore.put(
+                self.store, key, data, use_multipart=not isinstance(data, bytes), chunk_size=part, max_concurrency=2
+            )
+            return
+        except Exception as error:
+            meant = self.meant(error, "write", key)
+        raise meant
+
+    def put_if(self, key: str, data: bytes, seen: str | None) -> bool:
+        """Write an object if it is still as it was seen (its tag; None: absent); whether it is what now lies there."""
+        self.check_writable()
+        return self.put_unguarded(key, data, seen)
+
+    def put_unguarded(self, key: str, data: bytes, seen: str | None) -> bool:
+        """As `put_if`, whoever holds the store."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        meant = None
+        try:
+            obstore.put(self.store, key, data, mode="create" if seen is None else {"e_tag": seen})
+            return True
+        except (AlreadyExistsError, PreconditionError):
+            pass
+        except Exception as error:
+            meant = self.meant(error, "write", key)
+        if meant is not None:
+            raise meant
+        # an attempt whose answer was lost may have been the one that wrote it
+        return self.get_tagged(key)[0] == data
+
+    def get_tagged(self, key: str) -> tuple[bytes | None, str | None]:
+        """Whole object, or None, and its tag."""
+        import obstore
+
+        try:
+            found = obstore.get(self.store, key)
+            return bytes(found.bytes()), found.meta["e_tag"]
+        except Exception as error:
+            meant = None if self._is_absent(error) else self.meant(error, "read", key)
+        if meant is not None:
+            raise meant
+        return None, None
+
+    def stream(self, key: str, block: int) -> tuple[int, Iterator[bytes]] | None:
+        """Size of an object and its bytes as they come; None where there is none."""
+        import obstore
+
+        try:
+            found = obstore.get(self.store, key)
+            return found.meta["size"], self._blocks(found, key, block)
+        except Exception as error:
+            meant = None if self._is_absent(error) else self.meant(error, "read", key)
+        if meant is not None:
+            raise meant
+        return None
+
+    def _blocks(self, found: Any, key: str, block: int) -> Iterator[bytes]:
+        try:
+            yield from map(bytes, found.stream(min_chunk_size=block))
+            return
+        except Exception as error:
+            meant = self.meant(error, "read", key)
+        raise meant
+
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Remove objects, a thousand a request."""
+        import obstore
+
+        self.check_writable()
+        try:
+            obstore.delete(self.store, keys)
+            return
+        except Exception as error:
+            meant = self.meant(error, "delete", keys[0])
+        raise meant
+
+    @staticmethod
+    def _is_absent(error: Exception) -> bool:
+        return isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error)
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """As of every Zarr store."""
+        return await self._ask("read", key, self._get(key, prototype, byte_range))
+
+    async def _get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None) -> Buffer | None:
+        import obstore
+
+        if byte_range is not None:
+            return await super().get(key, prototype, byte_range)
+        try:  # Zarr's own takes a missing bucket for a missing object
+            answer = await obstore.get_async(self.store, key)
+            return prototype.buffer.from_bytes(await answer.bytes_async())  # type: ignore[arg-type]
+        except FileNotFoundError as error:
+            if self._is_absent(error):
+                return None
+            raise
+
+    async def exists(self, key: str) -> bool:
+        """As of every Zarr store."""
+        return await self._ask("read", key, super().exists(key))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """As of every Zarr store."""
+        self.check_writable()
+        await self._ask("write", key, super().set(key, value))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """As of every Zarr store."""
+        self.check_writable()
+        await self._ask("write", key, super().set_if_not_exists(key, value))
+
+    async def delete(self, key: str) -> None:
+        """As of every Zarr store."""
+        self.check_writable()
+        await self._ask("delete", key, super().delete(key))
+
+    async def delete_dir(self, prefix: str) -> None:
+        """As of every Zarr store, a thousand objects a request."""
+        import obstore
+
+        found = [key async for key in self.list_prefix(f"{prefix}/" if prefix else "")]
+        self.check_writable()
+        if found:
+            await self._ask("delete", prefix, obstore.delete_async(self.store, found))
+
+    async def list_prefix(self, prefix: str) -> AsyncGenerator[str, None]:
+        """As of every Zarr store."""
+        for key in await self._ask("list", prefix, self._sizes(prefix)):
+            yield key
+
+    async def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object below a prefix, a thousand a request."""
+        return await self._ask("list", prefix, self._sizes(prefix))
+
+    async def _sizes(self, prefix: str) -> dict[str, int]:
+        return {entry["path"]: entry["size"] async for entry in self._list(prefix)}
+
+    async def list(self) -> AsyncGenerator[str, None]:
+        """As of every Zarr store."""
+        async for key in self.list_prefix(""):
+            yield key
+
+    async def list_dir(self, prefix: str) -> AsyncGenerator[str, None]:
+        """As of every Zarr store."""
+        for name in await self._ask("list", prefix, self._names(prefix)):
+            yield name
+
+    async def _names(self, prefix: str) -> Sequence[str]:
+        return [name async for name in super().list_dir(prefix)]
+
+    async def getsize(self, key: str) -> int:
+        """As of every Zarr store."""
+        return await self._ask("read", key, super().getsize(key))
+
+
+@contextmanager
+def guarded(address: str, check: Callable[[], None]) -> Iterator[None]:
+    """Have ``check`` called before each write of this process to a store; it raises where none may happen."""
+    _GUARDS[address] = check
+    try:
+        yield
+    finally:
+        del _GUARDS[address]
+
+
+def _free() -> None:
+    """Nothing holds the store for this process: a worker, whose tasks look at receipts instead."""
+
+
+def _environment_endpoint() -> str:
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")
