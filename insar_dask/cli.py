@@ -216,6 +216,17 @@ def status(store: StorePath) -> None:
 
 @app.command()
 def verify(store: StorePath) -> None:
+@app.command()
+def catalogue(
+    source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders of them, or globs in quotes")],
+) -> None:
+    """List EGMS products by tile or burst, as their names have it; no file is opened."""
+    from insar_dask.tiles import catalogue as found
+    from insar_dask.tiles import catalogue_table
+
+    typer.echo(catalogue_table(found(source)))
+
+
     """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
     from insar_dask.jobs.status import damaged, damaged_documents
 

@@ -13,7 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 
-__all__ = ["Config", "ConfigError", "load_config", "to_toml"]
+__all__ = ["Config", "ConfigError", "load_config", "to_toml", "with_cluster"]
+
+PLACES = ("threads", "address", "kubernetes", "slurm", "gpus")
+"""Keys of [cluster] of which each says alone where the work runs."""
+
+
+PRODUCT = "{product}"
+"""What stands in a store's path for the name of a product."""
 
 
 class ConfigError(ValueError):
@@ -82,12 +89,24 @@ class Store(Section):
     """Where results go."""
 
     path: str = Field(
-        "demo-output/cube.zarr", min_length=1, description="Zarr store; report and maps are written beside it"
+        "demo-output/cube.zarr",
+        min_length=1,
+        description="Zarr store; report and maps are written beside it; with {product} in it, each product has its own",
+    )
+    at_once: int | None = Field(
+        None, ge=1, description="products worked on at a time where each has a store; unset: what keeps workers busy"
     )
     shard_points: int = Field(65_536, ge=128, description="most points of a shard; small cubes get about 16 shards")
 
 
 class Prepare(Section):
+    @field_validator("path")
+    @classmethod
+    def _holds_nothing_but_the_product(cls, path: str) -> str:
+        if unknown := set(re.findall(r"\{.*?\}", path)) - {PRODUCT}:
+            raise ValueError(f"of {', '.join(sorted(unknown))} nothing is known; {PRODUCT} alone stands for something")
+        return path
+
     """Regular dates and smoothing, for pictures and clusters; forecasts never see them."""
 
     every: str | None = Field(None, description='spacing of the regular dates; unset: "6D" for L3, "12D" else')
@@ -243,6 +262,17 @@ def parse_config(content: dict[str, Any], name: str = "configuration") -> Config
     ...
     insar_dask.config.ConfigError: configuration: unknown key 'forecast.horizons'; did you mean 'forecast.horizon'? ...
     """
+    @model_validator(mode="after")
+    def _has_products_for_its_stores(self) -> Self:
+        if PRODUCT in self.store.path and not self.source.files:
+            raise ValueError(f"store.path has {PRODUCT}, so source.files must name products")
+        if PRODUCT in self.store.path and self.maps.method != "none":
+            raise ValueError(
+                f"maps are made of one store, and store.path has {PRODUCT}: run without [maps], then "
+                "`insar-dask tiles STORE... TILES.zarr` and `insar-dask train TILES.zarr`"
+            )
+        return self
+
     try:
         return Config.model_validate(content)
     except ValidationError as error:

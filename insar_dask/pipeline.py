@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
@@ -50,6 +51,14 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
         _check_exports()
     if config.source.files:
         listed(config.source)
+    if not is_campaign(config):
+        return _run_store(config, client, quiet=quiet)
+    with _cluster(config, client) as shared:
+        outcomes = Campaign(config, quiet=quiet).run(lambda one: _run_store(one, shared, quiet=True), shared)
+    return outcomes
+
+
+def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Outcome]:
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
         for source in bench.sources():
@@ -60,9 +69,9 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
             bench.foresee(product)
             page = publish(bench, product)
             outcomes.append(Outcome(product, bench.store, page, summary(bench, product)))
-        publish_index(bench, outcomes)
         if bench.config.maps.method != "none":
             outcomes.append(map_outcome(bench))
+        publish_index(bench, outcomes)
         prune_states(bench.engine.ledger)
     return outcomes
 

@@ -30,7 +30,7 @@ from insar_dask.store import open_group, products
 if TYPE_CHECKING:
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["Workbench", "listed"]
+__all__ = ["Workbench", "listed", "named_products"]
 
 TO_PASS = (
     'in a configuration (`insar-dask config`) "pass" is a line under [source], for `insar-dask run`:\n'
@@ -56,11 +56,7 @@ class Workbench:
         """Product files of the configuration; the synthetic one is written where none is named."""
         if not self.config.source.files:
             return [self._synthetic()]
-        found = listed(self.config.source)
-        files = {product_of(source): source for source in found}
-        if twice := [source for source in found if files[product_of(source)] != source]:
-            raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
-        return found
+        return list(named_products(self.config.source).values())
 
     def ingest(self, source: Path) -> str:
         """Read a product file into the store; returns the product's name."""
@@ -252,6 +248,21 @@ def listed(source: Source) -> list[Path]:
             raise CubeError(
                 f"{stacks[0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one stack "
                 f'name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
+def named_products(source: Source) -> dict[str, Path]:
+    """Sources of a configuration by the names of their products, in the order of the sources.
+
+    Raises
+    ------
+    CubeError, FileNotFoundError
+        As `listed`; when two of them would be one product.
+    """
+    found = listed(source)
+    files = {product_of(one): one for one in found}
+    if twice := [one for one in found if files[product_of(one)] != one]:
+        raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
+    return files
+
+
             )
     return (find_egms(egms) if egms else []) + others
 

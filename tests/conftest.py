@@ -68,7 +68,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def stored_bytes(store: Path) -> dict[str, bytes]:
-    """Every object of a store but those that may differ between equal runs: receipts hold times and hosts."""
-    skipped = ("jobs/receipts/", "jobs/lock")
+    """Every object of a store but those that may differ between equal runs: receipts and history hold times, hosts."""
+    skipped = ("jobs/receipts/", "jobs/history/", "jobs/lock")
     files = {p.relative_to(store).as_posix(): p for p in sorted(store.rglob("*")) if p.is_file()}
     return {name: path.read_bytes() for name, path in files.items() if not name.startswith(skipped)}

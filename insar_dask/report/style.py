@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from html import escape
+from threading import Lock
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -30,6 +31,9 @@ PALETTE = {
 """Colours by meaning. Each hexadecimal is used for nothing else: in SVG it becomes the CSS variable of its name."""
 
 WORDS = "words"
+
+SETTINGS = Lock()
+"""Matplotlib's settings are the whole process's, and pages of several products may be written at a time."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -82,7 +86,7 @@ def svg_text(figure: Figure, name: str, alt: str) -> str:
     _freeze_layout(figure)
     box = _leave_out_words(figure)
     buffer = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with SETTINGS, mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         metadata = {"Date": None, "Creator": None}
         figure.savefig(buffer, format="svg", facecolor="none", bbox_inches=box, metadata=metadata)
     return _themed(buffer.getvalue().decode(), name, alt)

@@ -1,0 +1,259 @@
+"""Many products, each in a store of its own: one book says which are done, and several are worked on at a time.
+
+A store of a country would be one folder of a thousand products that no two runs can share; stores of their own can be
+moved, given away and lost one by one. A product's receipt in the campaign's book bears the hash of its own store's
+receipts, so that going over a thousand finished products reads no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from insar_dask.config import PRODUCT, Config, to_toml
+from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.lock import owned
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.status import targets
+from insar_dask.jobs.watch import Progress
+from insar_dask.objects import open_store
+from insar_dask.outcomes import Outcome
+from insar_dask.readers.recognise import files_behind
+from insar_dask.shards import SMALL_CUBE_SHARDS
+from insar_dask.workbench import named_products
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["BOOK", "Campaign", "campaign_table", "is_campaign"]
+
+BOOK = "campaign"
+"""Folder of the book, beside the stores."""
+
+TARGET = "products"
+
+MOST_AT_ONCE = 32
+
+RunOne = Callable[[Config], list[Outcome]]
+"""Runs a configuration of one product and one store."""
+
+
+def is_campaign(config: Config) -> bool:
+    """Whether each product gets a store of its own."""
+    return PRODUCT in config.store.path
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A configuration whose ``[store] path`` holds ``{product}``.
+
+    Parameters
+    ----------
+    config : Config
+    quiet : bool
+        No bar of products.
+    """
+
+    config: Config
+    quiet: bool = False
+
+    @property
+    def root(self) -> Path:
+        """Folder that holds the stores and the book."""
+        path = Path(self.config.store.path).absolute()
+        return next(folder for folder in path.parents if PRODUCT not in str(folder))
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of the book."""
+        return Ledger(open_store(self.root / BOOK))
+
+    def run(self, one: RunOne, client: Client | None) -> list[Outcome]:
+        """Bring every product up to date, several at a time where there is a cluster.
+
+        Parameters
+        ----------
+        one : callable
+            Runs one product.
+        client : distributed.Client or None
+            Cluster that the products share.
+
+        Returns
+        -------
+        list of Outcome
+            In the order of the products' names.
+
+        Raises
+        ------
+        JobError
+            When products failed, after all others are done; it names them.
+        """
+        sources = named_products(self.config.source)
+        self.root.mkdir(parents=True, exist_ok=True)
+        with owned(self.root / BOOK):
+            (self.root / f"{BOOK}-config.toml").write_text(to_toml(self.config), encoding="utf-8")
+            numbers = self._numbered(sources)
+            with Progress("products", len(sources), quiet=self.quiet) as bar:
+                errors = self._run_all(one, client, sources, numbers, bar)
+            self.ledger.compact(TARGET)
+            self.ledger.write_note("failures", errors)
+        if errors:
+            told = "\n".join(f"  {name}: {error.splitlines()[0]}" for name, error in sorted(errors.items()))
+            raise JobError(f"{len(errors)} of {len(sources)} products failed, the others are done:\n{told}")
+        return [self._told(name) for name in sorted(sources)]
+
+    def _run_all(
+        self, one: RunOne, client: Client | None, sources: Mapping[str, Path], numbers: Mapping[str, int], bar: Progress
+    ) -> dict[str, str]:
+        """Errors of the products that failed, by name."""
+        done, errors = self.ledger.done(TARGET), {}
+
+        def work(name: str) -> int:
+            return self._bring_up(one, name, sources[name], numbers[name], done.get(numbers[name]))
+
+        with closing(_as_they_end(work, sorted(sources), self.at_once(client))) as ended:
+            for name, outcome in ended:
+                if isinstance(outcome, Exception):
+                    if client is not None and client.status != "running":
+                        raise JobError(f"the cluster is gone while {name} was worked on; run again") from outcome
+                    errors[name] = str(outcome) or repr(outcome)
+                bar.advance(outcome if isinstance(outcome, int) else 0)
+        return errors
+
+    def at_once(self, client: Client | None) -> int:
+        """Products worked on at a time: unless it is said, so many that two shards a thread are at hand, and one more.
+
+        That one covers what of a product is no chunk job, such as its page.
+        """
+        if self.config.store.at_once is not None or client is None:
+            return self.config.store.at_once or 1
+        threads: int = sum(client.nthreads().values())
+        return min(MOST_AT_ONCE, 1 + -(-2 * threads // SMALL_CUBE_SHARDS))
+
+    def of(self, name: str, source: Path) -> Config:
+        """Configuration of one product."""
+        path = self.config.store.path.replace(PRODUCT, name)
+        return self.config.model_copy(
+            update={
+                "source": self.config.source.model_copy(update={"files": [str(source)]}),
+                "store": self.config.store.model_copy(update={"path": path}),
+            }
+        )
+
+    def _bring_up(self, one: RunOne, name: str, source: Path, number: int, receipt: Receipt | None) -> int:
+        """Run a product unless it is done; returns its points."""
+        began, config = time.perf_counter(), self.of(name, source)
+        key = _key(config, source)
+        if receipt is not None and receipt.key == key and self._stands(name, receipt):
+            return receipt.points
+        self.ledger.revoke(TARGET, [number])
+        (outcome,) = one(config)
+        note = {"store": str(outcome.store), "report": str(outcome.report), "summary": list(outcome.summary)}
+        self.ledger.write_note(f"outcomes/{name}", note)
+        stored, points = _signature(outcome.store), self._points(outcome)
+        self.ledger.write(TARGET, Receipt.sign(number, key, stored, points, began))
+        return points
+
+    def _stands(self, name: str, receipt: Receipt) -> bool:
+        """Whether a product's store has the receipts it was signed with, and its page is there."""
+        note = self.ledger.read_note(f"outcomes/{name}")
+        return (
+            note is not None
+            and Path(note["report"]).exists()
+            and _signature(Path(note["store"])) == (receipt.checksum, receipt.size)
+        )
+
+    def _points(self, outcome: Outcome) -> int:
+        note = Ledger(open_store(outcome.store)).read_note(f"ingest/{outcome.product}") or {}
+        return int(note.get("n_points", 0))
+
+    def _told(self, name: str) -> Outcome:
+        note = self.ledger.read_note(f"outcomes/{name}")
+        if note is None:
+            raise JobError(f"{self.root / BOOK} has lost its note of {name}; run again")
+        return Outcome(name, Path(note["store"]), Path(note["report"]), tuple(note["summary"]))
+
+    def _numbered(self, sources: Mapping[str, Path]) -> dict[str, int]:
+        """A number for each product, for good: the book's receipts bear it. New products follow those known."""
+        known = (self.ledger.read_note("catalogue") or {"products": []})["products"]
+        names = [*known, *sorted(set(sources) - set(known))]
+        if names != known:
+            self.ledger.write_note("catalogue", {"products": names})
+        return {name: number for number, name in enumerate(names)}
+
+
+def campaign_table(root: str | Path) -> str:
+    """What is done of a campaign, a line a product: state, points, megabytes, seconds; needs no scheduler.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no campaign in that folder.
+    """
+    ledger = Ledger(open_store(Path(root) / BOOK))
+    catalogue = ledger.read_note("catalogue")
+    if catalogue is None:
+        raise FileNotFoundError(f"there is no campaign in {root}; `insar-dask run` begins one")
+    done, failures = ledger.done(TARGET), ledger.read_note("failures") or {}
+    lines = [f"{'product':<48} {'state':>8} {'points':>12} {'MB':>9} {'seconds':>9}"]
+    for number, name in enumerate(catalogue["products"]):
+        if (receipt := done.get(number)) is not None:
+            counts = f"{receipt.points:>12,} {receipt.size / 1e6:>9.1f} {receipt.seconds:>9.1f}"
+            lines.append(f"{name:<48} {'done':>8} {counts}")
+        else:
+            state = "failed" if name in failures else "waiting"
+            lines.append(f"{name:<48} {state:>8}   {failures.get(name, '').partition(chr(10))[0]}".rstrip())
+    lines.append(f"{len(done)} of {len(catalogue['products'])} products are done")
+    return "\n".join(lines)
+
+
+def _as_they_end(work: Callable[[str], int], names: list[str], at_once: int) -> Generator[tuple[str, int | Exception]]:
+    """Names as they are done, and what came of each; in this thread where there is one at a time."""
+    if at_once == 1:
+        for name in names:
+            yield name, _outcome(work, name)
+        return
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="product")
+    try:
+        running = {pool.submit(_outcome, work, name): name for name in names}
+        for future in as_completed(running):
+            yield running[future], future.result()
+    finally:
+        # what runs ends with its cluster, which the caller closes
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(work: Callable[[str], int], name: str) -> int | Exception:
+    try:
+        return work(name)
+    except Exception as error:
+        return error
+
+
+def _key(config: Config, source: Path) -> str:
+    """Of what a product's results follow from: its files as they lie there, the configuration, the steps' versions."""
+    files = [source] if source.is_file() else files_behind(source)
+    looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files)]
+    wanted = config.model_dump(
+        mode="json", exclude={"source": {"files"}, "cluster": True, "store": {"path", "at_once"}}
+    )
+    return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
+
+
+def _signature(store: Path) -> tuple[str, int]:
+    """Hash over all receipts of a store, and the bytes that they vouch for."""
+    ledger = Ledger(open_store(store))
+    done = {target: list(ledger.done(target).values()) for target in targets(ledger)}
+    rows: list[Any] = [[target, [[r.index, r.key, r.checksum] for r in receipts]] for target, receipts in done.items()]
+    return (
+        hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
+        sum(r.size for receipts in done.values() for r in receipts),
+    )

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+from distributed import Client
+
+import insar_dask as insar
+from insar_dask.campaign import Campaign, RunOne, campaign_table
+from insar_dask.config import Config, ConfigError, parse_config
+from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.lock import owned
+from insar_dask.outcomes import Outcome
+from insar_dask.pipeline import opened
+from insar_dask.synthetic import scene, write_egms
+from tests.conftest import stored_bytes
+
+BURSTS = ("0100", "0101", "0102")
+
+
+def name_of(burst: str) -> str:
+    return f"EGMS_L2b_022_{burst}_IW2_VV_2020_2024_1"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three bursts of 256 points and 80 dates."""
+    folder = tmp_path_factory.mktemp("archive")
+    for seed, burst in enumerate(BURSTS):
+        write_egms(folder / f"{name_of(burst)}.zip", scene("l2b", n_points=256, n_dates=80, seed=seed))
+    return folder
+
+
+def configured(archive: Path, root: Path, **store: object) -> Config:
+    return parse_config(
+        {
+            "source": {"files": [str(archive)]},
+            "store": {"path": str(root / "{product}.zarr"), **store},
+            "forecast": {"methods": ["persistence", "harmonic"], "as_published": False},
+            "report": {"exports": False},
+            "cluster": {"workers": 0},
+        }
+    )
+
+
+def reader(client: Client | None = None) -> RunOne:
+    """Runs as far as the raw cube, and leaves a page that says so: what follows is every run's own."""
+
+    def one(config: Config) -> list[Outcome]:
+        with opened(config, client=client, quiet=True) as bench:
+            (source,) = bench.sources()
+            product = bench.ingest(source)
+        page = bench.store.with_suffix(".txt")
+        page.write_text(product)
+        return [Outcome(product, bench.store, page, (f"{bench.ingested(product)['n_points']} points",))]
+
+    return one
+
+
+def never(config: Config) -> list[Outcome]:
+    raise AssertionError(f"{config.store.path} was run")
+
+
+def test_each_product_gets_the_store_that_a_run_of_its_own_makes(archive: Path, tmp_path: Path) -> None:
+    outcomes = insar.run(configured(archive, tmp_path / "all", at_once=2), quiet=True)
+    assert [outcome.product for outcome in outcomes] == [name_of(burst) for burst in BURSTS]
+    assert all(outcome.report.exists() and "256 points read" in outcome.summary[0] for outcome in outcomes)
+    config = configured(archive, tmp_path)
+    source = config.source.model_copy(update={"files": [str(archive / f"{name_of(BURSTS[1])}.zip")]})
+    store = config.store.model_copy(update={"path": str(tmp_path / "one.zarr")})
+    insar.run(config.model_copy(update={"source": source, "store": store}), quiet=True)
+    assert stored_bytes(outcomes[1].store) == stored_bytes(tmp_path / "one.zarr")
+
+
+def test_finished_products_are_not_run_again(archive: Path, tmp_path: Path) -> None:
+    campaign = Campaign(configured(archive, tmp_path), quiet=True)
+    outcomes = campaign.run(reader(), None)
+    assert campaign.run(never, None) == outcomes
+
+
+@pytest.mark.parametrize("lost", ["jobs/receipts/*/raw/*", "../*0100*.txt"])
+def test_a_product_that_lost_something_is_run_again(archive: Path, tmp_path: Path, lost: str) -> None:
+    campaign = Campaign(configured(archive, tmp_path), quiet=True)
+    first = campaign.run(reader(), None)[0].store
+    before = stored_bytes(first)
+    folder, pattern = (tmp_path, lost.removeprefix("../")) if lost.startswith("..") else (first, lost)
+    for path in folder.glob(pattern):
+        path.unlink()
+    ran = []
+    campaign.run(lambda config: ran.append(config.store.path) or reader()(config), None)
+    assert ran == [str(first)]
+    assert stored_bytes(first) == before
+
+
+def test_a_product_is_run_again_with_other_settings(archive: Path, tmp_path: Path) -> None:
+    config = configured(archive, tmp_path)
+    Campaign(config, quiet=True).run(reader(), None)
+    other = config.model_copy(update={"prepare": config.prepare.model_copy(update={"window": 21})})
+    with pytest.raises(JobError, match="3 of 3 products failed"):
+        Campaign(other, quiet=True).run(never, None)
+
+
+def test_a_bad_product_is_named_after_the_others_are_done(archive: Path, tmp_path: Path) -> None:
+    source = tmp_path / "archive"
+    source.mkdir()
+    for path in archive.iterdir():
+        (source / path.name).write_bytes(path.read_bytes())
+    bad = source / f"{name_of('0099')}.csv"
+    bad.write_text("pid,easting,northing\n")
+    campaign = Campaign(configured(source, tmp_path / "out"), quiet=True)
+    with pytest.raises(
+        JobError, match=rf"1 of 4 products failed, the others are done:\n  {bad.stem}: .*no date column"
+    ):
+        campaign.run(reader(), None)
+    table = campaign_table(tmp_path / "out").splitlines()
+    assert [line.split()[1] for line in table[1:-1]] == ["failed", "done", "done", "done"]
+    assert table[-1] == "3 of 4 products are done"
+    bad.unlink()
+    assert len(campaign.run(never, None)) == 3
+
+
+def test_products_keep_their_numbers_when_others_join(archive: Path, tmp_path: Path) -> None:
+    config = configured(archive, tmp_path)
+    last = config.source.model_copy(update={"files": [str(archive / f"{name_of(BURSTS[2])}.zip")]})
+    Campaign(config.model_copy(update={"source": last}), quiet=True).run(reader(), None)
+    ran = []
+    Campaign(config, quiet=True).run(lambda one: ran.append(Path(one.store.path).stem) or reader()(one), None)
+    assert ran == [name_of(burst) for burst in BURSTS[:2]]
+    names = [line.split()[0] for line in campaign_table(tmp_path).splitlines()[1:4]]
+    assert names == [name_of(burst) for burst in (BURSTS[2], BURSTS[0], BURSTS[1])]
+
+
+def test_a_second_campaign_in_one_folder_is_refused(archive: Path, tmp_path: Path) -> None:
+    with owned(tmp_path / "campaign"), pytest.raises(JobError, match="another run is working on"):
+        Campaign(configured(archive, tmp_path), quiet=True).run(never, None)
+
+
+def test_products_share_a_cluster(archive: Path, tmp_path: Path) -> None:
+    config, alone = (configured(archive, tmp_path / name) for name in ("shared", "alone"))
+    with insar.session(workers=1, threads_per_worker=2) as client:
+        assert Campaign(config).at_once(client) == 2
+        outcomes = Campaign(config, quiet=True).run(reader(client), client)
+    for here, there in zip(outcomes, Campaign(alone, quiet=True).run(reader(), None), strict=True):
+        assert stored_bytes(here.store) == stored_bytes(there.store)
+
+
+def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Path) -> None:
+    ran = []
+
+    def one(config: Config) -> list[Outcome]:
+        ran.append(config.store.path)
+        client.close()
+        return reader(client)(config)
+
+    with insar.session(workers=1) as client, pytest.raises(JobError, match="the cluster is gone"):
+        Campaign(configured(archive, tmp_path, at_once=1), quiet=True).run(one, client)
+    assert len(ran) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"store": {"path": "out/{tile}.zarr"}}, r"of \{tile\} nothing is known"),
+        ({"store": {"path": "out/{product}.zarr"}}, "source.files must name products"),
+        (
+            {"store": {"path": "{product}.zarr"}, "source": {"files": ["a"]}, "maps": {"method": "mmstt"}},
+            "maps are made of one store",
+        ),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(content: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(content)
+
+
+def test_where_no_campaign_is_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no campaign"):
+        campaign_table(tmp_path)
