@@ -112,4 +112,4 @@ def receipts_of(store: str, targets: tuple[str, ...], shard: int) -> dict[str, A
     """Receipts of a shard by target; a target that has none is left out."""
     ledger = Ledger(open_store(store))
     found = {target: ledger.find(target, shard) for target in targets}
-    return {target: asdict(receipt) for target, receipt in found.items() if receipt is not None and receipt.key}
+    return {target: asdict(receipt) for target, receipt in found.items() if receipt is not None}

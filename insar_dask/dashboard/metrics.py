@@ -59,7 +59,13 @@ def measures(board: Board) -> list[Measure]:
             [([stage.name], stage.median()) for stage in stages],
         ),
         ("gauge", "insar_training_loss", "Latest loss of a model", ["model", "kind"], _losses(board)),
-        ("gauge", "insar_run_active", "Whether a run goes on", [], [([], float(bool(stages) and board.ended is None))]),
+        (
+            "gauge",
+            "insar_run_active",
+            "Whether a run goes on",
+            [],
+            [([], float(any(stage.ended is None for stage in stages)))],
+        ),
     ]
 
 

@@ -86,7 +86,9 @@ class Board:
         kind = event.kind
         if kind == "stage":
             self.stages.pop(event.stage, None)  # begun anew, it comes last
-            self.stages[event.stage] = StageBoard.of(event)
+            begun = StageBoard.of(event)
+            self._share_boxes(begun)
+            self.stages[event.stage] = begun
             self._fold()
             self.ended, self.error = None, ""
         elif kind == "loss":
@@ -103,13 +105,7 @@ class Board:
         elif shard is None or shard < 0:
             return
         elif kind == "done":
-            stage.finish(shard, event)
-            hand = self.hands.setdefault(event.worker, Hand())
-            hand.jobs += 1
-            hand.points += event.points
-            hand.bytes += event.bytes
-            hand.busy += event.seconds
-            hand.last = event.at
+            self._finish(stage, shard, event)
         elif kind == "running":
             stage.run(shard, event.at, event.worker)
         elif kind == "skipped":
@@ -120,6 +116,26 @@ class Board:
         elif kind == "retried":
             stage.retry(shard, event)
             self.hands.setdefault(event.worker, Hand()).failures += 1
+
+    def _finish(self, stage: StageBoard, shard: int, event: Event) -> None:
+        # a receipt knows its host alone; the worker that was seen to begin the shard is more
+        _, worker = stage.running.get(shard, (0.0, event.worker))
+        if not stage.finish(shard, event):
+            return
+        hand = self.hands.setdefault(worker or event.worker, Hand())
+        hand.jobs += 1
+        hand.points += event.points
+        hand.bytes += event.bytes
+        hand.busy += event.seconds
+        hand.last = event.at
+
+    def _share_boxes(self, new: StageBoard) -> None:
+        """Shards of one product lie where they lie in all its stages; the first of them cannot know yet."""
+        product = new.name.rpartition("/")[0]
+        for stage in self.stages.values():
+            if stage.n_shards == new.n_shards and product and stage.name.rpartition("/")[0] == product:
+                new.boxes = stage.boxes if new.boxes is None else new.boxes
+                stage.boxes = new.boxes if stage.boxes is None else stage.boxes
 
     def _fold(self) -> None:
         if len(self.stages) > MOST_STAGES:
@@ -147,7 +163,7 @@ class Board:
         """The stage that runs; where none does, the last one."""
         stages = list(self.stages.values())
         running = [stage for stage in stages if stage.ended is None]
-        return (running or stages or [None])[-1]
+        return next(reversed(running or stages), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, to be kept."""

@@ -100,12 +100,12 @@ class StageBoard:
             self.states[shard] = RUNNING
             self.running[shard] = at, worker
 
-    def finish(self, shard: int, event: Event) -> None:
-        """A shard has its receipts."""
+    def finish(self, shard: int, event: Event) -> bool:
+        """A shard has its receipts; whether that is news."""
         self.reach(shard)
         self.running.pop(shard, None)
         if self.states[shard] in (DONE, SKIPPED):
-            return
+            return False
         self.states[shard] = DONE
         self.seconds[shard] = event.seconds
         self.points += event.points
@@ -113,6 +113,7 @@ class StageBoard:
         self.busy += event.seconds
         self.pace.add(event.at, event.points, event.bytes)
         self.course.add(event.at, event.points, event.bytes)
+        return True
 
     def skip(self, shard: int) -> None:
         """A shard turned out to be done."""

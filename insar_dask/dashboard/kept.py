@@ -1,0 +1,177 @@
+"""The page of a run that is over, or dead: all that a click may ask for is in it, as far as one megabyte goes.
+
+Stages come first, those that went wrong before the others; then the map; then what went wrong with shards; and with
+what room is left the receipts, the failed and retried shards' before the others'.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from zarr.abc.store import Store
+
+from insar_dask.dashboard.page import dead_page
+from insar_dask.dashboard.snapshot import LETTERS, places, shard_details, snapshot
+from insar_dask.jobs.board import Board
+from insar_dask.jobs.live_view import latest_run
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.stage_board import StageBoard
+from insar_dask.objects import beside, open_store
+
+__all__ = ["kept_page", "kept_state", "write_page"]
+
+STAGE_CHARACTERS = 420_000
+PLACE_CHARACTERS = 160_000
+FAULT_CHARACTERS = 120_000
+RECEIPT_CHARACTERS = 180_000
+"""With the page's own 42,000 all of it stays below a megabyte."""
+
+LONGEST_TRACE = 4_000
+
+
+def write_page(path: str | Path, run: str | None = None) -> Path:
+    """Write the page of a run of a store, by default of the last one, beside the store, or here where it is a bucket.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the store has no history of runs, or not of that one.
+    """
+    store = open_store(path)
+    page = kept_page(latest_run(store, run).read(), store)
+    where = beside(path, "-jobs.html")
+    where.write_text(page, encoding="utf-8")
+    return where
+
+
+def kept_page(board: Board, store: Store) -> str:
+    """A page of HTML that needs neither a network nor a scheduler."""
+    return dead_page(kept_state(board, Ledger(store)))
+
+
+def kept_state(board: Board, ledger: Ledger, now: float | None = None) -> dict[str, Any]:
+    """All that the page of a run that is over shows."""
+    now = time.time() if now is None else now
+    base = snapshot(board, now=board.ended or board.last)
+    current = base.pop("stage")
+    chosen = _chosen(board, None if current is None else current["name"])
+    stages = {name: snapshot(board, name, now=board.ended or board.last)["stage"] for name in chosen}
+    lengths = {name: _lengths(board.stages[name]) for name in chosen}
+    stages, lengths = _within(stages, lengths)
+    drawn, places_of = _places(board, stages)
+    return {
+        "base": {**base, "now": now},
+        "version": version("insar-dask"),
+        "current": None if current is None else current["name"],
+        "stages": stages,
+        "lengths": lengths,
+        "places": drawn,
+        "places_of": places_of,
+        "details": _details(board, stages),
+        "receipts": _receipts(board, ledger, stages),
+        "elsewhere": "It is not in this page, which has room for some only: see jobs/receipts/ in the store.",
+    }
+
+
+def _chosen(board: Board, current: str | None) -> list[str]:
+    """Stages in the order in which they are to be kept: the one shown first, what went wrong, then the latest."""
+    latest = list(reversed(board.stages.values()))
+    first = [stage for stage in latest if stage.error or stage.faults or stage.ended is None]
+    names = [current, *(stage.name for stage in first), *(stage.name for stage in latest)]
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def _within(
+    stages: Mapping[str, dict[str, Any]], lengths: Mapping[str, list[Any]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
+    kept: dict[str, dict[str, Any]] = {}
+    room = STAGE_CHARACTERS
+    for name, stage in stages.items():
+        room -= _size(stage) + _size(lengths[name])
+        if kept and room < 0:
+            break
+        kept[name] = stage
+    return kept, {name: lengths[name] for name in kept}
+
+
+def _lengths(stage: StageBoard) -> list[tuple[str, int]]:
+    """States of the shards as letters with how many of them follow one another."""
+    return [(LETTERS[state], len(list(same))) for state, same in groupby(stage.states)]
+
+
+def _places(board: Board, stages: Mapping[str, Any]) -> tuple[list[Any], dict[str, int]]:
+    """Boxes of the cells, and which of them a stage has: those of one product's stages are the same."""
+    drawn: list[Any] = []
+    of: dict[str, int] = {}
+    room = PLACE_CHARACTERS
+    for name in stages:
+        boxes = places(board.stages[name])
+        if boxes is not None and boxes not in drawn:
+            room -= _size(boxes)
+            if room < 0:
+                continue
+            drawn.append(boxes)
+        if boxes is not None:
+            of[name] = drawn.index(boxes)
+    return drawn, of
+
+
+def _details(board: Board, stages: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
+    """What is known of single shards, those with faults first."""
+    kept: dict[str, dict[int, Any]] = {name: {} for name in stages}
+    room = FAULT_CHARACTERS
+    for name, shard in _of_interest(board, stages):
+        told = shard_details(board.stages[name], shard)
+        if "fault" in told:
+            told["fault"]["traceback"] = told["fault"]["traceback"][-LONGEST_TRACE:]
+        del told["shard"], told["state"]
+        if not told:
+            continue
+        room -= _size({shard: told})
+        if room < 0:
+            break
+        kept[name][shard] = told
+    return kept
+
+
+def _of_interest(board: Board, stages: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Shards of stages: what failed, what ran when the run ended, what was retried, then all others in turn."""
+    seen: set[tuple[str, int]] = set()
+    for kind in ("failed", "running", "retried", "others"):
+        for name in stages:
+            stage = board.stages[name]
+            faults = [
+                shard for shard, fault in stage.faults.items() if (fault.kind == "retried") == (kind == "retried")
+            ]
+            of_kind = {"running": list(stage.running), "others": range(stage.n_shards)}.get(kind, faults)
+            for shard in of_kind:
+                if (name, shard) not in seen:
+                    seen.add((name, shard))
+                    yield name, shard
+
+
+def _receipts(board: Board, ledger: Ledger, stages: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
+    """Receipts by stage, shard and target."""
+    kept: dict[str, dict[int, Any]] = {name: {} for name in stages}
+    done = {name: {target: ledger.done(target) for target in board.stages[name].targets} for name in stages}
+    room = RECEIPT_CHARACTERS
+    for name, shard in _of_interest(board, stages):
+        found = {target: asdict(all_of[shard]) for target, all_of in done[name].items() if shard in all_of}
+        if not found:
+            continue
+        room -= _size({shard: found})
+        if room < 0:
+            break
+        kept[name][shard] = found
+    return kept
+
+
+def _size(content: Any) -> int:
+    return len(json.dumps(content, separators=(",", ":")))
