@@ -39,4 +39,5 @@ def _boxes(store: Store, group: str, n_shards: int) -> npt.NDArray[np.float64] |
     firsts = np.arange(n_shards) * plan.shard
     # fmin and fmax pass over NaN, which shards that are not written yet are full of
     lows, highs = ([edge.reduceat(axis, firsts) for axis in axes] for edge in (np.fmin, np.fmax))
-    return np.stack([*lows, *highs], axis=1)
+    boxes = np.stack([*lows, *highs], axis=1)
+    return boxes if np.isfinite(boxes).any() else None
