@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -94,7 +94,7 @@ class Bucket(ObjectStore[Any]):
 
     def check_writable(self) -> None:
         """Raise where this process no longer holds the store."""
-        _GUARDS.get(self.address, _free)()
+        _GUARDS.get(self.address.partition("?")[0], _free)()
 
     def meant(self, error: Exception, verb: str, key: str) -> StoreError:
         """What a failure of the bucket means; any other error is raised again."""
@@ -127,17 +127,17 @@ class Bucket(ObjectStore[Any]):
     def put_if(self, key: str, data: bytes, seen: str | None) -> bool:
         """Write an object if it is still as it was seen (its tag; None: absent); whether it is what now lies there."""
         self.check_writable()
-        return self.put_unguarded(key, data, seen)
+        return self.put_tagged(key, data, seen) is not None
 
-    def put_unguarded(self, key: str, data: bytes, seen: str | None) -> bool:
-        """As `put_if`, whoever holds the store."""
+    def put_tagged(self, key: str, data: bytes, seen: str | None) -> str | None:
+        """As `put_if`, whoever holds the store; returns the tag of what was written."""
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         meant = None
         try:
-            obstore.put(self.store, key, data, mode="create" if seen is None else {"e_tag": seen})
-            return True
+            put = obstore.put(self.store, key, data, mode="create" if seen is None else {"e_tag": seen})
+            return put["e_tag"] or ""
         except (AlreadyExistsError, PreconditionError):
             pass
         except Exception as error:
@@ -145,7 +145,20 @@ class Bucket(ObjectStore[Any]):
         if meant is not None:
             raise meant
         # an attempt whose answer was lost may have been the one that wrote it
-        return self.get_tagged(key)[0] == data
+        found, tag = self.get_tagged(key)
+        return tag if found == data else None
+
+    def modified(self, key: str) -> datetime | None:
+        """When an object was written, by the bucket's clock; None where there is none."""
+        import obstore
+
+        try:
+            return obstore.head(self.store, key)["last_modified"]
+        except Exception as error:
+            meant = None if self._is_absent(error) else self.meant(error, "read", key)
+        if meant is not None:
+            raise meant
+        return None
 
     def get_tagged(self, key: str) -> tuple[bytes | None, str | None]:
         """Whole object, or None, and its tag."""
@@ -275,11 +288,12 @@ class Bucket(ObjectStore[Any]):
 @contextmanager
 def guarded(address: str, check: Callable[[], None]) -> Iterator[None]:
     """Have ``check`` called before each write of this process to a store; it raises where none may happen."""
-    _GUARDS[address] = check
+    place = address.partition("?")[0]  # however one gets there
+    _GUARDS[place] = check
     try:
         yield
     finally:
-        del _GUARDS[address]
+        del _GUARDS[place]
 
 
 def _free() -> None:

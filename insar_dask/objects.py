@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
+from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
@@ -26,6 +27,7 @@ __all__ = [
     "delete_below",
     "get_blocks",
     "get_bytes",
+    "get_many",
     "get_seen",
     "list_keys",
     "list_names",
@@ -46,6 +48,9 @@ Seen = str | None
 BLOCK_BYTES = 1 << 16
 PART_BYTES = 8 << 20
 """An object of more is put to a bucket in parts of so many bytes, of which two are on their way at a time."""
+
+AT_ONCE = 32
+"""Requests to a bucket that are on their way together."""
 
 
 def open_store(path: str | Path | Store) -> Store:
@@ -87,6 +92,15 @@ def get_bytes(store: Store, key: str) -> bytes | None:
     """Whole object under ``key``, or None."""
     found = sync(store.get(key, prototype=default_buffer_prototype()))
     return None if found is None else found.to_bytes()
+
+
+def get_many(store: Store, keys: Sequence[str]) -> list[bytes | None]:
+    """Whole objects under some keys: of a bucket so many at a time that nobody waits for each."""
+    if not isinstance(store, Bucket):
+        return [get_bytes(store, key) for key in keys]
+    wanted = [(key, default_buffer_prototype()) for key in keys]
+    found = sync(concurrent_map(wanted, store.get, limit=AT_ONCE))
+    return [None if data is None else data.to_bytes() for data in found]
 
 
 def size_of(store: Store, key: str) -> int:

@@ -9,8 +9,10 @@ from pathlib import Path
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import JobError
-from insar_dask.objects import open_store
+from insar_dask.jobs.lease import HeldError, Lease
+from insar_dask.objects import list_names, open_store
 
 __all__ = ["owned"]
 
@@ -22,9 +24,14 @@ def owned(path: str | Path | Store) -> Iterator[None]:
     Raises
     ------
     JobError
-        When another run holds the store, or the folder holds something else.
+        When another run holds the store, or the folder or bucket holds something else there.
     """
-    if not isinstance(open_store(path), LocalStore):
+    store = open_store(path)
+    if isinstance(store, Bucket):
+        with _leased(store):
+            yield
+        return
+    if not isinstance(store, LocalStore):
         yield
         return
     import fcntl
@@ -41,4 +48,18 @@ def owned(path: str | Path | Store) -> Iterator[None]:
             raise JobError(f"another run is working on {folder}; wait for it, or end it") from None
         for leftover in folder.rglob("*.partial"):
             leftover.unlink()
+        yield
+
+
+@contextmanager
+def _leased(bucket: Bucket) -> Iterator[None]:
+    names = set(list_names(bucket, ""))
+    if names and not names & {"zarr.json", "jobs"}:
+        raise JobError(f"{bucket.address} is no store and not empty, so nothing is written there; name a new prefix")
+    lease = Lease(bucket)
+    try:
+        lease.take()
+    except HeldError as error:
+        raise JobError(str(error)) from None
+    with lease.kept():
         yield

@@ -20,9 +20,9 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.jobs.seals import pack, sealed, unpack, unsealed
-from insar_dask.objects import delete, get_bytes, list_keys, put_bytes, size_of
+from insar_dask.objects import delete_all, get_bytes, get_many, get_seen, list_keys, put_bytes, put_if, size_of
 
-__all__ = ["Ledger", "Receipt", "SupersededError"]
+__all__ = ["Claim", "Ledger", "Receipt", "SupersededError"]
 
 BOOK_RECEIPTS = 1000
 ROOT = "jobs/receipts"
@@ -60,6 +60,14 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """How the receipt and the book of a shard were when a task found that it may write it."""
+
+    receipt: str | None
+    book: str | None
+
+
+@dataclass(frozen=True)
 class Ledger:
     """Receipts, partial results and states of one store. Needs no scheduler and no driver."""
 
@@ -69,30 +77,57 @@ class Ledger:
         """Receipts of a target by shard: the books, overridden by what came after them."""
         found: dict[int, Receipt] = {}
         books, loose = self._keys(target)
-        for key in books + loose:
-            found.update((receipt.index, receipt) for receipt in _receipts(get_bytes(self.store, key)))
+        for data in get_many(self.store, books + loose):
+            found.update((receipt.index, receipt) for receipt in _receipts(data))
         return {index: receipt for index, receipt in sorted(found.items()) if receipt.key}
 
-    def write(self, target: str, receipt: Receipt) -> None:
-        """Say that a shard is done; to be called after its data are stored."""
-        put_bytes(self.store, _loose(target, receipt.index), receipt.to_json())
+    def write(self, target: str, receipt: Receipt, claim: Claim | None = None) -> None:
+        """Say that a shard is done; to be called after its data are stored.
 
-    def check_free(self, target: str, index: int, key: str) -> None:
+        A task gives the claim that it had before. Where the shard has become another run's meanwhile, the data that the
+        task has just stored may have replaced what that run made: then the shard is not done, whosever it is.
+
+        Raises
+        ------
+        SupersededError
+            When the claim holds no more.
+        """
+        loose, data = _loose(target, receipt.index), receipt.to_json()
+        if claim is None:
+            put_bytes(self.store, loose, data)
+            return
+        if put_if(self.store, loose, data, claim.receipt):
+            # a later run may have bound its receipts into the book, and removed them
+            book, seen = self._book(target, receipt.index)
+            if seen == claim.book or _key_of(receipt.index, _receipts(book)) in ("", receipt.key):
+                return
+        else:
+            found = _receipts(get_bytes(self.store, loose))
+            if found and (found[0].key, found[0].checksum) == (receipt.key, receipt.checksum):
+                return  # another task made the same
+        self.revoke(target, [receipt.index])
+        raise SupersededError(_outlived(target, receipt.index))
+
+    def check_free(self, target: str, index: int, key: str) -> Claim:
         """Raise `SupersededError` where a shard has a receipt of another key; to be called before its data are stored.
 
         A run revokes what has another key before its first task. So what has one now is of a later run, and the caller
-        a task that outlived its driver.
+        a task that outlived its driver. Returns what `write` wants.
         """
-        found = self.find(target, index)
-        if found is not None and found.key not in ("", key):
-            raise SupersededError(f"shard {index} of {target} is of a later run; this task has outlived its own")
+        data, seen = get_seen(self.store, _loose(target, index))
+        book, book_seen = self._book(target, index)
+        if _key_of(index, _receipts(data) or _receipts(book)) not in ("", key):
+            raise SupersededError(_outlived(target, index))
+        return Claim(seen, book_seen)
 
     def find(self, target: str, index: int) -> Receipt | None:
-        """The receipt of one shard, loose or in its book; one without a key is revoked."""
-        book = f"{ROOT}/{target}/book-{index // BOOK_RECEIPTS:06d}.json"
+        """The receipt of one shard, loose or in its book; None where it has none, or it was revoked."""
         loose = _receipts(get_bytes(self.store, _loose(target, index)))
-        found = loose or [r for r in _receipts(get_bytes(self.store, book)) if r.index == index]
-        return found[0] if found else None
+        found = loose or _receipts(self._book(target, index)[0])
+        return next((receipt for receipt in found if receipt.index == index and receipt.key), None)
+
+    def _book(self, target: str, index: int) -> tuple[bytes | None, str | None]:
+        return get_seen(self.store, f"{ROOT}/{target}/book-{index // BOOK_RECEIPTS:06d}.json")
 
     def revoke(self, target: str, indices: Iterable[int]) -> None:
         """Say that shards are not done: a receipt without a key overrides the book."""
@@ -109,8 +144,7 @@ class Ledger:
 
     def forget(self, target: str) -> None:
         """Remove all receipts of a target."""
-        for key in list_keys(self.store, f"{ROOT}/{target}/"):
-            delete(self.store, key)
+        delete_all(self.store, list_keys(self.store, f"{ROOT}/{target}/"))
 
     def compact(self, target: str) -> None:
         """Bind loose receipts into books; a receipt is removed only after its book is stored."""
@@ -122,8 +156,7 @@ class Ledger:
             book = [sealed(asdict(r)) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
             data = json.dumps(book, sort_keys=True).encode()
             put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
-        for key in loose:
-            delete(self.store, key)
+        delete_all(self.store, loose)
 
     def _keys(self, target: str) -> tuple[list[str], list[str]]:
         """Where the books of a target lie, and its loose receipts."""
@@ -196,6 +229,15 @@ class Ledger:
 def _is_note(key: str) -> bool:
     elsewhere = key.startswith((f"{ROOT}/", f"{STATES}/", f"{PARTIALS}/", f"{HISTORY}/"))
     return key.endswith(".json") and not key.endswith("/zarr.json") and not elsewhere
+
+
+def _key_of(index: int, receipts: Iterable[Receipt]) -> str:
+    """Key of a shard in some receipts; empty where it has none."""
+    return next((receipt.key for receipt in receipts if receipt.index == index), "")
+
+
+def _outlived(target: str, index: int) -> str:
+    return f"shard {index} of {target} is of a later run; this task has outlived its own"
 
 
 def _loose(target: str, index: int) -> str:

@@ -121,12 +121,12 @@ def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key:
     import xarray as xr
 
     target, plan = stage.saves[result], shard_plan(store, stage.source)
-    Ledger(store).check_free(target, index, key)
+    claim = Ledger(store).check_free(target, index, key)
     if isinstance(value, xr.Dataset):
         stored = write_block(store, target, plan, index, value)
     else:
         stored = Ledger(store).write_partial(target, index, value)
     where = plan.slice(index)
     receipt = Receipt.sign(index, key, stored, where.stop - where.start, began)
-    Ledger(store).write(target, receipt)
+    Ledger(store).write(target, receipt, claim)
     return receipt
