@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueWatch", "watched"]
 
-ASK_EVERY = 10.0
+ASK_EVERY = 5.0
 """Seconds between questions to SLURM, whose controller serves everybody."""
 
 MOST_DEAD = 3
 """Jobs that end before there was ever a worker: then it is the jobs' fault, not a node's."""
 
 LONGEST_WAIT = 300.0
-"""Seconds between replacements, where one after another dies; from 10 they double."""
+"""Seconds between replacements, where one after another dies; from 5 they double."""
 
 
 @dataclass
@@ -52,6 +52,8 @@ class QueueWatch:
 
     async def forget_lost(self) -> None:
         """Take jobs off the books that are neither in the queue nor workers, so that others are submitted."""
+        from distributed import Status
+
         now = time.monotonic()
         arrived = {worker["name"] for worker in self.cluster.scheduler_info["workers"].values()}
         if arrived:
@@ -71,7 +73,8 @@ class QueueWatch:
             self.failure = self._told([str(waiting[name].job_id) for name in lost])
             return
         for name in lost:
-            del self.cluster.workers[name]
+            waiting[name].status = Status.closed  # a cluster that closes insists that all its jobs are
+            self.cluster.workers.pop(name, None)
 
     def _pause(self) -> float:
         return min(ASK_EVERY * 2 ** max(self.dead - 1, 0), LONGEST_WAIT) if self.ever else 0.0

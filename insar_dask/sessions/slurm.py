@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,7 +119,8 @@ def slurm_workers(
         **_asked_for(jobs),
     )
     try:
-        _submitted(cluster, workers)
+        _rehearsed(cluster.job_script())
+        cluster.scale(jobs=workers)
         watch = watched(cluster, workers, Path(jobs.logs))
         while not cluster.scheduler_info["workers"]:  # a queue may take hours: only jobs that fail end the wait
             watch.check()
@@ -161,11 +164,13 @@ def _asked_for(jobs: SlurmJobs) -> dict[str, Any]:
     }
 
 
-def _submitted(cluster: SLURMCluster, workers: int) -> None:
-    """Submit the jobs; Dask's own ``scale`` would tell a log alone that SLURM refused them."""
-    cluster.scale(jobs=workers)
-    try:
-        cluster.sync(cluster._correct_state)
-    except RuntimeError as error:
-        refusal = str(error).partition("stderr:\n")[2].strip() or str(error)
-        raise RuntimeError(f"slurm: a job was refused: {refusal}; see queue, account, walltime and options") from None
+def _rehearsed(script: str) -> None:
+    """Let SLURM judge a job without taking it: Dask would tell a log alone that it was refused."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        judged = subprocess.run(["sbatch", "--test-only", file.name], capture_output=True, text=True)
+    if judged.returncode:
+        raise RuntimeError(
+            f"slurm: jobs are refused: {judged.stderr.strip()}; see queue, account, walltime, options and memory_limit"
+        )

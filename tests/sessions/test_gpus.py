@@ -1,0 +1,39 @@
+import os
+
+import pytest
+
+import insar_dask as insar
+from insar_dask.sessions import gpus
+from insar_dask.sessions.local import gpu_workers
+
+
+def test_each_worker_sees_one_gpu_alone() -> None:
+    """On any machine: what is told to a driver is not looked at by it before something computes there."""
+    with (
+        gpu_workers(["2", "GPU-5d4e"], 1, "auto", "127.0.0.1", "127.0.0.1:0", None) as cluster,
+        cluster.get_client() as client,
+    ):
+        client.wait_for_workers(2, timeout=60)
+        seen = client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
+        assert sorted(seen.values()) == ["2", "GPU-5d4e"]
+        offered = client.run(lambda dask_worker: dask_worker.state.total_resources)
+        assert list(offered.values()) == [{"GPU": 1.0}, {"GPU": 1.0}]
+
+
+def test_gpus_go_by_the_names_that_this_process_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
+    assert gpus._names(2) == ["3", "5"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert gpus._names(2) == ["0", "1"]
+
+
+def test_a_machine_without_a_usable_gpu_is_told_what_was_tried() -> None:
+    count, said = gpus._tried()
+    if count:
+        with pytest.raises(ValueError, match=f"wanted at most {count}"), insar.session(gpus=count + 1):
+            pass
+        return
+    with pytest.raises(OSError, match="no GPU is usable here") as raised, insar.session(gpus="all"):
+        pass
+    assert said in str(raised.value)
+    assert "insar-dask[gpu12]" in str(raised.value)
