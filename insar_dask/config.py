@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
+from insar_dask.sessions import SlurmJobs, Tls
 
 __all__ = ["Config", "ConfigError", "load_config", "to_toml", "with_cluster"]
 
@@ -212,14 +214,38 @@ class Report(Section):
 
 
 class Cluster(Section):
-    """Where the work runs."""
+    """Where the work runs: worker processes of this machine, or what one of the other keys names."""
 
     workers: int | None = Field(
-        None, ge=0, description="worker processes; unset: one a core; 0: none, this process alone"
+        None, ge=0, description="worker processes, or jobs of slurm; unset: one a core; 0: none, this process alone"
     )
+    threads: int | None = Field(None, ge=1, description="so many threads of this process instead")
+    address: str | None = Field(None, description='join the scheduler there instead, such as "tls://10.0.0.1:8786"')
+    kubernetes: str | None = Field(
+        None, description='join the scheduler behind this service, "NAME" or "NAME.NAMESPACE"'
+    )
+    slurm: SlurmJobs | None = Field(
+        None, description='jobs of a queue: {interface = "ib0", walltime = "04:00:00", queue = "short"}'
+    )
+    gpus: int | Literal["all"] | None = Field(None, description='one worker for each of so many GPUs, or of "all"')
     threads_per_worker: int = Field(1, ge=1, description="threads of each worker")
     memory_limit: str = Field("auto", description='memory of each worker, such as "2GiB"')
-    address: str | None = Field(None, description="join the scheduler at this address instead")
+    host: str = Field("127.0.0.1", description="where scheduler and workers of this machine listen")
+    dashboard: str = Field("127.0.0.1:0", description="where Dask's dashboard listens; port 0: a free one")
+    tls: Tls | None = Field(None, description='encrypt: {ca = "ca.pem", cert = "cert.pem", key = "key.pem"}')
+    timeout: str = Field("20s", description="how long to wait for a scheduler that is joined")
+
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def _is_a_number_or_all(cls, gpus: Any) -> Any:
+        if gpus not in (None, "all") and not (isinstance(gpus, int) and gpus >= 1):
+            raise ValueError('wanted a whole number of GPUs, or "all"')
+        return gpus
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process works without Dask."""
+        return self.workers == 0 and all(getattr(self, place) is None for place in PLACES)
 
 
 class Config(Section):
@@ -279,6 +305,26 @@ def parse_config(content: dict[str, Any], name: str = "configuration") -> Config
         raise ConfigError("\n".join(f"{name}: {_explain(fault)}" for fault in error.errors())) from None
 
 
+def with_cluster(config: Config, settings: Sequence[str]) -> Config:
+    """A configuration whose ``[cluster]`` is changed by settings such as ``workers=4`` or ``address=tls://host:8786``.
+
+    Values are TOML, or else text. A setting that says where the work runs takes the place of the one that did.
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found:
+            raise ConfigError(f"--cluster {setting}: wanted KEY=VALUE with a key of [cluster], such as workers=4")
+        try:
+            given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            given[key.strip()] = text.strip()
+    kept = config.model_dump(exclude_unset=True)
+    dropped = {"workers", *PLACES} if given.keys() & {"workers", *PLACES} else set()
+    cluster = {key: value for key, value in kept.get("cluster", {}).items() if key not in dropped}
+    return parse_config({**kept, "cluster": cluster | given}, "--cluster")
+
+
 def to_toml(config: Config) -> str:
     """The configuration as commented TOML that loads to the same configuration; unset keys stand as comments."""
     lines: list[str] = []
@@ -299,10 +345,17 @@ def _sections() -> Iterator[tuple[str, type[Section]]]:
             yield name, model
 
 
+def _keys() -> Iterator[str]:
+    for section, model in _sections():
+        yield from (f"{section}.{key}" for key in model.model_fields)
+    for table, kind in (("slurm", SlurmJobs), ("tls", Tls)):
+        yield from (f"cluster.{table}.{field.name}" for field in fields(kind))
+
+
 def _explain(fault: Any) -> str:
     where = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
-        known = list(Config.model_fields) + [f"{s}.{key}" for s, model in _sections() for key in model.model_fields]
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = [*Config.model_fields, *_keys()]
         near = difflib.get_close_matches(where, known, 1, cutoff=0.0)
         return f"unknown key {where!r}; did you mean {near[0]!r}? `insar-dask config` prints all"
     return f"{where} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
@@ -311,8 +364,10 @@ def _explain(fault: Any) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: said for field in fields(value) if (said := getattr(value, field.name)) != field.default}
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):

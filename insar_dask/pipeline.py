@@ -102,7 +102,7 @@ def kept_config(store: Path) -> Path:
 
 @contextmanager
 def _cluster(config: Config, client: Client | None) -> Iterator[Client | None]:
-    if client is not None or (config.cluster.workers == 0 and config.cluster.address is None):
+    if client is not None or config.cluster.alone:
         yield client
         return
     with session(**config.cluster.model_dump()) as started:
