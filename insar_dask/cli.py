@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,6 @@ __all__ = ["main"]
 
 app = typer.Typer(
     name="insar-dask",
-    help="Ground-motion time series: EGMS products to cubes, motion parameters, honest forecasts and a report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +27,21 @@ SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or
 ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
 StorePath = Annotated[Path, typer.Argument(help="a store, such as demo-output/cube.zarr", metavar="STORE")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
+
+
+WHERE: ContextVar[tuple[str, ...]] = ContextVar("WHERE", default=())
+"""Settings of [cluster] that were given before the verb."""
+
+
+@app.callback()
+def settings(
+    cluster: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="a key of [cluster], such as workers=4, address=...; may be repeated"),
+    ] = None,
+) -> None:
+    """Ground-motion time series: EGMS products to cubes, motion parameters, honest forecasts and a report."""
+    WHERE.set(tuple(cluster or ()))
 
 
 @app.command()
@@ -291,7 +306,14 @@ def _settings(store: Path) -> Config:
 
     kept = kept_config(store)
     config = load_config(kept) if kept.exists() else parse_config({})
-    return config.model_copy(update={"store": config.store.model_copy(update={"path": str(store)})})
+    return _placed(config.model_copy(update={"store": config.store.model_copy(update={"path": str(store)})}))
+
+
+def _placed(config: Config) -> Config:
+    """The configuration with the settings that were given before the verb."""
+    from insar_dask.config import with_cluster
+
+    return with_cluster(config, WHERE.get()) if WHERE.get() else config
 
 
 def _each(store: Path, quiet: bool, step: Any) -> None:
@@ -306,7 +328,7 @@ def _each(store: Path, quiet: bool, step: Any) -> None:
 def _run(config: Config, quiet: bool) -> None:
     from insar_dask.pipeline import run as run_pipeline
 
-    for outcome in run_pipeline(config, quiet=quiet):
+    for outcome in run_pipeline(_placed(config), quiet=quiet):
         typer.echo(outcome.product)
         for what, where in {"cube": outcome.store, "maps": outcome.report.parent, "report": outcome.report}.items():
             typer.echo(f"  {what:<8}{where}")
