@@ -156,14 +156,18 @@ def train(
     horizon: Annotated[int | None, typer.Option(help="dates ahead; unset: 6, of maps 10")] = None,
     steps: Annotated[int | None, typer.Option(help="most steps that a network is trained; unset: its usual")] = None,
     ranks: Annotated[int | None, typer.Option(help="workers that train a network together; unset: none")] = None,
+    maps: Annotated[bool, typer.Option("--maps", help="learn the store's tiles; networks of maps always do")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a forecaster on a store, score it honestly, and keep it as a folder; networks of maps learn its tiles."""
+    """Train a forecaster on a store, score it honestly, and keep it as a folder."""
     from insar_dask.forecast import Forecaster
+    from insar_dask.forecast.choices import MAP_STEPS
 
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)
-    if wanted.maps:
+    if maps or wanted.maps:
+        usual = MAP_STEPS[0] if context is None else context, MAP_STEPS[1] if horizon is None else horizon
+        wanted.set_params(context=usual[0], horizon=usual[1])
         _train_maps(store, wanted, model or store.parent / f"tiles-{method}", ranks, quiet)
         return
 
@@ -194,10 +198,16 @@ def forecast(
 
 @app.command()
 def report(store: StorePath, quiet: Quiet = False) -> None:
-    """Write page, maps and exports beside a store that is done."""
-    from insar_dask.outcomes import publish
+    """Write page, maps and exports beside a store that is done, and the page of its tiles, where they are wanted."""
+    from insar_dask.jobs.status import existing_store
+    from insar_dask.outcomes import map_outcome, publish
+    from insar_dask.pipeline import opened
 
-    _each(store, quiet, lambda bench, product: typer.echo(str(publish(bench, product))))
+    with opened(_settings(existing_store(store)), quiet=quiet) as bench:
+        for product in bench.products:
+            typer.echo(str(publish(bench, product)))
+        if bench.config.maps.method != "none":
+            typer.echo(str(map_outcome(bench).report))
 
 
 @app.command("synthetic-tiles")
@@ -270,32 +280,29 @@ def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
 
 
 def _train_maps(store: Path, wanted: Any, folder: Path, ranks: int | None, quiet: bool) -> None:
-    from insar_dask.jobs.opening import open_tiles
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.opening import tiles_group
     from insar_dask.pipeline import opened
 
-    with opened(_settings(existing_store(store)), quiet=quiet) as bench:
-        client = None if ranks is None else bench.engine.client
-        checkpoints = store.with_suffix(".checkpoints")
-        fitted = wanted.fit(open_tiles(store), client=client, ranks=ranks, checkpoints=checkpoints)
-    typer.echo(f"{fitted.scores_.table()}\n{fitted.save(folder)}")
+    group = tiles_group(store)
+    with opened(_settings(store), quiet=quiet) as bench:
+        fitted = bench.learn_maps(group, wanted, folder, ranks=ranks)
+    typer.echo(f"{fitted.scores_.table()}\n{folder}")
 
 
 def _predict_maps(store: Path, folder: Path, quiet: bool) -> bool:
     """Forecast tiles where the forecaster is one of maps; else nothing is done."""
     from insar_dask.forecast import Forecaster
     from insar_dask.jobs.opening import tiles_group
-    from insar_dask.jobs.tile_prediction import predict_group
+    from insar_dask.outcomes import foresee_maps
     from insar_dask.pipeline import opened
 
     model = Forecaster.load(folder)
-    if not model.maps:
+    if "tiles" not in model.data_:
         return False
     group = tiles_group(store)
     with opened(_settings(store), quiet=quiet) as bench:
-        made = predict_group(bench.engine, model, group)
-    where, days = f"{store}/predicted/{group.rpartition('/')[2]}", made["time"].values[0].astype("datetime64[D]")
-    typer.echo(f"{where}: {made.sizes['tile']} tiles by {model.method_}, {days[0]} to {days[-1]}")
+        outcome = foresee_maps(bench, group, model, folder)
+    typer.echo("\n".join([*outcome.summary, str(outcome.report)]))
     return True
 
 

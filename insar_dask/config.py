@@ -186,19 +186,19 @@ class Forecast(Section):
 
 
 class Maps(Section):
-    """Products as tiles of maps, and a network that forecasts them."""
+    """Products as tiles of maps, and what forecasts them."""
 
-    method: str = Field("none", description="mmstt, one of its rivals, or none: no maps are made")
-    learn: list[str] = Field([], description="tiles that it learns from, all are forecast; empty: all of them")
-    steps: int | None = Field(None, ge=1, description="most steps that it is trained; unset: its usual")
+    method: str = Field("none", description="kriging, mmstt, another forecaster, or none: no maps are made")
+    learn: list[str] = Field([], description="tiles that are learned from, all are forecast; empty: all of them")
+    steps: int | None = Field(None, ge=1, description="most steps that a network is trained; unset: its usual")
     pixels: int = Field(256, ge=1, description="pixels a side that points are interpolated to")
     cells: int = Field(64, ge=1, description="cells a side, each a mean of pixels")
 
     @field_validator("method")
     @classmethod
     def _is_known(cls, method: str) -> str:
-        if method not in (*MAPPED, "none"):
-            raise ValueError(f"wanted none, or one of {', '.join(MAPPED)}")
+        if method not in (*METHODS, *MAPPED, "none"):
+            raise ValueError(f"wanted none, or one of {', '.join((*METHODS, *MAPPED))}")
         return method
 
 

@@ -70,6 +70,12 @@ class MapScores:
         similar, correlated = map_similarity(predicted, observed, data_range, mask), map_correlation(predicted, kept)
         return cls(float(data_range), errors, np.concatenate([_totals(similar), _totals(correlated)], axis=1))
 
+    @classmethod
+    def of_sums(cls, data_range: float, errors: npt.ArrayLike, alike: npt.ArrayLike) -> MapScores:
+        """Scores of sums that were kept as arrays: (leads, sums) of errors, and ``alike``."""
+        rows = np.asarray(errors, np.float64)
+        return cls(float(data_range), tuple(ErrorSums(row) for row in rows), np.asarray(alike, np.float64))
+
     def merge(self, other: MapScores) -> MapScores:
         """Join two disjoint sets of pairs."""
         if (self.data_range, len(self.errors)) != (other.data_range, len(other.errors)):
@@ -91,6 +97,12 @@ class MapScores:
     def rmse(self) -> Float64:
         """Root mean square error [mm] over the cells of all maps."""
         return np.array([sums.rmse for sums in self.errors])
+
+    @property
+    def overall(self) -> float:
+        """Root mean square error [mm] of all leads together."""
+        n = self.n
+        return float(np.sqrt(np.nansum(self.rmse**2 * n) / n.sum())) if n.sum() else float("nan")
 
     @property
     def mae(self) -> Float64:
@@ -131,7 +143,7 @@ class MapScores:
     def from_json(cls, plain: Mapping[str, Any]) -> MapScores:
         """Scores that `to_json` made plain."""
         sums = np.array([plain["errors"][name] for name in ERROR_SUMS], np.float64).T
-        return cls(plain["data_range"], tuple(ErrorSums(row) for row in sums), np.array(plain["alike"], np.float64))
+        return cls.of_sums(plain["data_range"], sums, plain["alike"])
 
 
 def _totals(scores: Float64) -> Float64:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from insar_dask.config import to_toml
-from insar_dask.jobs.tile_prediction import predict_group
+from insar_dask.cube import CubeError
+from insar_dask.forecast.choices import MAP_STEPS
+from insar_dask.jobs.opening import open_tiles
+from insar_dask.jobs.tile_prediction import hindcast_group, predict_group, predicted_group
 from insar_dask.jobs.watch import Progress
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
 
-__all__ = ["Outcome", "map_outcome", "publish", "publish_index", "summary"]
+if TYPE_CHECKING:
+    from insar_dask.forecast import Forecaster
+    from insar_dask.report.hindcasts import Hindcasts
+
+__all__ = ["Outcome", "foresee_maps", "map_outcome", "publish", "publish_index", "summary"]
 
 SERIES = {"smooth": "smoothed", "regular": "regular"}
 """Stage that is taken apart -> what its series are called."""
@@ -105,18 +112,72 @@ def publish_index(bench: Workbench, outcomes: list[Outcome]) -> None:
 
 
 def map_outcome(bench: Workbench) -> Outcome:
-    """Tiles mapped, the network of maps trained, all of them forecast; what of that was done is not done again."""
-    group = bench.map_tiles()
-    model = bench.learn_maps(group)
+    """Tiles mapped, the forecaster of maps trained, all of them forecast; what of that was done is not done again."""
+    from insar_dask.forecast import Forecaster
+
+    maps, (context, horizon) = bench.config.maps, MAP_STEPS
+    group, folder = bench.map_tiles(), bench.store.parent / f"tiles-{maps.method}"
+    training = None if maps.steps is None else {"max_steps": maps.steps}
+    wanted = Forecaster(maps.method, context=context, horizon=horizon, training=training)
+    return foresee_maps(bench, group, bench.learn_maps(group, wanted, folder, maps.learn), folder)
+
+
+def foresee_maps(bench: Workbench, group: str, model: Forecaster, folder: Path) -> Outcome:
+    """Forecasts of all tiles by a forecaster of maps that a folder holds, and their page."""
+    from insar_dask.report import write_map_report
+
     made = predict_group(bench.engine, model, group)
+    tiles = open_tiles(bench.store, group)
+    past, reason = _hindcasts(bench, group, model, list(map(str, tiles["tile"].values)))
+    files = {
+        "cube of maps": bench.store / group,
+        "forecast": bench.store / predicted_group(group),
+        "forecaster": folder,
+    }
+    with Progress(f"{group}/report", None, quiet=bench.engine.quiet):
+        page = write_map_report(
+            bench.store.parent / group.replace("/", "-"),
+            tiles=tiles,
+            forecast=made,
+            hindcasts=past,
+            learned=model.data_["tiles"],
+            reason=reason,
+            timings=[one.to_dict() for one in bench.engine.reports if group.rpartition("/")[2] in one.stage],
+            config_text=to_toml(bench.config),
+            title=f"{bench.config.report.title}: maps",
+            files=files,
+        )
+    return Outcome(group, bench.store, page, _map_lines(made, model, past))
+
+
+def _hindcasts(bench: Workbench, group: str, model: Forecaster, names: list[str]) -> tuple[Hindcasts | None, str]:
+    """What had been said of the tiles, or why that is not known."""
+    try:
+        plan, found = hindcast_group(bench.engine, model, group)
+    except CubeError as error:
+        return None, str(error)
+    from insar_dask.report.hindcasts import Hindcasts
+
+    origins = np.array([plan.date(origin) for origin in plan.test]).astype("datetime64[D]")
+    dates = plan.target_days(plan.test[-1]).astype("datetime64[D]")
+    return Hindcasts(plan.methods, origins, dates, plan.every, dict(zip(names, found, strict=True))), ""
+
+
+def _map_lines(made: Any, model: Forecaster, past: Hindcasts | None) -> tuple[str, ...]:
+    """What was forecast, and what the forecaster was worth where it learned and where it did not."""
     days = made["time"].values[0].astype("datetime64[D]")
+    tiles = f"{made.sizes['tile']} {'tile' if made.sizes['tile'] == 1 else 'tiles'}"
     table = model.scores_.tables["honest"]
     errors = ", ".join(f"{name} {scores['rmse_all']:.2f}" for name, scores in table.items())
-    lines = (
-        f"{made.sizes['tile']} tiles forecast by {model.method_} from {days[0]} to {days[-1]}",
+    lines = [
+        f"{tiles} forecast by {model.method_} from {days[0]} to {days[-1]}",
         f"RMSE mm where it learned, at later dates: {errors}",
-    )
-    return Outcome(group, bench.store, bench.maps_folder / "README.md", lines)
+    ]
+    unseen = {tile: past.scores(tile) for tile in past.tiles if tile not in model.data_["tiles"]} if past else {}
+    for tile, by_method in unseen.items():
+        found = ", ".join(f"{name} {scores.overall:.2f}" for name, scores in by_method.items())
+        lines.append(f"RMSE mm on {tile}, which it never learned from: {found}")
+    return tuple(lines)
 
 
 def summary(bench: Workbench, product: str) -> tuple[str, ...]:

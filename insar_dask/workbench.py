@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,29 +138,24 @@ class Workbench:
         maps = self.config.maps
         return store_tiles(self.engine, tile_sources(self.store), pixels=maps.pixels, cells=maps.cells).stage
 
-    def learn_maps(self, group: str) -> Forecaster:
-        """Train the network of maps on its tiles, unless its folder holds what came of the same ones and settings."""
-        from insar_dask.forecast.forecaster import Forecaster
-
-        maps, folder = self.config.maps, self.maps_folder
+    def learn_maps(
+        self, group: str, wanted: Forecaster, folder: Path, learn: Sequence[str] = (), ranks: int | None = None
+    ) -> Forecaster:
+        """Train a forecaster of maps on the tiles named, or on all, unless its folder holds what came of just that."""
         tiles = open_tiles(self.store, group)
-        if strange := set(maps.learn) - set(tiles["tile"].values.tolist()):
+        if strange := set(learn) - set(tiles["tile"].values.tolist()):
             names = ", ".join(map(str, tiles["tile"].values))
             raise CubeError(f"[maps] learn names {', '.join(sorted(strange))}, and the tiles are {names}")
-        chosen = tiles.sel(tile=maps.learn) if maps.learn else tiles
-        wanted = Forecaster(maps.method, training=None if maps.steps is None else {"max_steps": maps.steps})
+        chosen = tiles.sel(tile=list(learn)) if learn else tiles
         if (folder / "card.json").exists():
-            kept = Forecaster.load(folder)
+            kept = type(wanted).load(folder)
             if kept.learned_from(chosen, wanted):
                 return kept
-        fitted = wanted.fit(chosen, checkpoints=self.store.with_suffix(".checkpoints"))
+        client, checkpoints = None if ranks is None else self.engine.client, self.store.with_suffix(".checkpoints")
+        kept_at = checkpoints if wanted.trains else None
+        fitted = wanted.fit(chosen, client=client, ranks=ranks, checkpoints=kept_at)
         fitted.save(folder)
         return fitted
-
-    @property
-    def maps_folder(self) -> Path:
-        """Where the forecaster of maps is kept."""
-        return self.store.parent / f"tiles-{self.config.maps.method}"
 
     def foresee(self, product: str) -> None:
         """Score and forecast; of a record that is too short, keep why there is neither."""
@@ -248,6 +244,10 @@ def listed(source: Source) -> list[Path]:
             raise CubeError(
                 f"{stacks[0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one stack "
                 f'name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
+            )
+    return (find_egms(egms) if egms else []) + others
+
+
 def named_products(source: Source) -> dict[str, Path]:
     """Sources of a configuration by the names of their products, in the order of the sources.
 
@@ -261,10 +261,6 @@ def named_products(source: Source) -> dict[str, Path]:
     if twice := [one for one in found if files[product_of(one)] != one]:
         raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
     return files
-
-
-            )
-    return (find_egms(egms) if egms else []) + others
 
 
 def _behind(name: str, reader: str) -> list[Path]:

@@ -161,4 +161,6 @@ def test_a_network_of_maps_is_trained_and_forecasts_from_the_command_line(folder
     assert (trained.exit_code, trained.exception) == (0, None)
     assert "cnn_lstm" in trained.stdout and "harmonic_ridge" in trained.stdout
     forecast = call.invoke(app, ["forecast", str(store), "--model", str(model), "--quiet"])
-    assert forecast.stdout.startswith(f"{store}/predicted/los: 1 tiles by cnn_lstm, ")
+    assert forecast.stdout.startswith("1 tile forecast by cnn_lstm from ")
+    page = folder / "tiles-los" / "index.html"
+    assert forecast.stdout.endswith(f"{page}\n") and "never learned from" not in page.read_text()

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.forecast.audit import POINTS
-from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
+from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING, MAPPED
 from insar_dask.forecast.components.history import first_unknown
 from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.scores import Scores
@@ -25,11 +25,10 @@ PACKAGES = ("insar-dask", "numpy", "scipy", "numba", "xarray", "torch")
 def describe_data(cube: xr.Dataset, fingerprint: str) -> dict[str, Any]:
     """What was learned from, as plain values."""
     first, last = (str(day) for day in cube["time"].values[[0, -1]].astype("datetime64[D]"))
-    told: dict[str, Any] = {
-        name: str(cube.attrs.get(name, "")) for name in ("product", "component", "source", "release")
-    }
+    named = ("product", "component", "source", "release")
+    told: dict[str, Any] = {name: str(cube.attrs.get(name, "")) for name in named}
     if cells := cells_across(cube):
-        told["cells"] = cells
+        told |= {"cells": cells, "tiles": list(cube.attrs["tiles"])}
     return {
         **told,
         "n_points": cube.sizes["point"],
@@ -83,7 +82,7 @@ def _learning(plan: Plan, method: str) -> str:
     trained = (
         f"The network was trained on dates before {first} alone, and kept; how much of it is believed was fitted "
         "at the origins that interval widths come from. "
-        if method == CORRECTING
+        if method == CORRECTING or method in MAPPED
         else ""
     )
     return f"{trained}Linear weights for forecasts beyond the record were learned from all dates up to {last}."
@@ -92,7 +91,8 @@ def _learning(plan: Plan, method: str) -> str:
 def markdown(card: Mapping[str, Any], scores: Scores) -> str:
     """The card as a page."""
     data, settings = card["data"], {k: v for k, v in card["parameters"].items() if v is not None}
-    source = f"{data['source'] or 'an unnamed source'} ({data['product'] or 'no product'}, {data['component']})"
+    unnamed = f"tiles {', '.join(data['tiles'])}" if "tiles" in data else "an unnamed source"
+    source = f"{data['source'] or unnamed} ({data['product'] or 'no product'}, {data['component']})"
     lines = [
         f"# {card['method']} forecaster",
         "",

@@ -23,7 +23,7 @@ from insar_dask.shards import ShardPlan
 if TYPE_CHECKING:
     from insar_dask.forecast.coaching import Coach
 
-__all__ = ["BEST", "Choices"]
+__all__ = ["BEST", "MAP_STEPS", "Choices"]
 
 BEST = "best"
 
@@ -41,8 +41,8 @@ WHERE = {"client": "client", "ranks": "ranks", "folder": "checkpoints"}
 REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
-BESIDE = {CORRECTING: CORRECTED} | dict.fromkeys(MAPPED, ("harmonic_ridge",))
-"""Scored beside a network too: what it stands on, or has to be measured by."""
+BESIDE = {CORRECTING: CORRECTED} | dict.fromkeys(MAPPED, ("harmonic_ridge", "kriging"))
+"""Scored beside a network too: what it stands on, and what it has to be measured by."""
 
 STEPS, MAP_STEPS = (24, 6), (10, 10)
 """Steps read and steps ahead, of points and of maps, as the two publications have them."""

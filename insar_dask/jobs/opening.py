@@ -15,8 +15,7 @@ from insar_dask.shards import shard_axis
 from insar_dask.store import open_group, products, shard_plan
 from insar_dask.tiling.checking import check_tiles
 
-__all__ = ["open_cube", "open_tiles", "tiles_group"]
-
+__all__ = ["TILES", "open_cube", "open_tiles", "tiles_group"]
 
 TILES = "tiles"
 """Where the tile cubes of a store lie, each under its component."""

@@ -36,6 +36,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "outlook_block": ("insar_dask.forecast.outlook:outlook_block", 1),
     "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 2),
     "forecast_tiles": ("insar_dask.forecast.maps.tile_forecasts:forecast_tiles", 1),
+    "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 1),
     "count_forecasts": ("insar_dask.jobs.prediction:count_forecasts", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""

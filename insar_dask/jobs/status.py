@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.opening import TILES
 from insar_dask.jobs.receipts import ROOT, Ledger
 from insar_dask.objects import list_keys, open_store
 from insar_dask.store import shard_plan
@@ -46,7 +47,10 @@ def status_table(path: str | Path) -> str:
 
 def _total(ledger: Ledger, target: str) -> int:
     partials = "jobs/partials/"
-    group = f"{target.removeprefix(partials).split('/')[0]}/raw" if target.startswith(partials) else target
+    group = target
+    if target.startswith(partials):  # of the raw cube of a product, or of a tile cube
+        first, second, *_ = f"{target.removeprefix(partials)}/".split("/")
+        group = f"{TILES}/{second}" if first == TILES else f"{first}/raw"
     return shard_plan(ledger.store, group).n_shards
 
 

@@ -1,13 +1,17 @@
-"""Forecasting all tiles of a stored tile cube, one job a tile."""
+"""Forecasting all tiles of a stored tile cube, beyond their record and where it goes on, one job a tile."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 from zarr.abc.store import Store
 
+from insar_dask.cube import CubeError
+from insar_dask.forecast.timetable import Plan
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.opening import open_tiles, tiles_group
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["predict_group", "predict_tiles"]
+__all__ = ["hindcast_group", "predict_group", "predict_tiles", "predicted_group"]
 
 
 def predict_tiles(
@@ -68,11 +72,52 @@ def predict_tiles(
 
 def predict_group(engine: Engine, model: Forecaster, group: str) -> xr.Dataset:
     """As `predict_tiles`, where an engine works already."""
+    plan = model.plan_to_predict(_cells(engine, group))
+    target = predicted_group(group)
+    step = Step("forecast_tiles", group, "predicted", _params(engine, model, plan))
+    engine.run(Stage(target, group, (step,), {"predicted": target}))
+    return open_group(engine.store, target)
+
+
+def predicted_group(group: str) -> str:
+    """Where forecasts of a tile cube lie."""
+    return f"predicted/{group.rpartition('/')[2]}"
+
+
+def hindcast_group(engine: Engine, model: Forecaster, group: str) -> tuple[Plan, Iterator[dict[str, Any]]]:
+    """What the model and the methods beside it had said at test origins.
+
+    Returns
+    -------
+    Plan
+        Its test origins are these.
+    iterator of dict
+        Of each tile, in their order, what `insar_dask.forecast.maps.hindcasts.hindcast_tile` makes.
+
+    Raises
+    ------
+    CubeError
+        When the model has learned from dates after the first of these origins.
+    """
+    plan = model.plan_to_fit(_cells(engine, group))
+    first, learned = (np.datetime64(one.date(one.test[0]), "D") for one in (plan, model.plan_))
+    if first < learned:
+        raise CubeError(
+            f"scores of this record begin on {first}, and the forecaster has learned from dates up to {learned}: "
+            "what it says there would not be a forecast"
+        )
+    target = f"jobs/partials/{group}/hindcast"
+    step = Step("hindcast_tile", group, "hindcast", _params(engine, model, plan))
+    engine.run(Stage(f"{group}/hindcast", group, (step,), {"hindcast": target}))
+    return plan, engine.partials(target)
+
+
+def _cells(engine: Engine, group: str) -> xr.Dataset:
     from insar_dask.forecast.maps.lattice import as_points
 
-    plan = model.plan_to_predict(as_points(open_tiles(engine.store, group)))
+    return as_points(open_tiles(engine.store, group))
+
+
+def _params(engine: Engine, model: Forecaster, plan: Plan) -> dict[str, Any]:
     states = {name: state_reference(engine.ledger.write_state(arrays)) for name, arrays in model.states().items()}
-    params = {"plan": plan_reference(plan.to_dict()), **states}
-    target = f"predicted/{group.rpartition('/')[2]}"
-    engine.run(Stage(target, group, (Step("forecast_tiles", group, "predicted", params),), {"predicted": target}))
-    return open_group(engine.store, target)
+    return {"plan": plan_reference(plan.to_dict()), **states}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from insar_dask.report.decomposition import plot_decomposition
+    from insar_dask.report.map_page import write_map_report
     from insar_dask.report.maps import plot_map
     from insar_dask.report.page import write_index, write_report
     from insar_dask.report.patterns import plot_centroids, plot_pattern_map
@@ -27,6 +28,7 @@ __all__ = [
     "write_geoparquet",
     "write_geotiff",
     "write_index",
+    "write_map_report",
     "write_report",
 ]
 
@@ -40,6 +42,7 @@ _HOMES = {
     "write_geoparquet": "vectors",
     "write_geotiff": "rasters",
     "write_index": "page",
+    "write_map_report": "map_page",
     "write_report": "page",
 }
 

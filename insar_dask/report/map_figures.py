@@ -19,12 +19,12 @@ from insar_dask.report.colours import colour_limits
 from insar_dask.report.panels import ACROSS, headline, key, map_cells, name_panel, stacked_panels
 from insar_dask.report.style import PALETTE, new_figure
 
-__all__ = ["Region", "plot_model_maps", "plot_region_maps"]
+__all__ = ["Outlook", "Region", "plot_model_maps", "plot_outlook_maps", "plot_region_maps"]
 
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
 
-DISPLACEMENT, DIFFERENCE = "RdYlBu", "PuOr"
+DISPLACEMENT, DIFFERENCE, WIDTH = "RdYlBu", "PuOr", "viridis"
 SIDE = 1.85
 """Inches of a map."""
 
@@ -37,6 +37,15 @@ class Region:
     predicted: Float32
     measured: Float32
     mask: Bool
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """A tile to come: change [mm] of its cells (Y, X) up to a date, and half the width of the interval."""
+
+    name: str
+    change: Float32
+    width: Float32
 
 
 def plot_model_maps(
@@ -112,6 +121,32 @@ def plot_region_maps(regions: Sequence[Region], data_range: Mapping[str, float],
         if place % ACROSS == 0:
             for axes, what in zip(stack, ("measured", "predicted"), strict=True):
                 axes.set_ylabel(what, fontsize=8, color=PALETTE["ink"])
+    return headline(figure, title)
+
+
+def plot_outlook_maps(outlooks: Sequence[Outlook], title: str) -> Figure:
+    """Change to come of each tile, over half the width of its interval; each tile has scales of its own.
+
+    Parameters
+    ----------
+    outlooks : sequence of Outlook
+    title : str
+        Model and date.
+    """
+    figure, stacks = stacked_panels(len(outlooks), (SIDE, SIDE), SIDE + 0.2, labels=1.35)
+    below = {"orientation": "horizontal", "pad": 0.02, "fraction": 0.06, "aspect": 26}
+    for stack, outlook in zip(stacks, outlooks, strict=True):
+        limits = (
+            Normalize(*colour_limits(outlook.change, signed=True)),
+            Normalize(*colour_limits(outlook.width, signed=False)),
+        )
+        maps = zip(stack, (outlook.change, outlook.width), limits, (DISPLACEMENT, WIDTH), strict=True)
+        for axes, values, limit, colours in maps:
+            key(figure, map_cells(axes, values, limit, colours), np.array([axes]), "mm", extend="both", **below)
+        name_panel(stack[0], outlook.name)
+    for stack in stacks[::ACROSS]:
+        for axes, what in zip(stack, ("change to come", "± of the interval"), strict=True):
+            axes.set_ylabel(what, fontsize=8, color=PALETTE["ink"])
     return headline(figure, title)
 
 

@@ -25,10 +25,13 @@ from insar_dask.report.patterns import labels_of, patterns_section
 from insar_dask.report.shares import shares_part
 from insar_dask.totals import component_shares
 
-__all__ = ["write_index", "write_report"]
+__all__ = ["write_index", "write_page", "write_report"]
 
 SHOWN = ("point_id", "easting", "northing", "coherence", "crs")
 """Coordinates that the page needs: the others of a burst are 60 MB for 588,600 points."""
+
+THUMBNAILS = {"velocity": "Map of the velocity", "outlook": "Maps of the forecast"}
+"""Figure that stands for a report, the first there is, and what it shows."""
 
 
 def write_report(
@@ -127,7 +130,7 @@ def write_report(
         "Run": provenance.run_section(timings, config_text),
     }
     top = f"<p class=lede>{sections.lede(raw, products)}</p>{loud}{sections.key_numbers(raw, products, scores)}"
-    return _write_page(folder, title, top, told)
+    return write_page(folder, title, top, told)
 
 
 def write_index(
@@ -157,7 +160,23 @@ def write_index(
         parts[str(entry["title"])] = (
             f"<div class=pair><div>{facts(shown)}<p>{way}</p></div>{_thumbnail(entry, folder)}</div>"
         )
-    return _write_page(folder, title, f"<p class=lede>{len(entries)} products</p>", parts)
+    return write_page(folder, title, f"<p class=lede>{len(entries)} products</p>", parts)
+
+
+def write_page(folder: Path, title: str, top: str, parts: Mapping[str, str]) -> Path:
+    """Fill the template with the parts (HTML) that are not empty; rename the draft when it is whole."""
+    shown = [(f"part-{number}", name, html) for number, (name, html) in enumerate(parts.items(), 1) if html]
+    template = Template((package_files("insar_dask.report") / "page.html").read_text(encoding="utf-8"))
+    text = template.substitute(
+        version=provenance.version_of("insar-dask"),
+        title=escape(title),
+        top=top,
+        nav="".join(f"<a href='#{key}'>{escape(name)}</a>" for key, name, _ in shown),
+        body="".join(f"<section id={key}><h2>{escape(name)}</h2>{html}</section>" for key, name, html in shown),
+    )
+    draft = folder / "index.html.part"
+    draft.write_text(text, encoding="utf-8")
+    return draft.replace(folder / "index.html")
 
 
 def _one_of_a_point(products: xr.Dataset, cumulative: xr.Dataset | None) -> xr.Dataset:
@@ -198,24 +217,9 @@ def _why_not(name: str, reasons: Mapping[str, str]) -> str:
 
 
 def _thumbnail(entry: Mapping[str, Any], folder: Path) -> str:
-    picture = Path(entry["path"]).parent / "figures" / "velocity.png"
-    if not picture.is_file():
+    pictures = {Path(entry["path"]).parent / "figures" / f"{name}.png": what for name, what in THUMBNAILS.items()}
+    picture = next((path for path in pictures if path.is_file()), None)
+    if picture is None:
         return ""
-    alt = escape(f"Map of the velocity of {entry['title']}")
+    alt = escape(f"{pictures[picture]} of {entry['title']}")
     return f"<img class=thumbnail src='{provenance.relative(picture, folder)}' alt='{alt}'>"
-
-
-def _write_page(folder: Path, title: str, top: str, parts: Mapping[str, str]) -> Path:
-    """Fill the template with the parts that are not empty; rename the draft when it is whole."""
-    shown = [(f"part-{number}", name, html) for number, (name, html) in enumerate(parts.items(), 1) if html]
-    template = Template((package_files("insar_dask.report") / "page.html").read_text(encoding="utf-8"))
-    text = template.substitute(
-        version=provenance.version_of("insar-dask"),
-        title=escape(title),
-        top=top,
-        nav="".join(f"<a href='#{key}'>{escape(name)}</a>" for key, name, _ in shown),
-        body="".join(f"<section id={key}><h2>{escape(name)}</h2>{html}</section>" for key, name, html in shown),
-    )
-    draft = folder / "index.html.part"
-    draft.write_text(text, encoding="utf-8")
-    return draft.replace(folder / "index.html")

@@ -12,11 +12,13 @@ from insar_dask.cube import CubeError, describe
 from insar_dask.tiling.checking import check_tiles, same_crs
 from insar_dask.tiling.squares import cell_numbers
 
-__all__ = ["sample_tiles", "tile_points", "to_tiles"]
+__all__ = ["PLACE", "sample_tiles", "tile_points", "to_tiles"]
 
 Whole = npt.NDArray[np.int64]
 
 PLACE = ("tile", "row", "col")
+"""Coordinates of a cell that is a point."""
+
 NOT_OF_POINTS = ("pixels", "sources")
 
 
@@ -83,7 +85,8 @@ def to_tiles(points: xr.Dataset, tiles: xr.Dataset) -> xr.Dataset:
     -------
     xr.Dataset
         Variables over ``(tile, ..., y, x)``, in memory; NaN in cells without a point, empty where a variable is text.
-        Whole numbers and truths become floats wide enough for them.
+        Whole numbers and truths become floats wide enough for them; names of points go, and coordinates that no point
+        has, such as the dates of a forecast, stay.
 
     Raises
     ------
@@ -93,14 +96,15 @@ def to_tiles(points: xr.Dataset, tiles: xr.Dataset) -> xr.Dataset:
     check_tiles(tiles)
     at = _cells_of(points, tiles)
     shape = tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"]
-    kept = ("easting", "northing", "crs", *PLACE)
+    of_cells = ("easting", "northing", "crs", "point_id", *PLACE)
     placed = {
         str(name): _placed(variable, at, shape)
         for name, variable in points.variables.items()
-        if name not in kept and name not in points.dims
+        if name not in of_cells and ("point" in variable.dims or name in points.data_vars)
     }
-    coords = {name: tiles[name].variable for name in ("tile", "easting", "northing", "crs")}
-    coords |= {str(dim): points[dim].variable for dim in points.dims if dim in points.variables and dim != "point"}
+    kept = [name for name in points.coords if "point" not in points[name].dims]
+    coords = {str(name): points[name].variable for name in kept}
+    coords |= {name: tiles[name].variable for name in ("tile", "easting", "northing", "crs")}
     return xr.Dataset(placed, coords, points.attrs)
 
 

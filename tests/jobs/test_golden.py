@@ -92,6 +92,7 @@ def results() -> dict[str, Any]:
         "motion": run("motion", raw),
         "rasterise": tiles,
         "forecast_tiles": run("forecast_tiles", tiles, plan=plan, state=calibrated),
+        "hindcast_tile": run("hindcast_tile", tiles, plan=plan, state=calibrated),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
         "stl": run("stl", regular, period=30),
         "cumulative_displacement": run("cumulative_displacement", regular),

@@ -9,6 +9,10 @@ import torch
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.status import status_table
+from insar_dask.jobs.tile_prediction import hindcast_group
+from insar_dask.map_metrics import MapScores
 from insar_dask.synthetic import egms_tile
 
 SMALL = {"patch": 4, "width": 16, "hidden": 32, "heads": 2, "layers": 1, "query_layers": 1, "dropout": 0.0}
@@ -20,7 +24,7 @@ def stored(tmp_path_factory):
     torch.set_num_threads(1)
     store = tmp_path_factory.mktemp("tiles") / "cube.zarr"
     for name in ("E32N34", "E39N30"):
-        insar.save(egms_tile(name, 600, 240), store, f"{name}/raw", quiet=True)
+        insar.save(egms_tile(name, 600, 200), store, f"{name}/raw", quiet=True)
     insar.save_tiles(store, store, pixels=32, cells=8, quiet=True)
     return store
 
@@ -53,6 +57,26 @@ def test_a_tile_that_is_done_is_not_forecast_again(stored: Path, fitted):
     np.testing.assert_array_equal(
         again["displacement"].values, fitted.predict(insar.open_tiles(stored))["displacement"]
     )
+
+
+def test_what_had_been_said_is_scored_as_the_card_has_it(stored: Path, fitted):
+    """The card counts errors by point, these are sums by map."""
+    plan, found = hindcast_group(Engine(stored, quiet=True), fitted, "tiles/up")
+    tiles = list(found)
+    assert plan.methods[0] == "mmstt" and "kriging" in plan.methods and len(tiles) == 2
+    counted = fitted.scores_.tables["honest"]
+    for at, method in enumerate(plan.methods):
+        both = [MapScores.of_sums(1.0, tile["errors"][at], tile["alike"][at]) for tile in tiles]
+        merged = both[0] + both[1]
+        # Kriging looks at groups along the Hilbert curve, whose way through a tile depends on where that lies
+        np.testing.assert_allclose(merged.rmse, counted[method]["rmse"], rtol=1e-2 if method == "kriging" else 1e-5)
+        inside, given = np.sum([tile["inside"][at] for tile in tiles], axis=0).T
+        assert inside.sum() / given.sum() == pytest.approx(counted[method]["coverage_all"], abs=0.02)
+    asked = plan.target_days(plan.test[-1]).astype("datetime64[D]").astype("datetime64[ns]")
+    came = insar.open_tiles(stored).sel(time=asked)
+    expected = came["displacement"].where(came["mask"]).transpose("tile", "time", "y", "x").values
+    np.testing.assert_array_equal(np.stack([tile["measured"] for tile in tiles]), expected)
+    assert "tiles/up/hindcast" in status_table(stored)
 
 
 def test_a_store_without_tiles_is_refused(tmp_path, fitted):

@@ -15,6 +15,8 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, describe
 from insar_dask.readers.point_order import hilbert_order
+from insar_dask.tiling.cell_points import PLACE, to_tiles
+from insar_dask.tiling.checking import check_tiles
 
 __all__ = ["NEXT", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled"]
 
@@ -27,7 +29,8 @@ NEXT = 100.0
 A_ROW = 1024
 """Tiles side by side."""
 
-PLACES = "tile_number", "row", "col"
+TILES = "tiles"
+"""Attribute of such a point cube: the names of the tiles."""
 
 
 def is_tiled(cube: xr.Dataset) -> bool:
@@ -48,19 +51,17 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
     CubeError
         When a variable is missing, or maps are not square.
     """
-    for name in ("displacement", "mask"):
-        if name not in tiles or set(tiles[name].dims) != {"tile", "time", "y", "x"}:
-            raise CubeError(f"a tile cube has {name!r} over (tile, time, y, x): take what insar_dask.rasterise makes")
+    check_tiles(tiles)
     n_tiles, side = tiles.sizes["tile"], tiles.sizes["y"]
     if side != tiles.sizes["x"]:
         raise CubeError(f"maps have {side} rows and {tiles.sizes['x']} columns; wanted squares")
     number, row, col = (part.ravel() for part in np.indices((n_tiles, side, side)))
     easting, northing = _placed(number, row, col, side)
-    names = zip(tiles["tile"].values.astype(str)[number], row, col, strict=True)
-    ids = np.array([f"{tile}_r{r}_c{c}" for tile, r, c in names])
+    names = tiles["tile"].values.astype(str)
+    ids = np.array([f"{tile}_r{r}_c{c}" for tile, r, c in zip(names[number], row, col, strict=True)])
     order = hilbert_order(easting, northing, ids.astype(np.bytes_), np.arange(ids.size))
     point = {"easting": easting, "northing": northing, "point_id": ids}
-    point |= dict(zip(PLACES, (number, row, col), strict=True))
+    point |= dict(zip(PLACE, (names[number], row, col), strict=True))
     return xr.Dataset(
         {"displacement": (("point", "time"), _series(tiles, order), describe("displacement"))},
         coords={
@@ -68,7 +69,7 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
             "crs": tiles["crs"],
             **{name: ("point", values[order]) for name, values in point.items()},
         },
-        attrs={name: value for name, value in tiles.attrs.items() if name != "cell"},
+        attrs={name: value for name, value in tiles.attrs.items() if name != "cell"} | {TILES: names.tolist()},
     )
 
 
@@ -79,27 +80,13 @@ def flattened(cube: xr.Dataset) -> xr.Dataset:
 
 def cells_across(points: xr.Dataset) -> int:
     """Cells of a side of the maps that `as_points` made points of; 0 where the points are no cells."""
-    return int(points["row"].max()) + 1 if PLACES[0] in points.variables else 0
+    return int(points["row"].max()) + 1 if TILES in points.attrs else 0
 
 
 def as_tiles(made: xr.Dataset, tiles: xr.Dataset) -> xr.Dataset:
     """What was made of the points of `as_points`, over the tiles again: ``point`` becomes ``tile``, ``y`` and ``x``."""
-    shape = tiles.sizes["tile"], tiles.sizes["y"], tiles.sizes["x"]
-    number, row, col = (made[name].values for name in PLACES)
-    at = (number * shape[1] + row) * shape[2] + col
-    variables = {}
-    for name, variable in made.data_vars.items():
-        if "point" not in variable.dims:
-            continue
-        axis = variable.dims.index("point")
-        values = np.full((np.prod(shape), *np.delete(variable.shape, axis)), np.nan, variable.dtype)
-        values[at] = np.moveaxis(variable.values, axis, 0)
-        others = [dim for dim in variable.dims if dim != "point"]
-        over = xr.DataArray(values.reshape(*shape, *values.shape[1:]), dims=("tile", "y", "x", *others))
-        variables[name] = over.transpose(*(("tile", *others, "y", "x"))).assign_attrs(variable.attrs)
-    kept = {name: made[name] for name in made.coords if "point" not in made[name].dims}
-    places = {name: tiles[name] for name in ("tile", "easting", "northing", "crs")}
-    return xr.Dataset(variables, coords={**kept, **places}, attrs=made.attrs)
+    attrs = {name: value for name, value in made.attrs.items() if name != TILES}
+    return to_tiles(made, tiles).assign_attrs(attrs)
 
 
 def cells_at(places: Float64, side: int) -> tuple[Index, Index]:

@@ -86,20 +86,14 @@ def _summary(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             score: [_spread([getattr(one, score)[lead - 1] for one in scored]) for lead in LEADS] for score in SCORES
         }
         found["rmse_by_lead"] = [_spread(list(lead)) for lead in zip(*(one.rmse for one in scored), strict=True)]
-        found["all"] = _spread([_overall(one) for one in scored])
+        found["all"] = _spread([one.overall for one in scored])
         found["event"] = {
-            phase: _spread([_overall(MapScores.from_json(seed[tile][phase])) for seed in seeds])
+            phase: _spread([MapScores.from_json(seed[tile][phase]).overall for seed in seeds])
             for phase in EVENT
             if all(phase in seed[tile] for seed in seeds)
         }
         tiles[tile] = found
     return {"n_seeds": len(seeds), "tiles": tiles}
-
-
-def _overall(scores: MapScores) -> float:
-    """Root mean square error of all leads together [mm]."""
-    n = scores.n
-    return float(np.sqrt(np.nansum(scores.rmse**2 * n) / n.sum())) if n.sum() else float("nan")
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | None]:
