@@ -2,21 +2,75 @@
 
 from __future__ import annotations
 
+import heapq
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
+
+from insar_dask.jobs.events import Event, Told, failure, silence
+from insar_dask.jobs.lookout import PATIENCE, Limits
+from insar_dask.jobs.retries import MOST_TRIES, is_transient, pause
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["in_flight"]
+__all__ = ["Again", "Attempt", "in_flight"]
 
 IN_FLIGHT_PER_THREAD = 2
 TICK_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A shard's task, this time."""
+
+    shard: int
+    task: tuple[Any, ...]
+    number: int = 1
+    failures: int = 0
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Again:
+    """Instead of a result: the attempt came to nothing, and it was not its own doing."""
+
+    why: str
+    worker: str = ""
+
+
+class Lane(Protocol):
+    """Where attempts run."""
+
+    run: str
+
+    def room(self) -> int:
+        """Most attempts in flight."""
+
+    def start(self, attempt: Attempt, ended: Callable[[Attempt], None]) -> None:
+        """Begin an attempt; ``ended`` is called from any thread when `outcome` can be asked for."""
+
+    def outcome(self, attempt: Attempt) -> Any:
+        """Its result, its error, `Again`; None while it has not come to an end after all."""
+
+    def wants_alone(self, shard: int) -> bool:
+        """Whether a shard must have the lane for itself."""
+
+    def look(self) -> None:
+        """See to the workers; called several times a second."""
+
+    def close(self) -> None:
+        """Let go of all that is in flight."""
 
 
 def in_flight(
@@ -26,8 +80,16 @@ def in_flight(
     threads: int,
     label: str,
     tick: Callable[[], None] = lambda: None,
+    *,
+    stage: str = "",
+    told: Told = silence,
+    limits: Limits = PATIENCE,
 ) -> Iterator[tuple[int, Any]]:
     """Run ``function(*task)`` for all tasks; yields what came of them as they end.
+
+    Whatever a worker's end takes along runs again. A task that kills its workers runs alone in the end, after all
+    others, and is given up as `insar_dask.jobs.blame` says. Errors that may pass are met with further tries, each after
+    a pause.
 
     Parameters
     ----------
@@ -41,66 +103,152 @@ def in_flight(
         Begins the tasks' names.
     tick : callable
         Called several times a second in between.
+    stage : str
+        What events call it; the label unless said.
+    told : callable
+        Is told what happens.
+    limits : Limits
+        How long to wait for a cluster.
 
     Yields
     ------
     (int, Any)
-        Shard, and its result or the exception.
+        Shard, and its result or the exception; `insar_dask.jobs.blame.BlamedError` of a task that killed its workers.
+
+    Raises
+    ------
+    ClusterError
+        When the cluster is gone.
     """
-    submit, workers, close = _executor(function, client, threads, label)
-    try:
-        waiting = iter(tasks)
-        running: dict[Any, int] = {}
-        for _ in range(workers * IN_FLIGHT_PER_THREAD):
-            _submit_next(submit, waiting, running)
-        while running:
-            tick()
-            for future in _first_done(running):
-                index = running.pop(future)
-                _submit_next(submit, waiting, running)
-                yield index, _outcome(future)
-    finally:
-        close()
-
-
-def _executor(
-    function: Callable[..., Any], client: Client | None, threads: int, label: str
-) -> tuple[Callable[[tuple[Any, ...]], Any], int, Callable[[], None]]:
+    lane: Lane
+    stage = stage or label
     if client is None:
-        stack = ExitStack()
-        # held here, not by each task alone: the first to end gives BLAS its threads back under the others
-        stack.enter_context(threadpool_limits(1))
-        pool = ThreadPoolExecutor(threads, thread_name_prefix=label)
-        stack.callback(pool.shutdown, cancel_futures=True)
-        return lambda task: pool.submit(function, *task), threads, stack.close
-    run_id = time.time_ns()
+        lane = _Threads(function, threads, label, stage, told)
+    else:
+        from insar_dask.jobs.dask_flight import Workers
 
-    def submit(task: tuple[Any, ...]) -> Any:
-        return client.submit(function, *task, key=f"{label}-{run_id:x}-{task[2]:06d}", pure=False)
-
-    return submit, max(sum(client.nthreads().values()), 1), lambda: None
-
-
-def _submit_next(
-    submit: Callable[[tuple[Any, ...]], Any], waiting: Iterator[tuple[Any, ...]], running: dict[Any, int]
-) -> None:
-    task = next(waiting, None)
-    if task is not None:
-        running[submit(task)] = task[2]
-
-
-def _first_done(running: Mapping[Any, int]) -> set[Any]:
-    futures = list(running)
-    if isinstance(futures[0], Future):
-        return set(wait(futures, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED).done)
-    from distributed import wait as wait_distributed
-
+        lane = Workers(function, client, label, stage, limits)
     try:
-        return set(wait_distributed(futures, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED).done)
-    except TimeoutError:
-        return set()
+        yield from _Flight(lane, iter(tasks), stage, told).results(tick)
+    finally:
+        lane.close()
 
 
-def _outcome(future: Any) -> Any:
-    error = future.exception()
-    return future.result() if error is None else error
+@dataclass
+class _Flight:
+    """Attempts in flight, those that wait for their time, and those that wait to be alone."""
+
+    lane: Lane
+    waiting: Iterator[tuple[Any, ...]]
+    stage: str
+    told: Told
+    running: set[Attempt] = field(default_factory=set)
+    later: list[tuple[float, int, Attempt]] = field(default_factory=list)
+    suspects: deque[Attempt] = field(default_factory=deque)
+    ended: SimpleQueue[Attempt] = field(default_factory=SimpleQueue)
+
+    def results(self, tick: Callable[[], None]) -> Iterator[tuple[int, Any]]:
+        while self._fill():
+            tick()
+            self.lane.look()
+            try:
+                attempt = self.ended.get(timeout=TICK_SECONDS)
+            except Empty:
+                continue
+            outcome = self.lane.outcome(attempt) if attempt in self.running else None
+            if outcome is None:
+                continue
+            self.running.remove(attempt)
+            if self._goes_on(attempt, outcome):
+                continue
+            self._fill()
+            yield attempt.shard, outcome
+
+    def _fill(self) -> bool:
+        """Start what can be started; returns whether anything is left to wait for."""
+        room = self.lane.room()
+        while len(self.running) < room and not any(attempt.alone for attempt in self.running):
+            attempt = self._next()
+            if attempt is None:
+                break
+            self.running.add(attempt)
+            self.lane.start(attempt, self.ended.put)
+        if self.running or self.later or self.suspects:
+            return True
+        following = next(self.waiting, None)
+        if following is not None:  # no room at all
+            heapq.heappush(self.later, (0.0, following[2], Attempt(following[2], following)))
+        return following is not None
+
+    def _next(self) -> Attempt | None:
+        while self.later and self.later[0][0] <= time.monotonic():
+            attempt = heapq.heappop(self.later)[2]
+            if not self.lane.wants_alone(attempt.shard):
+                return attempt
+            attempt.alone = True
+            self.suspects.append(attempt)
+        task = next(self.waiting, None)
+        if task is not None:
+            return Attempt(task[2], task)
+        if self.suspects and not self.running and not self.later:
+            return self.suspects.popleft()
+        return None
+
+    def _goes_on(self, attempt: Attempt, outcome: Any) -> bool:
+        """Put an attempt that came to nothing back into the queue; returns whether it was one."""
+        if isinstance(outcome, Again):
+            self._retry(attempt, 0.0, outcome.why, worker=outcome.worker)
+            return True
+        if isinstance(outcome, BaseException) and is_transient(outcome):
+            attempt.failures += 1
+            if attempt.failures < MOST_TRIES:
+                wait = pause(attempt.failures)
+                self._retry(attempt, wait, f"{failure(outcome)['error']}; again in {wait:g} s")
+                return True
+        return False
+
+    def _retry(self, attempt: Attempt, wait: float, why: str, worker: str = "") -> None:
+        log.warning("%s, shard %d: %s%s", self.stage, attempt.shard, why, f" ({worker})" if worker else "")
+        extra = {"attempt": attempt.number, "pause": wait}
+        self.told(Event("retried", self.stage, attempt.shard, run=self.lane.run, worker=worker, error=why, extra=extra))
+        following = Attempt(attempt.shard, attempt.task, attempt.number + 1, attempt.failures)
+        heapq.heappush(self.later, (time.monotonic() + wait, attempt.shard, following))
+
+
+class _Threads:
+    """Threads of this process; nothing dies here alone."""
+
+    def __init__(self, function: Callable[..., Any], threads: int, label: str, stage: str, told: Told) -> None:
+        self._function, self._threads, self._stage, self._told = function, threads, stage, told
+        self.run = f"{time.time_ns():x}"
+        self._futures: dict[Attempt, Future[Any]] = {}
+        self._stack = ExitStack()
+        # held here, not by each task alone: the first to end gives BLAS its threads back under the others
+        self._stack.enter_context(threadpool_limits(1))
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=label)
+        self._stack.callback(self._pool.shutdown, cancel_futures=True)
+
+    def room(self) -> int:
+        return self._threads * IN_FLIGHT_PER_THREAD
+
+    def start(self, attempt: Attempt, ended: Callable[[Attempt], None]) -> None:
+        future = self._futures[attempt] = self._pool.submit(self._work, attempt)
+        future.add_done_callback(lambda _: ended(attempt))
+
+    def outcome(self, attempt: Attempt) -> Any:
+        future = self._futures.pop(attempt)
+        error = future.exception()
+        return future.result() if error is None else error
+
+    def wants_alone(self, shard: int) -> bool:
+        return False
+
+    def look(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _work(self, attempt: Attempt) -> Any:
+        self._told(Event("running", self._stage, attempt.shard, run=self.run))
+        return self._function(*attempt.task)

@@ -1,0 +1,64 @@
+"""What a worker does around a chunk job: leave a mark that it has begun, and begin it only once.
+
+Dask runs a task again by itself when its worker dies, and counts the death against all tasks that the worker held,
+those that had not begun too. So each attempt of a shard leaves a mark on the scheduler before the shard's own work
+begins, and one that finds its own mark does nothing: the driver learns where it had begun, asks the scheduler what
+became of that worker, and decides. Marks and questions are of Dask's public interface: no plugin, any scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from insar_dask.jobs.events import TOPIC, Event
+
+__all__ = ["MARKS", "Begun", "attempt", "mark_keys"]
+
+MARKS = "insar-dask-marks"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Instead of a result: this attempt had begun before, on a worker that is gone or has lost the result."""
+
+    worker: str
+
+
+def mark_keys(run: str, seat: int) -> list[str]:
+    """Where on the scheduler the mark of a seat lies; seats are used again, so a run of 100,000 shards has few."""
+    return [MARKS, run, f"{seat}"]
+
+
+def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, *task: Any) -> Any:
+    """Run ``function(*task)`` on this worker, if this attempt has not begun before.
+
+    Parameters
+    ----------
+    function : callable
+    stage, run : str
+        For the event that says that it runs.
+    seat : int
+        Where to leave the mark.
+    *task
+        Arguments of ``function``; the third is the shard.
+
+    Returns
+    -------
+    Any
+        What ``function`` returns, or `Begun`. Leaving the mark takes two round trips to the scheduler.
+    """
+    from distributed import get_worker
+    from distributed.utils import sync
+
+    worker = get_worker()
+    name = repr(worker.get_current_task())
+    keys = mark_keys(run, seat)
+    mark = sync(worker.loop, worker.scheduler.get_metadata, keys=keys, default=None)
+    if mark is not None and mark["attempt"] == name:
+        return Begun(mark["worker"])
+    # answered before the work begins: what kills this process at once leaves its mark all the same
+    sync(worker.loop, worker.scheduler.set_metadata, keys=keys, value={"attempt": name, "worker": worker.address})
+    worker.log_event(TOPIC, Event("running", stage, task[2], run=run, worker=worker.address).to_dict())
+    return function(*task)

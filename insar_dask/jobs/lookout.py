@@ -1,0 +1,199 @@
+"""Watch over a Dask cluster's workers while chunk jobs run there: no job waits for ever, and who waits is told why."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["PATIENCE", "ClusterError", "Limits", "Lookout", "ask"]
+
+LOOK_SECONDS = 5.0
+"""Between two looks; of 500 workers the scheduler tells in about 10 ms."""
+
+ANSWER_SECONDS = 15.0
+TELL_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot go on: no scheduler, or no worker that works."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait for a cluster, in seconds.
+
+    Attributes
+    ----------
+    silent : float
+        For a worker's sign of life, before it is taken for lost and its shards go elsewhere. Workers give one every
+        half second to ten, by a thread that waits while C code holds the interpreter's lock. Dask itself waits 300 s.
+    paused : float
+        Before shards that wait at a paused worker go elsewhere: Dask leaves them there. It pauses a worker that holds
+        80 % of its memory.
+    all_paused : float
+        For one of the workers, where all are paused.
+    no_worker : float
+        For a first worker or another one: batch systems have queues.
+    no_answer : float
+        For the scheduler.
+    """
+
+    silent: float = 60.0
+    paused: float = 30.0
+    all_paused: float = 600.0
+    no_worker: float = 3600.0
+    no_answer: float = 300.0
+
+
+PATIENCE = Limits()
+"""What holds unless a caller says otherwise."""
+
+
+@dataclass
+class Lookout:
+    """What is known of the workers; `look` is to be called often, and looks every few seconds.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    limits : Limits
+    every : float
+        Seconds between two looks.
+    """
+
+    client: Client
+    limits: Limits = PATIENCE
+    every: float = LOOK_SECONDS
+    workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Look for the first time."""
+        self._signs: dict[str, float] = {}
+        self._waits: dict[str, float] = {}  # address, or "" for the cluster -> seconds of silence, pause, ...
+        self._last = time.monotonic()
+        self._told = 0.0
+        self._look(0.0)
+
+    @property
+    def threads(self) -> int:
+        """Threads of the workers that take work; 0 while the scheduler cannot be reached."""
+        return sum(worker["nthreads"] for worker in self._running().values()) if self._reachable() else 0
+
+    def look(self, *, busy: bool) -> bool:
+        """Look if it is time to; returns whether it was.
+
+        Parameters
+        ----------
+        busy : bool
+            Whether anything waits for a worker.
+
+        Raises
+        ------
+        ClusterError
+            When the scheduler is gone, or there was no worker for longer than the limits say.
+        """
+        if self.client.status == "closed":
+            raise ClusterError(
+                "the scheduler is gone, or the link to it; start it, and run again: the shards that are done stay done"
+            )
+        now = time.monotonic()
+        # a machine that slept, or a caller that took its time, has not waited for anybody
+        passed = min(now - self._last, 2 * self.every)
+        if passed < self.every or not self._reachable():
+            return False
+        self._last = now
+        self._look(passed)
+        if busy:
+            self._check(passed)
+        return True
+
+    def paused(self) -> list[str]:
+        """Workers that were paused for longer than the limit."""
+        return [a for a, worker in self.workers.items() if worker["status"] == "paused" and self._waited(a, "paused")]
+
+    def progress(self) -> None:
+        """Something has ended: the cluster works."""
+        self._waits.pop("", None)
+
+    def _look(self, passed: float) -> None:
+        try:
+            self.workers = ask(self.client, "identity")["workers"]
+        except (OSError, TimeoutError):
+            self._wait("scheduler", passed + ANSWER_SECONDS)
+            if self._waited("scheduler", "no_answer"):
+                raise ClusterError(
+                    f"the scheduler at {_address(self.client)} has not answered for {self.limits.no_answer:g} s; "
+                    "look whether it is stopped or out of memory, and run again"
+                ) from None
+            return
+        self._waits.pop("scheduler", None)
+        for address, worker in self.workers.items():
+            self._attend(address, worker, passed)
+        for gone in set(self._signs) - set(self.workers):
+            self._signs.pop(gone)
+            self._waits.pop(gone, None)
+
+    def _attend(self, address: str, worker: Mapping[str, Any], passed: float) -> None:
+        """Count how long a worker has been silent or paused, and end what is silent for too long."""
+        silent = self._signs.get(address) == worker["last_seen"]
+        self._signs[address] = worker["last_seen"]
+        if not silent and worker["status"] != "paused":
+            self._waits.pop(address, None)
+            return
+        if worker["status"] == "paused" and address not in self._waits:
+            log.warning(
+                "worker %s is paused: it holds 80 %% of its memory; it takes no work until it has less", address
+            )
+        self._wait(address, passed)
+        if silent and self._waited(address, "silent"):
+            limit = self.limits.silent
+            log.warning("worker %s has given no sign of life for %g s: its shards go elsewhere", address, limit)
+            ask(self.client, "unregister", address=address, stimulus_id=f"insar-dask-silent-{time.time()}")
+
+    def _check(self, passed: float) -> None:
+        """Tell that nothing works, and give up after the limit."""
+        if self._running():
+            self._waits.pop("", None)
+            return
+        self._wait("", passed)
+        limit = "all_paused" if self.workers else "no_worker"
+        what = (
+            f"all workers are paused, at 80 % of their memory: {', '.join(sorted(self.workers)[:5])}"
+            if self.workers
+            else f"there is no worker at {_address(self.client)}"
+        )
+        cure = "give workers more memory, or take smaller shards" if self.workers else "start workers"
+        if self._waited("", limit):
+            raise ClusterError(f"{what}, for {getattr(self.limits, limit):g} s; {cure}, and run again")
+        if time.monotonic() - self._told > TELL_SECONDS:
+            self._told = time.monotonic()
+            log.warning("%s; waiting up to %g s", what, getattr(self.limits, limit))
+
+    def _running(self) -> dict[str, Mapping[str, Any]]:
+        return {address: worker for address, worker in self.workers.items() if worker["status"] == "running"}
+
+    def _reachable(self) -> bool:
+        return bool(self.client.status == "running")
+
+    def _wait(self, who: str, passed: float) -> None:
+        self._waits[who] = self._waits.get(who, 0.0) + passed
+
+    def _waited(self, who: str, limit: str) -> bool:
+        return bool(self._waits.get(who, 0.0) > getattr(self.limits, limit))
+
+
+def ask(client: Client, what: str, **arguments: Any) -> Any:
+    """Ask the scheduler by one of its own handlers; TimeoutError when it does not answer."""
+    return client.sync(getattr(client.scheduler, what), callback_timeout=ANSWER_SECONDS, **arguments)
+
+
+def _address(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler is not None else "the scheduler"
