@@ -52,7 +52,7 @@ class MapSettings:
     context: int = 10
     horizon: int = 10
     sizes: Mapping[str, Any] = field(default_factory=dict)
-    """Of the network, where they are not its usual ones."""
+    """Of the network, where they are not the published ones."""
     training: Training = MAP_TRAINING
 
     @classmethod
@@ -74,13 +74,14 @@ class MapSettings:
         """
         check_sizes(network, GIVEN, sizes or {})
         taught = replace(MAP_TRAINING, seed=random_state, **(training or {}))
-        return cls(network, context=context, horizon=horizon, sizes=dict(sizes or {}), training=taught)
+        chosen = {**PRESETS.get(network, {}), **(sizes or {})}
+        return cls(network, context=context, horizon=horizon, sizes=chosen, training=taught)
 
     @property
     def all_sizes(self) -> dict[str, Any]:
         """Everything that the network is built with."""
         steps = {"context": self.context, "horizon": self.horizon, "side": self.side}
-        return {**steps, **PRESETS.get(self.network, {}), **self.sizes}
+        return {**steps, **self.sizes}
 
     def build(self) -> torch.nn.Module:
         """A new network, its weights drawn from torch's generator."""

@@ -15,9 +15,8 @@ import torch
 from insar_dask.forecast.maps.holdout import Holdout
 from insar_dask.forecast.maps.map_material import PROTOCOLS, Material
 from insar_dask.forecast.maps.map_scoring import score_tiles
-from insar_dask.forecast.maps.map_settings import MAP_TRAINING, PRESETS
+from insar_dask.forecast.maps.map_settings import MAP_TRAINING, PRESETS, MapSettings
 from insar_dask.forecast.maps.map_windows import MapWindows
-from insar_dask.forecast.models import build
 from insar_dask.forecast.training.job import Job, Trained, Training
 from insar_dask.forecast.training.train import train
 from insar_dask.settings import known
@@ -144,13 +143,20 @@ def run_map_unit(
 def _trained(
     unit: MapUnit, material: Material, windows: MapWindows, holdout: Holdout, folder: Path, device: str
 ) -> tuple[torch.nn.Module, Trained]:
-    torch.manual_seed(unit.seed)
     preset = PRESETS.get(unit.network, {}) if unit.protocol == "honest" else {}
-    sides = {"context": material.context, "horizon": material.horizon, "side": material.read.shape[-1]}
-    model = build(unit.network, **{**sides, **preset, **unit.sizes})
+    settings = MapSettings(
+        unit.network,
+        side=material.read.shape[-1],
+        context=material.context,
+        horizon=material.horizon,
+        sizes={**preset, **unit.sizes},
+        training=unit.training(windows.epoch),
+    )
+    torch.manual_seed(unit.seed)
+    model = settings.build()
     learned = [material.names[tile] for tile in holdout.trained]
-    identity = f"{unit.name} {material.digest} {learned} {sorted({**preset, **unit.sizes}.items())}"
-    job = Job(model, windows, unit.training(windows.epoch), identity)
+    identity = f"{unit.name} {material.digest} {learned} {sorted(settings.sizes.items())}"
+    job = Job(model, windows, settings.training, identity)
     return model, train(job, folder, device=device)
 
 
