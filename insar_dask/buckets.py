@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
@@ -88,9 +88,9 @@ class Bucket(ObjectStore[Any]):
     def __str__(self) -> str:
         return self.address
 
-    def with_read_only(self, read_only: bool = False) -> Bucket:
+    def with_read_only(self, read_only: bool = False) -> Self:
         """The same bucket, to be read alone or not."""
-        return Bucket(self.store, self.address, read_only=read_only)
+        return type(self)(self.store, self.address, read_only=read_only)
 
     def check_writable(self) -> None:
         """Raise where this process no longer holds the store."""
@@ -162,11 +162,16 @@ class Bucket(ObjectStore[Any]):
 
     def get_tagged(self, key: str) -> tuple[bytes | None, str | None]:
         """Whole object, or None, and its tag."""
+        data, stamp = self.get_stamped(key)
+        return data, stamp and stamp[0]
+
+    def get_stamped(self, key: str) -> tuple[bytes | None, tuple[str | None, datetime] | None]:
+        """Whole object, or None, its tag and its date."""
         import obstore
 
         try:
             found = obstore.get(self.store, key)
-            return bytes(found.bytes()), found.meta["e_tag"]
+            return bytes(found.bytes()), (found.meta["e_tag"], found.meta["last_modified"])
         except Exception as error:
             meant = None if self._is_absent(error) else self.meant(error, "read", key)
         if meant is not None:

@@ -248,7 +248,7 @@ def _key(config: Config, source: Path) -> str:
     return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
 
 
-def _signature(store: Path) -> tuple[str, int]:
+def _signature(store: Path | str) -> tuple[str, int]:
     """Hash over all receipts of a store, and the bytes that they vouch for."""
     ledger = Ledger(open_store(store))
     done = {target: list(ledger.done(target).values()) for target in targets(ledger)}

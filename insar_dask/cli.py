@@ -25,7 +25,9 @@ app = typer.Typer(
 
 SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or globs in quotes"
 ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
-StorePath = Annotated[Path, typer.Argument(help="a store, such as demo-output/cube.zarr", metavar="STORE")]
+StorePath = Annotated[
+    str, typer.Argument(help="a store, such as demo-output/cube.zarr or s3://bucket/cube.zarr", metavar="STORE")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
 
 
@@ -124,13 +126,14 @@ def tiles(
 ) -> None:
     """Map points onto the cells of tiles: one cube of maps for all that is named, in a store."""
     from insar_dask.jobs.tile_jobs import is_stored, store_tiles, tile_sources
+    from insar_dask.objects import child_address
     from insar_dask.pipeline import opened
 
     settings, stores = _settings(store), [one for one in source if is_stored(one)]
     files = settings.source.model_copy(update={"files": [one for one in source if one not in stores]})
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
-        read = [store / bench.ingest(path) for path in bench.sources()] if files.files else []
-        found = dict.fromkeys(cube for one in [*map(Path, stores), *read] for cube in tile_sources(one))
+        read = [child_address(store, bench.ingest(path)) for path in bench.sources()] if files.files else []
+        found = dict.fromkeys(cube for one in [*stores, *read] for cube in tile_sources(one))
         report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells)
     typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
 
@@ -162,17 +165,18 @@ def train(
     """Train a forecaster on a store, score it honestly, and keep it as a folder."""
     from insar_dask.forecast import Forecaster
     from insar_dask.forecast.choices import MAP_STEPS
+    from insar_dask.objects import beside
 
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)
     if maps or wanted.maps:
         usual = MAP_STEPS[0] if context is None else context, MAP_STEPS[1] if horizon is None else horizon
         wanted.set_params(context=usual[0], horizon=usual[1])
-        _train_maps(store, wanted, model or store.parent / f"tiles-{method}", ranks, quiet)
+        _train_maps(store, wanted, model or beside(store).parent / f"tiles-{method}", ranks, quiet)
         return
 
     def step(bench: Any, product: str) -> None:
-        folder = store.parent / f"{product}-{method}" if model is None else _folder(bench, product, model)
+        folder = beside(store).parent / f"{product}-{method}" if model is None else _folder(bench, product, model)
         fitted = bench.train(product, wanted, folder, ranks)
         typer.echo(f"{fitted.scores_.table()}\n{folder}")
 
@@ -232,16 +236,6 @@ def synthetic_tiles(
 
 
 @app.command()
-def status(store: StorePath) -> None:
-    """Show what is done in a store; needs no scheduler."""
-    from insar_dask.jobs.status import status_table
-
-    typer.echo(status_table(store))
-
-
-@app.command()
-def verify(store: StorePath) -> None:
-@app.command()
 def catalogue(
     source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders of them, or globs in quotes")],
 ) -> None:
@@ -252,6 +246,30 @@ def catalogue(
     typer.echo(catalogue_table(found(source)))
 
 
+@app.command()
+def status(
+    store: StorePath,
+    html: Annotated[bool, typer.Option("--html", help="write the page of a run's chunk jobs beside the store")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="show a run here until it has ended")] = False,
+    run: Annotated[str | None, typer.Option(help="which run of the store's history; default: the last")] = None,
+) -> None:
+    """Show what is done in a store, or how a run of it goes; needs no scheduler."""
+    from insar_dask.jobs.status import status_table
+
+    if html:
+        from insar_dask.dashboard.kept import write_page
+
+        typer.echo(str(write_page(store, run)))
+    elif watch:
+        from insar_dask.jobs.live_view import watch_store
+
+        watch_store(store, run)
+    else:
+        typer.echo(status_table(store))
+
+
+@app.command()
+def verify(store: StorePath) -> None:
     """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
     from insar_dask.jobs.status import damaged, damaged_documents
 
@@ -270,7 +288,7 @@ def _folder(bench: Any, product: str, model: Path) -> Path:
     return model / product if len(bench.products) > 1 and not (model / "card.json").exists() else model
 
 
-def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
+def _predict(bench: Any, product: str, store: str | Path, model: Path) -> None:
     from insar_dask.forecast import Forecaster
 
     note = bench.predict(product, Forecaster.load(_folder(bench, product, model)))
@@ -279,7 +297,7 @@ def _predict(bench: Any, product: str, store: Path, model: Path) -> None:
         typer.echo(f"{note['points_without_forecast']:,} of them have too little of a history and are NaN")
 
 
-def _train_maps(store: Path, wanted: Any, folder: Path, ranks: int | None, quiet: bool) -> None:
+def _train_maps(store: str | Path, wanted: Any, folder: Path, ranks: int | None, quiet: bool) -> None:
     from insar_dask.jobs.opening import tiles_group
     from insar_dask.pipeline import opened
 
@@ -289,7 +307,7 @@ def _train_maps(store: Path, wanted: Any, folder: Path, ranks: int | None, quiet
     typer.echo(f"{fitted.scores_.table()}\n{folder}")
 
 
-def _predict_maps(store: Path, folder: Path, quiet: bool) -> bool:
+def _predict_maps(store: str | Path, folder: Path, quiet: bool) -> bool:
     """Forecast tiles where the forecaster is one of maps; else nothing is done."""
     from insar_dask.forecast import Forecaster
     from insar_dask.jobs.opening import tiles_group
@@ -306,7 +324,7 @@ def _predict_maps(store: Path, folder: Path, quiet: bool) -> bool:
     return True
 
 
-def _settings(store: Path) -> Config:
+def _settings(store: str | Path) -> Config:
     """The configuration kept beside a store, or the defaults."""
     from insar_dask.config import load_config, parse_config
     from insar_dask.pipeline import kept_config
@@ -323,7 +341,7 @@ def _placed(config: Config) -> Config:
     return with_cluster(config, WHERE.get()) if WHERE.get() else config
 
 
-def _each(store: Path, quiet: bool, step: Any) -> None:
+def _each(store: str | Path, quiet: bool, step: Any) -> None:
     from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
 

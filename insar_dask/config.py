@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 from insar_dask.sessions import SlurmJobs, Tls
 
@@ -93,15 +94,20 @@ class Store(Section):
     path: str = Field(
         "demo-output/cube.zarr",
         min_length=1,
-        description="Zarr store; report and maps are written beside it; with {product} in it, each product has its own",
+        description="Zarr store, or s3://bucket/prefix; report and maps are written beside it; with {product} in it, "
+        "each product has its own",
+    )
+    options: dict[str, str | bool] = Field(
+        {}, description='how to get to a bucket: {endpoint = "https://...", region = "..."}; never a secret'
+    )
+    folder: str | None = Field(
+        None, description="where report and maps go instead; unset: beside the store, of a bucket the working directory"
     )
     at_once: int | None = Field(
         None, ge=1, description="products worked on at a time where each has a store; unset: what keeps workers busy"
     )
     shard_points: int = Field(65_536, ge=128, description="most points of a shard; small cubes get about 16 shards")
 
-
-class Prepare(Section):
     @field_validator("path")
     @classmethod
     def _holds_nothing_but_the_product(cls, path: str) -> str:
@@ -109,6 +115,21 @@ class Prepare(Section):
             raise ValueError(f"of {', '.join(sorted(unknown))} nothing is known; {PRODUCT} alone stands for something")
         return path
 
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.options and not is_bucket(self.path):
+            raise ValueError(f"options are for a store in a bucket, s3://..., and path is {self.path!r}")
+        if is_bucket(self.path):
+            bucket_address(self.path.replace(PRODUCT, "product"), self.options)
+        return self
+
+    @property
+    def place(self) -> Path | str:
+        """Folder, or address of a bucket."""
+        return bucket_address(self.path, self.options) if is_bucket(self.path) else Path(self.path).absolute()
+
+
+class Prepare(Section):
     """Regular dates and smoothing, for pictures and clusters; forecasts never see them."""
 
     every: str | None = Field(None, description='spacing of the regular dates; unset: "6D" for L3, "12D" else')
@@ -262,6 +283,17 @@ class Config(Section):
     report: Report = Report()
     cluster: Cluster = Cluster()
 
+    @model_validator(mode="after")
+    def _has_products_for_its_stores(self) -> Self:
+        if PRODUCT in self.store.path and not self.source.files:
+            raise ValueError(f"store.path has {PRODUCT}, so source.files must name products")
+        if PRODUCT in self.store.path and self.maps.method != "none":
+            raise ValueError(
+                f"maps are made of one store, and store.path has {PRODUCT}: run without [maps], then "
+                "`insar-dask tiles STORE... TILES.zarr` and `insar-dask train TILES.zarr`"
+            )
+        return self
+
 
 def load_config(path: str | Path) -> Config:
     """Read a TOML file.
@@ -288,17 +320,6 @@ def parse_config(content: dict[str, Any], name: str = "configuration") -> Config
     ...
     insar_dask.config.ConfigError: configuration: unknown key 'forecast.horizons'; did you mean 'forecast.horizon'? ...
     """
-    @model_validator(mode="after")
-    def _has_products_for_its_stores(self) -> Self:
-        if PRODUCT in self.store.path and not self.source.files:
-            raise ValueError(f"store.path has {PRODUCT}, so source.files must name products")
-        if PRODUCT in self.store.path and self.maps.method != "none":
-            raise ValueError(
-                f"maps are made of one store, and store.path has {PRODUCT}: run without [maps], then "
-                "`insar-dask tiles STORE... TILES.zarr` and `insar-dask train TILES.zarr`"
-            )
-        return self
-
     try:
         return Config.model_validate(content)
     except ValidationError as error:

@@ -15,7 +15,7 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from insar_dask.cf import cf_attributes
-from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, put_bytes
+from insar_dask.objects import delete, delete_below, get_bytes, get_many, list_keys, list_names, put_bytes, put_many
 from insar_dask.outline import Outline, Part
 from insar_dask.shards import ShardPlan, inner_dates, shard_axis
 from insar_dask.tenths import PACKING
@@ -57,12 +57,13 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
     _write_metadata(draft, group, template if isinstance(template, Outline) else Outline.of(template), plan)
     wanted = {key: get_bytes(draft, key) for key in list_keys(draft, group)}
     others = [f"{group}/{name}/zarr.json" for name in list_names(store, group)]
-    if all(get_bytes(store, key) == wanted.get(key) for key in {*wanted, *others}):
+    known = sorted({*wanted, *others})
+    if all(data == wanted.get(key) for key, data in zip(known, get_many(store, known), strict=True)):
         return False
     delete_below(store, group)
-    # the group's own document last: a group that can be opened is whole
-    for key in sorted(wanted, key=lambda key: key == f"{group}/zarr.json"):
-        put_bytes(store, key, wanted[key] or b"")
+    own = f"{group}/zarr.json"
+    put_many(store, {key: data or b"" for key, data in wanted.items() if key != own})
+    put_bytes(store, own, wanted[own] or b"")  # last: a group that can be opened is whole
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -22,6 +22,7 @@ __all__ = [
     "Blocks",
     "address",
     "beside",
+    "child_address",
     "delete",
     "delete_all",
     "delete_below",
@@ -32,9 +33,11 @@ __all__ = [
     "list_keys",
     "list_names",
     "open_store",
+    "parent_address",
     "put_blocks",
     "put_bytes",
     "put_if",
+    "put_many",
     "size_of",
     "sizes_below",
 ]
@@ -75,6 +78,29 @@ def address(path: str | Path | Store) -> str:
     return bucket_address(str(path)) if is_bucket(path) else str(Path(path).absolute())
 
 
+def parent_address(path: str | Path) -> tuple[str, str]:
+    """Address of what a folder or prefix lies in, and its name there.
+
+    >>> parent_address("s3://site/a.zarr/raw?region=eu-west-1")
+    ('s3://site/a.zarr?region=eu-west-1', 'raw')
+    """
+    place, mark, options = address(path).partition("?") if is_bucket(path) else (address(path), "", "")
+    parent, _, name = place.rpartition("/")
+    return f"{parent}{mark}{options}", name
+
+
+def child_address(path: str | Path, name: str) -> str | Path:
+    """What lies under a name in a folder or prefix.
+
+    >>> child_address("s3://site/a.zarr?region=eu-west-1", "raw")
+    's3://site/a.zarr/raw?region=eu-west-1'
+    """
+    if not is_bucket(path):
+        return Path(path) / name
+    place, mark, options = bucket_address(str(path)).partition("?")
+    return f"{place}/{name}{mark}{options}"
+
+
 def beside(path: str | Path, ending: str = "") -> Path:
     """File or folder beside a store, named after it: what lies beside a bucket lies in the working directory.
 
@@ -90,6 +116,11 @@ def beside(path: str | Path, ending: str = "") -> Path:
 
 def get_bytes(store: Store, key: str) -> bytes | None:
     """Whole object under ``key``, or None."""
+    if isinstance(store, LocalStore):  # Zarr would make the folder
+        try:
+            return (store.root / key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
     found = sync(store.get(key, prototype=default_buffer_prototype()))
     return None if found is None else found.to_bytes()
 
@@ -111,6 +142,16 @@ def size_of(store: Store, key: str) -> int:
 def put_bytes(store: Store, key: str, data: bytes | memoryview) -> None:
     """Write an object at once: another process sees all of it or nothing."""
     sync(store.set(key, default_buffer_prototype().buffer.from_bytes(data)))
+
+
+def put_many(store: Store, objects: Mapping[str, bytes]) -> None:
+    """Write objects, in any order: to a bucket so many at a time that nobody waits for each."""
+    if not isinstance(store, Bucket):
+        for key, data in objects.items():
+            put_bytes(store, key, data)
+        return
+    buffer = default_buffer_prototype().buffer
+    sync(concurrent_map([(k, buffer.from_bytes(v)) for k, v in objects.items()], store.set, limit=AT_ONCE))
 
 
 def get_blocks(store: Store, key: str) -> Blocks | None:

@@ -14,6 +14,7 @@ from insar_dask.forecast.choices import MAP_STEPS
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.tile_prediction import hindcast_group, predict_group, predicted_group
 from insar_dask.jobs.watch import Progress
+from insar_dask.objects import child_address
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
 
@@ -35,7 +36,7 @@ class Outcome:
     """What one product came to, and where it lies."""
 
     product: str
-    store: Path
+    store: Path | str
     report: Path
     summary: tuple[str, ...]
 
@@ -44,10 +45,10 @@ def publish(bench: Workbench, product: str) -> Path:
     """Write the page, its figures and the exports into a folder beside the store."""
     from insar_dask.report import write_geoparquet, write_geotiff
 
-    folder = bench.store.parent / product
-    folder.mkdir(exist_ok=True)
+    folder = bench.folder / product
+    folder.mkdir(parents=True, exist_ok=True)
     motion = bench.group(product, "products").compute()
-    files = {"cube": bench.store}
+    files: dict[str, str | Path] = {"cube": bench.store}
     if bench.config.report.exports:
         told = _with_labels(bench, product, motion)
         files["map for GIS"] = write_geotiff(told, folder / "motion.tif", resolution=bench.config.report.resolution)
@@ -75,7 +76,7 @@ def _with_outlook(bench: Workbench, product: str, motion: Any) -> Any:
     )
 
 
-def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files: dict[str, Path]) -> Path:
+def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files: dict[str, str | Path]) -> Path:
     from insar_dask.report import write_report
 
     scores, _ = bench.scores(product)
@@ -108,7 +109,7 @@ def publish_index(bench: Workbench, outcomes: list[Outcome]) -> None:
 
     if len(outcomes) > 1:
         entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
-        write_index(bench.store.parent, entries, title=bench.config.report.title)
+        write_index(bench.folder, entries, title=bench.config.report.title)
 
 
 def map_outcome(bench: Workbench) -> Outcome:
@@ -116,7 +117,7 @@ def map_outcome(bench: Workbench) -> Outcome:
     from insar_dask.forecast import Forecaster
 
     maps, (context, horizon) = bench.config.maps, MAP_STEPS
-    group, folder = bench.map_tiles(), bench.store.parent / f"tiles-{maps.method}"
+    group, folder = bench.map_tiles(), bench.folder / f"tiles-{maps.method}"
     training = None if maps.steps is None else {"max_steps": maps.steps}
     wanted = Forecaster(maps.method, context=context, horizon=horizon, training=training)
     return foresee_maps(bench, group, bench.learn_maps(group, wanted, folder, maps.learn), folder)
@@ -130,13 +131,13 @@ def foresee_maps(bench: Workbench, group: str, model: Forecaster, folder: Path) 
     tiles = open_tiles(bench.store, group)
     past, reason = _hindcasts(bench, group, model, list(map(str, tiles["tile"].values)))
     files = {
-        "cube of maps": bench.store / group,
-        "forecast": bench.store / predicted_group(group),
+        "cube of maps": child_address(bench.store, group),
+        "forecast": child_address(bench.store, predicted_group(group)),
         "forecaster": folder,
     }
     with Progress(f"{group}/report", None, quiet=bench.engine.quiet):
         page = write_map_report(
-            bench.store.parent / group.replace("/", "-"),
+            bench.folder / group.replace("/", "-"),
             tiles=tiles,
             forecast=made,
             hindcasts=past,

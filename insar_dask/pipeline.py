@@ -13,6 +13,7 @@ from insar_dask.config import Config, load_config, to_toml
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.pruning import prune_states
+from insar_dask.objects import beside
 from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary
 from insar_dask.sessions import session
 from insar_dask.workbench import Workbench, listed
@@ -88,16 +89,16 @@ def _check_exports() -> None:
 @contextmanager
 def opened(config: Config, *, client: Client | None = None, quiet: bool = False) -> Iterator[Workbench]:
     """Hold the configured store and cluster for a while; the configuration is kept beside the store."""
-    path = Path(config.store.path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with owned(path), _cluster(config, client) as connected:
+    path = config.store.place
+    beside(path).parent.mkdir(parents=True, exist_ok=True)
+    with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
         kept_config(path).write_text(to_toml(config), encoding="utf-8")
-        yield Workbench(config, path, Engine(path, connected, quiet=quiet))
+        yield Workbench(config, path, engine)
 
 
-def kept_config(store: Path) -> Path:
+def kept_config(store: str | Path) -> Path:
     """Where the configuration of a store's last run lies: beside it, under its name, so that no file of a user goes."""
-    return store.with_name(f"{store.stem}-config.toml")
+    return beside(store, "-config.toml")
 
 
 @contextmanager

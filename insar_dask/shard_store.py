@@ -16,8 +16,10 @@ import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from insar_dask.bucket_reads import fetch_ahead, with_documents
+from insar_dask.buckets import Bucket
 from insar_dask.cube import CubeError
-from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks
+from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks, sizes_below
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.store import Arrays, all_arrays, load_shard, point_arrays, with_points
@@ -26,7 +28,7 @@ from insar_dask.tenths import encode_tenths
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["ShardWriter", "checksum_block", "read_block", "shard_sizes", "write_block"]
+__all__ = ["ShardWriter", "checksum_block", "listed_sizes", "read_block", "shard_sizes", "write_block"]
 
 
 def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr.Dataset) -> tuple[str, int]:
@@ -53,6 +55,7 @@ class ShardWriter:
 
     def __init__(self, store: Store, group: str, plan: ShardPlan) -> None:
         self.store, self.group, self._plan = store, group, plan
+        store = with_documents(store, group)
         arrays = all_arrays(store, group, mode="r+")
         self._arrays, self._shared = with_points(arrays), _group_digest(store, group, arrays)
 
@@ -108,6 +111,7 @@ def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
     what it was when its dates are not, neither to ``verify`` nor to what is computed from it. Absent objects count; a
     group that is gone, or whose documents are damaged, has the checksum ``""``.
     """
+    store = with_documents(store, group)
     if get_bytes(store, f"{group}/zarr.json") is None:
         return "", 0
     try:
@@ -115,6 +119,7 @@ def checksum_block(store: Store, group: str, index: int) -> tuple[str, int]:
     except ValueError:  # JSON that is none, or no Zarr metadata
         return "", 0
     digest, size = _group_digest(store, group, arrays), 0
+    fetch_ahead(store, (_object_key(array.path, dims, index) for array, dims in with_points(arrays)))
     for array, dims in with_points(arrays):
         size += _digest(digest, array.basename, get_blocks(store, _object_key(array.path, dims, index)))
     return digest.hexdigest(), size
@@ -129,6 +134,17 @@ def shard_sizes(store: Store, group: str, indices: Iterable[int]) -> dict[int, i
         return {}
     arrays = point_arrays(store, group)
     return {i: sum(_size(store.root / _object_key(a.path, dims, i)) for a, dims in arrays) for i in indices}
+
+
+def listed_sizes(store: Store, group: str, indices: Iterable[int]) -> dict[int, int] | None:
+    """Number of bytes that ``checksum_block`` would read of some shards, from a list of a bucket; None elsewhere.
+
+    A bucket keeps what it was given, or fails: to read all again is for `verify`.
+    """
+    if not isinstance(store, Bucket):
+        return None
+    arrays, sizes = point_arrays(store, group), sizes_below(store, f"{group}/")
+    return {i: sum(sizes.get(_object_key(a.path, dims, i), 0) for a, dims in arrays) for i in indices}
 
 
 def _size(path: Path) -> int:

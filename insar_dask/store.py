@@ -14,6 +14,7 @@ import numpy.typing as npt
 import zarr
 from zarr.abc.store import Store
 
+from insar_dask.bucket_reads import with_documents
 from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shard_bytes import text_of
@@ -40,7 +41,7 @@ Arrays = list[tuple[zarr.Array[Any], list[str]]]
 
 def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arrays:
     """Arrays of a group by name, with their dimensions."""
-    return _arrays_of(zarr.open_group(store, path=group, mode=mode, zarr_format=3))
+    return _arrays_of(zarr.open_group(with_documents(store, group), path=group, mode=mode, zarr_format=3))
 
 
 def point_arrays(store: Store, group: str) -> Arrays:
@@ -65,7 +66,7 @@ def shard_plan(store: Store, group: str) -> ShardPlan:
 
 def load_shard(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
     """Shard ``index`` of a stored group, decoded; of the arrays that are cut only ``names``, if any are given."""
-    root = zarr.open_group(store, path=group, mode="r", zarr_format=3)
+    root = zarr.open_group(with_documents(store, group), path=group, mode="r", zarr_format=3)
     arrays = _arrays_of(root)
     plan = _plan_of(group, arrays)
     wanted = [array for array, dims in arrays if names is None or not shard_axis(dims) or array.basename in names]
@@ -74,7 +75,7 @@ def load_shard(store: Store, group: str, index: int, names: Collection[str] | No
 
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
     """A stored group as a lazy data set, one Dask chunk a shard; maps of a tile some dates at a time."""
-    root = zarr.open_group(open_store(path), path=group, mode="r", zarr_format=3)
+    root = zarr.open_group(with_documents(open_store(path), group), path=group, mode="r", zarr_format=3)
     return _dataset(root, {array.basename: _variable(array, _lazy) for array, _ in _arrays_of(root)})
 
 

@@ -20,8 +20,10 @@ from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.prediction import fit_product, predict_product
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.rejected import fetch_rejected
 from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
 from insar_dask.jobs.watch import Progress
+from insar_dask.objects import beside
 from insar_dask.readers.egms import find_egms
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.netcdf_stack import is_netcdf
@@ -45,8 +47,14 @@ class Workbench:
     """The steps of a run on one store, each of which does only what is not done."""
 
     config: Config
-    store: Path
+    store: Path | str
+    """Folder, or address of a bucket."""
     engine: Engine
+
+    @property
+    def folder(self) -> Path:
+        """Where pages, exports and forecasters go: beside the store, of a bucket the working directory."""
+        return Path(self.config.store.folder).absolute() if self.config.store.folder else beside(self.store).parent
 
     @property
     def products(self) -> list[str]:
@@ -151,7 +159,7 @@ class Workbench:
             kept = type(wanted).load(folder)
             if kept.learned_from(chosen, wanted):
                 return kept
-        client, checkpoints = None if ranks is None else self.engine.client, self.store.with_suffix(".checkpoints")
+        client, checkpoints = None if ranks is None else self.engine.client, beside(self.store, ".checkpoints")
         kept_at = checkpoints if wanted.trains else None
         fitted = wanted.fit(chosen, client=client, ranks=ranks, checkpoints=kept_at)
         fitted.save(folder)
@@ -201,6 +209,7 @@ class Workbench:
 
     def ingested(self, product: str) -> dict[str, Any]:
         """What ingestion noted of a product."""
+        fetch_rejected(self.store, product)
         return self.engine.ledger.read_note(f"ingest/{product}") or {}
 
     def _every(self, product: str) -> str:
@@ -217,7 +226,7 @@ class Workbench:
 
         wanted = self.config.synthetic.model_dump_json()
         drawn = scene(**self.config.synthetic.model_dump())
-        path = self.store.parent / f"{drawn.attrs['source'].split()[0]}.zip"
+        path = self.folder / f"{drawn.attrs['source'].split()[0]}.zip"
         note = path.with_suffix(".json")
         if not (path.exists() and note.exists() and note.read_text() == wanted):
             note.unlink(missing_ok=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml
+from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml, with_cluster
 
 
 def test_the_printed_default_loads_to_the_default() -> None:
@@ -21,6 +21,12 @@ def test_values_survive_the_round_trip() -> None:
         {
             "source": {"files": ['a "quoted" \\ name.zip'], "area": [1.0, 2.0, 3.0, 4.0], "min_coherence": 0.7},
             "forecast": {"horizon": 4, "as_published": False},
+            "cluster": {
+                "workers": 3,
+                "memory_limit": "8GiB",
+                "slurm": {"interface": "ib0", "walltime": "04:00:00", "options": ["--exclusive"]},
+                "tls": {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"},
+            },
         }
     )
     assert parse_config(tomllib.loads(to_toml(config))) == config
@@ -33,6 +39,13 @@ def test_values_survive_the_round_trip() -> None:
         ({"forcast": {"horizon": 6}}, "unknown key 'forcast'; did you mean 'forecast'"),
         ({"forecast": {"level": 1.5}}, "forecast.level = 1.5: Input should be less than 1"),
         ({"cluster": {"workers": "two"}}, "cluster.workers = 'two': .* integer"),
+        ({"cluster": {"gpus": "some"}}, "cluster.gpus = 'some': wanted a whole number of GPUs, or \"all\""),
+        (
+            {"cluster": {"slurm": {"interface": "ib0", "queu": "a"}}},
+            "'cluster.slurm.queu'; did you mean 'cluster.slurm.q",
+        ),
+        ({"cluster": {"slurm": {"interface": "ib0", "walltime": "90"}}}, "slurm: walltime is '90'; wanted"),
+        ({"cluster": {"tls": {"ca": "ca.pem", "key": "key.pem"}}}, "cluster.tls.cert = .*: Field required"),
         ({"prepare": {"every": "12"}}, "prepare.every = '12': wanted a whole number of days such as \"12D\""),
         ({"prepare": {"window": 4}}, "prepare.window = 4: wanted an odd number"),
         ({"forecast": {"methods": ["arima"]}}, "forecast.methods = .*arima.*: wanted one or more of persistence, "),
@@ -43,6 +56,19 @@ def test_values_survive_the_round_trip() -> None:
 def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config(content)
+
+
+def test_settings_of_the_command_line_take_the_place_of_where_the_work_ran() -> None:
+    kept = parse_config({"cluster": {"workers": 3, "memory_limit": "2GiB"}, "forecast": {"horizon": 4}})
+    moved = with_cluster(kept, ["address=tls://10.0.0.1:8786", 'tls={ca = "ca.pem", cert = "c.pem", key = "k.pem"}'])
+    assert (moved.cluster.workers, moved.cluster.address) == (None, "tls://10.0.0.1:8786")
+    assert (moved.cluster.memory_limit, moved.forecast) == ("2GiB", kept.forecast)
+    assert moved.cluster.tls is not None
+    assert moved.cluster.tls.cert == "c.pem"
+    assert with_cluster(moved, ["workers=0"]).cluster.alone
+    for wrong, message in {"workers": "wanted KEY=VALUE", "adress=a": "did you mean 'cluster.address'"}.items():
+        with pytest.raises(ConfigError, match=message):
+            with_cluster(kept, [wrong])
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:

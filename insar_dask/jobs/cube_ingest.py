@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import xarray as xr
 from dask.system import CPU_COUNT
 
 from insar_dask.jobs.engine import Engine, StageReport
-from insar_dask.jobs.ingest import rejected_path
 from insar_dask.jobs.recipe import STEPS, Step, canonical_key
+from insar_dask.jobs.rejected import keep_rejected, rejected_path
 from insar_dask.jobs.saving import store_cube
 from insar_dask.jobs.watch import Progress
 from insar_dask.layout import CODEC
@@ -76,8 +77,8 @@ def ingest_cube(
     with Progress(f"{product}/reading", None, quiet=engine.quiet):
         cube, quarantine = _read(engine, files, product, reader, options)
     give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
-    local = Engine(engine.path, None, threads=CPU_COUNT, quiet=engine.quiet) if reader in IN_MEMORY else engine
-    written = store_cube(local, cube, target, shard_points)
+    here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
+    written = store_cube(here, cube, target, shard_points)
     receipts = engine.ledger.done(target)
     engine.ledger.write_note(
         f"ingest/{product}",
@@ -105,6 +106,8 @@ def _read(
     where = rejected_path(engine.path, product)
     known = {} if where is None else {"rejected": where}
     cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
+    if cube.attrs["n_rejected"]:
+        keep_rejected(engine.path, product)
     return cube, None if where is None else str(where)
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
+from insar_dask.jobs.blame import BlamedError
+from insar_dask.jobs.events import Event, Told, failure, silence
 from insar_dask.jobs.flight import in_flight
+from insar_dask.jobs.journal import Journal
+from insar_dask.jobs.lookout import PATIENCE, ClusterError, Limits
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import read_input, run_shard, run_steps
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.watch import Progress, watched
 from insar_dask.layout import create_group
-from insar_dask.objects import get_bytes, open_store
-from insar_dask.shard_store import checksum_block
+from insar_dask.objects import address, get_bytes, open_store
+from insar_dask.shard_store import checksum_block, listed_sizes
 from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
 
@@ -34,7 +39,15 @@ MOST_ROUNDS = 3
 
 
 class JobError(RuntimeError):
-    """A chunk job failed; the message names stage, shard and the cause. What is done stays done."""
+    """A chunk job failed; the message names stage, shard and the cause. What is done stays done.
+
+    Attributes
+    ----------
+    blamed : tuple of BlamedError
+        Shards that killed their workers, where that is the cause; all others of the stage are done.
+    """
+
+    blamed: tuple[BlamedError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,18 +88,36 @@ class Engine:
         Threads of this process when there is no client.
     quiet : bool
         No progress bars.
+    limits : Limits
+        How long to wait for a cluster that does not go on.
+    told : callable, optional
+        Is told what happens to stages and shards; default: the store's history, and the client's scheduler.
     """
 
     path: str | Path | Store
     client: Client | None = None
     threads: int = 1
     quiet: bool = False
+    limits: Limits = PATIENCE
+    told: Told = silence
     reports: list[StageReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Open the store."""
         self.store = open_store(self.path)
         self.ledger = Ledger(self.store)
+        if self.told is silence:
+            self.told = Journal(self.store, self.client, address(self.path), quiet=self.quiet)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Tell that the run has ended, and of what."""
+        if isinstance(self.told, Journal):
+            self.told.close("" if error is None else failure(error)["error"])
 
     def run(self, stage: Stage) -> StageReport:
         """Bring every target of a stage up to date; shards whose receipts and bytes agree are not touched."""
@@ -101,7 +132,7 @@ class Engine:
         def task(index: int, wanted: Mapping[str, str]) -> tuple[Any, ...]:
             return str_path(self.path), stage, index, wanted, inputs[index].checksum
 
-        with Progress(stage.name, plan.n_shards, plan.n_shards - len(pending), quiet=self.quiet) as progress:
+        with watched(self, stage.name, plan, pending, stage.saves.values(), stage.source) as progress:
             made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
         for target in stage.saves.values():
             self.ledger.compact(target)
@@ -147,14 +178,20 @@ class Engine:
         Raises
         ------
         JobError
-            When a shard fails, or is written over again and again: another driver is at work.
+            When a shard fails, at once: the same error mostly waits in the others too, and what is done stays done.
+            When shards kill their workers, after all others are done. When one is written over again and again:
+            another driver is at work.
         """
         made: dict[tuple[str, int], Receipt] = {}
-        left = pending
+        blamed: dict[int, BlamedError] = {}
+        stage, left = name.removeprefix("stage "), pending
         for _ in range(MOST_ROUNDS):
             tasks = (task(index, wanted) for index, wanted in left.items())
-            for index, outcome in self.map(function, tasks, label=name.split()[-1].replace("/", "-")):
+            for index, outcome in self.map(function, tasks, label=stage.replace("/", "-"), stage=stage):
                 if isinstance(outcome, SupersededError):
+                    continue
+                if isinstance(outcome, BlamedError):
+                    blamed[index] = outcome
                     continue
                 if isinstance(outcome, passed_on):
                     raise outcome
@@ -162,11 +199,16 @@ class Engine:
                     raise JobError(f"{name}, shard {index}: {outcome!r}{cure_of(outcome)}") from outcome
                 targets = [saves[result] for result in sorted(left[index])]
                 made.update(((target, index), receipt) for target, receipt in zip(targets, outcome, strict=True))
+                self.told(_done(stage, outcome))
                 progress.advance(outcome[0].points)
-            left = self._written_over(saves, pending, made)
+            left = self._written_over(saves, {i: w for i, w in pending.items() if i not in blamed}, made)
             if not left:
-                return made
-        raise JobError(f"{name}: shards {list(left)[:5]} are written by another run too; end it, and run again")
+                break
+        else:
+            raise JobError(f"{name}: shards {list(left)[:5]} are written by another run too; end it, and run again")
+        if blamed:
+            raise _blaming(name, blamed)
+        return made
 
     def require(self, group: str) -> dict[int, Receipt]:
         """Receipts of all shards of a group; raises JobError where some are not done, or there is no such group."""
@@ -191,13 +233,24 @@ class Engine:
         tasks: Iterable[tuple[Any, ...]],
         *,
         label: str,
+        stage: str = "",
         tick: Callable[[], None] = lambda: None,
     ) -> Iterator[tuple[int, Any]]:
-        """Run ``function(*task)`` for all tasks with a bounded number in flight.
+        """Run ``function(*task)`` for all tasks with a bounded number in flight, and tell what fails.
 
-        See `insar_dask.jobs.flight.in_flight`.
+        See `insar_dask.jobs.flight.in_flight`; its `ClusterError` becomes a `JobError`.
         """
-        return in_flight(function, tasks, self.client, self.threads, label, tick)
+        stage = stage or label
+        flight = in_flight(
+            function, tasks, self.client, self.threads, label, tick, stage=stage, told=self.told, limits=self.limits
+        )
+        try:
+            for index, outcome in flight:
+                if isinstance(outcome, BaseException):
+                    self.told(_failed(stage, index, outcome))
+                yield index, outcome
+        except ClusterError as error:
+            raise JobError(f"{stage}: {error}") from error
 
     # --- the steps of run ---------------------------------------------------------------------------------------------
 
@@ -244,6 +297,9 @@ class Engine:
     def stale(self, target: str, keys: Mapping[int, str]) -> set[int]:
         """Shards of a target without a receipt of the wanted key, or whose bytes are not those it was written for."""
         current = [r for i, r in self.ledger.done(target).items() if keys.get(i) == r.key]
+        sizes = None if target.startswith("jobs/") else listed_sizes(self.store, target, keys)
+        if sizes is not None:
+            return set(keys) - {receipt.index for receipt in current if sizes[receipt.index] == receipt.size}
         with ThreadPoolExecutor(4) as pool:
             intact = list(pool.map(lambda receipt: self._intact(target, receipt), current))
         return set(keys) - {receipt.index for receipt, good in zip(current, intact, strict=True) if good}
@@ -259,6 +315,27 @@ class Engine:
         return checksum_block(self.store, target, receipt.index)[0] == receipt.checksum
 
 
+def _done(stage: str, receipts: Sequence[Receipt]) -> Event:
+    first, size = receipts[0], sum(receipt.size for receipt in receipts)
+    seconds = max(receipt.seconds for receipt in receipts)
+    return Event("done", stage, first.index, points=first.points, bytes=size, seconds=seconds, worker=first.worker)
+
+
+def _failed(stage: str, index: int, error: BaseException) -> Event:
+    said = failure(error)
+    event = Event("failed", stage, index, error=said["error"], traceback=said["traceback"])
+    if isinstance(error, BlamedError):
+        extra = {"deaths": error.deaths, "workers": list(error.workers)}
+        return replace(event, kind="blamed", worker=error.workers[-1], extra=extra)
+    return event
+
+
+def _blaming(name: str, blamed: Mapping[int, BlamedError]) -> JobError:
+    error = JobError(f"{name}: {'; '.join(map(str, blamed.values()))}. All other shards of it are done")
+    error.blamed = tuple(blamed.values())
+    return error
+
+
 def cure_of(error: BaseException) -> str:
     """What helps against a full disk or quota, to be put at the end of a message; nothing for other errors."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -267,4 +344,4 @@ def cure_of(error: BaseException) -> str:
 
 def str_path(path: str | Path | Store) -> str | Store:
     """A store's address as it can travel to a worker on another machine."""
-    return path if isinstance(path, Store) else str(Path(path).absolute())
+    return path if isinstance(path, Store) else address(path)

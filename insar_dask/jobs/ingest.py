@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +11,13 @@ from typing import Any
 
 from zarr.abc.store import Store
 
+from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import Engine, JobError, StageReport, cure_of, str_path
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.rejected import keep_rejected, rejected_path
+from insar_dask.jobs.watch import Progress, followed
 from insar_dask.layout import CODEC, create_group
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
@@ -23,8 +26,12 @@ from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
 from insar_dask.shard_store import ShardWriter
 from insar_dask.shards import SHARD_POINTS, ShardPlan
+from insar_dask.store_errors import StoreError
 
 __all__ = ["ingest", "ingest_file"]
+
+BUCKET_TICK_SECONDS = 5.0
+"""From one look at the receipts in a bucket to the next: each is a request."""
 
 
 def ingest(
@@ -65,13 +72,21 @@ def ingest(
     info = peek(path, name=options.get("name"))
     check_memory(f"reading {path.name}", ingest_memory(info.n_points, len(info.times)), engine.client)
     arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points)
-    with Progress(target, None, quiet=engine.quiet) as progress:
+    with Progress(target, None, quiet=engine.quiet) as progress, followed(engine, target) as follow:
+        last = 0.0
 
-        def tick() -> None:
+        def tick(now: float = math.inf) -> None:
+            nonlocal last
+            if isinstance(engine.store, Bucket) and now - last < BUCKET_TICK_SECONDS:
+                return
+            last = now
             receipts = [r for r in engine.ledger.done(target).values() if key in (None, r.key)]
             progress.show(len(receipts), sum(r.points for r in receipts))
+            follow(receipts)
 
-        ((_, outcome),) = engine.map(ingest_file, [arguments], label=f"ingest-{product}", tick=tick)
+        ((_, outcome),) = engine.map(
+            ingest_file, [arguments], label=f"ingest-{product}", tick=lambda: tick(time.monotonic())
+        )
         tick()
     if isinstance(outcome, ValueError | OSError):
         raise outcome
@@ -96,6 +111,8 @@ def ingest_file(
     quarantine = rejected_path(store_path, product)
     threads = usable_cpus()
     table = read_table(source, rejected=quarantine, threads=threads, **options)
+    if table.n_rejected:
+        keep_rejected(store_path, product)
     key = _key(table.attrs["source_blake3"], options, shard_points)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
@@ -107,8 +124,9 @@ def ingest_file(
     writer = ShardWriter(store, target, plan)
 
     def write(index: int) -> Receipt:
+        claim = ledger.check_free(target, index, key)
         receipt = _write_shard(writer, table, plan.slice(index), index, key)
-        ledger.write(target, receipt)
+        ledger.write(target, receipt, claim)
         return receipt
 
     with ThreadPoolExecutor(threads) as pool:
@@ -128,14 +146,6 @@ def ingest_file(
     return {"note": note, "counts": counts}
 
 
-def rejected_path(store_path: str | Path | Store, product: str) -> Path | None:
-    """Where the rows that were not understood go: beside the store; None where the store is no folder."""
-    if isinstance(store_path, Store):
-        return None
-    path = Path(store_path)
-    return path.with_name(f"{path.stem}-{product}-rejected.csv")
-
-
 def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
     area = options.get("area")
     # a file of an area is what it holds: it may be drawn anew under its old name
@@ -148,6 +158,8 @@ def _write_shard(writer: ShardWriter, table: PointTable, where: slice, index: in
     began = time.perf_counter()
     try:
         stored = writer.write(index, table.shard(where.start, where.stop))
+    except StoreError:
+        raise
     except OSError as error:
         message = f"cannot write shard {index} of {writer.group}: {error.strerror}{cure_of(error)}"
         raise OSError(error.errno, message, str(writer.store)) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+
+from insar_dask.store_errors import StoreError, TransientStoreError
 
 __all__ = ["MOST_TRIES", "is_transient", "pause"]
 
@@ -24,17 +25,18 @@ PASSING = frozenset(
 """A network file system that has lost its server, a connection that broke. Never a full disk, a missing file or a
 refused right: these are the same a minute later, and whoever can mend them should hear of them at once."""
 
-OBJECT_STORE = ("obstore.exceptions", "GenericError")
-"""What obstore raises for a server's error or a timeout, after its own tries; no OSError."""
-
 
 def is_transient(error: BaseException) -> bool:
-    """Whether an error, or one that it was raised from, may be gone the next time.
+    """Whether an error may be gone the next time.
 
     >>> is_transient(ConnectionResetError()), is_transient(FileNotFoundError("raw.csv")), is_transient(ValueError())
     (True, False, False)
     """
-    return any(_passes(one) for one in _causes(error))
+    if isinstance(error, StoreError):  # says itself what it is
+        return isinstance(error, TransientStoreError)
+    if isinstance(error, TimeoutError | ConnectionError):
+        return True
+    return isinstance(error, OSError) and error.errno in PASSING
 
 
 def pause(failures: int) -> float:
@@ -44,20 +46,3 @@ def pause(failures: int) -> float:
     [1.0, 4.0, 16.0]
     """
     return FIRST_PAUSE * GROWTH ** (failures - 1)
-
-
-def _passes(error: BaseException) -> bool:
-    if isinstance(error, TimeoutError | ConnectionError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno in PASSING
-    return any((one.__module__, one.__name__) == OBJECT_STORE for one in type(error).__mro__)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__

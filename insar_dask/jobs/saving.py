@@ -22,7 +22,7 @@ from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.watch import watched
 from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.readers.point_order import hilbert_order
@@ -85,8 +85,8 @@ def save(
     """
     group = _checked_group(cube, path, group)
     threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
-    with owned(path):
-        engine = Engine(path, client if is_dask_collection(cube) else None, threads=threads, quiet=quiet)
+    client = client if is_dask_collection(cube) else None
+    with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
         store_cube(engine, cube, group, shard_points)
     return group
 
@@ -196,7 +196,7 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
         return str_path(engine.path), part, index, group, plan, key
 
     wanted = {index: {"cube": key} for index in pending}
-    with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
+    with watched(engine, group, plan, pending, [group], group) as progress:
         engine.settle(group, {"cube": group}, wanted, save_part, task, progress, (NotTenthsError, CubeError))
     engine.ledger.compact(group)
     return pending
@@ -208,8 +208,8 @@ def save_part(
     """Compute one shard of a cube on this thread and write it."""
     began, store = time.perf_counter(), open_store(path)
     block = part.compute(scheduler="synchronous")
-    Ledger(store).check_free(group, index, key)
+    claim = Ledger(store).check_free(group, index, key)
     stored = write_block(store, group, plan, index, block)
     receipt = Receipt.sign(index, key, stored, part.sizes["point"], began)
-    Ledger(store).write(group, receipt)
+    Ledger(store).write(group, receipt, claim)
     return [receipt]

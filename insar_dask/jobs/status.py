@@ -7,7 +7,7 @@ from pathlib import Path
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.opening import TILES
 from insar_dask.jobs.receipts import ROOT, Ledger
-from insar_dask.objects import list_keys, open_store
+from insar_dask.objects import get_bytes, list_keys, open_store
 from insar_dask.store import shard_plan
 
 __all__ = ["damaged", "damaged_documents", "existing_store", "status_table", "targets"]
@@ -54,8 +54,8 @@ def _total(ledger: Ledger, target: str) -> int:
     return shard_plan(ledger.store, group).n_shards
 
 
-def existing_store(path: str | Path) -> Path:
+def existing_store(path: str | Path) -> str | Path:
     """The path of a store; FileNotFoundError with the cure where there is none."""
-    if not (Path(path) / "zarr.json").exists():
+    if get_bytes(open_store(path), "zarr.json") is None:
         raise FileNotFoundError(f"there is no store at {path}; make one with `insar-dask ingest`")
-    return Path(path)
+    return path

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
+from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
@@ -59,7 +60,7 @@ def run_shard(
     SupersededError
         When a later run has made a result of other parameters: this task's driver is gone.
     """
-    store = open_store(path)
+    store = for_one_task(open_store(path))
     began = time.perf_counter()
     with threadpool_limits(1):  # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
         block = read_input(store, stage.source, index, checksum, stage.reads(set(keys)))

@@ -19,9 +19,9 @@ from insar_dask.jobs.lock import owned
 from insar_dask.jobs.memory import check_memory, tile_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.watch import watched
 from insar_dask.layout import CODEC, create_group
-from insar_dask.objects import open_store
+from insar_dask.objects import get_bytes, open_store, parent_address
 from insar_dask.shard_store import checksum_block, write_block
 from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group, products, shard_plan
@@ -47,7 +47,8 @@ class TileSource:
 
 def is_stored(path: str | Path) -> bool:
     """Whether a path is a store or a product in one, not a file to read."""
-    return any((Path(path) / part / "zarr.json").exists() for part in ("", "raw"))
+    store = open_store(path)
+    return any(get_bytes(store, f"{part}zarr.json") is not None for part in ("", "raw/"))
 
 
 def tile_sources(path: str | Path | Store) -> list[TileSource]:
@@ -58,8 +59,9 @@ def tile_sources(path: str | Path | Store) -> list[TileSource]:
     FileNotFoundError
         When there is no store, or no product in it.
     """
-    if not isinstance(path, Store) and (Path(path) / "raw" / "zarr.json").exists():
-        return [TileSource(str_path(Path(path).parent), f"{Path(path).name}/raw")]
+    if not isinstance(path, Store) and get_bytes(open_store(path), "raw/zarr.json") is not None:
+        parent, name = parent_address(path)
+        return [TileSource(parent, f"{name}/raw")]
     found = [TileSource(str_path(path), f"{name}/raw") for name in products(path)]
     if not found:
         raise FileNotFoundError(f"{path} is no store with products; make one with `insar-dask ingest FILES {path}`")
@@ -111,8 +113,7 @@ def save_tiles(
         When a source is not whole.
     """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
-    with owned(path):
-        engine = Engine(path, client, quiet=quiet)
+    with owned(path), Engine(path, client, quiet=quiet) as engine:
         found = [source for one in many for source in tile_sources(one)]
         return store_tiles(engine, found, group, pixels=pixels, cells=cells, extents=extents).stage
 
@@ -145,7 +146,7 @@ def store_tiles(
         return str_path(engine.path), group, index, plan, chosen[index].order(), keys[index]
 
     wanted = {index: {"tile": keys[index]} for index in pending}
-    with Progress(group, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
+    with watched(engine, group, plan, pending, [group], group) as progress:
         made = engine.settle(group, {"tile": group}, wanted, map_shard, task, progress, (CubeError,))
     engine.ledger.compact(group)
     counts = len(pending), sum(r.points for r in made.values()), sum(r.size for r in made.values())
@@ -171,10 +172,10 @@ def map_shard(
     cube = open_group(source.path, source.group)
     with threadpool_limits(1):
         tile = map_tile(cube, order["name"], Square(**order["square"]), scheduler="synchronous")
-    Ledger(store).check_free(group, index, key)
+    claim = Ledger(store).check_free(group, index, key)
     stored = write_block(store, group, plan, index, tile)
     receipt = Receipt.sign(index, key, stored, cube.sizes["point"], began)
-    Ledger(store).write(group, receipt)
+    Ledger(store).write(group, receipt, claim)
     return [receipt]
 
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from zarr.abc.store import Store
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.events import Event
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import canonical_key
+from insar_dask.objects import beside
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -51,9 +54,19 @@ def trained_once(engine: Engine, product: str, name: str, key: str, learn: Calla
         return str(note["state"])
     line = ProgressLine(f"train {product}", quiet=engine.quiet)
     with _folder(engine.path, product, key) as folder, line as tell:
-        state = engine.ledger.write_state(learn(folder, tell))
+        state = engine.ledger.write_state(learn(folder, _told_too(engine, f"{product} {name}", tell)))
         engine.ledger.write_note(f"trained/{product}/{name}", {"key": key, "state": state})
     return state
+
+
+def _told_too(engine: Engine, model: str, tell: Tell) -> Tell:
+    """Says what a training says, and has it on the dashboard and in the history."""
+
+    def say(said: Mapping[str, Any]) -> None:
+        tell(said)
+        engine.told(Event("loss", "training", extra={"model": model, **said}))
+
+    return say
 
 
 def training_key(
@@ -101,12 +114,11 @@ def _is_stored(ledger: Ledger, state: str) -> bool:
 @contextmanager
 def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
     """Folder for checkpoints, removed when training has ended well; of a store without a local path a passing one."""
-    if isinstance(path, Store) or "://" in str(path):
+    if isinstance(path, Store) or is_bucket(path):
         with passing_folder() as passing:
             yield passing / "checkpoints"
         return
-    store = Path(path).absolute()
-    place = store.with_name(f"{store.stem}-training") / product / key[:16]
+    place = beside(path, "-training") / product / key[:16]
     place.mkdir(parents=True, exist_ok=True)
     yield place
     shutil.rmtree(place)

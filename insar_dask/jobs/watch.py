@@ -1,10 +1,23 @@
-"""Progress of a stage in the terminal: a bar with points per second and the time left; silent when nobody looks."""
+"""Progress of a stage: a bar in the terminal, silent when nobody looks, and word of its beginning and its end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from insar_dask.jobs.events import Event, failure
+from insar_dask.jobs.places import stage_boxes
+from insar_dask.jobs.stage_board import packed_boxes, ranges
+from insar_dask.store import shard_plan
 from insar_dask.terminal import TerminalBar
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from insar_dask.jobs.engine import Engine
+    from insar_dask.jobs.receipts import Receipt
+    from insar_dask.shards import ShardPlan
+
+__all__ = ["Progress", "done", "followed", "watched"]
 
 NAME_WIDTH = 27
 OTHER_WIDTH = 70
@@ -58,6 +71,81 @@ class Progress(TerminalBar):
         self._points = 0
         self._bars.update(self._task, completed=done)
         self.advance(points, shards=0)
+
+
+@contextmanager
+def watched(
+    engine: Engine, name: str, plan: ShardPlan, pending: Collection[int], targets: Collection[str], source: str
+) -> Iterator[Progress]:
+    """Show a stage's progress, and tell that it begins and ends.
+
+    Parameters
+    ----------
+    engine : Engine
+    name : str
+        Stage.
+    plan : ShardPlan
+        Of the group that it reads.
+    pending : collection of int
+        Shards that are to be made; the others are done.
+    targets : collection of str
+        What it writes.
+    source : str
+        The group that it reads, or writes where it reads none: where its shards lie is known from it.
+    """
+    engine.told(Event("stage", name, extra=_outset(engine, plan, pending, targets, source)))
+    with Progress(name, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
+        try:
+            yield progress
+        except BaseException as error:
+            engine.told(Event("ended", name, **failure(error)))
+            raise
+    engine.told(Event("ended", name))
+
+
+def _outset(
+    engine: Engine, plan: ShardPlan, pending: Collection[int], targets: Collection[str], source: str
+) -> dict[str, Any]:
+    """What an event of kind ``stage`` says; where nothing is to be done, nothing is drawn either."""
+    n_shards, last = plan.n_shards, plan.slice(plan.n_shards - 1)
+    boxes = stage_boxes(engine.store, source, n_shards) if pending and source else None
+    return {
+        "n_shards": n_shards,
+        "skipped": ranges(set(range(n_shards)) - set(pending)),
+        "points": [plan.shard, last.stop - last.start],
+        "targets": list(targets),
+        **({} if boxes is None else {"boxes": packed_boxes(boxes)}),
+    }
+
+
+@contextmanager
+def followed(engine: Engine, name: str) -> Iterator[Callable[[Iterable[Receipt]], None]]:
+    """Tell of a stage that one task writes, shard by shard: give what this yields the receipts as they appear."""
+    seen: set[int] = set()
+
+    def follow(receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            if not seen:
+                plan = shard_plan(engine.store, name)
+                extra = _outset(engine, plan, range(plan.n_shards), [name], "")
+                engine.told(Event("stage", name, extra=extra))
+            if receipt.index not in seen:
+                seen.add(receipt.index)
+                engine.told(done(name, receipt))
+
+    engine.told(Event("stage", name, extra={"targets": [name]}))
+    try:
+        yield follow
+    except BaseException as error:
+        engine.told(Event("ended", name, **failure(error)))
+        raise
+    engine.told(Event("ended", name))
+
+
+def done(stage: str, receipt: Receipt) -> Event:
+    """That a shard has its receipt."""
+    points, size, seconds, worker = receipt.points, receipt.size, receipt.seconds, receipt.worker
+    return Event("done", stage, receipt.index, points=points, bytes=size, seconds=seconds, worker=worker)
 
 
 def _label(name: str) -> str:

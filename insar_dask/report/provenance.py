@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.report.markup import facts, table
 from insar_dask.report.places import crs_name
 from insar_dask.report.tables import timings_table
@@ -91,7 +92,9 @@ def version_of(name: str) -> str:
 
 
 def link(text: str | None, path: str | Path, folder: Path) -> str:
-    """Link to a file; by default it reads as its relative path."""
+    """Link to a file; by default it reads as its relative path. The address of a bucket is no link."""
+    if is_bucket(path):
+        return escape(text or str(path))
     return f"<a href='{relative(path, folder)}'>{escape(text) if text else relative(path, folder)}</a>"
 
 

@@ -60,7 +60,7 @@ def session(
     slurm : SlurmJobs or mapping, optional
         Submit ``workers`` jobs, such as ``{"interface": "ib0", "walltime": "04:00:00", "queue": "short"}``, each one
         worker of ``threads_per_worker`` threads and ``memory_limit``. They retire before the walltime, at different
-        moments, and a job that is cancelled is replaced (needs the slurm extra).
+        moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
     threads_per_worker : int

@@ -136,7 +136,7 @@ def _check(interface: str) -> None:
     try:
         import dask_jobqueue  # noqa: F401
     except ImportError:
-        raise ImportError("slurm needs dask-jobqueue: pip install 'insar-dask[slurm]'") from None
+        raise ImportError("slurm needs dask-jobqueue: pip install 'insar-dask[deploy]'") from None
     lacking = [command for command in ("sbatch", "squeue", "scancel") if shutil.which(command) is None]
     if lacking:
         raise FileNotFoundError(
