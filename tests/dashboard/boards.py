@@ -44,7 +44,7 @@ def board_of(events: Iterable[Event]) -> Board:
 
 
 def busy_board(n_shards: int = 40) -> Board:
-    """Of 40 jobs 5 were done before, 20 are done (one at the second try), 1 failed, 2 run, one for long, 1 waits again."""
+    """Of 40 jobs 5 were done before, 20 are done (one at its second try), 1 failed, 2 run, 1 waits again."""
     events = [stage(n_shards, boxes=True, skipped=5), retried(6, at=101.0)]
     events += [done(shard, at=101.0 + shard) for shard in range(5, 26) if shard != 7]
     events += [failed(7, at=120.0), running(26, at=110.0), running(27, at=129.0), retried(28, at=129.5)]
