@@ -1,0 +1,76 @@
+"""The job that chaos is let loose on: 40 shards of 2 s each and hardly any CPU, and what it must leave behind."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import insar_dask as insar
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.synthetic import scene
+from tests.conftest import stored_bytes
+
+SHARDS, SHARD_POINTS = 40, 128
+POINTS = SHARDS * SHARD_POINTS - 50
+STAGE = Stage(
+    "site/sums",
+    "site/raw",
+    (Step("cumulative_displacement", "raw", "sums"), Step("moving_average", "raw", "mean", {"window": 5})),
+    {"sums": "site/sums", "mean": "site/mean"},
+)
+
+
+class SlowEngine(Engine):
+    """An engine whose chunk jobs do something else besides.
+
+    Parameters
+    ----------
+    besides : callable
+        Is called with the shard, on the worker, before the chunk job.
+    """
+
+    def __init__(self, path: str | Path, client: Any, besides: Callable[[int], None], **others: Any) -> None:
+        super().__init__(path, client, quiet=True, **others)
+        self._besides = besides
+
+    def map(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], **others: Any) -> Iterator[Any]:
+        return super().map(partial(slowly, function, self._besides), tasks, **others)
+
+
+def slowly(function: Callable[..., Any], besides: Callable[[int], None], *task: Any) -> Any:
+    """A chunk job, and what else it does."""
+    besides(task[2])
+    return function(*task)
+
+
+def sleep(_shard: int, seconds: float = 2.0) -> None:
+    """What makes a chunk last; it takes no CPU."""
+    time.sleep(seconds)
+
+
+def new_store(path: Path, shards: int = SHARDS) -> Path:
+    """A store that holds what the job reads."""
+    cube = scene("l2b", n_points=shards * SHARD_POINTS - 50, n_dates=30, seed=6).compute()
+    insar.save(cube, path, "site/raw", shard_points=SHARD_POINTS, quiet=True)
+    return path
+
+
+def undisturbed(path: Path, shards: int = SHARDS) -> dict[str, bytes]:
+    """What the store holds when nothing happens: made in this process, without a cluster."""
+    Engine(new_store(path, shards), quiet=True).run(STAGE)
+    return stored_bytes(path)
+
+
+def loss(path: Path, wanted: dict[str, bytes], shards: int = SHARDS) -> str:
+    """What a store lacks, or has otherwise; empty when rows in are rows out and every byte is as it was."""
+    engine, found = Engine(path, quiet=True), stored_bytes(path)
+    for target in STAGE.saves.values():
+        rows = sum(receipt.points for receipt in engine.ledger.done(target).values())
+        if rows != shards * SHARD_POINTS - 50:
+            return f"{rows} rows of {shards * SHARD_POINTS - 50} in {target}"
+        if damaged := engine.verify(target):
+            return f"shards {damaged} of {target} are not what their receipts say"
+    other = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return f"{len(other)} objects differ, {other[0]} among them" if other else ""
