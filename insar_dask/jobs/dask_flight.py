@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +53,7 @@ class Workers:
         self._ended: Callable[[Attempt], None] = lambda _: None
         self._seats, self._free = count(), list[int]()
         self._cancels: dict[int, int] = {}
+        self._used: set[str] = set()
         self._lookout = Lookout(client, limits)
         self.blame = Blame()
 
@@ -170,26 +170,36 @@ class Workers:
     def _fresh_worker(self) -> list[str] | None:
         """A worker that has run nothing yet, if there is a way to one; nothing else of ours is in flight."""
         with suppress(OSError, TimeoutError):
-            workers = ask(self._client, "identity")["workers"]
-            busy = {a for what in ("processing", "has_what") for a, keys in ask(self._client, what).items() if keys}
-            idle = [a for a, worker in workers.items() if a not in busy and worker["status"] == "running"]
-            nannied = [address for address in idle if workers[address]["nanny"]]
-            if not nannied:  # then nobody would start it again
-                return idle[-1:] or None
-            restart = partial(ask, self._client, "restart_workers", workers=nannied[-1:], timeout=RESTART_SECONDS)
-            restart(wait_for_workers=False, on_error="return", stimulus_id=f"insar-dask-fresh-{time.time()}")
-            return self._newcomer(set(workers))
+            workers = self._running()
+            self._used |= set() if self._used else set(workers)
+            chosen = sorted(set(workers) - self._used)[:1] or self._restarted(workers)
+            self._used.update(chosen)
+            return chosen or None
         return None
 
-    def _newcomer(self, before: set[str]) -> list[str] | None:
+    def _restarted(self, workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """A worker in the place of one that nobody uses; without a nanny nobody would start it again."""
+        busy = {a for what in ("processing", "has_what") for a, keys in ask(self._client, what).items() if keys}
+        idle = [address for address in workers if address not in busy]
+        nannied = [address for address in idle if workers[address]["nanny"]][-1:]
+        if not nannied:
+            return idle[-1:]
+        how = {"timeout": RESTART_SECONDS, "wait_for_workers": False, "on_error": "return"}
+        ask(self._client, "restart_workers", workers=nannied, stimulus_id=f"insar-dask-fresh-{time.time()}", **how)
+        return self._newcomer(set(workers))
+
+    def _running(self) -> dict[str, Mapping[str, Any]]:
+        workers = ask(self._client, "identity")["workers"]
+        return {address: worker for address, worker in workers.items() if worker["status"] == "running"}
+
+    def _newcomer(self, before: set[str]) -> list[str]:
         """Wait for a worker that was not there."""
         deadline = time.monotonic() + RESTART_SECONDS
         while time.monotonic() < deadline:
-            workers = ask(self._client, "identity")["workers"]
-            if new := [a for a, worker in workers.items() if a not in before and worker["status"] == "running"]:
+            if new := sorted(set(self._running()) - before):
                 return new[:1]
             time.sleep(0.2)
-        return None
+        return []
 
     def _move_from(self, address: str) -> None:
         """Take back what waits at a paused worker; what runs there may end."""
