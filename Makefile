@@ -2,6 +2,8 @@
 # make demo-train [INPUT=product.zip]   the same, then trains a small network and forecasts with it (installs torch)
 # make test [AT_ONCE=2]           lint, types, import contracts, tests in so many processes
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
+# make clusters                   SLURM on this machine, TLS between network namespaces (root; apt: slurm-wlm munge)
+# make image-test                 builds the container image and runs the demo in it (root; apt: buildah debootstrap)
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -11,7 +13,7 @@ BIN := .venv/bin
 INPUT ?=
 AT_ONCE ?= 2
 
-.PHONY: demo demo-train test bench clean
+.PHONY: demo demo-train test bench clusters image-test clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)
@@ -30,6 +32,12 @@ test: .venv/test
 
 bench: .venv/bench
 	$(BIN)/python tests/benchmarks/run.py $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON)) $(TOPICS)
+
+clusters: .venv/test
+	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters --ignore tests/clusters/test_image.py
+
+image-test: .venv/test
+	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters/test_image.py
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)

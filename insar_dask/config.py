@@ -341,7 +341,10 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
         except tomllib.TOMLDecodeError:
             given[key.strip()] = text.strip()
     kept = config.model_dump(exclude_unset=True)
-    dropped = {"workers", *PLACES} if given.keys() & {"workers", *PLACES} else set()
+    dropped: set[str] = set()
+    if given.keys() & {"workers", *PLACES}:
+        jobs = given.keys().isdisjoint(PLACES) and given["workers"] != 0  # a number of workers may be one of jobs
+        dropped = {"workers", *PLACES} - ({"slurm"} if jobs else set())
     cluster = {key: value for key, value in kept.get("cluster", {}).items() if key not in dropped}
     return parse_config({**kept, "cluster": cluster | given}, "--cluster")
 

@@ -66,6 +66,9 @@ def test_settings_of_the_command_line_take_the_place_of_where_the_work_ran() -> 
     assert moved.cluster.tls is not None
     assert moved.cluster.tls.cert == "c.pem"
     assert with_cluster(moved, ["workers=0"]).cluster.alone
+    queued = parse_config({"cluster": {"workers": 3, "slurm": {"interface": "ib0"}}})
+    assert with_cluster(queued, ["workers=40"]).cluster.slurm == queued.cluster.slurm
+    assert with_cluster(queued, ["workers=0"]).cluster.alone
     for wrong, message in {"workers": "wanted KEY=VALUE", "adress=a": "did you mean 'cluster.address'"}.items():
         with pytest.raises(ConfigError, match=message):
             with_cluster(kept, [wrong])
