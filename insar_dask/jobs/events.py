@@ -69,7 +69,7 @@ class Event:
     """
 
     kind: Kind
-    stage: str
+    stage: str = ""
     shard: int | None = None
     run: str = ""
     points: int = 0

@@ -1,0 +1,169 @@
+"""The page while a run goes on: a scheduler in this process, two worker threads, one chunk that fails."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster
+
+import insar_dask as insar
+from insar_dask.dashboard.serving import serve
+from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.recipe import Stage, Step
+
+MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})
+SHARDS = 6
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A scheduler with a web server, and workers that are threads."""
+    here = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **here) as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def failed(client: Client, small_scene: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of which one shard was damaged before a stage ran on it."""
+    path = tmp_path_factory.mktemp("failed") / "site.zarr"
+    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
+    shard = path / "site/raw/displacement/c/4/0"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(JobError, match="shard 4"), Engine(path, client, quiet=True) as engine:
+        engine.run(MOTION)
+    return path
+
+
+def fetch(client: Client, what: str) -> bytes:
+    with urllib.request.urlopen(serve(client) + what, timeout=20) as answer:
+        data: bytes = answer.read()
+        return data
+
+
+def state(client: Client, wanted: str = "") -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(fetch(client, f"/state.json{wanted}"))
+    return shown
+
+
+def test_what_failed_is_told_with_its_reason(client: Client, failed: Path) -> None:
+    shown = state(client)
+    assert shown["store"] == str(failed)
+    assert shown["ended"] is not None
+    stage = shown["stage"]
+    assert (stage["name"], stage["n"], stage["counts"]["failed"]) == ("site/motion", SHARDS, 1)
+    assert stage["states"][4] == "f"
+    (fault,) = (one for one in stage["faults"] if one["kind"] == "failed")
+    assert (fault["shard"], fault["error"].split(":")[0]) == (4, "CubeError")
+    assert len(shown["workers"]["rows"]) == 2
+    assert sum(row.get("jobs", 0) for row in shown["workers"]["rows"]) == stage["counts"].get("done", 0)
+
+
+def test_a_click_is_answered_with_a_traceback_or_a_receipt(client: Client, failed: Path) -> None:
+    (told,) = json.loads(fetch(client, "/cell.json?stage=site/motion&cell=4"))
+    assert "does not hold the bytes of its receipt" in told["fault"]["traceback"]
+    with Engine(failed, client, quiet=True) as engine:
+        insar_made = engine.ledger.done("site/products")
+    for shard in range(SHARDS):
+        found = json.loads(fetch(client, f"/receipts.json?stage=site/motion&shard={shard}"))
+        assert set(found) == ({"site/products"} if shard in insar_made else set())
+        if shard in insar_made:
+            assert found["site/products"]["checksum"] == insar_made[shard].checksum
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "/cell.json?stage=nonsense&cell=0",
+        "/cell.json?stage=site/motion&cell=99",
+        "/receipts.json?stage=site/motion&shard=-1",
+        "/places.json",
+    ],
+)
+def test_what_there_is_not_is_not_found(client: Client, failed: Path, what: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match=r"40[04]"):
+        fetch(client, what)
+
+
+def test_prometheus_finds_the_jobs_on_the_schedulers_metrics(client: Client, failed: Path) -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus-client (extra deploy)")
+    address = serve(client).removesuffix("/insar") + "/metrics"
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        families = {one.name: one for one in parser.text_string_to_metric_families(answer.read().decode())}
+    jobs = {tuple(one.labels.values()): one.value for one in families["insar_jobs"].samples}
+    counts = state(client)["stage"]["counts"]
+    assert jobs["site/motion", "failed"] == 1
+    assert jobs["site/motion", "done"] == counts.get("done", 0)
+    assert families["insar_points"].samples[0].value == state(client)["stage"]["points"]
+    assert families["insar_run_active"].samples[0].value == 0
+
+
+def test_the_page_is_opened_once_however_often_it_is_asked_for(client: Client, failed: Path) -> None:
+    before = state(client)["runs"]
+    assert serve(client) == serve(client)
+    assert state(client)["runs"] == before
+    assert b"Chunk jobs" in fetch(client, "")
+
+
+def test_a_training_without_an_engine_is_seen_by_what_its_ranks_tell(client: Client, failed: Path) -> None:
+    for step in (1, 2, 3):
+        told = {"kind": "step", "step": step, "of": 10, "loss": 1.0 / step}
+        client.log_event("insar-training-0123456789", {"what": "tell", "rank": 0, "told": told})
+    (model,) = state(client)["losses"]
+    assert [row[:2] for row in model["rows"]] == [[1.0, 1.0], [2.0, 0.5], [3.0, 1 / 3]]
+
+
+def test_nonsense_under_the_topic_harms_nothing(client: Client, failed: Path) -> None:
+    before = state(client)["stage"]["counts"]
+    for nonsense in (
+        None,
+        "x",
+        {"kind": "done"},
+        {"run": "1"},
+        {"run": "1", "store": "", "client": "", "events": b"x"},
+    ):
+        client.log_event(TOPIC, nonsense)
+    assert state(client, "?run=" + state(client)["runs"][-1]["run"])["stage"]["counts"] == before
+
+
+def test_a_driver_that_leaves_in_the_middle_is_no_longer_waited_for(client: Client, tmp_path: Path) -> None:
+    with Client(client.scheduler.address) as other:
+        told = Engine(tmp_path / "left.zarr", other, quiet=True).told
+        told(Event("stage", "left/raw", extra={"n_shards": 3, "points": [5, 5]}))
+        told(Event("running", "left/raw", 1, worker="tcp://a:1"))
+        assert state(client)["stage"]["ended"] is None
+    deadline = time.monotonic() + 20
+    while state(client)["ended"] is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    shown = state(client)
+    assert shown["error"] == "the driver has left"
+    assert shown["stage"]["counts"] == {"waiting": 3}
+
+
+def test_a_failing_run_is_watched_in_a_browser(client: Client, failed: Path, browser: Any) -> None:
+    run = next(one["run"] for one in state(client)["runs"] if one["store"] == str(failed))
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(serve(client))
+    page.wait_for_selector("#grid i")
+    if page.locator("#runs").is_visible():
+        page.locator("#runs").select_option(run)
+        page.wait_for_selector("#grid i.f")
+    assert page.locator("#grid i").count() == SHARDS
+    page.locator("#grid i.f").click()
+    page.wait_for_selector("#trace")
+    assert "does not hold the bytes of its receipt" in page.locator("#trace").inner_text()
+    assert page.locator("#workers tbody tr").count() == 2
+    page.close()
+    assert complaints == []
