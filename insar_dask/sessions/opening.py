@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -17,7 +17,7 @@ from insar_dask.sessions.slurm import SlurmJobs, slurm_workers
 from insar_dask.settings import whole
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
 
 __all__ = ["session"]
 
@@ -94,30 +94,25 @@ def session(
     """
     where = _one_place(workers, threads=threads, address=address, kubernetes=kubernetes, slurm=slurm, gpus=gpus)
     security = None if tls is None else _options(Tls, "tls", tls).security()
-    with ExitStack() as stack:
-        if where in ("address", "kubernetes"):
-            goal = address if address is not None else service_address(str(kubernetes), security)
-            yield stack.enter_context(joined(goal, security, timeout))
-            return
-        if where == "threads":
-            count = whole("threads", threads, of="threads")
-            if security is not None:
-                raise ValueError("threads of one process speak over no network: leave tls out, or give workers=...")
-            cluster = stack.enter_context(threads_here(count, memory_limit, dashboard))
-        elif where == "slurm":
-            jobs = _options(SlurmJobs, "slurm", slurm)
-            _check_jobs(workers, memory_limit)
-            cluster = stack.enter_context(
-                slurm_workers(jobs, whole("workers", workers), threads_per_worker, memory_limit, dashboard, security)
-            )
-        else:
-            common = threads_per_worker, memory_limit, host, dashboard, security
-            _check_host(host, encrypted=security is not None)
-            if where == "gpus":
-                cluster = stack.enter_context(gpu_workers(usable_gpus(gpus), *common))
-            else:
-                cluster = stack.enter_context(processes(_processes(workers), *common))
-        yield stack.enter_context(cluster.get_client())
+    if where in ("address", "kubernetes"):
+        goal = address if address is not None else service_address(str(kubernetes), security)
+        with joined(goal, security, timeout) as client:
+            yield client
+        return
+    if where == "threads":
+        _check_unencrypted(security)
+        opened = threads_here(whole("threads", threads, of="threads"), memory_limit, dashboard)
+    elif where == "slurm":
+        jobs = _options(SlurmJobs, "slurm", slurm)
+        _check_jobs(workers, memory_limit)
+        count = whole("workers", workers, of="jobs")
+        opened = slurm_workers(jobs, count, threads_per_worker, memory_limit, dashboard, security)
+    else:
+        _check_host(host, encrypted=security is not None)
+        common = threads_per_worker, memory_limit, host, dashboard, security
+        opened = gpu_workers(usable_gpus(gpus), *common) if where == "gpus" else processes(_count(workers), *common)
+    with opened as cluster, cluster.get_client() as client:
+        yield client
 
 
 def _one_place(workers: int | None, **places: Any) -> str:
@@ -132,7 +127,7 @@ def _one_place(workers: int | None, **places: Any) -> str:
     return named[0] if named else "workers"
 
 
-def _processes(workers: int | None) -> int:
+def _count(workers: int | None) -> int:
     from dask.system import CPU_COUNT
 
     if workers is None:
@@ -152,6 +147,11 @@ def _options(kind: type[Options], name: str, given: Any) -> Options:
         known = ", ".join(field.name for field in fields(kind))
         said = str(error).rpartition("__init__() ")[2]
         raise ValueError(f"{name}: {said}; wanted a mapping of {known}") from None
+
+
+def _check_unencrypted(security: Security | None) -> None:
+    if security is not None:
+        raise ValueError("threads of one process speak over no network: leave tls out, or give workers=...")
 
 
 def _check_jobs(workers: int | None, memory_limit: str | int) -> None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from insar_dask.sessions.queue_watch import watched
+from insar_dask.sessions.queue_watch import QueueWatch, watched
+from insar_dask.terminal import TerminalBar
 
 if TYPE_CHECKING:
     from dask_jobqueue.slurm import SLURMCluster
     from distributed import Security
+    from rich.progress import ProgressColumn
 
 __all__ = ["SlurmJobs", "slurm_workers"]
 
@@ -121,10 +123,7 @@ def slurm_workers(
     try:
         _rehearsed(cluster.job_script())
         cluster.scale(jobs=workers)
-        watch = watched(cluster, workers, Path(jobs.logs))
-        while not cluster.scheduler_info["workers"]:  # a queue may take hours: only jobs that fail end the wait
-            watch.check()
-            time.sleep(LOOK_EVERY)
+        _wait_for_one(cluster, watched(cluster, workers, Path(jobs.logs)))
         yield cluster
     finally:
         cluster.close()
@@ -174,3 +173,17 @@ def _rehearsed(script: str) -> None:
         raise RuntimeError(
             f"slurm: jobs are refused: {judged.stderr.strip()}; see queue, account, walltime, options and memory_limit"
         )
+
+
+def _wait_for_one(cluster: SLURMCluster, watch: QueueWatch) -> None:
+    """Wait for the first worker; a queue may take hours, so only jobs that fail end it otherwise."""
+    with TerminalBar("waiting for the first job of SLURM", _elapsed):
+        while not cluster.scheduler_info["workers"]:
+            watch.check()
+            time.sleep(LOOK_EVERY)
+
+
+def _elapsed(_: int) -> list[ProgressColumn]:
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]

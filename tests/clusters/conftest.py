@@ -8,6 +8,9 @@ import pytest
 
 from insar_dask.synthetic import scene, write_egms
 from tests.conftest import stored_bytes
+from tests.sessions.conftest import certify
+
+__all__ = ["certify"]
 
 SETTINGS = """
 [source]

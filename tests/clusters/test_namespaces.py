@@ -17,9 +17,7 @@ from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from tests.clusters.conftest import SHARDS, Command
 from tests.conftest import stored_bytes
-from tests.sessions.conftest import Certify, certify
-
-__all__ = ["certify"]
+from tests.sessions.conftest import Certify
 
 NEAR, FAR, WIRE = f"insar-near-{os.getpid()}", f"insar-far-{os.getpid()}", f"wire{os.getpid() % 100_000}"
 ADDRESS = "tls://10.77.0.1:8786"

@@ -16,12 +16,11 @@ from insar_dask.objects import open_store
 from tests.clusters.conftest import SETTINGS, SHARDS
 from tests.clusters.one_node_slurm import jobs, missing, one_node_slurm
 from tests.conftest import stored_bytes
-from tests.sessions.conftest import Certify, certify
-
-__all__ = ["certify"]
+from tests.sessions.conftest import Certify
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "slurm" / "insar.sbatch"
 PATIENCE = 240
+ALIVE = "PENDING,CONFIGURING,RUNNING,COMPLETING"
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +61,22 @@ def test_a_run_of_the_documented_script_survives_a_cancelled_worker(
     driver, log = submitted.stdout.strip(), tmp_path / f"insar-driver-{submitted.stdout.strip()}.log"
     ledger = f"{product.stem}/smooth"
     until(
-        lambda: driver not in jobs() + jobs("PENDING") or (store.exists() and Ledger(open_store(store)).done(ledger)),
+        lambda: driver not in jobs(ALIVE) or (store.exists() and Ledger(open_store(store)).done(ledger)),
         "no shard was smoothed",
     )
     workers = [job for job in jobs() if job != driver]
     assert len(workers) == 2, log.read_text()
     subprocess.run(["scancel", workers[0]], check=True)
-    until(lambda: set(jobs()) - {driver, *workers} or driver not in jobs(), "no job took the place of the cancelled")
+    until(
+        lambda: set(jobs()) - {driver, *workers} or driver not in jobs(ALIVE), "no job took the place of the cancelled"
+    )
     replaced = set(jobs()) - {driver, *workers}
-    until(lambda: driver not in jobs(), "the run did not end")
+    until(lambda: driver not in jobs(ALIVE), "the run did not end")
     assert replaced, "the run was over before a job was replaced"
     assert "TypeError" not in log.read_text()
     assert stored_bytes(store) == here, log.read_text()
     assert len(Ledger(open_store(store)).done(ledger)) == SHARDS
-    until(lambda: not jobs(), "jobs of workers outlived their driver")
+    until(lambda: not jobs(ALIVE), "jobs of workers outlived their driver")
 
 
 def test_a_job_that_is_cancelled_while_it_waits_is_asked_for_again(slurm: Path, tmp_path: Path) -> None:
@@ -91,18 +92,38 @@ def test_a_job_that_is_cancelled_while_it_waits_is_asked_for_again(slurm: Path, 
         partition("UP")
         client.wait_for_workers(1, timeout=PATIENCE)
         assert client.submit(sum, [1, 2]).result() == 3
-    until(lambda: not jobs(), "jobs outlived the session")
+    until(lambda: not jobs(ALIVE), "jobs outlived the session")
+
+
+def test_workers_retire_before_their_walltime_and_others_go_on(slurm: Path, tmp_path: Path) -> None:
+    """Jobs of two minutes, which leave within the first: no task fails, and SLURM has none to kill."""
+    logs, seen = tmp_path / "logs", set()
+    asked = {"interface": "lo", "logs": str(logs), "walltime": "00:02:00"}
+    with insar.session(2, slurm=asked, memory_limit="1GiB") as client:
+        futures = client.map(slow_square, range(300), pure=False, retries=0)
+        while not all(future.done() for future in futures):
+            seen.update(jobs())
+            time.sleep(0.5)
+        assert client.gather(futures) == [number**2 for number in range(300)]
+    assert len(seen) >= 4
+    assert "CANCELLED AT" not in (said := "".join(path.read_text() for path in logs.glob("*.err")))
+    assert said.count("worker-lifetime-reached") >= 2
+
+
+def slow_square(number: int) -> int:
+    time.sleep(0.6)
+    return number**2
 
 
 def test_jobs_that_fail_one_after_another_end_the_wait(slurm: Path, tmp_path: Path) -> None:
     asked = {"interface": "lo", "logs": str(tmp_path / "logs"), "setup": ["echo no such module >&2", "exit 3"]}
     refused(RuntimeError, "3 times jobs ended before they were workers: no such module", asked)
-    until(lambda: not jobs() + jobs("PENDING"), "jobs outlived the session")
+    until(lambda: not jobs(ALIVE), "jobs outlived the session")
 
 
 @pytest.mark.parametrize(
     ("asked", "complaint"),
-    [({"queue": "none"}, "invalid partition"), ({"options": ["--nodes=7"]}, "configuration is not available")],
+    [({"queue": "none"}, "invalid partition"), ({"options": ["--constraint=none"]}, "[Ii]nvalid feature")],
 )
 def test_jobs_that_are_refused_are_told_at_once(
     asked: dict[str, Any], complaint: str, slurm: Path, tmp_path: Path
