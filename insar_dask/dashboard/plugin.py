@@ -10,9 +10,9 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from insar_dask.dashboard.handlers import routes
 from insar_dask.dashboard.metrics import collect, let_go
+from insar_dask.jobs.batches import unpacked
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.events import TOPIC, Event
-from insar_dask.jobs.journal import unpacked
 
 if TYPE_CHECKING:
     from distributed import Scheduler

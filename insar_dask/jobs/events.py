@@ -39,9 +39,11 @@ Kind = Literal["stage", "running", "done", "failed", "retried", "blamed", "skipp
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """Something that happened to a stage, or to one of its shards.
+    """Something that happened to a stage, or to one of its shards; to be left as it is told.
+
+    It is not frozen, for the scheduler makes two of them a job, and one that is frozen takes seven times as long.
 
     Attributes
     ----------

@@ -6,17 +6,16 @@ can be written or nobody listens, that is said once.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
-import zlib
 from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from zarr.abc.store import Store
 
+from insar_dask.jobs.batches import packed
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.events import TOPIC, Event
 from insar_dask.jobs.history import Book
@@ -24,7 +23,7 @@ from insar_dask.jobs.history import Book
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Journal", "unpacked"]
+__all__ = ["Journal"]
 
 SEND_SECONDS = 0.5
 WRITE_SECONDS = 2.0
@@ -111,8 +110,8 @@ class Journal:
     def _send(self) -> None:
         with self._passing:
             while self.client is not None and (part := self._taken(self._to_send)):
-                packed = zlib.compress(json.dumps([event.to_dict() for event in part]).encode(), 1)
-                message = {"run": self.board.run, "store": self.board.store, "client": self.client.id, "events": packed}
+                about = {"run": self.board.run, "store": self.board.store, "client": self.client.id}
+                message = {**about, "events": packed(part)}
                 try:
                     self.client.log_event(TOPIC, message)
                 except Exception as error:  # whatever ails the scheduler is for the run itself to find
@@ -151,8 +150,3 @@ class Journal:
             self._troubles.add(what)
             first = (str(error).splitlines() or [type(error).__name__])[0]
             logging.getLogger("insar_dask").warning("%s (%s); the run goes on", what, first)
-
-
-def unpacked(events: bytes) -> list[Event]:
-    """The events of a message to the scheduler."""
-    return [Event.from_dict(one) for one in json.loads(zlib.decompress(events))]

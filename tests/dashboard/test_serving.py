@@ -1,6 +1,8 @@
 """The page while a run goes on: a scheduler in this process, two worker threads, one chunk that fails."""
 
+import io
 import json
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -167,3 +169,48 @@ def test_a_failing_run_is_watched_in_a_browser(client: Client, failed: Path, bro
     assert page.locator("#workers tbody tr").count() == 2
     page.close()
     assert complaints == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_address_is_said_once_in_a_terminal(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    with Engine(tmp_path / "site.zarr", client) as engine:
+        for name in ("site/raw", "site/smooth"):
+            engine.told(Event("stage", name, extra={"n_shards": 1, "points": [5, 5]}))
+            engine.told(Event("ended", name))
+    assert screen.getvalue().splitlines() == [f"dashboard  {serve(client)}"]
+
+
+def test_a_scheduler_can_have_the_page_from_its_start() -> None:
+    preload = {"preload": ["insar_dask.dashboard.preload"], "preload_argv": [[]]}
+    here = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=0, scheduler_kwargs=preload, **here) as cluster:
+        address = cluster.dashboard_link.removesuffix("/status") + "/insar/state.json"
+        with urllib.request.urlopen(address, timeout=20) as answer:
+            assert json.loads(answer.read())["stages"] == []
+
+
+def test_a_scheduler_that_refuses_the_page_does_not_stop_a_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=0, **here) as cluster, Client(cluster) as client:
+
+        async def refuse(**_: Any) -> None:
+            raise ValueError("this scheduler takes no plugins")
+
+        cluster.scheduler.handlers["register_scheduler_plugin"] = refuse
+        with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
+            engine.told(Event("stage", "site/raw", extra={"n_shards": 1, "points": [5, 5]}))
+            engine.told(Event("ended", "site/raw"))
+    ours = [record.message for record in caplog.records if record.name == "insar_dask"]
+    assert ours == [
+        "there is no dashboard of chunk jobs, for the scheduler refused it (this scheduler takes no plugins); "
+        "the run goes on"
+    ]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from zarr.storage import LocalStore, MemoryStore
 
+from insar_dask.jobs.batches import packed, unpacked
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.history import MOST_BATCHES, RUNS_KEPT, Book, Reader, runs
@@ -55,6 +56,7 @@ def test_what_is_damaged_is_passed_over_and_named(tmp_path: Path) -> None:
 def test_an_event_survives_the_way_through_json() -> None:
     for event in (done(3, at=5.0), done(0, at=5.0), Event("ended", "", error="it broke", at=5.0)):
         assert Event.from_dict(event.to_dict()) == event
+        assert unpacked(packed([event, event])) == [event, event]
     with pytest.raises(TypeError):
         Event.from_dict({"kind": "done", "stage": "a", "nonsense": 1})
 
