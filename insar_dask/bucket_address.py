@@ -18,6 +18,11 @@ SCHEME = "s3://"
 OPTIONS = ("endpoint", "region", "profile", "virtual_hosted_style_request", "skip_signature", "request_payer")
 """What may stand in an address beside the bucket and the prefix. None of it is secret."""
 
+SOURCES = (
+    "Credentials come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) or "
+    "AWS_PROFILE, never from here"
+)
+
 
 def is_bucket(path: object) -> bool:
     """Whether a path names a store in a bucket.
@@ -56,11 +61,8 @@ def address_parts(address: str) -> tuple[str, str, dict[str, str]]:
     """Bucket, prefix and options."""
     split = urlsplit(address)
     options = dict(parse_qsl(split.query, keep_blank_values=True))
-    if "@" in split.netloc or ":" in split.netloc or "@" in options.get("endpoint", ""):
-        raise ValueError(
-            "an address of a bucket holds credentials or a port: it is s3://BUCKET/PREFIX, and credentials come from "
-            "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or AWS_PROFILE"
-        )
+    if "@" in split.netloc or ":" in split.netloc:
+        raise ValueError(f"an address of a bucket holds credentials or a port: wanted s3://BUCKET/PREFIX. {SOURCES}")
     _check_options(options)
     prefix = unquote(split.path).strip("/")
     sound = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]+", split.netloc) and not split.fragment
@@ -71,7 +73,6 @@ def address_parts(address: str) -> tuple[str, str, dict[str, str]]:
 
 def _check_options(options: Mapping[str, str]) -> None:
     if strange := sorted(set(options) - set(OPTIONS)):
-        raise ValueError(
-            f"a store has no option {', '.join(strange)}; wanted {', '.join(OPTIONS)}. Credentials come from the "
-            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) or AWS_PROFILE, never from here"
-        )
+        raise ValueError(f"a store has no option {', '.join(strange)}; wanted {', '.join(OPTIONS)}. {SOURCES}")
+    if "@" in options.get("endpoint", ""):
+        raise ValueError(f"the endpoint of a store holds credentials: wanted https://HOST. {SOURCES}")

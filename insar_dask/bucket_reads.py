@@ -30,7 +30,7 @@ AT_ONCE = 32
 MOST_GROUPS = 64
 
 Stamp = tuple[str | None, datetime]
-Documents = dict[str, bytes]
+Documents = dict[str, bytes | None]
 
 _KNOWN: dict[tuple[str, str], tuple[Stamp, list[str], Documents]] = {}
 _KNOWN_LOCK = Lock()
@@ -47,7 +47,9 @@ def with_documents(store: Store, group: str) -> Store:
 
 def for_one_task(store: Store) -> Store:
     """A store that holds what was read of it, for as long as one task lasts: no object is read twice."""
-    return _Reads(store.store, store.address, keep=True) if isinstance(store, Bucket) else store
+    if not isinstance(store, Bucket) or (isinstance(store, _Reads) and store.keeps):
+        return store
+    return _Reads(store.store, store.address, keep=True)
 
 
 def fetch_ahead(store: Store, keys: Iterable[str]) -> None:
@@ -61,13 +63,13 @@ class _Reads(Bucket):
 
     def __init__(self, store: Any, address: str, *, read_only: bool = False, keep: bool = False) -> None:
         super().__init__(store, address, read_only=read_only)
-        self._keep = keep
+        self.keeps = keep
         self._found: dict[str, bytes | None] = {}
         self._of_group: dict[str, list[str]] = {}
 
     def with_read_only(self, read_only: bool = False) -> Self:
         """The same, to be read alone or not."""
-        other = type(self)(self.store, self.address, read_only=read_only, keep=self._keep)
+        other = type(self)(self.store, self.address, read_only=read_only, keep=self.keeps)
         other._found, other._of_group = self._found, self._of_group
         return other
 
@@ -92,7 +94,7 @@ class _Reads(Bucket):
 
     def fetch(self, keys: Iterable[str]) -> None:
         """Hold objects of shards."""
-        wanted = [key for key in keys if self._keep and key not in self._found]
+        wanted = [key for key in keys if self.keeps and key not in self._found]
         self._found.update(zip(wanted, self._many(wanted), strict=True))
 
     def _many(self, keys: list[str]) -> list[bytes | None]:
@@ -105,17 +107,17 @@ class _Reads(Bucket):
         keys = [f"{group}/{name}/zarr.json" for name in names]
         documents = {key: data for key, data in zip(keys, self._many(keys), strict=True) if data is not None}
         shared = [found for key, data in documents.items() for found in _shared_value(key, data)]
-        values = {key: data for key, data in zip(shared, self._many(shared), strict=True) if data is not None}
-        return names, {f"{group}/zarr.json": own, **documents, **values}
+        values = zip(shared, self._many(shared), strict=True)
+        return names, {f"{group}/zarr.json": own, **documents, **dict(values)}
 
     def _held(self, key: str) -> bytes | None:
-        if self._keep and "/c/" in key and key not in self._found:
+        if self.keeps and "/c/" in key and key not in self._found:
             self.fetch([key])
         return self._found.get(key)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """As of every Zarr store."""
-        if self._keep and "/c/" in key and key not in self._found:
+        if self.keeps and "/c/" in key and key not in self._found:
             whole = await super().get(key, default_buffer_prototype())
             self._found[key] = None if whole is None else whole.to_bytes()
         if key not in self._found:

@@ -214,6 +214,9 @@ class Maps(Section):
     steps: int | None = Field(None, ge=1, description="most steps that a network is trained; unset: its usual")
     pixels: int = Field(256, ge=1, description="pixels a side that points are interpolated to")
     cells: int = Field(64, ge=1, description="cells a side, each a mean of pixels")
+    extents: dict[str, tuple[float, float, float, float]] = Field(
+        {}, description="square of a tile that is not mapped whole: {E45N17 = [west, south, east, north]}, metres"
+    )
 
     @field_validator("method")
     @classmethod
@@ -382,7 +385,9 @@ def _explain(fault: Any) -> str:
         known = [*Config.model_fields, *_keys()]
         near = difflib.get_close_matches(where, known, 1, cutoff=0.0)
         return f"unknown key {where!r}; did you mean {near[0]!r}? `insar-dask config` prints all"
-    return f"{where} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    # what was given for a store may hold what it must not: a secret
+    given = "" if where in ("store", "store.options") else f" = {fault['input']!r}"
+    return f"{where}{given}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def _toml(value: Any) -> str:

@@ -193,11 +193,15 @@ def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
 
 def _put_drafted(store: Bucket, key: str, blocks: Iterable[bytes]) -> Blocks:
     draft = SpooledTemporaryFile(PART_BYTES)  # noqa: SIM115  whoever reads the blocks closes it
-    draft.writelines(blocks)
-    size = draft.tell()
-    draft.seek(0)
-    store.put(key, draft.read() if size <= PART_BYTES else draft, PART_BYTES)
-    draft.seek(0)
+    try:
+        draft.writelines(blocks)
+        size = draft.tell()
+        draft.seek(0)
+        store.put(key, draft.read() if size <= PART_BYTES else draft, PART_BYTES)
+        draft.seek(0)
+    except BaseException:
+        draft.close()
+        raise
     return size, _rest_of(draft)
 
 

@@ -125,6 +125,8 @@ def _checked_group(data: xr.Dataset, path: str | Path, group: str | None) -> str
     elif group is None or group.endswith("/raw"):
         given = f"group {group!r} is for the cube itself" if group else "only a cube has a group of its own"
         raise ValueError(f"{given}; name another for this data set: save(motion, {str(path)!r}, 'site/products')")
+    if any(part in ("", ".", "..") for part in group.split("/")):
+        raise ValueError(f"group {group!r} leads out of the store; wanted names such as 'site/products'")
     _check_storable(data, group)
     _check_apart(data, path, group)
     return group

@@ -75,6 +75,7 @@ def read_input(
 
     Of its arrays over ``point`` only those in ``names`` are read, if any are given.
     """
+    store = for_one_task(store)
     if checksum_block(store, source, index)[0] != checksum:
         raise CubeError(
             f"shard {index} of {source} does not hold the bytes of its receipt: read or save {source} again, "
