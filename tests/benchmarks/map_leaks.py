@@ -50,7 +50,7 @@ def cases() -> Iterator[tuple[str, str, str, MapScores]]:
             honest_material(cube, average=3),
         ),
         "centred average read": (
-            "each map averaged with the one before and the one after: the last one read holds a third of the first target",
+            "each map averaged with those before and after it: the last one read holds a third of the first target",
             replace(honest, read=centred),
         ),
         "centred average read and scored": (

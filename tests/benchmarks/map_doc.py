@@ -1,0 +1,176 @@
+"""The figures of ``examples/mmstt.md`` from what is committed under ``results``.
+
+python -m tests.benchmarks.map_doc [--into examples/figures]
+
+The maps themselves are too large for git: their figure is drawn where ``out/maps`` holds the forecasts of a unit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from insar_dask.forecast.catalogue import MAPPED
+from insar_dask.forecast.maps.naive_maps import NAIVE
+from insar_dask.report.map_figures import plot_region_maps
+from insar_dask.report.node_figures import model_colours
+from insar_dask.report.style import PALETTE, new_figure, png_bytes, tidy
+from tests.benchmarks.map_data import RESULTS, ROOT, SCRATCH
+
+CLAIMED = {1: 0.0885, 5: 0.0804, 10: 0.0819}
+"""RMSE [mm] by lead of MM-STT on E32N34, as its Table I has it (arXiv:2509.25393)."""
+
+TITLES = {
+    "paper": "as published: averaged maps, columns of the whole record",
+    "honest": "honest: raw maps, the past alone",
+}
+UNIT = "honest-mmstt-seed0.npz"
+DPI, COLOURS_KEPT = 100, 128
+"""Of the files, which are to be small."""
+
+
+RING: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.6}
+"""A network, so that what lies below it is seen."""
+
+COLOURS = model_colours((MAPPED[0], *NAIVE[::-1], *MAPPED[1:]))
+"""The same in all figures; MM-STT's stands out."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Figures of examples/mmstt.md.")
+    parser.add_argument("--into", type=Path, default=ROOT / "examples" / "figures")
+    into = parser.parse_args(arguments).into
+    into.mkdir(parents=True, exist_ok=True)
+    protocols = json.loads((RESULTS / "tables.json").read_text())["protocols"]
+    leaks = json.loads((RESULTS.parent / "map_leaks.json").read_text())
+    drawn = {"leads": plot_claims(protocols), "leaks": plot_leaks(leaks), "tiles": plot_tiles(protocols)}
+    if (SCRATCH / UNIT).exists():
+        drawn["maps"] = draw_maps()
+    for name, figure in drawn.items():
+        path = into / f"mmstt-{name}.png"
+        Image.open(BytesIO(png_bytes(figure, DPI))).convert("RGB").quantize(COLOURS_KEPT).save(path, optimize=True)
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+def plot_claims(protocols: Mapping[str, Any]) -> Figure:
+    """RMSE by lead on the tile of training, and what is claimed."""
+    figure = new_figure(8.6, 3.4)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
+        found = protocols[protocol]
+        (tile,) = found["trained"]
+        rows = {
+            name: [lead["mean"] for lead in of["tiles"][tile]["rmse_by_lead"]] for name, of in found["methods"].items()
+        }
+        for name, rmse in rows.items():
+            axes.plot(
+                range(1, len(rmse) + 1), rmse, color=COLOURS[name], linewidth=2 if name == "mmstt" else 1.1, label=name
+            )
+        if protocol == "paper":
+            axes.plot(
+                list(CLAIMED),
+                list(CLAIMED.values()),
+                "x--",
+                color=PALETTE["ink"],
+                linewidth=0.9,
+                label="mmstt, claimed",
+            )
+        _finish(axes, title)
+        axes.set_xlabel("maps ahead, of 6 days", fontsize=8)
+        axes.set_yscale("log")
+        axes.set_yticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
+        axes.legend(
+            frameon=False, fontsize=7, labelcolor=PALETTE["ink"], ncols=2, loc="upper left", bbox_to_anchor=(0, 0.86)
+        )
+    panels[0].set_ylabel("RMSE, mm", fontsize=8)
+    return figure
+
+
+def plot_leaks(leaks: Mapping[str, Any]) -> Figure:
+    """Error of simple forecasters when one thing that saw the future is let in."""
+    bars = [
+        (f"{row['method']}\n{case.replace(' read and scored', ', and scored')}", row["all"], case)
+        for method in ("harmonic_ridge", "harmonic", "persistence")
+        for case, rows in leaks["cases"].items()
+        for row in rows
+        if row["method"] == method
+    ]
+    figure = new_figure(7.2, 4.4)
+    axes = figure.add_subplot()
+    colours = [
+        PALETTE["data"] if case in ("honest", "average of the past") else PALETTE["forecast"] for *_, case in bars
+    ]
+    places = range(len(bars))
+    axes.barh(places, [value for _, value, _ in bars], color=colours, height=0.7)
+    axes.set_yticks(places, [name for name, *_ in bars])
+    axes.invert_yaxis()
+    for place, (_, value, _) in zip(places, bars, strict=True):
+        axes.text(value, place, f" {value:.2f}", va="center", fontsize=7.5, color=PALETTE["ink"])
+    _finish(axes, f"{leaks['tile']}, all leads; orange knows the future")
+    axes.grid(visible=False)
+    axes.set_xlabel("RMSE, mm", fontsize=8)
+    return figure
+
+
+def plot_tiles(protocols: Mapping[str, Any]) -> Figure:
+    """RMSE of all leads on every tile, the one of training first."""
+    figure = new_figure(8.6, 3.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
+        found = protocols[protocol]
+        tiles = [*found["trained"], *found["held"]]
+        for name, of in found["methods"].items():
+            errors = [of["tiles"][tile]["all"]["mean"] for tile in tiles]
+            axes.plot(
+                range(len(tiles)),
+                errors,
+                "o",
+                color=COLOURS[name],
+                label=name,
+                **(RING if name in MAPPED else {"markersize": 4}),
+            )
+        _finish(axes, title)
+        axes.set_yscale("log")
+        axes.set_yticks([1, 3, 10, 20], ["1", "3", "10", "20"])
+        names = [f"{tile}\n{'learned' if tile in found['trained'] else 'unseen'}" for tile in tiles]
+        axes.set_xticks(range(len(tiles)), names, fontsize=7)
+        axes.legend(frameon=False, fontsize=7, labelcolor=PALETTE["ink"], ncols=2, loc="upper left")
+    panels[0].set_ylabel("RMSE of all leads, mm", fontsize=8)
+    return figure
+
+
+def draw_maps() -> Figure:
+    """What MM-STT had said of all tiles ten maps ahead, below what came."""
+    import numpy as np
+
+    from insar_dask.forecast.maps.map_scoring import value_range
+    from tests.benchmarks.map_data import material
+    from tests.benchmarks.map_pictures import region, titled
+
+    given = material("honest")
+    with np.load(SCRATCH / UNIT) as kept:
+        said = {tile: kept[tile] for tile in kept.files}
+    origins = given.origins("test").tolist()
+    day = np.datetime64(int(given.days[origins[-1] + given.horizon - 1]), "D")
+    regions = [region(given, said, name, len(origins) - 1, origins[-1]) for name in given.names]
+    spreads = {titled(name): value_range(given, at) for at, name in enumerate(given.names)}
+    return plot_region_maps(regions, spreads, f"MM-STT, honest, t+{given.horizon}, {day}; learned on E32N34")
+
+
+def _finish(axes: Axes, title: str) -> None:
+    tidy(axes, 7.5)
+    axes.set_title(title, loc="left", fontsize=8, color=PALETTE["ink"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
