@@ -122,6 +122,9 @@ def tiles(
     store: StorePath,
     pixels: Annotated[int, typer.Option(help="pixels a side that points are interpolated to")] = 256,
     cells: Annotated[int, typer.Option(help="cells a side, each a mean of pixels")] = 64,
+    extent: Annotated[
+        list[str] | None, typer.Option(metavar="TILE=W,S,E,N", help="square [m] of a tile that is not mapped whole")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Map points onto the cells of tiles: one cube of maps for all that is named, in a store."""
@@ -134,7 +137,7 @@ def tiles(
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
         read = [child_address(store, bench.ingest(path)) for path in bench.sources()] if files.files else []
         found = dict.fromkeys(cube for one in [*stores, *read] for cube in tile_sources(one))
-        report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells)
+        report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells, extents=_extents(extent or []))
     typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
 
 
@@ -281,6 +284,20 @@ def verify(store: StorePath) -> None:
     if found or documents:
         raise typer.Exit(1)
     typer.echo("every shard holds the bytes of its receipt")
+
+
+def _extents(given: list[str]) -> dict[str, list[float]]:
+    """Squares by tile of texts such as ``E45N17=4596000,1739000,4600800,1743800``."""
+    extents = {}
+    for text in given:
+        tile, _, edges = text.partition("=")
+        try:
+            extents[tile] = [float(edge) for edge in edges.split(",")]
+        except ValueError:
+            raise typer.BadParameter(f"{text} is no TILE=WEST,SOUTH,EAST,NORTH") from None
+        if len(extents[tile]) != 4:
+            raise typer.BadParameter(f"{text} has {len(extents[tile])} edges, wanted WEST,SOUTH,EAST,NORTH")
+    return extents
 
 
 def _folder(bench: Any, product: str, model: Path) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from insar_dask.config import Config
 from insar_dask.jobs.cube_ingest import product_of
 from insar_dask.jobs.memory import BASE_BYTES, ingest_memory, task_memory
+from insar_dask.map_planning import STORED_FLOAT, plan_maps, stage_table
 from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
@@ -18,8 +19,7 @@ from insar_dask.workbench import listed
 __all__ = ["plan_run"]
 
 STORED_TENTHS = 1.0
-STORED_FLOAT = 3.1
-"""Bytes a stored value of int16 tenths and of float32 takes, zstd, as measured on real bursts."""
+"""Bytes a stored value of int16 tenths takes, zstd, as measured on real bursts."""
 
 POINT_COLUMNS = 30
 """About as many 1-D arrays, of 8 bytes, travel with the points of every group."""
@@ -33,14 +33,23 @@ PIXELS = ("mintpy", "raster")
 def plan_run(config: Config) -> str:
     """Describe the stages of a configuration as a text table, from the headers of its files alone."""
     if not config.source.files:
-        scene = config.synthetic
-        return _product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, "0 MB of text", config)
-    return "\n\n".join(_source(source, config) for source in listed(config.source))
+        scene, kind = config.synthetic, "0 MB of text"
+        sizes = [(scene.n_points, scene.n_dates)]
+        parts = [_product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, kind, config)]
+    else:
+        found = [(source, _extent(source, config)) for source in listed(config.source)]
+        sizes = [(extent.n_points, len(extent.times)) for _, extent in found]
+        parts = [_source(source, extent, config) for source, extent in found]
+    return "\n\n".join(parts + ([plan_maps(config, sizes)] if config.maps.method != "none" else []))
 
 
-def _source(source: Path, config: Config) -> str:
+def _extent(source: Path, config: Config) -> Extent:
     reader = config.source.reader or reader_of(source)
-    extent, name = extent_of(source, reader, config.source.known(reader)), product_of(source)
+    return extent_of(source, reader, config.source.known(reader))
+
+
+def _source(source: Path, extent: Extent, config: Config) -> str:
+    reader, name = config.source.reader or reader_of(source), product_of(source)
     kind = f"{extent.size / 1e6:,.0f} MB of {'rasters' if extent.at_most else 'text'}"
     if extent.at_most:
         kind += ", pixels without a series being left out"
@@ -77,11 +86,8 @@ def _product(
         "score": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
     }
-    lines = [
+    about = (
         f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from {kind}, "
-        f"{plan.n_shards} shards of {plan.shard:,} points",
-        f"  {'stage':<10}{'tasks':>8}{'writes MB':>12}{'peak MB of a task':>20}",
-    ]
-    for stage, (tasks, written, peak) in stages.items():
-        lines.append(f"  {stage:<10}{tasks:>8}{written / 1e6:>12,.0f}{peak / 1e6:>20,.0f}")
-    return "\n".join(lines)
+        f"{plan.n_shards} shards of {plan.shard:,} points"
+    )
+    return stage_table(about, stages)

@@ -143,8 +143,9 @@ class Workbench:
 
     def map_tiles(self) -> str:
         """Map all products onto the cells of tiles; returns the group of their cube."""
-        maps = self.config.maps
-        return store_tiles(self.engine, tile_sources(self.store), pixels=maps.pixels, cells=maps.cells).stage
+        maps, sources = self.config.maps, tile_sources(self.store)
+        sizes: dict[str, Any] = {"pixels": maps.pixels, "cells": maps.cells, "extents": maps.extents}
+        return store_tiles(self.engine, sources, **sizes).stage
 
     def learn_maps(
         self, group: str, wanted: Forecaster, folder: Path, learn: Sequence[str] = (), ranks: int | None = None

@@ -77,7 +77,8 @@ class Square:
             bounds = ", ".join(f"{v:.0f}" for v in (easting.min(), northing.min(), easting.max(), northing.max()))
             raise CubeError(
                 f"tile {tile}: none of {easting.size:,} points lies in {square.extent} (west, south, east, north; m); "
-                f"they cover ({bounds}): give extent=(west, south, east, north) in the cube's own CRS"
+                f"they cover ({bounds}): give extent=(west, south, east, north) in the cube's own CRS, "
+                f"or on the command line --extent {tile}=W,S,E,N, or leave the tile out"
             )
         return square
 
