@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.lock import owned
@@ -24,7 +25,7 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.status import targets
 from insar_dask.jobs.watch import Progress
-from insar_dask.objects import open_store
+from insar_dask.objects import address, beside, child_address, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.recognise import files_behind
 from insar_dask.shards import SMALL_CUBE_SHARDS
@@ -66,15 +67,19 @@ class Campaign:
     quiet: bool = False
 
     @property
-    def root(self) -> Path:
-        """Folder that holds the stores and the book."""
-        path = Path(self.config.store.path).absolute()
-        return next(folder for folder in path.parents if PRODUCT not in str(folder))
+    def book(self) -> Path | str:
+        """Store that holds the book: beside the products' stores."""
+        store = self.config.store
+        if is_bucket(store.path):
+            before = store.path.partition(PRODUCT)[0].rpartition("/")[0]
+            return child_address(bucket_address(before, store.options), BOOK)
+        above = Path(store.path).absolute().parents
+        return next(folder for folder in above if PRODUCT not in str(folder)) / BOOK
 
     @property
     def ledger(self) -> Ledger:
         """Of the book."""
-        return Ledger(open_store(self.root / BOOK))
+        return Ledger(open_store(self.book))
 
     def run(self, one: RunOne, client: Client | None) -> list[Outcome]:
         """Bring every product up to date, several at a time where there is a cluster.
@@ -97,9 +102,10 @@ class Campaign:
             When products failed, after all others are done; it names them.
         """
         sources = named_products(self.config.source)
-        self.root.mkdir(parents=True, exist_ok=True)
-        with owned(self.root / BOOK):
-            (self.root / f"{BOOK}-config.toml").write_text(to_toml(self.config), encoding="utf-8")
+        kept = beside(self.book, "-config.toml")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with owned(self.book):
+            kept.write_text(to_toml(self.config), encoding="utf-8")
             numbers = self._numbered(sources)
             with Progress("products", len(sources), quiet=self.quiet) as bar:
                 errors = self._run_all(one, client, sources, numbers, bar)
@@ -168,7 +174,7 @@ class Campaign:
         return (
             note is not None
             and Path(note["report"]).exists()
-            and _signature(Path(note["store"])) == (receipt.checksum, receipt.size)
+            and _signature(note["store"]) == (receipt.checksum, receipt.size)
         )
 
     def _points(self, outcome: Outcome) -> int:
@@ -178,8 +184,8 @@ class Campaign:
     def _told(self, name: str) -> Outcome:
         note = self.ledger.read_note(f"outcomes/{name}")
         if note is None:
-            raise JobError(f"{self.root / BOOK} has lost its note of {name}; run again")
-        return Outcome(name, Path(note["store"]), Path(note["report"]), tuple(note["summary"]))
+            raise JobError(f"{address(self.book)} has lost its note of {name}; run again")
+        return Outcome(name, _place(note["store"]), Path(note["report"]), tuple(note["summary"]))
 
     def _numbered(self, sources: Mapping[str, Path]) -> dict[str, int]:
         """A number for each product, for good: the book's receipts bear it. New products follow those known."""
@@ -198,7 +204,7 @@ def campaign_table(root: str | Path) -> str:
     FileNotFoundError
         When there is no campaign in that folder.
     """
-    ledger = Ledger(open_store(Path(root) / BOOK))
+    ledger = Ledger(open_store(child_address(root, BOOK)))
     catalogue = ledger.read_note("catalogue")
     if catalogue is None:
         raise FileNotFoundError(f"there is no campaign in {root}; `insar-dask run` begins one")
@@ -246,6 +252,10 @@ def _key(config: Config, source: Path) -> str:
         mode="json", exclude={"source": {"files"}, "cluster": True, "store": {"path", "at_once"}}
     )
     return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
+
+
+def _place(store: str) -> Path | str:
+    return store if is_bucket(store) else Path(store)
 
 
 def _signature(store: Path | str) -> tuple[str, int]:
