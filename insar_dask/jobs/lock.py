@@ -19,7 +19,7 @@ __all__ = ["owned"]
 
 @contextmanager
 def owned(path: str | Path | Store) -> Iterator[None]:
-    """Hold a store for one run: refuse a second driver, and sweep what a killed one left half written.
+    """Hold a store for one run: refuse a second driver, and sweep what a killed one, or its workers, left half written.
 
     Raises
     ------
@@ -46,9 +46,14 @@ def owned(path: str | Path | Store) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JobError(f"another run is working on {folder}; wait for it, or end it") from None
-        for leftover in folder.rglob("*.partial"):
-            leftover.unlink()
+        _sweep(folder)
         yield
+        _sweep(folder)  # of workers that died while they wrote: the tasks of a run that ends well have all ended
+
+
+def _sweep(folder: Path) -> None:
+    for leftover in folder.rglob("*.partial"):
+        leftover.unlink(missing_ok=True)
 
 
 @contextmanager
