@@ -8,8 +8,7 @@ from typing import Any
 
 from distributed.chaos import KillWorker
 
-WARM = "tests.chaos.warm"
-"""What a worker of the job has imported when its life begins to count."""
+from tests.chaos.place import WARM
 
 
 class KillWarmWorker(KillWorker):  # type: ignore[misc]

@@ -6,23 +6,18 @@ usage: python -m tests.chaos.kills [MODE...] [--seeds N]     runs what has no re
 import argparse
 import json
 import logging
-import multiprocessing
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
-
-import dask
-from distributed import Client, LocalCluster
-from distributed.utils import get_mp_context
 
 from insar_dask.jobs.events import Event
 from tests.chaos.chunk_job import SHARDS, STAGE, SlowEngine, loss, new_store, sleep, undisturbed
-from tests.chaos.killing import WARM, KillWarmWorker, lives
+from tests.chaos.killing import KillWarmWorker, lives
+from tests.chaos.place import cluster
 
 RESULTS = Path(__file__).with_name("results") / "kills"
 MODES = ("sys.exit", "graceful", "segfault")
@@ -35,9 +30,10 @@ def chunk_seconds(folder: Path) -> float:
     """What a chunk takes on this machine, as busy as it is: 2 s and more."""
     store = new_store(folder / "short.zarr", shards=8)
     with cluster() as client:
-        began = time.monotonic()
-        SlowEngine(store, client, sleep).run(STAGE)
-        return (time.monotonic() - began) / 4
+        engine = SlowEngine(store, client, sleep)
+        engine.run(STAGE)
+    receipts = engine.ledger.done("site/sums").values()
+    return 2.0 + median(receipt.seconds for receipt in receipts)
 
 
 def run_under_fire(folder: Path, wanted: dict[str, bytes], mode: str, seed: int, life: float) -> dict[str, Any]:
@@ -68,18 +64,7 @@ def run_under_fire(folder: Path, wanted: dict[str, bytes], mode: str, seed: int,
     }
 
 
-@contextmanager
-def cluster() -> Iterator[Client]:
-    """Two workers of one thread."""
-    where = {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="1GiB", **where) as workers,
-        Client(workers) as client,
-    ):
-        yield client
-
-
-def main(modes: list[str], seeds: int) -> None:
+def main(modes: list[str], seeds: int = SEEDS, *, anew: bool = False) -> None:
     """Run what has no result yet."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +73,7 @@ def main(modes: list[str], seeds: int) -> None:
     for seed in range(seeds):
         for mode in modes:
             result = RESULTS / f"{mode.replace('.', '-')}-{seed:02d}.json"
-            if result.exists():
+            if result.exists() and not anew:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 found = run_under_fire(Path(folder), wanted, mode, seed, LIFE_CHUNKS * seconds)
@@ -102,9 +87,5 @@ if __name__ == "__main__":
     parser.add_argument("modes", nargs="*", default=MODES)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
-    # workers are forked from a warm process: their start takes 0.1 s of CPU and not 3
-    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-    get_mp_context()
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["distributed", WARM, "tests.chaos.killing"])
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     main(list(arguments.modes), arguments.seeds)

@@ -1,0 +1,253 @@
+"""What else can befall a run: each scenario returns what is wrong with what it left; empty when nothing was lost."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from distributed import Client, Worker
+from distributed.core import Status
+
+from insar_dask.jobs.blame import ALONE_AFTER, BLAMED_AFTER
+from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.events import Event
+from insar_dask.jobs.lookout import Limits
+from tests.chaos.chunk_job import STAGE, SlowEngine, loss, new_store, sleep, undisturbed
+from tests.chaos.place import cluster, forkserver
+from tests.jobs.clusters import external_cluster
+
+SHARDS = 8
+INSTANTS = 50
+CHUNK = 0.3
+Told = list[Event]
+
+
+def poisoned_chunk(folder: Path) -> str:
+    """Shard 2 kills every worker: it is blamed after 3 and 6 deaths, all others are done, and it can be done later."""
+    said: Told = []
+    with cluster() as client, pytest.raises(JobError) as raised:
+        SlowEngine(_store(folder), client, poison, told=said.append).run(STAGE)
+    (blamed,) = raised.value.blamed
+    deaths = ALONE_AFTER + BLAMED_AFTER
+    if (blamed.shard, blamed.deaths) != (2, deaths) or f"shard 2 has killed {deaths} workers" not in str(raised.value):
+        return f"blamed {blamed.shard} after {blamed.deaths} deaths: {raised.value}"
+    if others := {event.shard for event in said if "died while it ran" in event.error} - {2}:
+        return f"shards {sorted(others)} were charged with deaths that were not theirs"
+    done = {shard for shard in range(SHARDS) if shard in Engine(folder / "site.zarr").ledger.done("site/sums")}
+    return _finished(folder) if done == set(range(SHARDS)) - {2} else f"shards {sorted(done)} were done besides"
+
+
+def frozen_worker(folder: Path) -> str:
+    """A worker is stopped in mid-chunk: Dask would notice after 5 minutes."""
+    said: Told = []
+    with cluster() as client:
+        stop = partial(freeze, folder=str(folder))
+        SlowEngine(_store(folder), client, stop, told=said.append, limits=Limits(silent=3.0)).run(STAGE)
+        os.kill(int((folder / "frozen").read_text()), signal.SIGKILL)
+    retried = [event for event in said if event.kind == "retried"]
+    return _compared(folder) if retried else "no shard went elsewhere"
+
+
+def paused_worker(folder: Path) -> str:
+    """A worker is paused before the first chunk, for good: what waits there goes elsewhere."""
+    with cluster(memory_limit=0) as client:
+        client.run(pause, workers=list(client.nthreads())[:1])
+        SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0)).run(STAGE)
+    return _compared(folder)
+
+
+def all_workers_paused(folder: Path) -> str:
+    """All workers are paused for good: the run ends with the cause and the cure."""
+    with cluster(memory_limit=0) as client:
+        client.run(pause)
+        with pytest.raises(
+            JobError, match=r"all workers are paused, at 80 % of their memory.*more memory, or take smaller"
+        ):
+            SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0, all_paused=6.0)).run(STAGE)
+    return _finished(folder)
+
+
+def workers_told_to_go(folder: Path) -> str:
+    """Workers are closed in order, each in mid-chunk, more often than a chunk may die: nobody is charged."""
+    said: Told = []
+    with cluster() as client:
+        leaving = partial(leave, folder=str(folder))
+        SlowEngine(_store(folder), client, leaving, told=said.append).run(STAGE)
+    went = len(list(folder.glob("left-*")))
+    if died := [event.error for event in said if "died" in event.error]:
+        return f"{died[0]}, and it was told to go"
+    return _compared(folder) if went > ALONE_AFTER + BLAMED_AFTER else f"only {went} workers went"
+
+
+def killed_driver(folder: Path) -> str:
+    """The driver is killed at 50 instants, and the run resumed in another process."""
+    raw, chance, cut = new_store(folder / "raw.zarr", SHARDS), random.Random(6), 0
+    wanted = undisturbed(folder / "undisturbed.zarr", SHARDS)
+    for instant in range(INSTANTS):
+        store = folder / f"{instant}.zarr"
+        shutil.copytree(raw, store)
+        driver = forkserver().Process(target=drive, args=(str(store),))
+        driver.start()
+        time.sleep(chance.uniform(0.1, 1.2))
+        driver.kill()
+        driver.join()
+        ledger = Engine(store).ledger
+        kept = set.intersection(*(set(ledger.done(target)) for target in STAGE.saves.values()))
+        cut += 0 < len(kept) < SHARDS
+        computed = Engine(store, quiet=True).run(STAGE).computed
+        if computed != SHARDS - len(kept):
+            return f"instant {instant}: {computed} shards computed again, and {len(kept)} of {SHARDS} were done"
+        if found := loss(store, wanted, SHARDS):
+            return f"instant {instant}: {found}"
+    return "" if cut >= INSTANTS // 3 else f"only {cut} of {INSTANTS} instants were amid the work"
+
+
+def killed_scheduler(folder: Path) -> str:
+    """The scheduler is killed in mid-run: the run ends with the cause, and goes on with another one."""
+    store = _store(folder)
+    with external_cluster(folder, workers=2) as address, Client(address, timeout="10s") as client:
+        client.wait_for_workers(2, timeout=120)
+        shoot = partial(kill_scheduler, pid=client.run_on_scheduler(os.getpid))
+        with pytest.raises(JobError, match="the scheduler is gone"):
+            SlowEngine(store, client, shoot).run(STAGE)
+    return _finished(folder)
+
+
+def full_disk(folder: Path) -> str:
+    """The disk is full in mid-run: said with the cure, at once; with room the run goes on."""
+    store = _store(folder)
+    size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    with _disk(folder / "disk", f"{(size + 200_000) // 1024}k") as disk:
+        small = Path(shutil.copytree(store, disk / "site.zarr"))
+        with cluster() as client, pytest.raises(JobError, match=r"No space left.*make room and run again"):
+            SlowEngine(small, client, chunk).run(STAGE)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        return _finished(folder, small)
+
+
+def read_only_store(folder: Path) -> str:
+    """The store cannot be written to: said at once, not tried again."""
+    store = _store(folder)
+    with _disk(folder / "disk", "64m") as disk:
+        fixed = Path(shutil.copytree(store, disk / "site.zarr"))
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        began = time.monotonic()
+        with cluster() as client, pytest.raises((JobError, OSError), match="Read-only file system"):
+            SlowEngine(fixed, client, chunk).run(STAGE)
+        if time.monotonic() - began > 60:
+            return "it took a minute to say so"
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        return _finished(folder, fixed)
+
+
+def skewed_clocks(folder: Path) -> str:
+    """Clocks of the workers are two days slow and a day fast."""
+    with cluster() as client:
+        for address, hours in zip(client.nthreads(), (-48, 24), strict=True):
+            client.run(skew, hours, workers=[address])
+        SlowEngine(_store(folder), client, chunk).run(STAGE)
+    return _compared(folder)
+
+
+SCENARIOS: dict[str, Callable[[Path], str]] = {
+    found.__name__: found
+    for found in (
+        *(poisoned_chunk, frozen_worker, paused_worker, all_workers_paused, workers_told_to_go),
+        *(killed_driver, killed_scheduler, full_disk, read_only_store, skewed_clocks),
+    )
+}
+
+
+# --- what happens on workers, and in drivers ------------------------------------------------------------------------
+
+
+def chunk(shard: int) -> None:
+    sleep(shard, CHUNK)
+
+
+def poison(shard: int) -> None:
+    if shard == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    sleep(shard, CHUNK)
+
+
+def freeze(shard: int, folder: str) -> None:
+    if shard == 2 and not (note := Path(folder) / "frozen").exists():
+        note.write_text(f"{os.getpid()}")
+        os.kill(os.getpid(), signal.SIGSTOP)
+    sleep(shard, CHUNK)
+
+
+def leave(shard: int, folder: str) -> None:
+    """Shard 2 has its worker closed in order, ten times."""
+    from distributed import get_worker
+
+    times = len(list(Path(folder).glob("left-*")))
+    if shard == 2 and times < ALONE_AFTER + BLAMED_AFTER + 1:
+        (Path(folder) / f"left-{times}").touch()
+        worker = get_worker()
+        worker.loop.add_callback(worker.close, nanny=False, executor_wait=False)
+        time.sleep(60)
+    sleep(shard, CHUNK)
+
+
+def kill_scheduler(shard: int, pid: int) -> None:
+    if shard == 4:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    sleep(shard, CHUNK)
+
+
+def pause(dask_worker: Worker) -> None:
+    dask_worker.status = Status.paused
+
+
+def skew(hours: float) -> None:
+    """Change the clock of this process."""
+    for name, unit in (("time", 1.0), ("time_ns", 10**9)):
+        clock = getattr(time, name)
+        setattr(time, name, lambda clock=clock, unit=unit: clock() + type(clock())(hours * 3600 * unit))
+
+
+def drive(store: str) -> None:
+    """A driver of its own."""
+    SlowEngine(store, None, partial(sleep, seconds=0.1), threads=1).run(STAGE)
+
+
+# --- stores and disks ----------------------------------------------------------------------------------------------
+
+
+def _store(folder: Path) -> Path:
+    return new_store(folder / "site.zarr", SHARDS)
+
+
+@contextmanager
+def _disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own; mounting one takes root."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system of our own: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def _finished(folder: Path, store: Path | None = None) -> str:
+    """Run again, undisturbed, and compare."""
+    Engine(store or folder / "site.zarr", quiet=True).run(STAGE)
+    return _compared(folder, store)
+
+
+def _compared(folder: Path, store: Path | None = None) -> str:
+    wanted = undisturbed(folder / "undisturbed.zarr", SHARDS)
+    return loss(store or folder / "site.zarr", wanted, SHARDS)
