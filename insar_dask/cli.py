@@ -132,12 +132,13 @@ def tiles(
     from insar_dask.objects import child_address
     from insar_dask.pipeline import opened
 
+    extents = _extents(extent or [])
     settings, stores = _settings(store), [one for one in source if is_stored(one)]
     files = settings.source.model_copy(update={"files": [one for one in source if one not in stores]})
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
         read = [child_address(store, bench.ingest(path)) for path in bench.sources()] if files.files else []
         found = dict.fromkeys(cube for one in [*stores, *read] for cube in tile_sources(one))
-        report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells, extents=_extents(extent or []))
+        report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells, extents=extents)
     typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
 
 

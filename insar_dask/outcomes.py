@@ -15,6 +15,7 @@ from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.tile_prediction import hindcast_group, predict_group, predicted_group
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import child_address
+from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
 
@@ -148,7 +149,7 @@ def foresee_maps(bench: Workbench, group: str, model: Forecaster, folder: Path) 
             title=f"{bench.config.report.title}: maps",
             files=files,
         )
-    return Outcome(group, bench.store, page, _map_lines(made, model, past))
+    return Outcome(group, bench.store, page, _map_lines(made, model, past, shared_ground(tiles, model.data_["tiles"])))
 
 
 def _hindcasts(bench: Workbench, group: str, model: Forecaster, names: list[str]) -> tuple[Hindcasts | None, str]:
@@ -164,7 +165,7 @@ def _hindcasts(bench: Workbench, group: str, model: Forecaster, names: list[str]
     return Hindcasts(plan.methods, origins, dates, plan.every, dict(zip(names, found, strict=True))), ""
 
 
-def _map_lines(made: Any, model: Forecaster, past: Hindcasts | None) -> tuple[str, ...]:
+def _map_lines(made: Any, model: Forecaster, past: Hindcasts | None, seen: dict[str, str]) -> tuple[str, ...]:
     """What was forecast, and what the forecaster was worth where it learned and where it did not."""
     days = made["time"].values[0].astype("datetime64[D]")
     tiles = f"{made.sizes['tile']} {'tile' if made.sizes['tile'] == 1 else 'tiles'}"
@@ -174,10 +175,10 @@ def _map_lines(made: Any, model: Forecaster, past: Hindcasts | None) -> tuple[st
         f"{tiles} forecast by {model.method_} from {days[0]} to {days[-1]}",
         f"RMSE mm where it learned, at later dates: {errors}",
     ]
-    unseen = {tile: past.scores(tile) for tile in past.tiles if tile not in model.data_["tiles"]} if past else {}
-    for tile, by_method in unseen.items():
+    others = {tile: past.scores(tile) for tile in past.tiles if seen[tile] != "learned from"} if past else {}
+    for tile, by_method in others.items():
         found = ", ".join(f"{name} {scores.overall:.2f}" for name, scores in by_method.items())
-        lines.append(f"RMSE mm on {tile}, which it never learned from: {found}")
+        lines.append(f"RMSE mm on {tile}, {seen[tile]}: {found}")
     return tuple(lines)
 
 

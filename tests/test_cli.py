@@ -98,6 +98,7 @@ def test_plan_says_what_it_would_cost(folder: Path) -> None:
         (["ingest", "nothing*.zip", "x.zarr"], 1, r"nothing\*.zip"),
         (["products", "."], 1, "no store at ."),
         (["demo", "nothing.zip", "--out", "x"], 1, "nothing.zip"),
+        (["tiles", "x.zip", "y.zarr", "--extent", "E45N17=1,2"], 2, "E45N17=1,2 has 2 edges"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(arguments: list[str], code: int, message: str, tmp_path: Path) -> None:

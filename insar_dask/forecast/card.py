@@ -28,7 +28,7 @@ def describe_data(cube: xr.Dataset, fingerprint: str) -> dict[str, Any]:
     named = ("product", "component", "source", "release")
     told: dict[str, Any] = {name: str(cube.attrs.get(name, "")) for name in named}
     if cells := cells_across(cube):
-        told |= {"cells": cells, "tiles": list(cube.attrs["tiles"])}
+        told |= {"cells": cells, "tiles": {name: list(extent) for name, extent in cube.attrs["tiles"].items()}}
     return {
         **told,
         "n_points": cube.sizes["point"],

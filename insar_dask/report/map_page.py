@@ -17,6 +17,7 @@ from insar_dask.report.page import write_page
 from insar_dask.report.places import crs_name
 from insar_dask.report.provenance import link, run_section
 from insar_dask.report.series import COMPONENT_NAMES
+from insar_dask.tiling.checking import shared_ground
 
 __all__ = ["write_map_report"]
 
@@ -30,7 +31,7 @@ def write_map_report(
     tiles: xr.Dataset,
     forecast: xr.Dataset,
     hindcasts: Hindcasts | None,
-    learned: Sequence[str],
+    learned: Mapping[str, Sequence[float]],
     reason: str = "",
     timings: Sequence[Mapping[str, Any]],
     config_text: str,
@@ -51,8 +52,8 @@ def write_map_report(
         Over ``(tile, origin, lead, y, x)``: ``displacement``, ``lower`` and ``upper`` [mm].
     hindcasts : Hindcasts, optional
         Of the same tiles; without them ``reason`` says why there are none.
-    learned : sequence of str
-        Tiles that were learned from, which need not be among these.
+    learned : mapping
+        Extents [m] of the tiles that were learned from, which need not be among these, by name.
     reason : str
     timings, config_text, title, files
         As for `insar_dask.report.write_report`.
@@ -64,20 +65,20 @@ def write_map_report(
     """
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    names = [str(name) for name in tiles["tile"].values]
-    shown = ([name for name in names if name in learned] + [name for name in names if name not in learned])[:MOST]
+    seen = shared_ground(tiles, learned)
+    shown = sorted(seen, key=lambda name: seen[name] != "learned from")[:MOST]
     told = {"Forecast": sections.outlook_section(folder, tiles, forecast, shown)}
     if hindcasts is None:
         told["What had been said"] = f"<p>{sentence(reason)}</p>"
     else:
-        told["What had been said"] = sections.past_section(folder, hindcasts, learned, shown)
+        told["What had been said"] = sections.past_section(folder, hindcasts, seen, shown)
         told["Cells"] = sections.nodes_section(folder, tiles, hindcasts, shown[0])
-        told["Scores"] = sections.scores_section(folder, hindcasts, learned, shown[0])
+        told["Scores"] = sections.scores_section(folder, hindcasts, seen, shown[0])
         told["Errors"] = sections.errors_section(folder, hindcasts, shown[0])
     links = "".join(
         f"<dt>{escape(name)}</dt><dd>{link(None, path, folder)}</dd>" for name, path in (files or {}).items()
     )
-    told["Data"] = facts(_told_of(tiles, learned)) + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
+    told["Data"] = facts(_told_of(tiles, list(learned))) + (f"<h3>Files</h3><dl>{links}</dl>" if links else "")
     told["Run"] = run_section(timings, config_text)
     return write_page(folder, title, f"<p class=lede>{_lede(tiles, forecast)}</p>", told)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def outlook_section(folder: Path, tiles: xr.Dataset, forecast: xr.Dataset, shown
     return _rest(forecast, shown) + _place(folder, plot_outlook_maps(outlooks, title), "outlook", alt, caption)
 
 
-def past_section(folder: Path, past: Hindcasts, learned: Sequence[str], shown: Sequence[str]) -> str:
+def past_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], shown: Sequence[str]) -> str:
     """Maps that came beside what each method had said, at the last origin and lead."""
     first, method, day = shown[0], past.methods[0], str(past.dates[-1])[:10]
     horizon, origin = len(past.dates), str(past.origins[-1])[:10]
@@ -70,9 +70,9 @@ def past_section(folder: Path, past: Hindcasts, learned: Sequence[str], shown: S
         "and the difference. All share one scale."
     )
     parts = [_place(folder, models, "maps", f"Predicted, measured and difference maps of {first}", caption)]
-    regions = [Region(_known(name, learned), _at(past, name), past.tiles[name]["measured"][-1], _scored(past, name))
+    regions = [Region(_known(name, seen), _at(past, name), past.tiles[name]["measured"][-1], _scored(past, name))
                for name in shown]  # fmt: skip
-    spreads = {_known(name, learned): float(past.tiles[name]["data_range"]) for name in shown}
+    spreads = {_known(name, seen): float(past.tiles[name]["data_range"]) for name in shown}
     figure = plot_region_maps(regions, spreads, f"{method}, t+{horizon}, {day}")
     caption = f"<b>Measured above, {escape(method)} below, {day}</b>, t+{horizon}; each tile has a scale of its own."
     alt = f"Measured and predicted maps of {', '.join(shown)}"
@@ -104,7 +104,7 @@ def nodes_section(folder: Path, tiles: xr.Dataset, past: Hindcasts, name: str) -
     return _place(folder, plot_nodes(nodes, f"Cells of {name}"), "nodes", alt, caption)
 
 
-def scores_section(folder: Path, past: Hindcasts, learned: Sequence[str], first: str) -> str:
+def scores_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], first: str) -> str:
     """Errors by lead, all scores of one tile, and the error of every tile."""
     scores, horizon, method = past.scores(first), len(past.dates), past.methods[0]
     by_lead = {
@@ -117,12 +117,12 @@ def scores_section(folder: Path, past: Hindcasts, learned: Sequence[str], first:
     alt = f"RMSE in mm by lead on {first}: " + "; ".join(
         f"{name} {found.rmse[0]:.2f} to {found.rmse[-1]:.2f}" for name, found in scores.items()
     )
-    caption = f"<b>RMSE by lead on {escape(_known(first, learned))}</b> {len(past.origins)} origins from {ends}"
+    caption = f"<b>RMSE by lead on {escape(_known(first, seen))}</b> {len(past.origins)} origins from {ends}"
     return "".join(
         [
             _place(folder, plot_leads(by_lead), "leads", alt, caption),
-            _all_scores(scores, _known(first, learned)),
-            _by_tile(past, learned),
+            _all_scores(scores, _known(first, seen)),
+            _by_tile(past, seen),
             _verdict(past),
             f"<p class=note>{sentence(RANGE_NOTE)}</p>",
         ]
@@ -164,13 +164,13 @@ def _all_scores(scores: dict[str, MapScores], tile: str) -> str:
     return table(f"All scores on {escape(tile)}; r is the correlation of maps", head, rows)
 
 
-def _by_tile(past: Hindcasts, learned: Sequence[str]) -> str:
+def _by_tile(past: Hindcasts, seen: Mapping[str, str]) -> str:
     """RMSE of all leads of every tile and method, and how much the chief method's interval held."""
     errors = {tile: [found.overall for found in past.scores(tile).values()] for tile in past.tiles}
     head = [*map(escape, past.methods), f"in the interval<small>{escape(past.methods[0])}</small>"]
     rows = [
         (
-            _known(tile, learned),
+            _known(tile, seen),
             [_best(number(x), x == min(row)) for x in row] + [percent(past.coverage(tile, past.methods[0]))],
         )
         for tile, row in errors.items()
@@ -201,8 +201,8 @@ def _cell(kind: str, value: float) -> str:
     return number(value) if kind in ("rmse", "mae") else f"{value:.3f}".replace("-", "−")
 
 
-def _known(tile: str, learned: Sequence[str]) -> str:
-    return f"{tile}, learned from" if tile in learned else f"{tile}, never learned from"
+def _known(tile: str, seen: Mapping[str, str]) -> str:
+    return f"{tile}, {seen[tile]}"
 
 
 def _at(past: Hindcasts, tile: str) -> Float32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_alike", "check_tiles", "join_tiles", "same_crs"]
+__all__ = ["check_alike", "check_tiles", "extents", "join_tiles", "same_crs", "shared_ground"]
+
+Extent = tuple[float, float, float, float]
 
 DIMS = ("tile", "time", "y", "x")
 ALIKE = ("component", "positive", "release", "reference", "reference_date", "track", "pass")
@@ -63,7 +65,7 @@ def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:
             raise CubeError(f"two tiles are called {name}: leave one out, or rasterise it with another tile=")
         named[name] = cube
     named = dict(sorted(named.items()))
-    check_alike(named, {name: _extent(cube) for name, cube in named.items()})
+    check_alike(named, {name: extent for cube in named.values() for name, extent in extents(cube).items()})
     common = [str(name) for name in single[0].data_vars if all(name in cube for cube in single)]
     parts = [cube[common].drop_vars("crs") for cube in named.values()]
     joined = xr.concat(parts, "tile", data_vars="minimal", coords="minimal", compat="override", join="exact")
@@ -71,11 +73,34 @@ def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:
     return joined.assign_coords(crs=single[0]["crs"].variable).assign_attrs(sources=sources)
 
 
-def _extent(cube: xr.Dataset) -> tuple[float, float, float, float]:
-    """West, south, east, north of a tile cube of one tile [m]."""
-    half = float(cube.attrs["cell"]) / 2
-    east, north = cube["easting"].values[0], cube["northing"].values[0]
-    return float(east[0]) - half, float(north[-1]) - half, float(east[-1]) + half, float(north[0]) + half
+def extents(tiles: xr.Dataset) -> dict[str, Extent]:
+    """West, south, east, north [m] of each tile of a tile cube."""
+    half = float(tiles.attrs["cell"]) / 2
+    found = {}
+    for k, name in enumerate(tiles["tile"].values.astype(str).tolist()):
+        east, north = tiles["easting"].values[k], tiles["northing"].values[k]
+        found[name] = (float(east[0]) - half, float(north[-1]) - half, float(east[-1]) + half, float(north[0]) + half)
+    return found
+
+
+def shared_ground(tiles: xr.Dataset, learned: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Whether something that learned from tiles of these extents [m] has seen the ground of each tile of a cube.
+
+    Returns
+    -------
+    dict
+        Tile -> ``"learned from"``, ``"shares ground with TILE, learned from"`` or ``"never learned from"``.
+    """
+    told = {}
+    for name, (west, south, east, north) in extents(tiles).items():
+        overlaps = {
+            other: min(min(east, e) - max(west, w), min(north, n) - max(south, s))
+            for other, (w, s, e, n) in learned.items()
+        }
+        shared = [other for other, wide in overlaps.items() if wide > TOUCHING * (east - west)]
+        others = f"shares ground with {', '.join(shared)}, learned from" if shared else "never learned from"
+        told[name] = "learned from" if name in shared else others
+    return told
 
 
 def check_alike(tiles: Mapping[str, xr.Dataset], extents: Mapping[str, tuple[float, float, float, float]]) -> None:

@@ -9,6 +9,7 @@ import xarray as xr
 from insar_dask.map_metrics import MapScores
 from insar_dask.report import write_index, write_map_report
 from insar_dask.report.hindcasts import Hindcasts
+from insar_dask.tiling.checking import extents
 from tests.forecast.maps.toy_tiles import toy_tiles
 
 METHODS = ("mmstt", "kriging", "persistence")
@@ -51,7 +52,12 @@ def hindcasts(spread: float = 50.0) -> Hindcasts:
 
 
 def written(folder: Path, **more) -> str:
-    told = {"learned": ["E32N34"], "timings": [], "config_text": "[maps]", "title": "Two tiles: maps"}
+    told = {
+        "learned": {"E32N34": extents(TILES)["E32N34"]},
+        "timings": [],
+        "config_text": "[maps]",
+        "title": "Two tiles: maps",
+    }
     page = write_map_report(folder, tiles=TILES, forecast=forecast(), **told | {"hindcasts": hindcasts()} | more)
     return page.read_text()
 

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from insar_dask.tiling.checking import extents, shared_ground
 from insar_dask.tiling.squares import Square
+from tests.forecast.maps.toy_tiles import toy_tiles
 
 
 def test_centres_and_cells_agree() -> None:
@@ -29,3 +31,16 @@ def test_all_four_edges_belong_to_it_but_not_what_lies_beyond(side: float) -> No
         [west - off, east + off, middle[0], middle[0]], [middle[1]] * 2 + [south - off, north + off]
     )
     assert beyond.tolist() == [-1] * 4
+
+
+def test_ground_that_was_learned_from_is_known_by_where_it_lies() -> None:
+    tiles = toy_tiles(("E32N34", "E33N34", "E50N20"))
+    (west, south, east, north), *_ = extents(tiles).values()
+    learned = {"E32N34": (west, south, east, north), "ISLAND": (5_001_000.0, 2_001_000.0, 5_002_000.0, 2_002_000.0)}
+    assert shared_ground(tiles, learned) == {
+        "E32N34": "learned from",
+        "E33N34": "never learned from",
+        "E50N20": "shares ground with ISLAND, learned from",
+    }
+    beside = {"WEST": (west - (east - west), south, west, north)}
+    assert set(shared_ground(tiles, beside).values()) == {"never learned from"}

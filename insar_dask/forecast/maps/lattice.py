@@ -16,7 +16,7 @@ import xarray as xr
 from insar_dask.cube import CubeError, describe
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.tiling.cell_points import PLACE, to_tiles
-from insar_dask.tiling.checking import check_tiles
+from insar_dask.tiling.checking import check_tiles, extents
 
 __all__ = ["NEXT", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled"]
 
@@ -30,7 +30,7 @@ A_ROW = 1024
 """Tiles side by side."""
 
 TILES = "tiles"
-"""Attribute of such a point cube: the names of the tiles."""
+"""Attribute of such a point cube: the extents of the tiles by name."""
 
 
 def is_tiled(cube: xr.Dataset) -> bool:
@@ -69,7 +69,7 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
             "crs": tiles["crs"],
             **{name: ("point", values[order]) for name, values in point.items()},
         },
-        attrs={name: value for name, value in tiles.attrs.items() if name != "cell"} | {TILES: names.tolist()},
+        attrs={name: value for name, value in tiles.attrs.items() if name != "cell"} | {TILES: extents(tiles)},
     )
 
 
