@@ -93,7 +93,9 @@ def opened(config: Config, *, client: Client | None = None, quiet: bool = False)
     beside(path).parent.mkdir(parents=True, exist_ok=True)
     with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
         kept_config(path).write_text(to_toml(config), encoding="utf-8")
-        yield Workbench(config, path, engine)
+        bench = Workbench(config, path, engine)
+        bench.folder.mkdir(parents=True, exist_ok=True)
+        yield bench
 
 
 def kept_config(store: str | Path) -> Path:
