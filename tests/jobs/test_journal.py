@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from typer.testing import CliRunner
 from zarr.storage import LocalStore, MemoryStore
 
 import insar_dask as insar
+from insar_dask.cli import app
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.history import Reader, runs
@@ -115,3 +117,13 @@ def test_the_terminal_shows_stages_rates_and_what_went_wrong(saved: Path) -> Non
     assert "points/s" in text
     assert "training lstm: step 20 of 40" in text
     console.file.close()
+
+
+def test_status_writes_the_page_of_a_dead_run_and_shows_it_in_the_terminal(saved: Path) -> None:
+    said = CliRunner().invoke(app, ["status", str(saved), "--html"])
+    page = saved.with_name("site-jobs.html")
+    assert said.stdout.strip() == str(page)
+    assert '"name":"site/raw"' in page.read_text()
+    shown = CliRunner().invoke(app, ["status", str(saved), "--watch"])
+    assert "6 of 6" in shown.stdout
+    assert shown.exit_code == 0
