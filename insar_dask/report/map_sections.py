@@ -66,7 +66,7 @@ def past_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], shown: 
     said = {name: maps[-1] for name, maps in past.said(first).items()}
     models = plot_model_maps(found["measured"][-1], said, scored, spread, f"{first}, t+{horizon}, {day}")
     caption = (
-        f"<b>{escape(first)} on {day}</b>, t+{horizon} of the origin {origin}: what each method had said, what came, "
+        f"<b>{escape(first)} on {day}</b> t+{horizon} of the origin {origin}: what each method had said, what came, "
         "and the difference. All share one scale."
     )
     parts = [_place(folder, models, "maps", f"Predicted, measured and difference maps of {first}", caption)]
@@ -74,7 +74,7 @@ def past_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], shown: 
                for name in shown]  # fmt: skip
     spreads = {_known(name, seen): float(past.tiles[name]["data_range"]) for name in shown}
     figure = plot_region_maps(regions, spreads, f"{method}, t+{horizon}, {day}")
-    caption = f"<b>Measured above, {escape(method)} below, {day}</b>, t+{horizon}; each tile has a scale of its own."
+    caption = f"<b>Measured above, {escape(method)} below, {day}</b> t+{horizon}; each tile has a scale of its own."
     alt = f"Measured and predicted maps of {', '.join(shown)}"
     parts.append(_place(folder, figure, "regions", alt, caption))
     note = (
@@ -98,7 +98,7 @@ def nodes_section(folder: Path, tiles: xr.Dataset, past: Hindcasts, name: str) -
     ]  # fmt: skip
     alt = f"Displacement of {len(nodes)} cells of {name} through time, with what each method had said"
     caption = (
-        f"<b>{len(nodes)} cells of {escape(name)}</b>, from the one that moved least to the one that moved most: the "
+        f"<b>{len(nodes)} cells of {escape(name)}</b> from the one that moved least to the one that moved most: the "
         "line was known, the dots came."
     )
     return _place(folder, plot_nodes(nodes, f"Cells of {name}"), "nodes", alt, caption)

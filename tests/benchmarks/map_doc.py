@@ -34,7 +34,7 @@ TITLES = {
     "honest": "honest: raw maps, the past alone",
 }
 UNIT = "honest-mmstt-seed0.npz"
-DPI, COLOURS_KEPT = 100, 128
+DPI, COLOURS_KEPT = 100, 256
 """Of the files, which are to be small."""
 
 
