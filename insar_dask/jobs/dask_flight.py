@@ -49,7 +49,9 @@ class Workers:
         self.run = f"{time.time_ns():x}"
         self._function, self._client, self._label, self._stage = function, client, label, stage
         self._futures: dict[Attempt, tuple[Future[Any], int]] = {}
-        self._moved: dict[Attempt, Again] = {}
+        self._moved: dict[Attempt, Any] = {}
+        self._pins: dict[Attempt, str] = {}
+        self._results: dict[Attempt, Any] = {}
         self._ended: Callable[[Attempt], None] = lambda _: None
         self._seats, self._free = count(), list[int]()
         self._cancels: dict[int, int] = {}
@@ -65,6 +67,8 @@ class Workers:
         """Submit an attempt; one that is to be alone on a fresh worker."""
         self._ended = ended
         seat = self._free.pop() if self._free else next(self._seats)
+        fresh = self._fresh_worker() if attempt_.alone else []
+        self._pins.update({attempt_: fresh[0]} if fresh else {})
         future = self._client.submit(
             attempt,
             self._function,
@@ -74,8 +78,8 @@ class Workers:
             *attempt_.task,
             key=self._key(attempt_),
             pure=False,
-            workers=self._fresh_worker() if attempt_.alone else None,
-            allow_other_workers=attempt_.alone,
+            workers=fresh or None,
+            allow_other_workers=bool(fresh),
         )
         self._futures[attempt_] = future, seat
         future.add_done_callback(lambda _: ended(attempt_))
@@ -91,6 +95,7 @@ class Workers:
             future.add_done_callback(lambda _: self._ended(attempt_))
             return None
         del self._futures[attempt_]
+        self._pins.pop(attempt_, None)
         self._free.append(seat)
         future.release()
         return outcome
@@ -104,6 +109,9 @@ class Workers:
         if self._lookout.look(busy=bool(self._futures)):
             for address in self._lookout.paused():
                 self._move_from(address)
+            for attempt_, address in list(self._pins.items()):
+                if address not in self._lookout.workers:
+                    self._free_from(attempt_, address)
 
     def close(self) -> None:
         """Let go of all attempts: Dask drops those that have not begun."""
@@ -128,10 +136,22 @@ class Workers:
         if future.status != "finished":
             return None
         try:
-            result = future.result(timeout=GATHER_SECONDS)
+            result = self._gathered(attempt_, future)
         except TimeoutError:
             return None
         return self._lost(attempt_, result.worker) if isinstance(result, Begun) else result
+
+    def _gathered(self, attempt_: Attempt, future: Future[Any]) -> Any:
+        """A result; all that have ended are fetched with it, as a round trip costs more than a receipt."""
+        if attempt_ in self._results:
+            return self._results.pop(attempt_)
+        ended = {a: f for a, (f, _) in self._futures.items() if f.status == "finished" and a not in self._results}
+        try:
+            found = self._client.sync(self._client._gather, list(ended.values()), callback_timeout=GATHER_SECONDS)
+        except Exception:  # of one of them, and whose it is this one's own answer tells
+            return future.result(timeout=GATHER_SECONDS)
+        self._results.update(zip(ended, found, strict=True))
+        return self._results.pop(attempt_)
 
     def _cancelled(self, attempt_: Attempt, future: Future[Any]) -> Any:
         """The link to the scheduler was cut for a while, the scheduler began anew, or somebody cancelled it."""
@@ -167,15 +187,15 @@ class Workers:
         times = f"{alone} times alone" if suspect else f"{among} of {ALONE_AFTER} times before it must run alone"
         return Again(f"its worker died while it ran, {times}", worker)
 
-    def _fresh_worker(self) -> list[str] | None:
+    def _fresh_worker(self) -> list[str]:
         """A worker that has run nothing yet, if there is a way to one; nothing else of ours is in flight."""
         with suppress(OSError, TimeoutError):
             workers = self._running()
             self._used |= set() if self._used else set(workers)
             chosen = sorted(set(workers) - self._used)[:1] or self._restarted(workers)
             self._used.update(chosen)
-            return chosen or None
-        return None
+            return chosen
+        return []
 
     def _restarted(self, workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """A worker in the place of one that nobody uses; without a nanny nobody would start it again."""
@@ -207,13 +227,27 @@ class Workers:
             held = {repr(key) for key in ask(self._client, "processing", workers=[address])[address]}
         except (OSError, TimeoutError):
             return
-        for attempt_, (future, seat) in list(self._futures.items()):
+        for attempt_, (_, seat) in list(self._futures.items()):
             name = repr(self._key(attempt_))
             if name in held and not self._has_begun(name, seat):
-                del self._futures[attempt_]  # and its seat: should it begin after all, it disturbs nobody's mark
-                future.release()
-                self._moved[attempt_] = Again("its worker is paused, at 80 % of its memory", address)
-                self._ended(attempt_)
+                self._take_back(attempt_, Again("its worker is paused, at 80 % of its memory", address))
+
+    def _free_from(self, attempt_: Attempt, address: str) -> None:
+        """Take back what was to run on a worker that is gone.
+
+        Dask lets it go elsewhere, but where there was no other worker just then, it waits for ever: new ones take what
+        wishes for none, or for them.
+        """
+        begun = self._has_begun(repr(self._key(attempt_)), self._futures[attempt_][1])
+        self._take_back(attempt_, self._lost(attempt_, address) if begun else Again(SAID["waiting"], address))
+
+    def _take_back(self, attempt_: Attempt, outcome: Any) -> None:
+        """Its seat is not used again: should it begin after all, it disturbs nobody's mark."""
+        future, _ = self._futures.pop(attempt_)
+        self._pins.pop(attempt_, None)
+        future.release()
+        self._moved[attempt_] = outcome
+        self._ended(attempt_)
 
     def _has_begun(self, name: str, seat: int) -> bool:
         try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -187,16 +188,10 @@ class Engine:
         stage, left = name.removeprefix("stage "), pending
         for _ in range(MOST_ROUNDS):
             tasks = (task(index, wanted) for index, wanted in left.items())
-            for index, outcome in self.map(function, tasks, label=stage.replace("/", "-"), stage=stage):
-                if isinstance(outcome, SupersededError):
-                    continue
+            for index, outcome in self._outcomes(name, function, tasks, passed_on):
                 if isinstance(outcome, BlamedError):
                     blamed[index] = outcome
                     continue
-                if isinstance(outcome, passed_on):
-                    raise outcome
-                if isinstance(outcome, BaseException):
-                    raise JobError(f"{name}, shard {index}: {outcome!r}{cure_of(outcome)}") from outcome
                 targets = [saves[result] for result in sorted(left[index])]
                 made.update(((target, index), receipt) for target, receipt in zip(targets, outcome, strict=True))
                 self.told(_done(stage, outcome))
@@ -235,7 +230,7 @@ class Engine:
         label: str,
         stage: str = "",
         tick: Callable[[], None] = lambda: None,
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """Run ``function(*task)`` for all tasks with a bounded number in flight, and tell what fails.
 
         See `insar_dask.jobs.flight.in_flight`; its `ClusterError` becomes a `JobError`.
@@ -268,6 +263,26 @@ class Engine:
             template = template.assign_attrs(recipe=[step.identity() for step in stage.ancestors(result)])
             if create_group(self.store, target, template, plan):
                 self.ledger.forget(target)
+
+    def _outcomes(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        tasks: Iterable[tuple[Any, ...]],
+        passed_on: tuple[type[BaseException], ...],
+    ) -> Iterator[tuple[int, Any]]:
+        """Receipts of shards, or their `BlamedError`, as they end; any other error is raised."""
+        stage = name.removeprefix("stage ")
+        # closed: what is in flight when a shard fails is let go of then, and not when its traceback is
+        with closing(self.map(function, tasks, label=stage.replace("/", "-"), stage=stage)) as outcomes:
+            for index, outcome in outcomes:
+                if isinstance(outcome, SupersededError):
+                    continue
+                if isinstance(outcome, passed_on):
+                    raise outcome
+                if isinstance(outcome, BaseException) and not isinstance(outcome, BlamedError):
+                    raise JobError(f"{name}, shard {index}: {outcome!r}{cure_of(outcome)}") from outcome
+                yield index, outcome
 
     def _written_over(
         self,

@@ -1,7 +1,7 @@
 """The job that chaos is let loose on: 40 shards of 2 s each and hardly any CPU, and what it must leave behind."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,9 @@ class SlowEngine(Engine):
         with owned(self.path):
             return super().run(stage)
 
-    def map(self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], **others: Any) -> Iterator[Any]:
+    def map(
+        self, function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], **others: Any
+    ) -> Generator[Any, None, None]:
         return super().map(partial(slowly, function, self._besides), tasks, **others)
 
 
