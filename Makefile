@@ -4,6 +4,7 @@
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clusters                   SLURM on this machine, TLS between network namespaces (root; apt: slurm-wlm munge)
 # make image-test                 builds the container image and runs the demo in it (root; apt: buildah debootstrap)
+# make chaos [NAMES="segfault"] [ANEW=1]   kills workers, drivers and schedulers, and prints what was lost; goes on where it was
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INPUT ?=
 AT_ONCE ?= 2
 
-.PHONY: demo demo-train test bench clusters image-test clean
+.PHONY: demo demo-train test bench clusters image-test chaos clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)
@@ -38,6 +39,9 @@ clusters: .venv/test
 
 image-test: .venv/test
 	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters/test_image.py
+
+chaos: .venv/test
+	$(BIN)/python -m tests.chaos.run $(if $(ANEW),--anew) $(NAMES)
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)
