@@ -140,6 +140,23 @@ class Lookout:
         for gone in set(self._signs) - set(self.workers):
             self._signs.pop(gone)
             self._waits.pop(gone, None)
+        self._replace()
+
+    def _replace(self) -> None:
+        """Have a cluster of this client's own start workers in place of those that it has given up.
+
+        A worker that is not back 15 s after its death, or that the scheduler had forgotten when it reported, takes its
+        nanny along, and Dask leaves it at that.
+        """
+        cluster = self.client.cluster
+        wanted = getattr(cluster, "worker_spec", {})
+        if len(wanted) > len(getattr(cluster, "workers", wanted)) and getattr(cluster, "_adaptive", None) is None:
+            log.warning(
+                "%d of %d workers have gone for good: others are started",
+                len(wanted) - len(cluster.workers),
+                len(wanted),
+            )
+            cluster.scale(len(wanted))
 
     def _attend(self, address: str, worker: Mapping[str, Any], passed: float) -> None:
         """Count how long a worker has been silent or paused, and end what is silent for too long."""

@@ -12,11 +12,7 @@ from distributed.utils import get_mp_context
 WARM = "tests.chaos.warm"
 """What a worker of the job has imported when its life begins to count."""
 
-FORKED = {
-    "distributed.worker.multiprocessing-method": "forkserver",
-    # a cluster of this machine closes the nanny of a worker that is not back after 15 s: too soon where it is busy
-    "distributed.deploy.lost-worker-timeout": "1h",
-}
+FORKED = {"distributed.worker.multiprocessing-method": "forkserver"}
 
 
 def forkserver() -> Any:
