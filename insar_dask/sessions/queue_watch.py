@@ -33,8 +33,8 @@ class QueueWatch:
 
     cluster: SLURMCluster
     logs: Path
+    worked: set[str] = field(default_factory=set)
     dead: int = 0
-    ever: bool = False
     failure: str = ""
     asked: float = field(default_factory=time.monotonic)
     replaced: float = 0.0
@@ -57,11 +57,13 @@ class QueueWatch:
         now = time.monotonic()
         arrived = {worker["name"] for worker in self.cluster.scheduler_info["workers"].values()}
         if arrived:
-            self.ever, self.dead = True, 0
+            self.dead = 0
+        self.worked.update(job.job_id for name, job in self.cluster.workers.items() if name in arrived)
         if self.failure or now - self.asked < ASK_EVERY or now - self.replaced < self._pause():
             return
         self.asked = now
-        waiting = {name: job for name, job in self.cluster.workers.items() if name not in arrived}
+        # those that worked are Dask's to replace: it closes whatever has their name 15 s after they left
+        waiting = {name: job for name, job in self.cluster.workers.items() if job.job_id not in self.worked}
         queued = await _queued() if waiting else None
         if queued is None:
             return
@@ -69,7 +71,7 @@ class QueueWatch:
         if not lost:
             return
         self.dead, self.replaced = self.dead + 1, now
-        if self.dead >= MOST_DEAD and not self.ever:
+        if self.dead >= MOST_DEAD and not self.worked:
             self.failure = self._told([str(waiting[name].job_id) for name in lost])
             return
         for name in lost:
@@ -77,7 +79,7 @@ class QueueWatch:
             self.cluster.workers.pop(name, None)
 
     def _pause(self) -> float:
-        return min(ASK_EVERY * 2 ** max(self.dead - 1, 0), LONGEST_WAIT) if self.ever else 0.0
+        return min(ASK_EVERY * 2 ** max(self.dead - 1, 0), LONGEST_WAIT) if self.worked else 0.0
 
     def _told(self, jobs: list[str]) -> str:
         printed = sorted(path for job in jobs for path in self.logs.glob(f"*-{job}.err"))

@@ -15,6 +15,9 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 CPUS = 4
 """More than there may be: the job of a driver and those of its workers, which wait for each other most of the time."""
 
+MORTAL = ("setpriv", "--pdeathsig", "TERM")
+"""A test that is killed cannot end what it started: the kernel does it then."""
+
 CONF = """
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -86,7 +89,7 @@ def jobs(state: str = "RUNNING") -> list[str]:
 
 def _daemon(stack: ExitStack, *command: str) -> None:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen([*MORTAL, *command], start_new_session=True, **quiet)  # type: ignore[call-overload]
     stack.callback(_end, process)
 
 

@@ -16,6 +16,7 @@ import pytest
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from tests.clusters.conftest import SHARDS, Command
+from tests.clusters.one_node_slurm import MORTAL
 from tests.conftest import stored_bytes
 from tests.sessions.conftest import Certify
 
@@ -30,7 +31,7 @@ def ip(*arguments: str) -> None:
 
 
 def within(namespace: str, *command: str) -> list[str]:
-    return ["ip", "netns", "exec", namespace, *command]
+    return [*MORTAL, "ip", "netns", "exec", namespace, *command]
 
 
 @pytest.fixture(scope="module")
