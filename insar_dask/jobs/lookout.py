@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PATIENCE", "ClusterError", "Limits", "Lookout", "ask"]
 
-LOOK_SECONDS = 5.0
-"""Between two looks; of 500 workers the scheduler tells in about 10 ms."""
-
 ANSWER_SECONDS = 15.0
 TELL_SECONDS = 60.0
 
@@ -44,6 +41,8 @@ class Limits:
         For a first worker or another one: batch systems have queues.
     no_answer : float
         For the scheduler.
+    look : float
+        Between two looks at the workers.
     """
 
     silent: float = 60.0
@@ -51,6 +50,7 @@ class Limits:
     all_paused: float = 600.0
     no_worker: float = 3600.0
     no_answer: float = 300.0
+    look: float = 5.0
 
 
 PATIENCE = Limits()
@@ -65,13 +65,10 @@ class Lookout:
     ----------
     client : distributed.Client
     limits : Limits
-    every : float
-        Seconds between two looks.
     """
 
     client: Client
     limits: Limits = PATIENCE
-    every: float = LOOK_SECONDS
     workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,8 +103,8 @@ class Lookout:
             )
         now = time.monotonic()
         # a machine that slept, or a caller that took its time, has not waited for anybody
-        passed = min(now - self._last, 2 * self.every)
-        if passed < self.every or not self._reachable():
+        passed = min(now - self._last, 2 * self.limits.look)
+        if passed < self.limits.look or not self._reachable():
             return False
         self._last = now
         self._look(passed)
@@ -148,7 +145,7 @@ class Lookout:
         A worker that is not back 15 s after its death, or that the scheduler had forgotten when it reported, takes its
         nanny along, and Dask leaves it at that.
         """
-        cluster = self.client.cluster
+        cluster: Any = self.client.cluster
         wanted = getattr(cluster, "worker_spec", {})
         if len(wanted) > len(getattr(cluster, "workers", wanted)) and getattr(cluster, "_adaptive", None) is None:
             log.warning(

@@ -49,7 +49,7 @@ def frozen_worker(folder: Path) -> str:
     said: Told = []
     with cluster() as client:
         stop = partial(freeze, folder=str(folder))
-        SlowEngine(_store(folder), client, stop, told=said.append, limits=Limits(silent=3.0)).run(STAGE)
+        SlowEngine(_store(folder), client, stop, told=said.append, limits=Limits(silent=3.0, look=0.5)).run(STAGE)
         os.kill(int((folder / "frozen").read_text()), signal.SIGKILL)
     retried = [event for event in said if event.kind == "retried"]
     return _compared(folder) if retried else "no shard went elsewhere"
@@ -59,7 +59,7 @@ def paused_worker(folder: Path) -> str:
     """A worker is paused before the first chunk, for good: what waits there goes elsewhere."""
     with cluster(memory_limit=0) as client:
         client.run(pause, workers=list(client.nthreads())[:1])
-        SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0)).run(STAGE)
+        SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0, look=0.5)).run(STAGE)
     return _compared(folder)
 
 
@@ -70,7 +70,7 @@ def all_workers_paused(folder: Path) -> str:
         with pytest.raises(
             JobError, match=r"all workers are paused, at 80 % of their memory.*more memory, or take smaller"
         ):
-            SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0, all_paused=6.0)).run(STAGE)
+            SlowEngine(_store(folder), client, chunk, limits=Limits(paused=1.0, all_paused=3.0, look=0.5)).run(STAGE)
     return _finished(folder)
 
 
