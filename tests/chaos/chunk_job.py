@@ -60,7 +60,7 @@ def sleep(_shard: int, seconds: float = 2.0) -> None:
 
 def new_store(path: Path, shards: int = SHARDS) -> Path:
     """A store that holds what the job reads."""
-    cube = scene("l2b", n_points=shards * SHARD_POINTS - 50, n_dates=30, seed=6).compute()
+    cube = scene("l2b", n_points=shards * SHARD_POINTS - 50, n_dates=30, seed=6).compute(scheduler="synchronous")
     insar.save(cube, path, "site/raw", shard_points=SHARD_POINTS, quiet=True)
     return path
 

@@ -123,7 +123,7 @@ def killed_scheduler(folder: Path) -> str:
 def full_disk(folder: Path) -> str:
     """The disk is full in mid-run: said with the cure, at once; with room the run goes on."""
     store = _store(folder)
-    size = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    size = sum(-(-path.stat().st_size // 4096) * 4096 for path in store.rglob("*") if path.is_file())
     with _disk(folder / "disk", f"{(size + 200_000) // 1024}k") as disk:
         small = Path(shutil.copytree(store, disk / "site.zarr"))
         with cluster() as client, pytest.raises(JobError, match=r"No space left.*make room and run again"):
