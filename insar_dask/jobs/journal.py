@@ -60,8 +60,8 @@ class Journal:
 
     def __call__(self, event: Event) -> None:
         """Take an event. The beginning and the end of a stage are passed on before this returns."""
-        first = not self.board.began
         with self._changed:
+            first = not self.board.began
             self.board.take(event)
             self._to_write.append(event)
             if self.client is not None:
@@ -72,9 +72,10 @@ class Journal:
         if event.kind in ("stage", "ended"):
             self._send()
             self._write()
-        if self._thread is None and self._busy():
-            self._thread = Thread(target=self._pass_on, name="insar-journal", daemon=True)
-            self._thread.start()
+        with self._changed:  # tasks of this process tell from threads of their own
+            if self._thread is None and self._busy():
+                self._thread = Thread(target=self._pass_on, name="insar-journal", daemon=True)
+                self._thread.start()
 
     def close(self, error: str = "") -> None:
         """Say that the run has ended, if it ever began."""

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def test_what_is_damaged_is_passed_over_and_named(tmp_path: Path) -> None:
 def test_an_event_survives_the_way_through_json() -> None:
     for event in (done(3, at=5.0), done(0, at=5.0), Event("ended", "", error="it broke", at=5.0)):
         assert Event.from_dict(event.to_dict()) == event
-        assert unpacked(packed([event, event])) == [event, event]
+        of_a_run = replace(event, run="18ea39")
+        assert unpacked(packed([event, of_a_run])) == [event, of_a_run]
     with pytest.raises(TypeError):
         Event.from_dict({"kind": "done", "stage": "a", "nonsense": 1})
 
