@@ -12,6 +12,8 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
+from insar_dask.forecast import model_folder
+from insar_dask.forecast.model_folder import read_folder, write_folder
 from insar_dask.jobs.receipts import STATES, Ledger
 from insar_dask.jobs.seals import unpack
 from insar_dask.objects import open_store, put_bytes
@@ -96,3 +98,15 @@ def test_an_array_that_wants_to_be_unpickled_is_refused(codec: str, tmp_path: Pa
     with pytest.raises((ValueError, KeyError, TypeError)):
         insar.open_cube(store).compute()
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_card_that_names_a_file_elsewhere_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write_folder(folder, {}, "# a model", {"a": np.zeros(2)})
+    card = json.loads((folder / "card.json").read_text())
+    del card["seal"]
+    (folder / card["weights"]).rename(tmp_path / card["weights"])
+    card["weights"] = f"../{card['weights']}"
+    (folder / "card.json").write_text(json.dumps({**card, "seal": model_folder._seal(card)}))
+    with pytest.raises(ValueError, match="no file of its folder"):
+        read_folder(folder)

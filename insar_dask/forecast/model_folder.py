@@ -66,6 +66,10 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
     """
     card = _read_card(folder / CARD)
     weights, digest = str(card["weights"]), card["weights_sha256"]
+    if weights != Path(weights).name:
+        raise ValueError(
+            f"{folder / CARD} names {weights!r}, which is no file of its folder: save the forecaster again"
+        )
     data = (folder / weights).read_bytes() if (folder / weights).is_file() else b""
     if hashlib.sha256(data).hexdigest() != digest:
         raise ValueError(
