@@ -106,7 +106,7 @@ class Workers:
 
     def look(self) -> None:
         """Look after the workers, and move what waits at one that is paused."""
-        if self._lookout.look(busy=bool(self._futures)):
+        if self._lookout.look():
             for address in self._lookout.paused():
                 self._move_from(address)
             for attempt_, address in list(self._pins.items()):
@@ -224,7 +224,7 @@ class Workers:
     def _move_from(self, address: str) -> None:
         """Take back what waits at a paused worker; what runs there may end."""
         try:
-            held = {repr(key) for key in ask(self._client, "processing", workers=[address])[address]}
+            held = {repr(key) for key in ask(self._client, "processing").get(address, ())}
         except (OSError, TimeoutError):
             return
         for attempt_, (_, seat) in list(self._futures.items()):

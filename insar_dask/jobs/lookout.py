@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ class Lookout:
     def __post_init__(self) -> None:
         """Look for the first time."""
         self._signs: dict[str, float] = {}
-        self._waits: dict[str, float] = {}  # address, or "" for the cluster -> seconds of silence, pause, ...
+        self._waits: dict[tuple[str, str], float] = {}  # address, or "" for the cluster; which limit -> seconds
         self._last = time.monotonic()
         self._told = 0.0
         self._look(0.0)
@@ -84,13 +85,8 @@ class Lookout:
         """Threads of the workers that take work; 0 while the scheduler cannot be reached."""
         return sum(worker["nthreads"] for worker in self._running().values()) if self._reachable() else 0
 
-    def look(self, *, busy: bool) -> bool:
-        """Look if it is time to; returns whether it was.
-
-        Parameters
-        ----------
-        busy : bool
-            Whether anything waits for a worker.
+    def look(self) -> bool:
+        """Look if it is time to; returns whether it was. To be called while anything waits for a worker.
 
         Raises
         ------
@@ -108,35 +104,33 @@ class Lookout:
             return False
         self._last = now
         self._look(passed)
-        if busy:
-            self._check(passed)
+        self._check(passed)
         return True
 
     def paused(self) -> list[str]:
         """Workers that were paused for longer than the limit."""
-        return [a for a, worker in self.workers.items() if worker["status"] == "paused" and self._waited(a, "paused")]
+        return [address for address in self.workers if self._waited(address, "paused")]
 
     def progress(self) -> None:
         """Something has ended: the cluster works."""
-        self._waits.pop("", None)
+        self._forget("")
 
     def _look(self, passed: float) -> None:
         try:
             self.workers = ask(self.client, "identity")["workers"]
         except (OSError, TimeoutError):
-            self._wait("scheduler", passed + ANSWER_SECONDS)
-            if self._waited("scheduler", "no_answer"):
+            if self._wait("", "no_answer", passed + ANSWER_SECONDS):
                 raise ClusterError(
                     f"the scheduler at {_address(self.client)} has not answered for {self.limits.no_answer:g} s; "
                     "look whether it is stopped or out of memory, and run again"
                 ) from None
             return
-        self._waits.pop("scheduler", None)
+        self._forget("", "no_answer")
         for address, worker in self.workers.items():
             self._attend(address, worker, passed)
         for gone in set(self._signs) - set(self.workers):
             self._signs.pop(gone)
-            self._waits.pop(gone, None)
+            self._forget(gone)
         self._replace()
 
     def _replace(self) -> None:
@@ -157,27 +151,27 @@ class Lookout:
 
     def _attend(self, address: str, worker: Mapping[str, Any], passed: float) -> None:
         """Count how long a worker has been silent or paused, and end what is silent for too long."""
-        silent = self._signs.get(address) == worker["last_seen"]
+        silent, paused = self._signs.get(address) == worker["last_seen"], worker["status"] == "paused"
         self._signs[address] = worker["last_seen"]
-        if not silent and worker["status"] != "paused":
-            self._waits.pop(address, None)
-            return
-        if worker["status"] == "paused" and address not in self._waits:
-            log.warning(
-                "worker %s is paused: it holds 80 %% of its memory; it takes no work until it has less", address
-            )
-        self._wait(address, passed)
-        if silent and self._waited(address, "silent"):
+        if not paused:
+            self._forget(address, "paused")
+        elif (address, "paused") not in self._waits:
+            log.warning("worker %s is paused, at 80 %% of its memory: it takes no work until it holds less", address)
+        if paused:
+            self._wait(address, "paused", passed)
+        if not silent:
+            self._forget(address, "silent")
+        elif self._wait(address, "silent", passed):
             limit = self.limits.silent
             log.warning("worker %s has given no sign of life for %g s: its shards go elsewhere", address, limit)
-            ask(self.client, "unregister", address=address, stimulus_id=f"insar-dask-silent-{time.time()}")
+            with suppress(OSError, TimeoutError):  # the next look tries again
+                ask(self.client, "unregister", address=address, stimulus_id=f"insar-dask-silent-{time.time()}")
 
     def _check(self, passed: float) -> None:
         """Tell that nothing works, and give up after the limit."""
         if self._running():
-            self._waits.pop("", None)
+            self._forget("", "all_paused", "no_worker")
             return
-        self._wait("", passed)
         limit = "all_paused" if self.workers else "no_worker"
         what = (
             f"all workers are paused, at 80 % of their memory: {', '.join(sorted(self.workers)[:5])}"
@@ -185,7 +179,7 @@ class Lookout:
             else f"there is no worker at {_address(self.client)}"
         )
         cure = "give workers more memory, or take smaller shards" if self.workers else "start workers"
-        if self._waited("", limit):
+        if self._wait("", limit, passed):
             raise ClusterError(f"{what}, for {getattr(self.limits, limit):g} s; {cure}, and run again")
         if time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
@@ -197,11 +191,17 @@ class Lookout:
     def _reachable(self) -> bool:
         return bool(self.client.status == "running")
 
-    def _wait(self, who: str, passed: float) -> None:
-        self._waits[who] = self._waits.get(who, 0.0) + passed
+    def _wait(self, who: str, limit: str, passed: float) -> bool:
+        """Count on; returns whether the limit is passed."""
+        self._waits[who, limit] = self._waits.get((who, limit), 0.0) + passed
+        return self._waited(who, limit)
 
     def _waited(self, who: str, limit: str) -> bool:
-        return bool(self._waits.get(who, 0.0) > getattr(self.limits, limit))
+        return bool(self._waits.get((who, limit), 0.0) > getattr(self.limits, limit))
+
+    def _forget(self, who: str, *limits: str) -> None:
+        for key in [key for key in self._waits if key[0] == who and (not limits or key[1] in limits)]:
+            del self._waits[key]
 
 
 def ask(client: Client, what: str, **arguments: Any) -> Any:
