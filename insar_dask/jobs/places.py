@@ -38,6 +38,10 @@ def _boxes(store: Store, group: str, n_shards: int) -> npt.NDArray[np.float64] |
     axes = [np.asarray(found[name][...], np.float64) for name in ("easting", "northing")]
     firsts = np.arange(n_shards) * plan.shard
     # fmin and fmax pass over NaN, which shards that are not written yet are full of
-    lows, highs = ([edge.reduceat(axis, firsts) for axis in axes] for edge in (np.fmin, np.fmax))
+    # a tile has a row and a column of coordinates, a point one of each
+    edges = ([edge.reduce(axis.reshape(len(axis), -1), axis=1) for axis in axes] for edge in (np.fmin, np.fmax))
+    lows, highs = (
+        [edge.reduceat(axis, firsts) for axis in of] for edge, of in zip((np.fmin, np.fmax), edges, strict=True)
+    )
     boxes = np.stack([*lows, *highs], axis=1)
     return boxes if np.isfinite(boxes).any() else None
