@@ -11,7 +11,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_finite, sees_future
 from insar_dask.forecast.audit import leakage_audit
-from insar_dask.forecast.catalogue import AROUND
+from insar_dask.forecast.catalogue import AROUND, MAPPED
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of
@@ -108,7 +108,7 @@ def count_errors(
         if protocol == "honest":
             leakage_audit(values, plan, state, stage, origins, places=places)
         models = {m: fitted(m, protocol, stage, state) for m in methods_of(plan, protocol)}
-        for chunk in _chunks(len(values)):
+        for chunk in _chunks(len(values), plan):
             windows = windows_of(values[chunk], plan, protocol, places[chunk])
             start = windows.context(origins[0])
             classes = classify(harmonic_fit(start)[1].rmse, state[f"{protocol}.{stage}.edges"])
@@ -175,9 +175,11 @@ def _wide(array: npt.NDArray[Any]) -> type:
     return np.float64 if np.asarray(array).dtype.kind == "f" else np.int64
 
 
-def _chunks(n_points: int) -> Iterator[slice]:
-    for start in range(0, n_points, CHUNK):
-        yield slice(start, min(start + CHUNK, n_points))
+def _chunks(n_points: int, plan: Plan) -> Iterator[slice]:
+    """Points worked on at a time; a network of maps looks at a whole tile, which is a block."""
+    size = n_points if any(method in MAPPED for method in plan.methods) else CHUNK
+    for start in range(0, n_points, max(size, 1)):
+        yield slice(start, min(start + size, n_points))
 
 
 def _groups(places: Float64) -> Small:

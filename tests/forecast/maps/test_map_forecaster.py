@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster
+from insar_dask.forecast import Forecaster, tallies
+from insar_dask.forecast.maps.lattice import as_points
 from insar_dask.synthetic import scene
 from tests.forecast.maps.toy_tiles import toy_tiles
 
@@ -41,6 +42,14 @@ def test_maps_are_forecast_for_every_tile(fitted):
 def test_its_scores_stand_beside_those_of_naive_maps(fitted):
     assert {"mmstt", "persistence", "harmonic", "harmonic_ridge"} <= set(fitted.scores_.methods)
     assert fitted.method_ == "mmstt" and fitted.plan_.horizon == fitted.plan_.context == 10
+
+
+def test_a_tile_is_scored_whole_however_many_cells_it_has(fitted, monkeypatch):
+    cells, plan = as_points(TILES.isel(tile=[0])).load(), fitted.plan_
+    whole = tallies.count_errors(cells, plan, fitted.state_, "test", plan.test[:2])
+    monkeypatch.setattr(tallies, "CHUNK", 16)
+    again = tallies.count_errors(cells, plan, fitted.state_, "test", plan.test[:2])
+    np.testing.assert_array_equal(again["honest.mmstt.leads"], whole["honest.mmstt.leads"])
 
 
 def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
