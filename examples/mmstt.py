@@ -33,7 +33,7 @@ def main(
     )
     *products, maps = insar.run(config)
     print(f"{len(products)} tiles read; reports begin at {products[0].report}")
-    print(*maps.summary, f"the forecaster: {maps.report.parent}", sep="\n")
+    print(*maps.summary, f"the page of the maps: {maps.report}", sep="\n")
 
     for name, tile in insar.open_tiles(maps.store).groupby("tile"):
         moved = tile["displacement"].where(tile["mask"]).isel(time=-1)

@@ -54,13 +54,16 @@ def test_a_forecaster_is_kept_and_compared_with_what_came(tmp_path: Path, capsys
 def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tiles").mkdir()
     for name in ("E32N34", "E58N17"):
-        tile = egms_tile(name, 400, order="file")
+        tile = egms_tile(name, 400, 200, order="file")
         write_egms(tmp_path / "tiles" / f"EGMS_L3_{name}_100km_U_2020_2024_1.zip", tile)
     main = runpy.run_path(str(EXAMPLES / "mmstt.py"))["main"]
     main(str(tmp_path), 400, 1, 0)
     shown = capsys.readouterr().out
-    assert "2 tiles forecast by mmstt from 2024-12-31" in shown and "E58N17: cells have moved" in shown
+    assert "2 tiles forecast by mmstt from 2023-04-17" in shown and "E58N17: cells have moved" in shown
+    assert "RMSE mm on E58N17, never learned from: mmstt" in shown
     assert (tmp_path / "tiles-mmstt" / "card.json").exists()
+    assert "tiles-up/index.html" in (tmp_path / "index.html").read_text()
+    assert "E58N17, never learned from" in (tmp_path / "tiles-up" / "index.html").read_text()
 
 
 @pytest.mark.slow
