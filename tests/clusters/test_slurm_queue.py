@@ -105,11 +105,11 @@ def test_workers_retire_before_their_walltime_and_others_go_on(slurm: Path, tmp_
     logs, seen = tmp_path / "logs", set()
     asked = {"interface": "lo", "logs": str(logs), "walltime": "00:02:00"}
     with insar.session(2, slurm=asked, memory_limit="1GiB") as client:
-        futures = client.map(slow_square, range(300), pure=False, retries=0)
+        futures = client.map(slow_square, range(220), pure=False, retries=0)
         while not all(future.done() for future in futures):
             seen.update(jobs())
             time.sleep(0.5)
-        assert client.gather(futures) == [number**2 for number in range(300)]
+        assert client.gather(futures) == [number**2 for number in range(220)]
     assert len(seen) >= 4
     assert "TIME LIMIT" not in (said := "".join(path.read_text() for path in logs.glob("*.err")))
     assert said.count("worker-lifetime-reached") >= 2
