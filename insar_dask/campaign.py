@@ -25,7 +25,7 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.status import targets
 from insar_dask.jobs.watch import Progress
-from insar_dask.objects import address, beside, child_address, open_store
+from insar_dask.objects import address, beside, child_address, get_bytes, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.recognise import files_behind
 from insar_dask.shards import SMALL_CUBE_SHARDS
@@ -34,7 +34,7 @@ from insar_dask.workbench import named_products
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["BOOK", "Campaign", "campaign_table", "is_campaign"]
+__all__ = ["BOOK", "Campaign", "campaign_table", "holds_campaign", "is_campaign"]
 
 BOOK = "campaign"
 """Folder of the book, beside the stores."""
@@ -194,6 +194,11 @@ class Campaign:
         if names != known:
             self.ledger.write_note("catalogue", {"products": names})
         return {name: number for number, name in enumerate(names)}
+
+
+def holds_campaign(root: str | Path) -> bool:
+    """Whether a folder or prefix is a campaign's."""
+    return get_bytes(open_store(child_address(root, BOOK)), "jobs/catalogue.json") is not None
 
 
 def campaign_table(root: str | Path) -> str:

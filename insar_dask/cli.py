@@ -23,6 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+TOLD_WHOLE = 12
+"""Of more products than these, each is told in a line."""
+
 SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or globs in quotes"
 ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
 StorePath = Annotated[
@@ -257,7 +260,8 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="show a run here until it has ended")] = False,
     run: Annotated[str | None, typer.Option(help="which run of the store's history; default: the last")] = None,
 ) -> None:
-    """Show what is done in a store, or how a run of it goes; needs no scheduler."""
+    """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
+    from insar_dask.campaign import campaign_table, holds_campaign
     from insar_dask.jobs.status import status_table
 
     if html:
@@ -269,7 +273,7 @@ def status(
 
         watch_store(store, run)
     else:
-        typer.echo(status_table(store))
+        typer.echo(campaign_table(store) if holds_campaign(store) else status_table(store))
 
 
 @app.command()
@@ -371,7 +375,11 @@ def _each(store: str | Path, quiet: bool, step: Any) -> None:
 def _run(config: Config, quiet: bool) -> None:
     from insar_dask.pipeline import run as run_pipeline
 
-    for outcome in run_pipeline(_placed(config), quiet=quiet):
+    outcomes = run_pipeline(_placed(config), quiet=quiet)
+    for outcome in outcomes:
+        if len(outcomes) > TOLD_WHOLE:
+            typer.echo(f"{outcome.product}  {outcome.report}")
+            continue
         typer.echo(outcome.product)
         for what, where in {"cube": outcome.store, "maps": outcome.report.parent, "report": outcome.report}.items():
             typer.echo(f"  {what:<8}{where}")

@@ -104,13 +104,13 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
     )
 
 
-def publish_index(bench: Workbench, outcomes: list[Outcome]) -> None:
+def publish_index(folder: Path, outcomes: list[Outcome], title: str) -> None:
     """Write a page that leads to the reports, where there are several."""
     from insar_dask.report import write_index
 
     if len(outcomes) > 1:
         entries = [{"title": o.product, "path": o.report, "results": list(o.summary)} for o in outcomes]
-        write_index(bench.folder, entries, title=bench.config.report.title)
+        write_index(folder, entries, title=title)
 
 
 def map_outcome(bench: Workbench) -> Outcome:

@@ -54,8 +54,10 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
         listed(config.source)
     if not is_campaign(config):
         return _run_store(config, client, quiet=quiet)
+    campaign = Campaign(config, quiet=quiet)
     with _cluster(config, client) as shared:
-        outcomes = Campaign(config, quiet=quiet).run(lambda one: _run_store(one, shared, quiet=True), shared)
+        outcomes = campaign.run(lambda one: _run_store(one, shared, quiet=True), shared)
+    publish_index(Path(config.store.folder or beside(campaign.book).parent), outcomes, config.report.title)
     return outcomes
 
 
@@ -72,7 +74,7 @@ def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Ou
             outcomes.append(Outcome(product, bench.store, page, summary(bench, product)))
         if bench.config.maps.method != "none":
             outcomes.append(map_outcome(bench))
-        publish_index(bench, outcomes)
+        publish_index(bench.folder, outcomes, config.report.title)
         prune_states(bench.engine.ledger)
     return outcomes
 

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
+from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.campaign import Campaign, RunOne, campaign_table
+from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.lock import owned
@@ -63,6 +65,10 @@ def test_each_product_gets_the_store_that_a_run_of_its_own_makes(archive: Path, 
     outcomes = insar.run(configured(archive, tmp_path / "all", at_once=2), quiet=True)
     assert [outcome.product for outcome in outcomes] == [name_of(burst) for burst in BURSTS]
     assert all(outcome.report.exists() and "256 points read" in outcome.summary[0] for outcome in outcomes)
+    index = (tmp_path / "all" / "index.html").read_text()
+    assert all(f"{outcome.product}/index.html" in index for outcome in outcomes)
+    told = CliRunner().invoke(app, ["status", str(tmp_path / "all")])
+    assert told.output.splitlines()[-1] == "3 of 3 products are done"
     config = configured(archive, tmp_path)
     source = config.source.model_copy(update={"files": [str(archive / f"{name_of(BURSTS[1])}.zip")]})
     store = config.store.model_copy(update={"path": str(tmp_path / "one.zarr")})
