@@ -65,7 +65,9 @@ def test_stages_that_went_well_long_ago_are_added_up() -> None:
 
 
 def test_stages_of_one_product_share_their_places() -> None:
-    board = board_of([stage(4, name="site/raw"), stage(4, name="site/motion", boxes=True), stage(4, name="site/smooth")])
+    board = board_of(
+        [stage(4, name="site/raw"), stage(4, name="site/motion", boxes=True), stage(4, name="site/smooth")]
+    )
     known = board.stages["site/motion"].boxes
     assert known is not None
     assert all(np.array_equal(one.boxes, known) for one in board.stages.values() if one.boxes is not None)
