@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.scenarios import SCENARIOS
 
-QUICK = ("poisoned_chunk", "frozen_worker", "paused_worker")
+QUICK = ("poisoned_chunk", "paused_worker")
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def test_a_killed_run_loses_only_what_was_in_flight(
         store, chance = tmp_path / f"{number}" / "site.zarr", random.Random(number)
         store.parent.mkdir()
         receipts = chance.randrange(every) if number else 0
-        done = kill_amid(launch(store, *how), store, receipts, chance.uniform(0, 0.2))
+        done = kill_amid(launch(store, *how), store, receipts, chance.uniform(0, 0.1))
         caught.append(sum(len(done[target]) for stage in STAGES[onward] for target in TARGETS[stage]))
         whole = {stage: set.intersection(*(done[target] for target in TARGETS[stage])) for stage in STAGES[onward]}
         # in this process the rest takes a third of the time; every eighth run goes on as it began
@@ -68,7 +68,7 @@ def kill_amid(process: subprocess.Popen[str], store: Path, receipts: int, later:
     """
     with process:
         while process.poll() is None and not (store.exists() and sum(map(len, _done(store).values())) >= receipts):
-            time.sleep(0.1)
+            time.sleep(0.02)
         time.sleep(later)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
