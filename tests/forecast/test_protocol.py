@@ -275,7 +275,7 @@ def test_evaluation_imports_no_torch():
 
 
 def test_merging_holds_one_partial_at_a_time_however_many_there_are(burst):
-    plan = protocol.plan(burst["time"].values)
+    plan = protocol.plan(burst["time"].values, methods=["persistence", "harmonic_ridge", "gaussian_process"])
     state_of = protocol.fit([part := protocol.fit_partial(burst, plan)], plan)
     errors = protocol.score_partial(burst, plan, state_of)
 
