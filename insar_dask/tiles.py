@@ -9,15 +9,14 @@ from math import ceil, floor
 from pathlib import Path
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.egms import find_egms
 from insar_dask.readers.egms_names import EgmsName, parse_name
 
-__all__ = ["SIDE", "CatalogueEntry", "Tile", "catalogue", "catalogue_table", "tiles_over"]
+__all__ = ["SIDE", "TILE_NAME", "CatalogueEntry", "Tile", "catalogue", "catalogue_table", "tiles_over"]
 
 SIDE = 100_000.0
 """Side of a Level 3 tile [m]; its name has its lower left corner in units of it, in EPSG:3035."""
 
-NAME = re.compile(r"E(\d+)N(\d+)")
+TILE_NAME = re.compile(r"E(\d+)N(\d+)")
 
 DIRECTIONS = {
     "north": (0, 1), "north-east": (1, 1), "east": (1, 0), "south-east": (1, -1),
@@ -55,7 +54,7 @@ class Tile:
         CubeError
             When it is none.
         """
-        found = NAME.fullmatch(name)
+        found = TILE_NAME.fullmatch(name)
         if found is None:
             raise CubeError(f"{name!r} is no tile of EGMS Level 3; wanted a name such as E32N34")
         return cls(int(found[1]), int(found[2]))
@@ -138,6 +137,8 @@ def catalogue(sources: str | Path | Iterable[str | Path]) -> list[CatalogueEntry
     CubeError
         When one file is there twice, or has no EGMS name.
     """
+    from insar_dask.readers.egms import find_egms  # with Numba, which whoever asks for a tile alone does not need
+
     entries: dict[str, CatalogueEntry] = {}
     for path in find_egms(sources):
         name = parse_name(path)

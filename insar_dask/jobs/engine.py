@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.task import read_input, run_shard, run_steps
-from insar_dask.jobs.watch import Progress, watched
+from insar_dask.jobs.watch import Progress, done, watched
 from insar_dask.layout import create_group
 from insar_dask.objects import address, get_bytes, open_store
 from insar_dask.shard_store import checksum_block, listed_sizes
@@ -194,7 +194,7 @@ class Engine:
                     continue
                 targets = [saves[result] for result in sorted(left[index])]
                 made.update(((target, index), receipt) for target, receipt in zip(targets, outcome, strict=True))
-                self.told(_done(stage, outcome))
+                self.told(done(stage, *outcome))
                 progress.advance(outcome[0].points)
             left = self._written_over(saves, {i: w for i, w in pending.items() if i not in blamed}, made)
             if not left:
@@ -328,12 +328,6 @@ class Engine:
         if target.startswith("jobs/"):
             return self.ledger.checksum_partial(target, receipt.index) == receipt.checksum
         return checksum_block(self.store, target, receipt.index)[0] == receipt.checksum
-
-
-def _done(stage: str, receipts: Sequence[Receipt]) -> Event:
-    first, size = receipts[0], sum(receipt.size for receipt in receipts)
-    seconds = max(receipt.seconds for receipt in receipts)
-    return Event("done", stage, first.index, points=first.points, bytes=size, seconds=seconds, worker=first.worker)
 
 
 def _failed(stage: str, index: int, error: BaseException) -> Event:

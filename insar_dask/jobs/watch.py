@@ -94,13 +94,9 @@ def watched(
         The group that it reads, or writes where it reads none: where its shards lie is known from it.
     """
     engine.told(Event("stage", name, extra=_outset(engine, plan, pending, targets, source)))
-    with Progress(name, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet) as progress:
-        try:
-            yield progress
-        except BaseException as error:
-            engine.told(Event("ended", name, **failure(error)))
-            raise
-    engine.told(Event("ended", name))
+    bar = Progress(name, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet)
+    with _ended(engine, name), bar as progress:
+        yield progress
 
 
 def _outset(
@@ -134,18 +130,26 @@ def followed(engine: Engine, name: str) -> Iterator[Callable[[Iterable[Receipt]]
                 engine.told(done(name, receipt))
 
     engine.told(Event("stage", name, extra={"targets": [name]}))
-    try:
+    with _ended(engine, name):
         yield follow
+
+
+@contextmanager
+def _ended(engine: Engine, name: str) -> Iterator[None]:
+    """Tell that a stage has ended, and of what."""
+    try:
+        yield
     except BaseException as error:
         engine.told(Event("ended", name, **failure(error)))
         raise
     engine.told(Event("ended", name))
 
 
-def done(stage: str, receipt: Receipt) -> Event:
-    """That a shard has its receipt."""
-    points, size, seconds, worker = receipt.points, receipt.size, receipt.seconds, receipt.worker
-    return Event("done", stage, receipt.index, points=points, bytes=size, seconds=seconds, worker=worker)
+def done(stage: str, *receipts: Receipt) -> Event:
+    """That a shard has its receipts, one a target."""
+    first, size = receipts[0], sum(receipt.size for receipt in receipts)
+    seconds = max(receipt.seconds for receipt in receipts)
+    return Event("done", stage, first.index, points=first.points, bytes=size, seconds=seconds, worker=first.worker)
 
 
 def _label(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,11 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.settings import whole
+from insar_dask.tiles import SIDE, TILE_NAME, Tile
 
 __all__ = ["Square", "cell_numbers", "tile_name"]
 
 Float64 = npt.NDArray[np.float64]
-
-EGMS_TILE = re.compile(r"E(\d+)N(\d+)")
-EGMS_SIDE = 100_000.0
-"""Metres; the name of a tile of EGMS Level 3 has its lower left corner in units of it, in EPSG:3035."""
 
 SAME_LENGTH = 1e-9
 
@@ -54,8 +50,8 @@ class Square:
     @classmethod
     def egms(cls, tile: str, pixels: int, cells: int) -> Square:
         """That of a tile of EGMS Level 3, by its name."""
-        east, north = (int(part) for part in EGMS_TILE.fullmatch(tile).groups())  # type: ignore[union-attr]
-        return cls(east * EGMS_SIDE, north * EGMS_SIDE, EGMS_SIDE, pixels, cells)
+        west, south, _, _ = Tile.named(tile).extent
+        return cls(west, south, SIDE, pixels, cells)
 
     @classmethod
     def of(cls, cube: xr.Dataset, tile: str, pixels: int, cells: int, extent: Sequence[float] | None) -> Square:
@@ -68,7 +64,7 @@ class Square:
         """
         if extent is not None:
             square = cls._of_extent(extent, pixels, cells)
-        elif cube.attrs.get("product") == "L3" and EGMS_TILE.fullmatch(tile):
+        elif cube.attrs.get("product") == "L3" and TILE_NAME.fullmatch(tile):
             square = cls.egms(tile, pixels, cells)
         else:
             square = cls._about(cube, pixels, cells)
@@ -149,5 +145,5 @@ def tile_name(cube: xr.Dataset) -> str:
     """Name of the tile that a cube is: that of an EGMS tile, else its source's without the ending."""
     attrs: dict[str, Any] = cube.attrs
     stem = Path(str(attrs.get("source") or attrs.get("product") or "tile").split()[0]).stem
-    named = EGMS_TILE.search(stem) if attrs.get("product") == "L3" else None
+    named = TILE_NAME.search(stem) if attrs.get("product") == "L3" else None
     return str(attrs.get("tile") or (named[0] if named else stem))
