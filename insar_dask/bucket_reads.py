@@ -15,10 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
-from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 
-from insar_dask.buckets import Bucket
+from insar_dask.buckets import Bucket, gathered
 from insar_dask.shards import shard_axis
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch_ahead", "for_one_task", "with_documents"]
 
-AT_ONCE = 32
 MOST_GROUPS = 64
 
 Stamp = tuple[str | None, datetime]
@@ -98,9 +96,7 @@ class _Reads(Bucket):
         self._found.update(zip(wanted, self._many(wanted), strict=True))
 
     def _many(self, keys: list[str]) -> list[bytes | None]:
-        asked = [(key, default_buffer_prototype()) for key in keys]
-        found: list[Buffer | None] = sync(concurrent_map(asked, super().get, limit=AT_ONCE))
-        return [None if data is None else data.to_bytes() for data in found]
+        return gathered(super().get, keys)
 
     def _ask_for(self, group: str, own: bytes) -> tuple[list[str], Documents]:
         names = [name for name in sync(_collected(super().list_dir(group))) if name != "zarr.json"]

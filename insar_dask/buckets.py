@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
-from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.common import concurrent_map
+from zarr.core.sync import sync
 from zarr.storage import ObjectStore
 
 from insar_dask.aws_profile import ProfileCredentials, profile_region
@@ -19,9 +21,12 @@ from insar_dask.store_errors import StoreError, meaning_of
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
 
-__all__ = ["LINGER_SECONDS", "Bucket", "guarded", "open_bucket"]
+__all__ = ["AT_ONCE", "LINGER_SECONDS", "Bucket", "gathered", "guarded", "open_bucket"]
 
 Answer = TypeVar("Answer")
+
+AT_ONCE = 32
+"""Requests to a bucket that are on their way together."""
 
 REQUEST_SECONDS = 30
 RETRY_SECONDS = 60
@@ -103,26 +108,44 @@ class Bucket(ObjectStore[Any]):
             return meaning_of(error, verb, key, self.address)
         raise error
 
+    def _asked(self, verb: str, key: str, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return ask()
+        except Exception as error:
+            meant = self.meant(error, verb, key)
+        raise meant  # out here: nothing of what the server said, which may name a key, hangs on it
+
+    def _if_there(self, key: str, ask: Callable[[], Answer]) -> Answer | None:
+        """What is asked of an object; None where there is none."""
+
+        def found() -> Answer | None:
+            try:
+                return ask()
+            except FileNotFoundError as error:
+                if self._is_absent(error):
+                    return None
+                raise
+
+        return self._asked("read", key, found)
+
     async def _ask(self, verb: str, key: str, answer: Awaitable[Answer]) -> Answer:
         try:
             return await answer
         except Exception as error:
             meant = self.meant(error, verb, key)
-        raise meant  # out here: nothing of what the server said, which may name a key, hangs on it
+        raise meant
 
     def put(self, key: str, data: bytes | IO[bytes], part: int) -> None:
         """Write an object at once, one of a file in parts of so many bytes."""
         import obstore
 
         self.check_writable()
-        try:
-            obstore.put(
-                self.store, key, data, use_multipart=not isinstance(data, bytes), chunk_size=part, max_concurrency=2
-            )
-            return
-        except Exception as error:
-            meant = self.meant(error, "write", key)
-        raise meant
+        whole = isinstance(data, bytes)
+        self._asked(
+            "write",
+            key,
+            lambda: obstore.put(self.store, key, data, use_multipart=not whole, chunk_size=part, max_concurrency=2),
+        )
 
     def put_if(self, key: str, data: bytes, seen: str | None) -> bool:
         """Write an object if it is still as it was seen (its tag; None: absent); whether it is what now lies there."""
@@ -152,13 +175,7 @@ class Bucket(ObjectStore[Any]):
         """When an object was written, by the bucket's clock; None where there is none."""
         import obstore
 
-        try:
-            return obstore.head(self.store, key)["last_modified"]
-        except Exception as error:
-            meant = None if self._is_absent(error) else self.meant(error, "read", key)
-        if meant is not None:
-            raise meant
-        return None
+        return self._if_there(key, lambda: obstore.head(self.store, key)["last_modified"])
 
     def get_tagged(self, key: str) -> tuple[bytes | None, str | None]:
         """Whole object, or None, and its tag."""
@@ -169,27 +186,18 @@ class Bucket(ObjectStore[Any]):
         """Whole object, or None, its tag and its date."""
         import obstore
 
-        try:
+        def whole() -> tuple[bytes, tuple[str | None, datetime]]:
             found = obstore.get(self.store, key)
             return bytes(found.bytes()), (found.meta["e_tag"], found.meta["last_modified"])
-        except Exception as error:
-            meant = None if self._is_absent(error) else self.meant(error, "read", key)
-        if meant is not None:
-            raise meant
-        return None, None
+
+        return self._if_there(key, whole) or (None, None)
 
     def stream(self, key: str, block: int) -> tuple[int, Iterator[bytes]] | None:
         """Size of an object and its bytes as they come; None where there is none."""
         import obstore
 
-        try:
-            found = obstore.get(self.store, key)
-            return found.meta["size"], self._blocks(found, key, block)
-        except Exception as error:
-            meant = None if self._is_absent(error) else self.meant(error, "read", key)
-        if meant is not None:
-            raise meant
-        return None
+        found = self._if_there(key, lambda: obstore.get(self.store, key))
+        return None if found is None else (found.meta["size"], self._blocks(found, key, block))
 
     def _blocks(self, found: Any, key: str, block: int) -> Iterator[bytes]:
         try:
@@ -204,12 +212,7 @@ class Bucket(ObjectStore[Any]):
         import obstore
 
         self.check_writable()
-        try:
-            obstore.delete(self.store, keys)
-            return
-        except Exception as error:
-            meant = self.meant(error, "delete", keys[0])
-        raise meant
+        self._asked("delete", next(iter(keys), ""), lambda: obstore.delete(self.store, keys))
 
     @staticmethod
     def _is_absent(error: Exception) -> bool:
@@ -288,6 +291,14 @@ class Bucket(ObjectStore[Any]):
     async def getsize(self, key: str) -> int:
         """As of every Zarr store."""
         return await self._ask("read", key, super().getsize(key))
+
+
+def gathered(
+    get: Callable[[str, BufferPrototype], Coroutine[Any, Any, Buffer | None]], keys: Sequence[str]
+) -> list[bytes | None]:
+    """Whole objects under some keys by a store's ``get``, so many at a time that nobody waits for each."""
+    found = sync(concurrent_map([(key, default_buffer_prototype()) for key in keys], get, limit=AT_ONCE))
+    return [None if data is None else data.to_bytes() for data in found]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from insar_dask.bucket_address import bucket_address, is_bucket
-from insar_dask.buckets import Bucket, open_bucket
+from insar_dask.buckets import AT_ONCE, Bucket, gathered, open_bucket
 
 __all__ = [
     "Blocks",
@@ -51,9 +51,6 @@ Seen = str | None
 BLOCK_BYTES = 1 << 16
 PART_BYTES = 8 << 20
 """An object of more is put to a bucket in parts of so many bytes, of which two are on their way at a time."""
-
-AT_ONCE = 32
-"""Requests to a bucket that are on their way together."""
 
 
 def open_store(path: str | Path | Store) -> Store:
@@ -129,9 +126,7 @@ def get_many(store: Store, keys: Sequence[str]) -> list[bytes | None]:
     """Whole objects under some keys: of a bucket so many at a time that nobody waits for each."""
     if not isinstance(store, Bucket):
         return [get_bytes(store, key) for key in keys]
-    wanted = [(key, default_buffer_prototype()) for key in keys]
-    found = sync(concurrent_map(wanted, store.get, limit=AT_ONCE))
-    return [None if data is None else data.to_bytes() for data in found]
+    return gathered(store.get, keys)
 
 
 def size_of(store: Store, key: str) -> int:
