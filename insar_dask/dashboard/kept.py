@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import groupby
@@ -125,20 +125,15 @@ def _places(board: Board, stages: Mapping[str, Any]) -> tuple[list[Any], dict[st
 
 def _details(board: Board, stages: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
     """What is known of single shards, those with faults first."""
-    kept: dict[str, dict[int, Any]] = {name: {} for name in stages}
-    room = FAULT_CHARACTERS
-    for name, shard in _of_interest(board, stages):
+
+    def details(name: str, shard: int) -> dict[str, Any]:
         told = shard_details(board.stages[name], shard)
         if "fault" in told:
             told["fault"]["traceback"] = told["fault"]["traceback"][-LONGEST_TRACE:]
         del told["shard"], told["state"]
-        if not told:
-            continue
-        room -= _size({shard: told})
-        if room < 0:
-            break
-        kept[name][shard] = told
-    return kept
+        return told
+
+    return _as_far_as(FAULT_CHARACTERS, board, stages, details)
 
 
 def _of_interest(board: Board, stages: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -159,12 +154,21 @@ def _of_interest(board: Board, stages: Mapping[str, Any]) -> Iterator[tuple[str,
 
 def _receipts(board: Board, ledger: Ledger, stages: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
     """Receipts by stage, shard and target."""
-    kept: dict[str, dict[int, Any]] = {name: {} for name in stages}
     done = {name: {target: ledger.done(target) for target in board.stages[name].targets} for name in stages}
-    room = RECEIPT_CHARACTERS
+
+    def receipts(name: str, shard: int) -> dict[str, Any]:
+        return {target: asdict(all_of[shard]) for target, all_of in done[name].items() if shard in all_of}
+
+    return _as_far_as(RECEIPT_CHARACTERS, board, stages, receipts)
+
+
+def _as_far_as(
+    room: int, board: Board, stages: Mapping[str, Any], told: Callable[[str, int], dict[str, Any]]
+) -> dict[str, dict[int, Any]]:
+    """What is told of shards, by stage, until so many characters are used up; those of interest come first."""
+    kept: dict[str, dict[int, Any]] = {name: {} for name in stages}
     for name, shard in _of_interest(board, stages):
-        found = {target: asdict(all_of[shard]) for target, all_of in done[name].items() if shard in all_of}
-        if not found:
+        if not (found := told(name, shard)):
             continue
         room -= _size({shard: found})
         if room < 0:
