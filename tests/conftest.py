@@ -2,6 +2,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -9,6 +10,9 @@ from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from insar_dask.synthetic import scene
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 # a busy machine is no failure; what CI runs is the same twice, and new examples are drawn wherever people work
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
@@ -65,6 +69,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no file system of our own: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
 
 
 def stored_bytes(store: Path) -> dict[str, bytes]:

@@ -12,8 +12,6 @@ from insar_dask.report.provenance import data_section, version_of
 from insar_dask.totals import component_variances, cumulative_displacement
 from tests.report.scenes import make_cube, make_forecast, make_parts, make_patterns, make_products, make_scores
 
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 INGEST = {"n_points": 105, "n_rejected": 3, "source": "a<b>.zip", "sha256": "00ff"}
 PATTERNS_AND_PARTS = ("cumulative", "patterns", "parts", "variances")
 TIMINGS = [{"stage": "ingest", "seconds": 1.5, "points_per_second": 70, "megabytes": 9}]
@@ -165,17 +163,6 @@ def test_importing_the_report_loads_nothing_heavy():
     code = f"import sys, insar_dask.report; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra test)")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
