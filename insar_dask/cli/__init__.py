@@ -1,0 +1,31 @@
+"""The command line: one verb a function; heavy imports wait until a verb runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from insar_dask.cli.looking import catalogue, report, status, synthetic_tiles, verify
+from insar_dask.cli.models import forecast, train
+from insar_dask.cli.runs import config, demo, plan, run
+from insar_dask.cli.shared import app
+from insar_dask.cli.steps import cluster, evaluate, ingest, products, tiles
+
+__all__ = ["app", "main"]
+
+for verb in (
+    *(demo, run, plan, config),
+    *(ingest, products, cluster, tiles, evaluate, train, forecast, report),
+    *(synthetic_tiles, catalogue, status, verify),
+):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Entry point: exit 0 done, 1 the data or the configuration is wrong, 2 usage."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
+        typer.echo(f"insar-dask: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,89 @@
+"""Verbs that look at what there is, publish it, and make files to try everything on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from insar_dask.cli.shared import Quiet, StorePath, settings_of
+
+
+def report(store: StorePath, quiet: Quiet = False) -> None:
+    """Write page, maps and exports beside a store that is done, and the page of its tiles, where they are wanted."""
+    from insar_dask.jobs.status import existing_store
+    from insar_dask.outcomes import map_outcome, publish
+    from insar_dask.pipeline import opened
+
+    with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
+        for product in bench.products:
+            typer.echo(str(publish(bench, product)))
+        if bench.config.maps.method != "none":
+            typer.echo(str(map_outcome(bench).report))
+
+
+def synthetic_tiles(
+    folder: Annotated[Path, typer.Argument(help="folder for the six zip files", metavar="FOLDER")],
+    points: Annotated[int, typer.Option(help="cells of each tile")] = 100_000,
+    seed: Annotated[int, typer.Option(help="equal seeds give equal files")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write six made-up EGMS tiles: what maps are forecast on, where no real ones are at hand."""
+    from insar_dask.jobs.watch import Progress
+    from insar_dask.synthetic import TILES, write_egms_tiles
+
+    with Progress("write six tiles", len(TILES) * points, quiet=quiet) as bar:
+
+        def tell(name: str, done: int, _: int) -> None:
+            before = list(TILES).index(name) * points
+            bar.show(before + done, before + done)
+
+        for path in write_egms_tiles(folder, points, seed=seed, progress=tell):
+            typer.echo(str(path))
+
+
+def catalogue(
+    source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders of them, or globs in quotes")],
+) -> None:
+    """List EGMS products by tile or burst, as their names have it; no file is opened."""
+    from insar_dask.tiles import catalogue as found
+    from insar_dask.tiles import catalogue_table
+
+    typer.echo(catalogue_table(found(source)))
+
+
+def status(
+    store: StorePath,
+    html: Annotated[bool, typer.Option("--html", help="write the page of a run's chunk jobs beside the store")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="show a run here until it has ended")] = False,
+    run: Annotated[str | None, typer.Option(help="which run of the store's history; default: the last")] = None,
+) -> None:
+    """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
+    from insar_dask.campaign import campaign_table, holds_campaign
+    from insar_dask.jobs.status import status_table
+
+    if html:
+        from insar_dask.dashboard.kept import write_page
+
+        typer.echo(str(write_page(store, run)))
+    elif watch:
+        from insar_dask.jobs.live_view import watch_store
+
+        watch_store(store, run)
+    else:
+        typer.echo(campaign_table(store) if holds_campaign(store) else status_table(store))
+
+
+def verify(store: StorePath) -> None:
+    """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
+    from insar_dask.jobs.status import damaged, damaged_documents
+
+    found, documents = damaged(store), damaged_documents(store)
+    for target, shards in found.items():
+        typer.echo(f"{target}: damaged shards {', '.join(map(str, shards))}")
+    for key in documents:
+        typer.echo(f"{key}: damaged")
+    if found or documents:
+        raise typer.Exit(1)
+    typer.echo("every shard holds the bytes of its receipt")

@@ -1,0 +1,66 @@
+"""Verbs that run everything, and what a run takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from insar_dask.cli.shared import SOURCES, Quiet, placed
+
+if TYPE_CHECKING:
+    from insar_dask.config import Config
+
+TOLD_WHOLE = 12
+"""Of more products than these, each is told in a line."""
+
+ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config` prints one", metavar="CONFIG")]
+
+
+def demo(
+    source: Annotated[list[str] | None, typer.Argument(help=f"{SOURCES}; none: a synthetic burst")] = None,
+    out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
+    quiet: Quiet = False,
+) -> None:
+    """Run everything, with default settings: on files of yours, or a demo."""
+    from insar_dask.config import parse_config
+
+    _run(parse_config({"source": {"files": source or []}, "store": {"path": str(out / "cube.zarr")}}), quiet)
+
+
+def run(config: ConfigFile, quiet: Quiet = False) -> None:
+    """Run a configuration; what is done already is not done again."""
+    from insar_dask.config import load_config
+
+    _run(load_config(config), quiet)
+
+
+def plan(config: ConfigFile) -> None:
+    """Show the stages, bytes and memory that a run would take."""
+    from insar_dask.config import load_config
+    from insar_dask.planning import plan_run
+
+    typer.echo(plan_run(load_config(config)))
+
+
+def config() -> None:
+    """Print the default configuration: run as it is, it is the demo."""
+    from insar_dask.config import Config, to_toml
+
+    typer.echo(to_toml(Config()), nl=False)
+
+
+def _run(config: Config, quiet: bool) -> None:
+    from insar_dask.pipeline import run as run_pipeline
+
+    outcomes = run_pipeline(placed(config), quiet=quiet)
+    for outcome in outcomes:
+        if len(outcomes) > TOLD_WHOLE:
+            typer.echo(f"{outcome.product}  {outcome.report}")
+            continue
+        typer.echo(outcome.product)
+        for what, where in {"cube": outcome.store, "maps": outcome.report.parent, "report": outcome.report}.items():
+            typer.echo(f"  {what:<8}{where}")
+        for line in outcome.summary:
+            typer.echo(f"  {line}")

@@ -1,0 +1,69 @@
+"""The application: what its verbs share, and where they find the settings of a store."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from insar_dask.config import Config
+
+__all__ = ["SOURCES", "Quiet", "StorePath", "app", "each", "placed", "settings_of"]
+
+app = typer.Typer(
+    name="insar-dask",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or globs in quotes"
+StorePath = Annotated[
+    str, typer.Argument(help="a store, such as demo-output/cube.zarr or s3://bucket/cube.zarr", metavar="STORE")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress bars")]
+
+WHERE: ContextVar[tuple[str, ...]] = ContextVar("WHERE", default=())
+"""Settings of [cluster] that were given before the verb."""
+
+
+@app.callback()
+def settings(
+    cluster: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="a key of [cluster], such as workers=4, address=...; may be repeated"),
+    ] = None,
+) -> None:
+    """Ground-motion time series: EGMS products to cubes, motion parameters, honest forecasts and a report."""
+    WHERE.set(tuple(cluster or ()))
+
+
+def settings_of(store: str | Path) -> Config:
+    """The configuration kept beside a store, or the defaults."""
+    from insar_dask.config import load_config, parse_config
+    from insar_dask.pipeline import kept_config
+
+    kept = kept_config(store)
+    config = load_config(kept) if kept.exists() else parse_config({})
+    return placed(config.model_copy(update={"store": config.store.model_copy(update={"path": str(store)})}))
+
+
+def placed(config: Config) -> Config:
+    """The configuration with the settings that were given before the verb."""
+    from insar_dask.config import with_cluster
+
+    return with_cluster(config, WHERE.get()) if WHERE.get() else config
+
+
+def each(store: str | Path, quiet: bool, step: Any) -> None:
+    """Take a step, ``step(workbench, product)``, of every product in a store."""
+    from insar_dask.jobs.status import existing_store
+    from insar_dask.pipeline import opened
+
+    with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
+        for product in bench.products:
+            step(bench, product)
