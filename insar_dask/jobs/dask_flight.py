@@ -127,9 +127,10 @@ class Workers:
 
     def _result(self, attempt_: Attempt, future: Future[Any], seat: int) -> Any:
         from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
 
         if future.status == "cancelled":
-            return self._cancelled(attempt_, future)
+            return self._cancelled(attempt_)
         if future.status == "error":
             error = future.exception()
             return self._killed(attempt_, seat) if isinstance(error, KilledWorker) else error
@@ -139,6 +140,8 @@ class Workers:
             result = self._gathered(attempt_, future)
         except TimeoutError:
             return None
+        except FutureCancelledError:  # it had ended, and the scheduler went while its result was asked for
+            return self._cancelled(attempt_)
         return self._lost(attempt_, result.worker) if isinstance(result, Begun) else result
 
     def _gathered(self, attempt_: Attempt, future: Future[Any]) -> Any:
@@ -153,11 +156,14 @@ class Workers:
         self._results.update(zip(ended, found, strict=True))
         return self._results.pop(attempt_)
 
-    def _cancelled(self, attempt_: Attempt, future: Future[Any]) -> Any:
+    def _cancelled(self, attempt_: Attempt) -> Any:
         """The link to the scheduler was cut for a while, the scheduler began anew, or somebody cancelled it."""
         cancels = self._cancels[attempt_.shard] = self._cancels.get(attempt_.shard, 0) + 1
         if cancels > MOST_CANCELS:
-            return future.exception()
+            return RuntimeError(
+                f"it was cancelled {cancels} times: somebody else cancels what runs there, or the link to the "
+                "scheduler is cut again and again; look at both, and run again: the shards that are done stay done"
+            )
         return Again("it was cancelled, or the link to the scheduler was cut")
 
     def _killed(self, attempt_: Attempt, seat: int) -> Any:

@@ -17,6 +17,7 @@ from typing import Any
 from distributed import Client
 
 from insar_dask.jobs.events import Event
+from insar_dask.jobs.lookout import Limits
 from tests.chaos.chunk_job import SHARDS, STAGE, SlowEngine, loss, new_store, sleep, undisturbed
 from tests.chaos.killing import KillWarmWorker, lives
 from tests.chaos.place import cluster
@@ -49,7 +50,7 @@ def run_under_fire(folder: Path, wanted: dict[str, bytes], mode: str, seed: int)
         seconds = chunk_seconds(folder, client)
         client.register_plugin(KillWarmWorker(str(folder), seed, LIFE_CHUNKS * seconds, mode))
         try:
-            computed = SlowEngine(store, client, sleep, told=told).run(STAGE).computed
+            computed = SlowEngine(store, client, sleep, told=told, limits=Limits(look=1.0)).run(STAGE).computed
         except Exception as broken:
             computed, error = 0, f"{type(broken).__name__}: {broken}"
     return {

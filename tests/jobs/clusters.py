@@ -16,7 +16,9 @@ def external_cluster(folder: Path, *worker: str, workers: int = 3, threads: int 
     """A scheduler and workers started by their own commands, the latter with further arguments."""
     note = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    # the scheduler unpacks what it is to pass on, functions of tests too
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True, "env": environment}
     here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
     with ExitStack() as stack:
 

@@ -1,0 +1,60 @@
+"""What befalls tasks on a cluster beside their workers' deaths: they are cancelled, and the scheduler goes."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from distributed import Client, Future, LocalCluster
+
+from insar_dask.jobs.dask_flight import MOST_CANCELS
+from insar_dask.jobs.events import Event
+from insar_dask.jobs.flight import in_flight
+from insar_dask.jobs.lookout import ClusterError
+
+TASKS = [("", "", shard) for shard in range(4)]
+
+
+def work(_path: str, _stage: str, shard: int) -> int:
+    time.sleep(0.2)
+    return shard
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as found:
+        yield found
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with Client(cluster.scheduler_address, timeout="1s") as found:
+        yield found
+
+
+def test_a_task_that_is_cancelled_runs_again(client: Client) -> None:
+    told, left = list[Event](), [1]
+
+    def cancel_once() -> None:
+        while left and client.futures:
+            client.cancel([Future(key, client=client) for key in client.futures])
+            left.pop()
+
+    found = dict(in_flight(work, TASKS, client, 1, "work", cancel_once, told=told.append))
+    assert found == {shard: shard for shard in range(4)}
+    assert {event.error for event in told} == {"it was cancelled, or the link to the scheduler was cut"}
+
+
+def test_a_task_that_is_cancelled_again_and_again_is_an_error(client: Client) -> None:
+    def cancel() -> None:
+        client.cancel([Future(key, client=client) for key in client.futures])
+
+    found = dict(in_flight(work, TASKS[:1], client, 1, "work", cancel))
+    assert f"it was cancelled {MOST_CANCELS + 1} times: somebody else cancels" in str(found[0])
+
+
+def test_a_scheduler_that_goes_is_named_whatever_was_asked_of_it(cluster: LocalCluster, client: Client) -> None:
+    flight = in_flight(work, TASKS, client, 1, "work")
+    next(flight)
+    cluster.close()
+    with pytest.raises(ClusterError, match=r"the scheduler is gone.*run again"):
+        list(flight)
