@@ -12,6 +12,7 @@ _HOMES = {
     "holt_winters": "holt_winters_fit",
     "holt_winters_forecast": "holt_winters_fit",
     "holt_winters_update": "holt_winters_states",
+    "invert_network": "network",
     "lloyd_sums": "lloyd",
     "map_correlation": "similarity",
     "map_similarity": "similarity",
