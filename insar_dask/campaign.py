@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,18 +18,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.events import Event, Told, failure
+from insar_dask.jobs.journal import Journal
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.stage_board import packed_boxes
 from insar_dask.jobs.status import targets
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.watch import Progress, done, told_as
 from insar_dask.objects import address, beside, child_address, get_bytes, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.recognise import files_behind
 from insar_dask.shards import SMALL_CUBE_SHARDS
+from insar_dask.tiles import extent_of_product
 from insar_dask.workbench import named_products
 
 if TYPE_CHECKING:
@@ -107,23 +114,31 @@ class Campaign:
         with owned(self.book):
             kept.write_text(to_toml(self.config), encoding="utf-8")
             numbers = self._numbered(sources)
-            with Progress("products", len(sources), quiet=self.quiet) as bar:
-                errors = self._run_all(one, client, sources, numbers, bar)
-            self.ledger.compact(TARGET)
-            self.ledger.write_note("failures", errors)
-        if errors:
-            told = "\n".join(f"  {name}: {error.splitlines()[0]}" for name, error in sorted(errors.items()))
-            raise JobError(f"{len(errors)} of {len(sources)} products failed, the others are done:\n{told}")
+            journal = Journal(self.ledger.store, client, address(self.book), quiet=self.quiet)
+            bar = Progress("products", len(sources), quiet=self.quiet)
+            with journal, told_as(journal, TARGET, self._outset(numbers)), bar as progress:
+                errors = self._run_all(one, client, sources, numbers, progress, journal)
+                self.ledger.compact(TARGET)
+                self.ledger.write_note("failures", errors)
+                if errors:
+                    told = "\n".join(f"  {name}: {error.splitlines()[0]}" for name, error in sorted(errors.items()))
+                    raise JobError(f"{len(errors)} of {len(sources)} products failed, the others are done:\n{told}")
         return [self._told(name) for name in sorted(sources)]
 
     def _run_all(
-        self, one: RunOne, client: Client | None, sources: Mapping[str, Path], numbers: Mapping[str, int], bar: Progress
+        self,
+        one: RunOne,
+        client: Client | None,
+        sources: Mapping[str, Path],
+        numbers: Mapping[str, int],
+        bar: Progress,
+        told: Told,
     ) -> dict[str, str]:
         """Errors of the products that failed, by name."""
-        done, errors = self.ledger.done(TARGET), {}
+        before, errors = self.ledger.done(TARGET), {}
 
         def work(name: str) -> int:
-            return self._bring_up(one, name, sources[name], numbers[name], done.get(numbers[name]))
+            return self._bring_up(one, name, sources[name], numbers[name], before.get(numbers[name]), told)
 
         with closing(_as_they_end(work, sorted(sources), self.at_once(client))) as ended:
             for name, outcome in ended:
@@ -131,6 +146,7 @@ class Campaign:
                     if client is not None and client.status != "running":
                         raise JobError(f"the cluster is gone while {name} was worked on; run again") from outcome
                     errors[name] = str(outcome) or repr(outcome)
+                    told(Event("failed", TARGET, numbers[name], **failure(outcome)))
                 bar.advance(outcome if isinstance(outcome, int) else 0)
         return errors
 
@@ -144,9 +160,13 @@ class Campaign:
         threads: int = sum(client.nthreads().values())
         return min(MOST_AT_ONCE, 1 + -(-2 * threads // SMALL_CUBE_SHARDS))
 
+    def store_of(self, name: str) -> str:
+        """Path of a product's store, as the configuration has it."""
+        return self.config.store.path.replace(PRODUCT, name)
+
     def of(self, name: str, source: Path) -> Config:
         """Configuration of one product."""
-        path = self.config.store.path.replace(PRODUCT, name)
+        path = self.store_of(name)
         return self.config.model_copy(
             update={
                 "source": self.config.source.model_copy(update={"files": [str(source)]}),
@@ -154,18 +174,33 @@ class Campaign:
             }
         )
 
-    def _bring_up(self, one: RunOne, name: str, source: Path, number: int, receipt: Receipt | None) -> int:
+    def _outset(self, numbers: Mapping[str, int]) -> dict[str, Any]:
+        """What is said of the products as they set out: which stores they are, and where on the ground tiles lie."""
+        options = self.config.store.options
+        stores = [
+            bucket_address(path, options) if is_bucket(path) else address(path)
+            for path in (self.store_of(name) for name in numbers)
+        ]
+        boxes = np.array([extent_of_product(name) or (np.nan,) * 4 for name in numbers]).reshape(-1, 4)
+        known = {"boxes": packed_boxes(boxes)} if np.isfinite(boxes).any() else {}
+        return {"n_shards": len(numbers), "targets": [TARGET], "stores": stores, **known}
+
+    def _bring_up(self, one: RunOne, name: str, source: Path, number: int, receipt: Receipt | None, told: Told) -> int:
         """Run a product unless it is done; returns its points."""
         began, config = time.perf_counter(), self.of(name, source)
         key = _key(config, source)
         if receipt is not None and receipt.key == key and self._stands(name, receipt):
+            told(Event("skipped", TARGET, number))
             return receipt.points
+        told(Event("running", TARGET, number, worker=socket.gethostname()))
         self.ledger.revoke(TARGET, [number])
         (outcome,) = one(config)
         note = {"store": str(outcome.store), "report": str(outcome.report), "summary": list(outcome.summary)}
         self.ledger.write_note(f"outcomes/{name}", note)
         stored, points = _signature(outcome.store), self._points(outcome)
-        self.ledger.write(TARGET, Receipt.sign(number, key, stored, points, began))
+        signed = Receipt.sign(number, key, stored, points, began)
+        self.ledger.write(TARGET, signed)
+        told(done(TARGET, signed))
         return points
 
     def _stands(self, name: str, receipt: Receipt) -> bool:
@@ -189,7 +224,7 @@ class Campaign:
 
     def _numbered(self, sources: Mapping[str, Path]) -> dict[str, int]:
         """A number for each product, for good: the book's receipts bear it. New products follow those known."""
-        known = (self.ledger.read_note("catalogue") or {"products": []})["products"]
+        known = _named(self.ledger, self.book)
         names = [*known, *sorted(set(sources) - set(known))]
         if names != known:
             self.ledger.write_note("catalogue", {"products": names})
@@ -210,20 +245,28 @@ def campaign_table(root: str | Path) -> str:
         When there is no campaign in that folder.
     """
     ledger = Ledger(open_store(child_address(root, BOOK)))
-    catalogue = ledger.read_note("catalogue")
-    if catalogue is None:
+    names = _named(ledger, root)
+    if not names:
         raise FileNotFoundError(f"there is no campaign in {root}; `insar-dask run` begins one")
     done, failures = ledger.done(TARGET), ledger.read_note("failures") or {}
     lines = [f"{'product':<48} {'state':>8} {'points':>12} {'MB':>9} {'seconds':>9}"]
-    for number, name in enumerate(catalogue["products"]):
+    for number, name in enumerate(names):
         if (receipt := done.get(number)) is not None:
             counts = f"{receipt.points:>12,} {receipt.size / 1e6:>9.1f} {receipt.seconds:>9.1f}"
             lines.append(f"{name:<48} {'done':>8} {counts}")
         else:
             state = "failed" if name in failures else "waiting"
-            lines.append(f"{name:<48} {state:>8}   {failures.get(name, '').partition(chr(10))[0]}".rstrip())
-    lines.append(f"{len(done)} of {len(catalogue['products'])} products are done")
+            lines.append(f"{name:<48} {state:>8}   {str(failures.get(name, '')).partition(chr(10))[0]}".rstrip())
+    lines.append(f"{len(done)} of {len(names)} products are done")
     return "\n".join(lines)
+
+
+def _named(ledger: Ledger, place: Path | str) -> list[str]:
+    """Names of the products of a campaign, in the order of their numbers; none where there is no campaign."""
+    names = (ledger.read_note("catalogue") or {"products": []}).get("products")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise JobError(f"{place}: jobs/catalogue.json names no products; remove it, and run again")
+    return names
 
 
 def _as_they_end(work: Callable[[str], int], names: list[str], at_once: int) -> Generator[tuple[str, int | Exception]]:

@@ -11,7 +11,16 @@ from pathlib import Path
 from insar_dask.cube import CubeError
 from insar_dask.readers.egms_names import EgmsName, parse_name
 
-__all__ = ["SIDE", "TILE_NAME", "CatalogueEntry", "Tile", "catalogue", "catalogue_table", "tiles_over"]
+__all__ = [
+    "SIDE",
+    "TILE_NAME",
+    "CatalogueEntry",
+    "Tile",
+    "catalogue",
+    "catalogue_table",
+    "extent_of_product",
+    "tiles_over",
+]
 
 SIDE = 100_000.0
 """Side of a Level 3 tile [m]; its name has its lower left corner in units of it, in EPSG:3035."""
@@ -125,6 +134,16 @@ def tiles_over(extent: tuple[float, float, float, float]) -> list[Tile]:
         raise CubeError(f"{extent} is no box (west, south, east, north) of EPSG:3035 in metres")
     columns, rows = (range(floor(low / SIDE), ceil(high / SIDE)) for low, high in ((west, east), (south, north)))
     return [Tile(column, row) for row in rows for column in columns]
+
+
+def extent_of_product(product: str) -> tuple[float, float, float, float] | None:
+    """West, south, east and north [m] of the tile that a product of Level 3 is named after; None of any other.
+
+    >>> extent_of_product("EGMS_L3_E32N34_100km_U_2020_2024_1")
+    (3200000.0, 3400000.0, 3300000.0, 3500000.0)
+    """
+    name = parse_name(product)
+    return Tile.named(name.tile).extent if name is not None and name.tile else None
 
 
 def catalogue(sources: str | Path | Iterable[str | Path]) -> list[CatalogueEntry]:

@@ -1,19 +1,22 @@
 from pathlib import Path
+from typing import Any
 
 import dask
 import pytest
 from distributed import Client
 from typer.testing import CliRunner
+from zarr.storage import LocalStore
 
 import insar_dask as insar
 from insar_dask.campaign import Campaign, RunOne, campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.live_view import latest_run
 from insar_dask.jobs.lock import owned
 from insar_dask.outcomes import Outcome
 from insar_dask.pipeline import opened
-from insar_dask.synthetic import scene, write_egms
+from insar_dask.synthetic import egms_tile, scene, write_egms
 from tests.conftest import stored_bytes
 
 BURSTS = ("0100", "0101", "0102")
@@ -133,6 +136,59 @@ def test_products_keep_their_numbers_when_others_join(archive: Path, tmp_path: P
     assert ran == [name_of(burst) for burst in BURSTS[:2]]
     names = [line.split()[0] for line in campaign_table(tmp_path).splitlines()[1:4]]
     assert names == [name_of(burst) for burst in (BURSTS[2], BURSTS[0], BURSTS[1])]
+
+
+def tile_archive(folder: Path, names: tuple[str, ...]) -> Path:
+    """Tiles of 40 points and 30 dates; the last one's file is no product."""
+    folder.mkdir()
+    one = write_egms(folder / "EGMS_L3_E32N34_100km_U_2020_2024_1.zip", egms_tile("E32N34", 40, 30)).read_bytes()
+    for name in names:
+        data = b"no zip" if name == names[-1] else one
+        (folder / f"EGMS_L3_{name}_100km_U_2020_2024_1.zip").write_bytes(data)
+    return folder
+
+
+def test_a_campaign_has_a_board_of_its_own(tmp_path: Path) -> None:
+    source, out = tile_archive(tmp_path / "archive", ("E32N34", "E33N34", "E33N35")), tmp_path / "out"
+    config = configured(source, out)
+    stores = [str(out / f"EGMS_L3_{name}_100km_U_2020_2024_1.zarr") for name in ("E32N34", "E33N34", "E33N35")]
+    for state in ("done", "skipped"):
+        with pytest.raises(JobError, match="1 of 3 products failed"):
+            Campaign(config, quiet=True).run(reader(), None)
+        board = latest_run(LocalStore(out / "campaign")).read()
+        stage = board.stages["products"]
+        assert (stage.counts()[state], stage.counts()["failed"]) == (2, 1)
+        assert board.error.startswith("JobError: 1 of 3 products failed")
+        assert stage.boxes is not None and stage.boxes[1].tolist() == [3.3e6, 3.4e6, 3.4e6, 3.5e6]
+        assert list(stage.stores) == stores
+        assert stage.faults[2].error.startswith("CubeError") and "is not a zip" in stage.faults[2].error
+    told = CliRunner().invoke(app, ["status", str(out), "--watch"])
+    assert "products" in told.output and "shard 2 failed: CubeError" in told.output
+
+
+def test_the_page_of_a_campaign_leads_to_those_of_its_products(browser: Any, tmp_path: Path) -> None:
+    source, out = tile_archive(tmp_path / "archive", ("E32N34", "E33N34", "E33N35")), tmp_path / "out"
+    with pytest.raises(JobError):
+        Campaign(configured(source, out), quiet=True).run(reader(), None)
+    first = out / "EGMS_L3_E32N34_100km_U_2020_2024_1.zarr"
+    CliRunner().invoke(app, ["status", str(first), "--html"])
+    written = Path(CliRunner().invoke(app, ["status", str(out), "--html"]).output.strip())
+    assert written == out / "campaign-jobs.html"
+    page = browser.new_page()
+    page.goto(written.as_uri())
+    page.wait_for_selector("#grid i")
+    assert [page.locator(f"#grid .{letter}").count() for letter in "dfw"] == [2, 1, 0]
+    assert page.locator("#map [data-cell]").count() == 3
+    page.locator("#grid i.f").click()
+    assert "E33N35" in page.locator("#told h2").inner_text() and "is not a zip" in page.locator("#trace").inner_text()
+    page.locator("#grid i").nth(1).click()
+    page.wait_for_selector(".receipt")
+    assert f"insar-dask status {out}/EGMS_L3_E33N34" in page.locator("#told code").inner_text()
+    page.locator("#grid i").first.click()
+    page.locator("#told a").click()
+    page.wait_for_selector("#name:text('E32N34')")
+    assert page.locator("#name").inner_text() == f"{first.stem}/raw"
+    page.close()
 
 
 def test_a_second_campaign_in_one_folder_is_refused(archive: Path, tmp_path: Path) -> None:

@@ -60,19 +60,22 @@ def status(
     run: Annotated[str | None, typer.Option(help="which run of the store's history; default: the last")] = None,
 ) -> None:
     """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
-    from insar_dask.campaign import campaign_table, holds_campaign
+    from insar_dask.campaign import BOOK, campaign_table, holds_campaign
     from insar_dask.jobs.status import status_table
+    from insar_dask.objects import child_address
 
+    many = holds_campaign(store)
+    place = child_address(store, BOOK) if many else store
     if html:
         from insar_dask.dashboard.kept import write_page
 
-        typer.echo(str(write_page(store, run)))
+        typer.echo(str(write_page(place, run)))
     elif watch:
         from insar_dask.jobs.live_view import watch_store
 
-        watch_store(store, run)
+        watch_store(place, run)
     else:
-        typer.echo(campaign_table(store) if holds_campaign(store) else status_table(store))
+        typer.echo(campaign_table(store) if many else status_table(store))
 
 
 def verify(store: StorePath) -> None:

@@ -12,7 +12,7 @@ from distributed.http.utils import RequestHandler
 from tornado.web import HTTPError
 
 from insar_dask.dashboard.page import live_page
-from insar_dask.dashboard.snapshot import cell_details, places, snapshot
+from insar_dask.dashboard.snapshot import cell_details, names, places, snapshot
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 
@@ -34,6 +34,7 @@ def routes(plugin: JobsPlugin) -> list[tuple[str, type[RequestHandler], dict[str
         (r"/insar/?", _Page, told),
         (r"/insar/state\.json", _State, told),
         (r"/insar/places\.json", _Places, told),
+        (r"/insar/names\.json", _Names, told),
         (r"/insar/cell\.json", _Cell, told),
         (r"/insar/receipts\.json", _Receipts, told),
     ]
@@ -90,10 +91,16 @@ class _Places(_Answer):
         self.write_json(places(self.stage))
 
 
+class _Names(_Answer):
+    def get(self) -> None:
+        self.write_json(names(self.stage))
+
+
 class _Cell(_Answer):
     def get(self) -> None:
         stage = self.stage
-        self.write_json(cell_details(stage, self.number("cell", max(stage.n_shards, 1))))
+        found = cell_details(stage, self.number("cell", max(stage.n_shards, 1)))
+        self.write_json([{**one, "run": self.plugin.run_of(one["store"])} if "store" in one else one for one in found])
 
 
 class _Receipts(_Answer):

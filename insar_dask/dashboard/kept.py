@@ -7,18 +7,21 @@ what room is left the receipts, the failed and retried shards' before the others
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from zarr.abc.store import Store
 
 from insar_dask.dashboard.page import dead_page
-from insar_dask.dashboard.snapshot import LETTERS, places, shard_details, snapshot
+from insar_dask.dashboard.snapshot import LETTERS, names, places, shard_details, snapshot
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.live_view import latest_run
 from insar_dask.jobs.receipts import Ledger
@@ -30,8 +33,11 @@ __all__ = ["kept_page", "kept_state", "write_page"]
 STAGE_CHARACTERS = 420_000
 PLACE_CHARACTERS = 160_000
 FAULT_CHARACTERS = 120_000
-RECEIPT_CHARACTERS = 180_000
-"""With the page's own 42,000 all of it stays below a megabyte."""
+RECEIPT_CHARACTERS = 120_000
+"""With the page's own 44,000, and 100,000 for a campaign's names, all of it stays below a megabyte."""
+
+MOST_PAGES = 24
+"""Of a campaign's products that failed, or ran when it was last heard of: their pages are written with its own."""
 
 LONGEST_TRACE = 4_000
 
@@ -45,19 +51,22 @@ def write_page(path: str | Path, run: str | None = None) -> Path:
         When the store has no history of runs, or not of that one.
     """
     store = open_store(path)
-    page = kept_page(latest_run(store, run).read(), store)
+    board = latest_run(store, run).read()
     where = beside(path, "-jobs.html")
+    page = kept_page(board, store, _pages(board, where.parent))
     where.write_text(page, encoding="utf-8")
     return where
 
 
-def kept_page(board: Board, store: Store) -> str:
+def kept_page(board: Board, store: Store, pages: Mapping[str, str] | None = None) -> str:
     """A page of HTML that needs neither a network nor a scheduler."""
-    return dead_page(kept_state(board, Ledger(store)))
+    return dead_page(kept_state(board, Ledger(store), pages=pages))
 
 
-def kept_state(board: Board, ledger: Ledger, now: float | None = None) -> dict[str, Any]:
-    """All that the page of a run that is over shows."""
+def kept_state(
+    board: Board, ledger: Ledger, now: float | None = None, pages: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """All that the page of a run that is over shows; of a campaign it leads to the ``pages`` of its stores."""
     now = time.time() if now is None else now
     base = snapshot(board, now=board.ended or board.last)
     current = base.pop("stage")
@@ -74,10 +83,28 @@ def kept_state(board: Board, ledger: Ledger, now: float | None = None) -> dict[s
         "lengths": lengths,
         "places": drawn,
         "places_of": places_of,
+        "names": {name: names(board.stages[name]) for name in stages if board.stages[name].stores},
+        "pages": dict(pages or {}),
         "details": _details(board, stages),
         "receipts": _receipts(board, ledger, stages),
         "elsewhere": "It is not in this page, which has room for some only: see jobs/receipts/ in the store.",
     }
+
+
+def _pages(board: Board, folder: Path) -> dict[str, str]:
+    """Of a campaign, links from a folder to the pages of its stores that there are; those that matter are written."""
+    found: dict[str, str] = {}
+    for stage in board.stages.values():
+        if stage.stores and names(stage) is not None:
+            failed = [shard for shard, fault in stage.faults.items() if fault.kind != "retried"]
+            for shard in [*failed, *stage.running][:MOST_PAGES]:
+                with suppress(FileNotFoundError):  # it came to no chunk job
+                    write_page(stage.stores[shard])
+            pages = {store: beside(store, "-jobs.html") for store in stage.stores}
+            found.update(
+                (store, quote(os.path.relpath(page, folder))) for store, page in pages.items() if page.exists()
+            )
+    return found
 
 
 def _chosen(board: Board, current: str | None) -> list[str]:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "JobsPlugin"]
 
 NAME = "insar-dask-jobs"
+ASKED = "insar_running"
+"""What a driver asks the scheduler by, to hear which of its shards run."""
+
 RUNS_KEPT = 8
+"""Beside those that go on; of a campaign that is up to 32, and the campaign's own."""
+
+MOST_RUNS = 64
 TRAINING = "insar-training-"
 """Begins the topic that the ranks of a training tell their driver by."""
 
@@ -44,6 +50,7 @@ class JobsPlugin(SchedulerPlugin):
         """Open the pages."""
         self.scheduler = scheduler
         scheduler.http_application.add_handlers(r".*", routes(self))
+        scheduler.handlers[ASKED] = self.running
         self.collector = collect(self)
 
     async def close(self) -> None:
@@ -89,25 +96,46 @@ class JobsPlugin(SchedulerPlugin):
 
     def _board(self, run: str, store: str, client: str) -> Board:
         if run not in self.boards:
-            while len(self.boards) >= RUNS_KEPT:
-                oldest = next(iter(self.boards))
-                del self.boards[oldest], self.drivers[oldest]
+            self._make_room()
             self.boards[run] = Board(run, store)
             self.drivers[run] = client
         return self.boards[run]
 
-    # --- what pages ask for -------------------------------------------------------------------------------------------
+    def _make_room(self) -> None:
+        """Let the oldest runs go, those that go on after all others."""
+        over = [name for name, board in self.boards.items() if not board.goes_on]
+        for name in over[: max(len(over) - RUNS_KEPT + 1, 0)]:
+            del self.boards[name], self.drivers[name]
+        while len(self.boards) >= MOST_RUNS:
+            oldest = next(iter(self.boards))
+            del self.boards[oldest], self.drivers[oldest]
+
+    # --- what drivers and pages ask for -------------------------------------------------------------------------------
+
+    def running(self, run: str) -> list[tuple[str, int, float, str]]:
+        """Stage, shard, since when and where, of what runs of a run: workers tell the scheduler, not their driver."""
+        board = self.boards.get(run, Board())
+        return [
+            (stage.name, shard, at, worker)
+            for stage in board.stages.values()
+            for shard, (at, worker) in stage.running.items()
+        ]
 
     def board(self, run: str | None) -> Board:
-        """A run's board; without a name the last one's, and an empty one where nothing ran yet."""
+        """A run's board; without a name a campaign's that goes on, or the last one's, or an empty one."""
         if run in self.boards:
             return self.boards[run or ""]
-        newest = next(reversed(self.boards.values()), None)
+        campaigns = (board for board in reversed(self.boards.values()) if board.goes_on and board.leads)
+        newest = next(campaigns, None) or next(reversed(self.boards.values()), None)
         if newest is None:
             return self.trainings
         if not newest.losses and self.trainings.losses:
             newest.losses, newest.training = self.trainings.losses, self.trainings.training
         return newest
+
+    def run_of(self, store: str) -> str | None:
+        """The last run of a store that is kept here."""
+        return next((name for name, board in reversed(self.boards.items()) if board.store == store), None)
 
     def workers(self) -> list[dict[str, Any]]:
         """What the scheduler knows of its workers, in the order of their names."""

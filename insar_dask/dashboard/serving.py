@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from insar_dask.jobs.lookout import ask
+
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["PAGE", "serve"]
+__all__ = ["PAGE", "running", "serve"]
 
 PAGE = "/insar"
 
@@ -25,3 +27,11 @@ def serve(client: Client) -> str:
     client.register_plugin(JobsPlugin(), name=NAME)
     link = str(client.dashboard_link or "")
     return link.removesuffix("/status") + PAGE if link else ""
+
+
+def running(client: Client, run: str) -> list[tuple[str, int, float, str]]:
+    """Stage, shard, since when and where, of the jobs of a run that workers are at, as the page shows them."""
+    from insar_dask.dashboard.plugin import ASKED
+
+    found: list[tuple[str, int, float, str]] = ask(client, ASKED, run=run)
+    return found

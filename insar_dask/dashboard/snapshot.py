@@ -17,8 +17,9 @@ import numpy.typing as npt
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.pace import thinned
 from insar_dask.jobs.stage_board import STATES, Fault, StageBoard
+from insar_dask.objects import parent_address
 
-__all__ = ["cell_details", "cell_size", "places", "snapshot"]
+__all__ = ["cell_details", "cell_size", "names", "places", "shard_details", "snapshot"]
 
 MOST_CELLS = 2400
 MOST_ROWS = 60
@@ -96,13 +97,7 @@ def _line(stage: StageBoard) -> dict[str, Any]:
 
 def _whole(stage: StageBoard, now: float) -> dict[str, Any]:
     until = now if stage.ended is None else stage.ended
-    median = stage.median()
-    counts = stage.counts()
-    made = counts["done"]
-    left = stage.n_shards - made - counts["skipped"] - counts["failed"]
-    elapsed = max(until - stage.began, 1e-3)
-    per_second = stage.pace.rates(stage.began, until) if stage.ended is None else ()
-    jobs, points, size = per_second or (made / elapsed, stage.points / elapsed, stage.bytes / elapsed)
+    median, speed = stage.median(), stage.speed(until)
     faults = sorted(stage.faults.values(), key=lambda fault: (fault.kind != "retried", fault.at), reverse=True)
     return {
         **_line(stage),
@@ -110,11 +105,12 @@ def _whole(stage: StageBoard, now: float) -> dict[str, Any]:
         "points_of": list(stage.points_of),
         **_cells(stage),
         "has_places": stage.boxes is not None,
+        "has_names": _is_named(stage),
         "median": median,
         "busy": stage.busy,
-        "rate": {"jobs": jobs, "points": points, "bytes": size},
-        "eta": left / jobs if jobs and left and stage.ended is None else None,
-        "stragglers": _stragglers(stage, median, until, made),
+        "rate": {"jobs": speed.jobs, "points": speed.points, "bytes": speed.bytes},
+        "eta": speed.left,
+        "stragglers": _stragglers(stage, median, until),
         "faults": [_brief(stage, fault) for fault in faults[:MOST_ROWS]],
         "n_faults": len(faults),
         "course": stage.course.to_dict(),
@@ -147,9 +143,9 @@ def _counted(states: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.int64]:
     return flat.reshape(len(STATES), n_cells)
 
 
-def _stragglers(stage: StageBoard, median: float, now: float, made: int) -> list[dict[str, Any]]:
+def _stragglers(stage: StageBoard, median: float, now: float) -> list[dict[str, Any]]:
     """Shards that have run for more than three times the median, the longest first."""
-    if made < FEWEST_TO_COMPARE:
+    if stage.counts()["done"] < FEWEST_TO_COMPARE:
         return []
     late = [(now - since, shard, worker) for shard, (since, worker) in stage.running.items()]
     late = sorted((one for one in late if one[0] > STRAGGLER * median), reverse=True)
@@ -201,6 +197,15 @@ def places(stage: StageBoard) -> list[list[int]] | None:
     return found
 
 
+def names(stage: StageBoard) -> list[str] | None:
+    """Of a campaign the name of each cell's product; None where cells are shards, or several products."""
+    return [parent_address(store)[1].removesuffix(".zarr") for store in stage.stores] if _is_named(stage) else None
+
+
+def _is_named(stage: StageBoard) -> bool:
+    return bool(stage.stores) and len(stage.stores) == stage.n_shards and cell_size(stage.n_shards) == 1
+
+
 def cell_details(stage: StageBoard, cell: int) -> list[dict[str, Any]]:
     """The shards of a cell: state, seconds, where they run, and what went wrong with them."""
     size = cell_size(stage.n_shards)
@@ -217,6 +222,8 @@ def shard_details(stage: StageBoard, shard: int) -> dict[str, Any]:
         details["since"], details["worker"] = stage.running[shard]
     if shard in stage.faults:
         details["fault"] = stage.faults[shard].to_dict()
+    if shard < len(stage.stores):
+        details["store"] = stage.stores[shard]
     return details
 
 

@@ -159,6 +159,16 @@ class Board:
             self.losses[name] = sorted(kept, key=lambda row: row[0] or 0.0)
 
     @property
+    def goes_on(self) -> bool:
+        """Whether a stage runs."""
+        return any(stage.ended is None for stage in self.stages.values())
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is a campaign's, whose jobs are runs of their own."""
+        return any(stage.stores for stage in self.stages.values())
+
+    @property
     def current(self) -> StageBoard | None:
         """The stage that runs; where none does, the last one."""
         stages = list(self.stages.values())

@@ -27,7 +27,8 @@ Kind = Literal["stage", "running", "done", "failed", "retried", "blamed", "skipp
 
 ``stage``    a stage begins; ``extra`` has ``n_shards``, ``skipped`` (shards that are done, as [first, last + 1] pairs),
              ``points`` (of a shard, and of the last one), ``targets``, and where known ``boxes`` (west, south, east
-             and north of each shard, as `insar_dask.jobs.stage_board.packed_boxes` packs them)
+             and north of each shard, as `insar_dask.jobs.stage_board.packed_boxes` packs them); of a campaign
+             ``stores``, addresses of the stores that its shards are
 ``running``  a worker begins a shard
 ``done``     a shard has its receipts
 ``failed``   a shard is given up

@@ -85,13 +85,14 @@ def ingest(
             follow(receipts)
 
         ((_, outcome),) = engine.map(
-            ingest_file, [arguments], label=f"ingest-{product}", tick=lambda: tick(time.monotonic())
+            ingest_file, [arguments], label=f"ingest-{product}", stage=target, tick=lambda: tick(time.monotonic())
         )
         tick()
-    if isinstance(outcome, ValueError | OSError):
-        raise outcome
-    if isinstance(outcome, BaseException):
-        raise JobError(f"{target}: {outcome!r}") from outcome
+        # within, so that the stage is told to have ended of it
+        if isinstance(outcome, ValueError | OSError):
+            raise outcome
+        if isinstance(outcome, BaseException):
+            raise JobError(f"{target}: {outcome!r}") from outcome
     engine.ledger.compact(target)
     engine.ledger.write_note(f"ingest/{product}", outcome["note"])
     shards, written, points, size = outcome["counts"]

@@ -10,14 +10,15 @@ import logging
 import sys
 import time
 from threading import Condition, RLock, Thread
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from zarr.abc.store import Store
 
 from insar_dask.jobs.batches import packed
 from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.events import TOPIC, Event, failure
 from insar_dask.jobs.history import Book
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Journal:
         self._to_write: list[Event] = []
         self._thread: Thread | None = None
         self._written = 0.0
+        self._has_page = False
         self._troubles: set[str] = set()
 
     def __call__(self, event: Event) -> None:
@@ -77,6 +79,15 @@ class Journal:
                 self._thread = Thread(target=self._pass_on, name="insar-journal", daemon=True)
                 self._thread.start()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say that the run has ended, and of what."""
+        self.close("" if error is None else failure(error)["error"])
+
     def close(self, error: str = "") -> None:
         """Say that the run has ended, if it ever began."""
         if self.board.began and self.board.ended is None:
@@ -88,6 +99,7 @@ class Journal:
             self._send()
             late = time.time() - self._written
             if late > (WRITE_SECONDS if self._to_write else ALIVE_SECONDS) or len(self._to_write) >= MOST_EVENTS:
+                self._hear()
                 self._write()
             with self._changed:
                 if not self._busy():
@@ -118,6 +130,31 @@ class Journal:
                 except Exception as error:  # whatever ails the scheduler is for the run itself to find
                     self._trouble("the dashboard does not hear of this run any more", error)
 
+    def _hear(self) -> None:
+        """Take what workers have begun: they tell the scheduler, and a dead run's page is to show it too.
+
+        One question before each writing: had the driver every event of the workers sent, each job would cost it one.
+        """
+        if self.client is None or not self._has_page:
+            return
+        from insar_dask.dashboard.serving import running
+
+        try:
+            found = running(self.client, self.board.run)
+        except (OSError, TimeoutError):  # the next time it may answer
+            return
+        except Exception as error:  # a page of another version, which does not know the question
+            self._has_page = False
+            self._trouble("the history of this run does not hear any more which jobs run", error)
+            return
+        with self._changed:
+            for stage, shard, at, worker in found:
+                board = self.board.stages.get(stage)
+                if board is not None and board.ended is None and shard not in board.running:
+                    event = Event("running", stage, shard, worker=worker, at=at)
+                    self.board.take(event)
+                    self._to_write.append(event)
+
     def _write(self) -> None:
         with self._passing:
             self._written = time.time()
@@ -140,6 +177,7 @@ class Journal:
 
         try:
             address = serve(client)
+            self._has_page = True
         except Exception as error:  # a scheduler may refuse plugins, or not have this package
             self._trouble("there is no dashboard of chunk jobs, for the scheduler refused it", error)
             return

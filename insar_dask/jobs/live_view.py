@@ -112,12 +112,13 @@ def _whole(stage: StageBoard, now: float, width: int) -> list[Any]:
     from rich.text import Text
 
     counts = stage.counts()
-    until = stage.ended or now
-    jobs, points, size = stage.pace.rates(stage.began, until)
-    left = stage.n_shards - counts["done"] - counts["skipped"] - counts["failed"]
-    eta = f"{_span(left / jobs)} left" if jobs and stage.ended is None else ""
+    speed = stage.speed(now)
+    eta = "" if speed.left is None else f"{_span(speed.left)} left"
     shown = "  ".join(f"{counts[name]:,} {name}" for name in STATES if counts[name])
-    lines = [Text(shown), Text(f"{points:,.0f} points/s  {size / 1e6:,.1f} MB/s  {stage.retries} retries  {eta}")]
+    lines = [
+        Text(shown),
+        Text(f"{speed.points:,.0f} points/s  {speed.bytes / 1e6:,.1f} MB/s  {stage.retries} retries  {eta}"),
+    ]
     faults = sorted(stage.faults.values(), key=lambda fault: fault.at)[-MOST_LINES:]
     for fault in faults:
         text = f"shard {fault.shard} {fault.kind}: {fault.error}"

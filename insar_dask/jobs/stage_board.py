@@ -15,7 +15,7 @@ import numpy.typing as npt
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.pace import Course, Pace
 
-__all__ = ["STATES", "Fault", "StageBoard", "packed_boxes", "ranges", "unpacked_boxes"]
+__all__ = ["STATES", "Fault", "Speed", "StageBoard", "packed_boxes", "ranges", "unpacked_boxes"]
 
 STATES = "waiting", "running", "done", "failed", "retried", "skipped"
 """A shard is in one of these; ``retried`` waits again, ``skipped`` was done before the stage began."""
@@ -43,6 +43,16 @@ class Fault:
         return dict(vars(self))
 
 
+@dataclass(frozen=True)
+class Speed:
+    """Jobs, points and bytes a second, and the seconds that are left where that can be said."""
+
+    jobs: float
+    points: float
+    bytes: float
+    left: float | None
+
+
 @dataclass
 class StageBoard:
     """Jobs of one stage."""
@@ -55,6 +65,8 @@ class StageBoard:
     """Of a shard, and of the last one."""
     boxes: npt.NDArray[np.float64] | None = None
     """West, south, east and north of each shard (n_shards, 4), NaN where not known."""
+    stores: tuple[str, ...] = ()
+    """Of a campaign, each of whose shards is a store with runs of its own: their addresses."""
     ended: float | None = None
     error: str = ""
     points: int = 0
@@ -83,6 +95,7 @@ class StageBoard:
             board.states[first:stop] = bytes([SKIPPED]) * (stop - first)
         if extra.get("boxes"):
             board.boxes = unpacked_boxes(extra["boxes"], size)
+        board.stores = tuple(extra.get("stores", ()))
         return board
 
     def reach(self, shard: int) -> None:
@@ -148,6 +161,16 @@ class StageBoard:
         """Shards by state."""
         return {name: self.states.count(code) for code, name in enumerate(STATES)}
 
+    def speed(self, now: float) -> Speed:
+        """How fast a stage goes, or went where it has ended, and when it will have."""
+        counts = self.counts()
+        if self.ended is not None:
+            elapsed = max(self.ended - self.began, 1e-3)
+            return Speed(counts["done"] / elapsed, self.points / elapsed, self.bytes / elapsed, None)
+        left = self.n_shards - counts["done"] - counts["skipped"] - counts["failed"]
+        jobs, points, size = self.pace.rates(self.began, now)
+        return Speed(jobs, points, size, left / jobs if jobs and left else None)
+
     def median(self) -> float:
         """Median seconds of the shards that were made; 0 where there is none yet."""
         seconds = np.frombuffer(self.seconds, np.float32)
@@ -176,6 +199,7 @@ class StageBoard:
             "states": _packed(bytes(self.states)),
             "seconds": _packed(self.seconds.tobytes()),
             "boxes": None if self.boxes is None else packed_boxes(self.boxes),
+            "stores": list(self.stores),
             "running": [[shard, at, worker] for shard, (at, worker) in self.running.items()],
             "faults": [fault.to_dict() for fault in self.faults.values()],
             "course": self.course.to_dict(),
@@ -191,6 +215,7 @@ class StageBoard:
         board.seconds = array("f", _unpacked(values["seconds"], 4 * board.n_shards))
         if values["boxes"] is not None:
             board.boxes = unpacked_boxes(values["boxes"], board.n_shards)
+        board.stores = tuple(values.get("stores", ()))
         board.running = {shard: (at, worker) for shard, at, worker in values["running"]}
         board.faults = {one["shard"]: Fault(**one) for one in values["faults"]}
         board.course = Course.from_dict(values["course"])

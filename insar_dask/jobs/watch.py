@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from insar_dask.jobs.events import Event, failure
+from insar_dask.jobs.events import Event, Told, failure
 from insar_dask.jobs.places import stage_boxes
 from insar_dask.jobs.stage_board import packed_boxes, ranges
 from insar_dask.store import shard_plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from insar_dask.jobs.receipts import Receipt
     from insar_dask.shards import ShardPlan
 
-__all__ = ["Progress", "done", "followed", "watched"]
+__all__ = ["Progress", "done", "followed", "told_as", "watched"]
 
 NAME_WIDTH = 27
 OTHER_WIDTH = 70
@@ -93,9 +93,8 @@ def watched(
     source : str
         The group that it reads, or writes where it reads none: where its shards lie is known from it.
     """
-    engine.told(Event("stage", name, extra=_outset(engine, plan, pending, targets, source)))
     bar = Progress(name, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet)
-    with _ended(engine, name), bar as progress:
+    with told_as(engine.told, name, _outset(engine, plan, pending, targets, source)), bar as progress:
         yield progress
 
 
@@ -129,20 +128,20 @@ def followed(engine: Engine, name: str) -> Iterator[Callable[[Iterable[Receipt]]
                 seen.add(receipt.index)
                 engine.told(done(name, receipt))
 
-    engine.told(Event("stage", name, extra={"targets": [name]}))
-    with _ended(engine, name):
+    with told_as(engine.told, name, {"targets": [name]}):
         yield follow
 
 
 @contextmanager
-def _ended(engine: Engine, name: str) -> Iterator[None]:
-    """Tell that a stage has ended, and of what."""
+def told_as(told: Told, name: str, outset: Mapping[str, Any]) -> Iterator[None]:
+    """Tell that a stage begins, and what `insar_dask.jobs.events.Kind` wants said then; that it has ended, and why."""
+    told(Event("stage", name, extra=outset))
     try:
         yield
     except BaseException as error:
-        engine.told(Event("ended", name, **failure(error)))
+        told(Event("ended", name, **failure(error)))
         raise
-    engine.told(Event("ended", name))
+    told(Event("ended", name))
 
 
 def done(stage: str, *receipts: Receipt) -> Event:
