@@ -5,6 +5,7 @@
 # make clusters                   SLURM on this machine, TLS between network namespaces (root; apt: slurm-wlm munge)
 # make image-test                 builds the container image and runs the demo in it (root; apt: buildah debootstrap)
 # make chaos [NAMES="segfault"] [ANEW=1]   kills workers, drivers and schedulers, and prints what was lost; goes on where it was
+# make fuzz [MINUTES=10] [SEED=1] [DOORS="table archive"]   wrong inputs by the thousand; what is a fault is kept in tests/fuzz/corpus
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -13,8 +14,9 @@ PIN := $(if $(wildcard $(CONSTRAINTS)),-c $(CONSTRAINTS),)
 BIN := .venv/bin
 INPUT ?=
 AT_ONCE ?= 2
+MINUTES ?= 10
 
-.PHONY: demo demo-train test bench clusters image-test chaos clean
+.PHONY: demo demo-train test bench clusters image-test chaos fuzz clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)
@@ -42,6 +44,9 @@ image-test: .venv/test
 
 chaos: .venv/test
 	$(BIN)/python -m tests.chaos.run $(if $(ANEW),--anew) $(NAMES)
+
+fuzz: .venv/test
+	$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(DOORS)
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)

@@ -19,6 +19,7 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shard_bytes import text_of
 from insar_dask.shards import ShardPlan, shard_axis
+from insar_dask.stored_arrays import StoredArray, check_layout, understood
 from insar_dask.tenths import PACKING, decode_tenths
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ Arrays = list[tuple[zarr.Array[Any], list[str]]]
 
 def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arrays:
     """Arrays of a group by name, with their dimensions."""
-    return _arrays_of(zarr.open_group(with_documents(store, group), path=group, mode=mode, zarr_format=3))
+    return _arrays_of(_opened(store, group, mode))
 
 
 def point_arrays(store: Store, group: str) -> Arrays:
@@ -66,7 +67,7 @@ def shard_plan(store: Store, group: str) -> ShardPlan:
 
 def load_shard(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
     """Shard ``index`` of a stored group, decoded; of the arrays that are cut only ``names``, if any are given."""
-    root = zarr.open_group(with_documents(store, group), path=group, mode="r", zarr_format=3)
+    root = _opened(store, group)
     arrays = _arrays_of(root)
     plan = _plan_of(group, arrays)
     wanted = [array for array, dims in arrays if names is None or not shard_axis(dims) or array.basename in names]
@@ -75,7 +76,7 @@ def load_shard(store: Store, group: str, index: int, names: Collection[str] | No
 
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
     """A stored group as a lazy data set, one Dask chunk a shard; maps of a tile some dates at a time."""
-    root = zarr.open_group(with_documents(open_store(path), group), path=group, mode="r", zarr_format=3)
+    root = _opened(open_store(path), group)
     return _dataset(root, {array.basename: _variable(array, _lazy) for array, _ in _arrays_of(root)})
 
 
@@ -95,8 +96,17 @@ def products(path: str | Path | Store) -> list[str]:
     return [name for name in list_names(store, "") if get_bytes(store, f"{name}/raw/zarr.json") is not None]
 
 
+def _opened(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> zarr.Group:
+    with understood(group):
+        return zarr.open_group(with_documents(store, group), path=group, mode=mode, zarr_format=3)
+
+
 def _arrays_of(root: zarr.Group) -> Arrays:
-    return [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+    with understood(root.path):
+        arrays = [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+    for array, dims in arrays:
+        check_layout(array, dims)
+    return arrays
 
 
 def _plan_of(group: str, arrays: Arrays) -> ShardPlan:
@@ -112,7 +122,8 @@ def _dataset(root: zarr.Group, variables: dict[str, xr.Variable]) -> xr.Dataset:
     attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
     attributes.pop("featureType", None)
-    dataset = xr.Dataset(variables, attrs=attributes)
+    with understood(root.path):
+        dataset = xr.Dataset(variables, attrs=attributes)
     return dataset.set_coords([name for name in coordinates if name in dataset.variables])
 
 
@@ -122,8 +133,9 @@ def _variable(array: zarr.Array[Any], values_of: Callable[[zarr.Array[Any], bool
     dims = dimensions(array)
     attributes: dict[str, Any] = dict(array.attrs)
     if not shard_axis(dims):
-        plain = xr.Variable(dims, array[...], attributes)
-        return xr.conventions.decode_cf_variable(array.basename, plain) if "units" in attributes else plain
+        plain = xr.Variable(dims, StoredArray(array)[...], attributes)
+        with understood(array.path):
+            return xr.conventions.decode_cf_variable(array.basename, plain) if "units" in attributes else plain
     tenths = array.dtype == np.int16 and "scale_factor" in attributes
     encoding: dict[str, Any] = {k: attributes.pop(k) for k in PACKING if k in attributes}
     if tenths:
@@ -135,11 +147,11 @@ def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
     import dask.array as da  # 0.4 s that a process which only writes need not spend
 
     if dimensions(array) == [array.basename]:  # names of tiles are an index, which is never lazy
-        return _decode(np.asarray(array[...]), tenths)
+        return _decode(StoredArray(array)[...], tenths)
     axis, shards = shard_axis(dimensions(array)), array.shards or array.chunks
     cut = zip(dimensions(array), shards, array.chunks, strict=True)
     chunks = tuple(shard if dim == axis else inner for dim, shard, inner in cut)
-    data = da.from_array(array, chunks=chunks, name=_token(array), asarray=False)
+    data = da.from_array(StoredArray(array), chunks=chunks, name=_token(array), asarray=False)
     return data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
 
 
@@ -147,11 +159,13 @@ def _shard(plan: ShardPlan, index: int, array: zarr.Array[Any], tenths: bool) ->
     dims, where = dimensions(array), plan.slice(index)
     axis = shard_axis(dims)
     if dims == [axis] and array.dtype.kind in "TO":
-        names = text_of(array, get_bytes(array.store, f"{array.path}/c/{index}"), where.stop - where.start)
+        data = get_bytes(array.store, f"{array.path}/c/{index}")
+        with understood(array.path):
+            names = text_of(array, data, where.stop - where.start)
         if names is not None:
             return names
     at = tuple(where if dim == axis else slice(None) for dim in dims)
-    return _decode(np.asarray(array[at]), tenths)
+    return _decode(StoredArray(array)[at], tenths)
 
 
 def _decode(values: npt.NDArray[Any], tenths: bool) -> npt.NDArray[Any]:

@@ -15,8 +15,9 @@ from zarr.abc.store import Store
 
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.events import Event
+from insar_dask.jobs.kept_run import is_batch, is_board
 from insar_dask.jobs.receipts import HISTORY
-from insar_dask.jobs.seals import sealed, unsealed
+from insar_dask.jobs.seals import parsed, sealed, unsealed
 from insar_dask.objects import delete, delete_below, get_bytes, list_keys, list_names, put_bytes
 
 __all__ = ["Book", "Reader", "runs"]
@@ -92,13 +93,12 @@ class Reader:
         states = [name for name in names if name.startswith(STATE) and _number(name) > self.position]
         for name in sorted(states, reverse=True):
             content = self._content(name)
-            if content is not None:
-                self.board, self.position = Board.from_dict(content), _number(name)
+            if content is not None and (board := self._board(name, content)) is not None:
+                self.board, self.position = board, _number(name)
                 break
         for name in sorted(name for name in names if not name.startswith(STATE)):
             if _number(name) >= self.position and (content := self._content(name)) is not None:
-                for event in content["events"]:
-                    self.board.take(Event.from_dict(event))
+                self._take(name, content["events"])
                 self.board.last = max(self.board.last, content["at"])
                 self.position = _number(name) + 1
         return self.board
@@ -108,12 +108,32 @@ class Reader:
         if data is None:  # settled meanwhile: the next reading finds the state
             return None
         try:
-            content = unsealed(json.loads(data))
+            content = unsealed(parsed(data))
         except ValueError:
             content = None
-        if content is None and name not in self.damaged:
-            self.damaged.append(name)
+        known = is_board if name.startswith(STATE) else is_batch
+        content = content if content is not None and known(data) else None
+        if content is None:
+            self._pass_over(name)
         return content
+
+    def _board(self, name: str, content: Mapping[str, Any]) -> Board | None:
+        try:
+            return Board.from_dict(content)
+        except (TypeError, ValueError):  # of another version, or with states that are no bytes
+            self._pass_over(name)
+            return None
+
+    def _take(self, name: str, events: Iterable[Mapping[str, Any]]) -> None:
+        for event in events:
+            try:
+                self.board.take(Event.from_dict(event))
+            except (TypeError, ValueError):
+                self._pass_over(name)
+
+    def _pass_over(self, name: str) -> None:
+        if name not in self.damaged:
+            self.damaged.append(name)
 
 
 def _number(name: str) -> int:

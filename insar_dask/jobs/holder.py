@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from insar_dask.jobs.seals import parsed
+
 __all__ = ["Holder"]
 
 
@@ -41,7 +43,7 @@ class Holder:
     def read(cls, data: bytes | None) -> Holder:
         """Whoever a lease names."""
         try:
-            found = json.loads(data or b"{}")
+            found = parsed(data or b"{}")
             named = cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found})
             return replace(named, pid=int(named.pid), term=float(named.term))
         except (ValueError, TypeError):

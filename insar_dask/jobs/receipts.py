@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -19,12 +20,15 @@ from typing import Any
 import numpy.typing as npt
 from zarr.abc.store import Store
 
-from insar_dask.jobs.seals import pack, sealed, unpack, unsealed
+from insar_dask.jobs.seals import pack, parsed, sealed, unpack, unsealed
 from insar_dask.objects import delete_all, get_bytes, get_many, get_seen, list_keys, put_bytes, put_if, size_of
 
 __all__ = ["Claim", "Ledger", "Receipt", "SupersededError"]
 
 BOOK_RECEIPTS = 1000
+MOST = 1 << 63
+"""Shards, points and bytes: of more nobody has written a receipt."""
+
 ROOT = "jobs/receipts"
 STATES = "jobs/states"
 PARTIALS = "jobs/partials"
@@ -53,6 +57,13 @@ class Receipt:
         """Receipt of what is ``stored`` (checksum, bytes), by this host, timed since ``began`` (perf_counter)."""
         seconds = round(time.perf_counter() - began, 4)
         return cls(index, key, *stored, points, seconds, socket.gethostname())
+
+    def is_sound(self) -> bool:
+        """Whether it may be one that was read: a seal proves what was written, not who wrote it."""
+        counts, words = (self.index, self.size, self.points), (self.key, self.checksum, self.worker)
+        whole = all(type(count) is int and 0 <= count < MOST for count in counts)
+        timed = type(self.seconds) in (int, float) and math.isfinite(self.seconds)
+        return whole and timed and all(type(word) is str for word in words)
 
     def to_json(self) -> bytes:
         """At most 1 KB."""
@@ -161,7 +172,7 @@ class Ledger:
     def _keys(self, target: str) -> tuple[list[str], list[str]]:
         """Where the books of a target lie, and its loose receipts."""
         keys = list_keys(self.store, f"{ROOT}/{target}/")
-        return [key for key in keys if not _name(key).isdigit()], [key for key in keys if _name(key).isdigit()]
+        return [key for key in keys if not _name(key).isdecimal()], [key for key in keys if _name(key).isdecimal()]
 
     # --- partial results of reductions, and the states made of them ---------------------------------------------------
 
@@ -252,7 +263,7 @@ def _receipts(data: bytes | None) -> list[Receipt]:
     """Receipts of a loose object or a book; what is not as it was written proves nothing, and is none."""
     try:
         found = [unsealed(entry) for entry in _listed(data)]
-        return [Receipt(**entry) for entry in found if entry is not None]
+        return [receipt for entry in found if entry is not None and (receipt := Receipt(**entry)).is_sound()]
     except (ValueError, TypeError):
         return []
 
@@ -266,13 +277,13 @@ def _entries(data: bytes | None) -> int:
 
 
 def _listed(data: bytes | None) -> list[Any]:
-    entries = json.loads(b"[]" if data is None else data)
+    entries = parsed(b"[]" if data is None else data)
     return entries if isinstance(entries, list) else [entries]
 
 
 def _unsealed(data: bytes | None) -> dict[str, Any] | None:
     try:
-        return unsealed(json.loads(data or b"null"))
+        return unsealed(parsed(data or b"null"))
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["pack", "sealed", "unpack", "unsealed"]
+__all__ = ["pack", "parsed", "sealed", "unpack", "unsealed"]
 
 SEAL = "seal"
 
@@ -36,6 +36,20 @@ def unsealed(document: Any) -> dict[str, Any] | None:
         return None
     content = {name: value for name, value in document.items() if name != SEAL}
     return content if document.get(SEAL) == _digest(content) else None
+
+
+def parsed(data: str | bytes) -> Any:
+    """Value of a JSON text; ValueError where it is none, or goes deeper than can be followed.
+
+    >>> parsed("[" * 100_000)
+    Traceback (most recent call last):
+    ...
+    ValueError: not JSON: brackets within brackets, too many of them
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("not JSON: brackets within brackets, too many of them") from None
 
 
 def _digest(content: Mapping[str, Any]) -> str:

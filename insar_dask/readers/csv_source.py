@@ -31,6 +31,7 @@ PACKED_STEP = 1 << 16
 HASH_STEP = 1 << 20
 INFLATE_STEP = 1 << 16  # whatever the ratio; from 128 KiB on, glibc gives every block fresh pages: 0.2 million of them
 ZIP_MAGIC = b"PK"
+LOCAL_MAGIC = b"PK\3\4"
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 
@@ -111,20 +112,24 @@ class _HashedFile(io.RawIOBase):
 def _member(file: BinaryIO, name: str, max_ratio: float) -> CsvSource:
     try:
         with zipfile.ZipFile(file) as archive:
-            entry = _only_csv(archive, name)
-    except zipfile.BadZipFile as error:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error) as error:
         raise CubeError(f"{name} is not a zip ({error}): download it again, or name it .csv if it is one") from None
+    entry = _only_csv(entries, name)
     label = f"{name}/{entry.filename}"
     _check_member(entry, label, max_ratio)
     hashed = _HashedFile(file)
     hashed.skip(entry.header_offset)
-    _, name_length, extra_length = LOCAL_HEADER.unpack(hashed.read(LOCAL_HEADER.size))
+    header = hashed.read(LOCAL_HEADER.size)
+    if not header.startswith(LOCAL_MAGIC) or len(header) < LOCAL_HEADER.size:
+        raise CubeError(f"{label} does not begin where the archive says: download the zip again")
+    _, name_length, extra_length = LOCAL_HEADER.unpack(header)
     hashed.skip(name_length + extra_length)
     return CsvSource(label, entry.file_size, entry.CRC, _MemberStream(hashed, entry, label), hashed)
 
 
-def _only_csv(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    entries = [e for e in archive.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
+def _only_csv(members: list[zipfile.ZipInfo], name: str) -> zipfile.ZipInfo:
+    entries = [e for e in members if not e.filename.endswith("/") and not e.filename.startswith("__MACOSX/")]
     found = [e for e in entries if e.filename.lower().endswith(".csv")]
     if len(found) == 1:
         return found[0]

@@ -1,0 +1,84 @@
+"""Arrays of a store whose documents and bytes somebody else may have written: what does not hold together is an error.
+
+A document of a hundred bytes may claim an array of any size, and Zarr would make room for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from insar_dask.cube import CubeError
+from insar_dask.shards import shard_axis
+
+__all__ = ["StoredArray", "check_layout", "understood"]
+
+MOST_SHARDS = 1_000_000
+"""Of a group: at the least a hundred million points, and ten times the jobs of a submission."""
+
+MOST_SHARED = 1 << 28
+"""Bytes of an array that all shards share: dates, targets and the like take some thousand."""
+
+CURE = "`insar-dask verify` says what is damaged; run again what makes it"
+
+
+@contextmanager
+def understood(place: str) -> Iterator[None]:
+    """Whatever Zarr and its codecs make of what they cannot read is a CubeError that names the place.
+
+    Their own errors are of a dozen kinds, TypeError and RuntimeError among them.
+    """
+    try:
+        yield
+    except (CubeError, OSError):  # said already; a disk or bucket that cannot be read
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0][:200]
+        raise CubeError(f"{place} is not as it was written ({type(error).__name__}: {first}); {CURE}") from error
+
+
+def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:
+    """Raise CubeError where no cube of this engine has an array of such sizes."""
+    axis = shard_axis(dims)
+    if len(dims) != array.ndim:
+        raise CubeError(f"{array.path} names {len(dims)} of its {array.ndim} dimensions; {CURE}")
+    if axis is None:
+        if math.prod(array.shape) * array.dtype.itemsize > MOST_SHARED:
+            raise CubeError(f"{array.path} is of shape {array.shape}, too large for what all shards share; {CURE}")
+        return
+    where = list(dims).index(axis)
+    if array.shape[where] > MOST_SHARDS * (array.shards or array.chunks)[where]:
+        raise CubeError(f"{array.path} is of shape {array.shape} in shards of {array.shards or array.chunks}; {CURE}")
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """What Dask slices: an array of a store, whose errors say which it is."""
+
+    array: zarr.Array[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of every axis."""
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self.array.dtype
+
+    def __getitem__(self, where: Any, /) -> npt.NDArray[Any]:
+        with understood(self.array.path):
+            return np.asarray(self.array[where])

@@ -1,0 +1,45 @@
+"""A little of `make fuzz`, and every input that was a fault once."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.doors import DOORS
+from tests.fuzz.limits import HangError, limited
+from tests.fuzz.tries import CORPUS, attempt, from_text, search
+
+SECONDS = 0.5
+"""At each door."""
+
+
+@pytest.mark.parametrize("kept", sorted(CORPUS.rglob("*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_was_a_fault_once_is_taken_or_refused(kept: Path) -> None:
+    attempt(*from_text(kept.read_text(encoding="ascii")))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_right_is_taken(door: str) -> None:
+    assert attempt(door, DOORS[door].right())
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_wrong_is_taken_or_refused(door: str, tmp_path: Path) -> None:
+    seed, until, made = random.SystemRandom().randrange(2**32), time.monotonic() + SECONDS, 0
+    while time.monotonic() < until or not made:
+        tries, fault = search(door, seed + made, 5, set(), tmp_path / "current")
+        assert fault is None, f"{fault}; `python -m tests.fuzz.run --seed {seed + made} {door}` finds it again"
+        made += tries
+
+
+def test_a_try_that_does_not_end_is_a_fault() -> None:
+    with pytest.raises(HangError, match="still at work"), limited(seconds=0.1):
+        while True:
+            time.sleep(0.01)
+
+
+def test_a_try_that_takes_gigabytes_is_a_fault() -> None:
+    with pytest.raises(MemoryError), limited(memory=1 << 28):
+        bytearray(1 << 30)
+    assert len(bytearray(1 << 30)) == 1 << 30  # the limit is gone with the block
