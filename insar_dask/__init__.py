@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from insar_dask.cube import CubeError, check_cube
     from insar_dask.decompose import holt_winters, stl
     from insar_dask.forecast.exponential import holt_winters_forecast
+    from insar_dask.inversion.solve import invert
     from insar_dask.jobs.opening import open_cube, open_tiles
     from insar_dask.jobs.prediction import fit_stored, predict_stored
     from insar_dask.jobs.saving import save
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from insar_dask.pipeline import run
     from insar_dask.readers.egms import find_egms, read_egms
     from insar_dask.readers.grid import to_grid
+    from insar_dask.readers.ifgram_stack import read_ifgram_stack
     from insar_dask.readers.mintpy import read_mintpy
     from insar_dask.readers.mintpy_velocity import read_mintpy_velocity
+    from insar_dask.readers.pair_cube import read_pairs
     from insar_dask.readers.psi_csv import read_psi_csv
     from insar_dask.readers.raster import read_raster
     from insar_dask.report import plot_point, write_csv, write_report
@@ -53,6 +56,7 @@ _HOMES = {
     "fit_stored": "jobs.prediction",
     "holt_winters": "decompose",
     "holt_winters_forecast": "forecast.exponential",
+    "invert": "inversion.solve",
     "join_tiles": "tiling.checking",
     "load_config": "config",
     "motion": "kinematics",
@@ -65,8 +69,10 @@ _HOMES = {
     "plot_point": "report",
     "rasterise": "tiling.rasterising",
     "read_egms": "readers.egms",
+    "read_ifgram_stack": "readers.ifgram_stack",
     "read_mintpy": "readers.mintpy",
     "read_mintpy_velocity": "readers.mintpy_velocity",
+    "read_pairs": "readers.pair_cube",
     "read_psi_csv": "readers.psi_csv",
     "read_raster": "readers.raster",
     "regularise": "resample",
@@ -97,6 +103,7 @@ __all__ = [
     "fit_stored",
     "holt_winters",
     "holt_winters_forecast",
+    "invert",
     "join_tiles",
     "load_config",
     "motion",
@@ -109,8 +116,10 @@ __all__ = [
     "products",
     "rasterise",
     "read_egms",
+    "read_ifgram_stack",
     "read_mintpy",
     "read_mintpy_velocity",
+    "read_pairs",
     "read_psi_csv",
     "read_raster",
     "regularise",

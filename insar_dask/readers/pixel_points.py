@@ -21,7 +21,7 @@ from insar_dask.readers.point_order import hilbert_order
 from insar_dask.readers.projection import Places, wanted_places
 from insar_dask.shards import ShardPlan
 
-__all__ = ["Pixels", "choose", "count_pixels", "cube_of_pixels", "gather", "points_of_pixels"]
+__all__ = ["Pixels", "choose", "count_pixels", "cube_of_pixels", "gather", "lazy_values", "points_of_pixels"]
 
 Float32 = npt.NDArray[np.float32]
 Whole = npt.NDArray[np.int64]
@@ -68,7 +68,7 @@ def cube_of_pixels(
 ) -> xr.Dataset:
     """Point cube of some pixels in Hilbert order; one Dask chunk a shard, read when it is computed."""
     order, coords = points_of_pixels(stack.grid, pixels)
-    values = _lazy(stack, pixels.flat[order])
+    values = lazy_values(stack, pixels.flat[order])
     cube = xr.Dataset(
         {
             "displacement": (("point", "time"), values, {**describe("displacement"), "grid_mapping": "crs"}),
@@ -111,7 +111,7 @@ def gather(stack: PixelStack, flat: Whole) -> Float32:
     return values
 
 
-def _lazy(stack: PixelStack, flat: Whole) -> Any:
+def lazy_values(stack: PixelStack, flat: Whole) -> Any:
     """A Dask array whose name follows from the files and the pixels, so that a killed `save` can go on."""
     import dask.array as da
     from dask.base import tokenize

@@ -1,0 +1,74 @@
+"""The point or area where displacement is zero: every interferogram is known but for a constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.inversion.pairs import check_pairs, timeline
+from insar_dask.readers.grid import PixelGrid
+
+__all__ = ["refer_pairs", "reference_offsets", "subtract_offsets"]
+
+Float64 = npt.NDArray[np.float64]
+
+
+def refer_pairs(pairs: xr.Dataset, row: int, col: int, *, window: int = 5, min_valid: float = 0.8) -> xr.Dataset:
+    """Refer all interferograms to an area: its median phase becomes zero in each.
+
+    Parameters
+    ----------
+    pairs : xr.Dataset
+        Pair cube of pixels; of its points only those of the area are computed.
+    row, col : int
+        Centre of the area, counted from 0.
+    window : int
+        Pixels on a side of the area, odd.
+    min_valid : float
+        Share of the area's pixels that must be valid in each interferogram.
+
+    Returns
+    -------
+    xr.Dataset
+        The pair cube with new phase; ``reference`` says the area.
+
+    Raises
+    ------
+    CubeError
+        When the area has too few valid pixels in an interferogram; it is named.
+    """
+    offsets = reference_offsets(pairs, row, col, window=window, min_valid=min_valid)
+    text = f"median of {window} x {window} pixels around row {row}, column {col}"
+    return subtract_offsets(pairs, offsets).assign_attrs(reference=text)
+
+
+def reference_offsets(pairs: xr.Dataset, row: int, col: int, *, window: int = 5, min_valid: float = 0.8) -> Float64:
+    """Median phase of the reference area in each interferogram [rad], (P,); as `refer_pairs`."""
+    check_pairs(pairs)
+    PixelGrid.of(pairs)
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window is {window}, wanted an odd number of pixels")
+    reach = window // 2
+    inside = (abs(pairs["row"].values - row) <= reach) & (abs(pairs["col"].values - col) <= reach)
+    area = pairs["phase"].isel(point=np.flatnonzero(inside)).values.astype(np.float64)
+    share = (~np.isnan(area)).sum(axis=0) / window**2
+    poor = np.flatnonzero(share < min_valid)
+    if poor.size:
+        raise CubeError(
+            f"the reference area, {window} x {window} pixels around row {row}, column {col}, has data in "
+            f"{share[poor[0]]:.0%} of its pixels in the pair {timeline(pairs).name(int(poor[0]))} ({poor.size} such "
+            f"pairs of {share.size}), wanted {min_valid:.0%}: choose another place, a smaller min_valid, or drop them"
+        )
+    return np.asarray(np.nanmedian(area, axis=0), np.float64)
+
+
+def subtract_offsets(pairs: xr.Dataset, offsets: Any) -> xr.Dataset:
+    """Take a constant [rad] off each interferogram; ``offsets`` (P,)."""
+    steps = xr.Variable("pair", np.asarray(offsets, np.float64).astype(np.float32))
+    phase = pairs["phase"].variable - steps
+    phase.attrs = pairs["phase"].attrs
+    return pairs.assign(phase=phase)

@@ -1,0 +1,267 @@
+"""Unwrapped interferograms, one a file, to a pair cube: GeoTIFF, GAMMA or ROI_PAC."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from pyproj import CRS
+
+from insar_dask.cube import CubeError
+from insar_dask.readers.declared import describe_source, read_day
+from insar_dask.readers.geotiff_stack import GeoTiffStack, raster_at
+from insar_dask.readers.grid import same_grid
+from insar_dask.readers.pair_headers import GEOTIFF, PairFile, look_at_pair
+from insar_dask.readers.pair_stack import BinaryStack, SignedStack
+from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
+from insar_dask.readers.pixels import PixelStack, Tile, find_pixels
+from insar_dask.readers.projection import project
+from insar_dask.readers.raster import checksum_of
+
+__all__ = ["Ends", "cube_of_pairs", "read_pairs"]
+
+SUFFIXES = (".tif", ".tiff", ".vrt", ".unw")
+Days = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Dates and baselines of pairs, (P,) each, first < second, and how many files had them the other way round."""
+
+    first: Days
+    second: Days
+    bperp: npt.NDArray[np.float64]
+    n_turned: int
+
+
+def read_pairs(
+    files: str | Path | Iterable[str | Path],
+    *,
+    coherence: str | Path | Iterable[str | Path] | None = None,
+    baselines: str | Path | None = None,
+    gamma_dem: str | Path | None = None,
+    gamma_image: str | Path | None = None,
+    wavelength: float | None = None,
+    phase_sign: int | None = None,
+    nodata: float | None = None,
+    columns: Mapping[str, Any] | None = None,
+    track: str | None = None,
+    orbit_direction: str | None = None,
+    release: str | None = None,
+    area: Any = None,
+    area_crs: Any = None,
+    crs: Any = None,
+    source_crs: Any = None,
+    max_rejected: float = 0.01,
+    rejected: str | Path | None = None,
+) -> xr.Dataset:
+    """Read unwrapped interferograms on one grid as a pair cube in Hilbert order.
+
+    Dates are those of the header (``DATE12``, ``FIRST_DATE`` and ``SECOND_DATE``), else the two in the file's name. A
+    pair whose first date is the later one is turned: its phase is negated, its baseline too.
+
+    Parameters
+    ----------
+    files : path, folder, glob, or several paths
+        GeoTIFF; ROI_PAC ``.unw`` with ``.unw.rsc`` beside it; or GAMMA ``.unw``, geocoded.
+    coherence : path, folder, glob, or several paths, optional
+        Coherence of each, in the same order: GeoTIFF, or bare float32 as GAMMA writes it.
+    baselines : str or Path, optional
+        CSV table ``first,second,bperp`` [m] with a line for each pair; goes before what headers say.
+    gamma_dem, gamma_image : str or Path, optional
+        GAMMA's parameters of the map and of an image; the second has wavelength and heading, and with
+        ``FIRST-SECOND_base.par`` beside the interferogram gives its baseline.
+    wavelength : float, optional
+        Of the radar [m], where the files do not say it.
+    phase_sign : {1, -1}, optional
+        1 where phase grows with the distance to the satellite, -1 where it falls. Known of GAMMA, ROI_PAC and GeoTIFFs
+        that name their processor; for others there is no default.
+    nodata : float, optional
+        A value that stands for no data beside what files declare; 0 is phase unless it is said here or there.
+    columns : mapping, optional
+        What else is known of the points: ``height``, ``incidence_angle``, ... to a raster on the same grid.
+    track, orbit_direction, release, area, area_crs, crs, source_crs, max_rejected, rejected : optional
+        As of `insar_dask.read_raster`.
+
+    Returns
+    -------
+    xr.Dataset
+        ``phase`` (point, pair) float32 [rad] and ``coherence``, read shard by shard when they are computed or saved;
+        ``first``, ``second`` and ``bperp`` [m] over pair; ``row``, ``col`` and ``grid`` as of rasters.
+
+    Raises
+    ------
+    ImportError
+        Without rasterio, for GeoTIFF (extra ``geo``).
+    FileNotFoundError, CubeError
+        No such file or header; files of several kinds, or grids that differ; a pair twice, or without a baseline in
+        the table; what neither files nor caller say; nothing left.
+    """
+    paths = _files(files)
+    dem, image = (None if given is None else Path(given) for given in (gamma_dem, gamma_image))
+    found = [look_at_pair(path, dem, image, source_crs) for path in paths]
+    _check_alike(found)
+    order, ends, signs = _in_order(found, baselines)
+    stack: PixelStack = SignedStack(_stack([found[k] for k in order], ends.second, nodata), signs)
+    zero = nodata is None and not all(file.declares_nodata for file in found)
+    quarantine = None if rejected is None else Path(rejected)
+    kept = find_pixels(stack, zero_is_missing=zero, max_rejected=max_rejected, quarantine=quarantine)
+    row, column = np.divmod(kept.pixels, stack.grid.columns)
+    place = stack.grid.x(column), stack.grid.y(row), CRS.from_wkt(stack.grid.crs_wkt)
+    places = project(*place, crs, stack.grid.centre, stack.name)
+    beside = {
+        name: raster_at(Path(file), stack.grid, kept.pixels, stack.name) for name, file in (columns or {}).items()
+    }
+    pixels = choose(Pixels(kept.pixels, places, beside), stack.name, area, area_crs, None)
+    given = {"component": "los", "positive": "towards the satellite", "reference": "none yet: interferograms",
+             "reference_date": str(ends.first.min())[:10], "track": track, "release": release,
+             "orbit_direction": orbit_direction or found[0].orbit_direction}  # fmt: skip
+    attrs, _ = describe_source(stack.name, np.sort(ends.second), {}, given)
+    attrs |= {"product": "interferograms", "wavelength": _agreed(found, "wavelength", wavelength),
+              "phase_sign": _agreed(found, "phase_sign", phase_sign), "source": paths[0].name, "n_files": len(paths),
+              "source_blake3": checksum_of(paths), "source_size": sum(path.stat().st_size for path in paths),
+              **count_pixels(stack, kept, pixels)}  # fmt: skip
+    quality = None if coherence is None else _coherence(_files(coherence), found, order, ends)
+    return cube_of_pairs(stack, quality, pixels, ends, attrs)
+
+
+def cube_of_pairs(
+    phase: PixelStack, coherence: PixelStack | None, pixels: Pixels, ends: Ends, attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Pair cube of some pixels in Hilbert order; one Dask chunk a shard, read when it is computed."""
+    order, coords = points_of_pixels(phase.grid, pixels)
+    flat = pixels.flat[order]
+    about = {"long_name": "unwrapped phase", "units": "radian", "grid_mapping": "crs"}
+    data: dict[str, Any] = {"phase": (("point", "pair"), lazy_values(phase, flat), about)}
+    if coherence is not None:
+        about = {"long_name": "coherence of the interferogram", "units": "1", "grid_mapping": "crs"}
+        data["coherence"] = (("point", "pair"), lazy_values(coherence, flat), about)
+    own = {
+        "first": ("pair", ends.first.astype("datetime64[ns]"), {"long_name": "first date of the pair"}),
+        "second": ("pair", ends.second.astype("datetime64[ns]"), {"long_name": "second date of the pair"}),
+        "bperp": ("pair", ends.bperp, {"long_name": "perpendicular baseline", "units": "m"}),
+    }
+    return xr.Dataset(data, coords={**coords, **own}, attrs={**attrs, "n_turned": ends.n_turned})
+
+
+def turned(first: Days, second: Days, bperp: npt.NDArray[np.float64], name: str) -> tuple[Ends, list[int], list[int]]:
+    """Ends in order of first and second date, the file of each, and -1 where its dates were the other way round.
+
+    Raises
+    ------
+    CubeError
+        When a pair comes twice, whichever way round.
+    """
+    late = first > second
+    low, high = np.where(late, second, first), np.where(late, first, second)
+    order = np.lexsort((high, low))
+    low, high = low[order], high[order]
+    same = np.flatnonzero((low[1:] == low[:-1]) & (high[1:] == high[:-1]))
+    if same.size:
+        one = f"{low[same[0]]}/{high[same[0]]}"
+        raise CubeError(f"{name}: the pair {one} is there twice (files {order[same[0]]} and {order[same[0] + 1]} of "
+                        f"{order.size}, counted from 0): leave one of them out")  # fmt: skip
+    signs = np.where(late, -1, 1)[order]
+    return Ends(low, high, bperp[order] * signs, int(late.sum())), order.tolist(), signs.tolist()
+
+
+def _files(files: str | Path | Iterable[str | Path]) -> list[Path]:
+    if not isinstance(files, str | Path):
+        found = [Path(file) for file in files]
+    elif Path(files).is_dir():
+        found = sorted(file for file in Path(files).iterdir() if file.suffix.lower() in SUFFIXES)
+    else:
+        found = sorted(Path(hit) for hit in glob(str(files)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not found:
+        raise FileNotFoundError(f"no interferograms: nothing matches {files}")
+    return found
+
+
+def _check_alike(files: Sequence[PairFile]) -> None:
+    first = files[0]
+    for file in files[1:]:
+        if file.kind != first.kind:
+            raise CubeError(f"{first.path.name} is {first.kind}, {file.path.name} {file.kind}: read one kind at a time")
+        same_grid(first.grid, file.grid, first.path.name, file.path.name, "bring all files to one grid")
+    if not first.grid.on_map:
+        raise CubeError(f"{first.path.name} is in radar geometry: geocode it first")
+
+
+def _in_order(files: Sequence[PairFile], table: str | Path | None) -> tuple[list[int], Ends, tuple[int, ...]]:
+    first, second = np.array([file.first for file in files]), np.array([file.second for file in files])
+    bperp = np.array([file.bperp for file in files])
+    if table is not None:
+        known = _baselines(Path(table))
+        for k, (one, other) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+            if (one, other) in known:
+                bperp[k] = known[one, other]
+            elif (other, one) in known:
+                bperp[k] = -known[other, one]
+            else:
+                raise CubeError(f"{Path(table).name} has no line for the pair {one},{other} of {files[k].path.name}")
+    ends, order, signs = turned(first, second, bperp, files[0].path.name)
+    return order, ends, tuple(signs)
+
+
+def _baselines(path: Path) -> dict[tuple[Any, Any], float]:
+    with path.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    if not lines or not {"first", "second", "bperp"} <= set(lines[0]):
+        raise CubeError(f"{path.name} has the columns {list(lines[0]) if lines else []}, wanted first,second,bperp")
+    known = {}
+    for number, line in enumerate(lines, start=2):
+        days = [read_day(str(line[name]), f"{path.name}, line {number}").tolist() for name in ("first", "second")]
+        try:
+            known[days[0], days[1]] = float(line["bperp"])
+        except ValueError:
+            raise CubeError(f"{path.name}, line {number}: bperp is {line['bperp']!r}, wanted metres") from None
+    return known
+
+
+def _stack(files: Sequence[PairFile], second: Days, nodata: float | None) -> PixelStack:
+    first, paths = files[0], [file.path for file in files]
+    times, checksum = second.astype("datetime64[ns]"), checksum_of(paths)
+    if first.kind == GEOTIFF:
+        bands = tuple((path, 1) for path in paths)
+        tile = Tile.of(first.grid, 8, first.chunk)
+        return GeoTiffStack(bands, first.grid, times, 1.0, nodata, tile, checksum, first.path.name)
+    tile = Tile.of(first.grid, 8)
+    return BinaryStack(tuple(paths), first.kind, first.grid, times, nodata, tile, checksum, first.path.name)
+
+
+def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], ends: Ends) -> PixelStack:
+    """Coherence as a stack in the order of the pairs; 0 is kept, for it is a coherence."""
+    if len(paths) != len(files):
+        raise CubeError(f"{len(paths)} files of coherence for {len(files)} interferograms: wanted one each, in order")
+    first, chosen = files[0], [paths[k] for k in order]
+    times, checksum = ends.second.astype("datetime64[ns]"), checksum_of(chosen)
+    if chosen[0].suffix.lower() in (".tif", ".tiff", ".vrt"):
+        bands = tuple((path, 1) for path in chosen)
+        return GeoTiffStack(bands, first.grid, times, 1.0, None, Tile.of(first.grid, 8), checksum, chosen[0].name)
+    if wrong := [path.name for path in chosen if path.stat().st_size != 4 * first.grid.rows * first.grid.columns]:
+        raise CubeError(f"{wrong[0]} has not {first.grid.rows} x {first.grid.columns} float32: is it of this grid?")
+    return BinaryStack(
+        tuple(chosen), "gamma", first.grid, times, None, Tile.of(first.grid, 8), checksum, chosen[0].name
+    )
+
+
+def _agreed(files: Sequence[PairFile], name: str, given: Any) -> Any:
+    """What the caller says, else what all files do."""
+    if given is not None:
+        return given
+    said = {getattr(file, name) for file in files}
+    if len(said) > 1:
+        raise CubeError(f"the interferograms have several values of {name}, {sorted(map(str, said))}: pass {name}=")
+    (value,) = said
+    if value is None or value != value:
+        cure = "phase_sign=1 where phase grows with the distance to the satellite, -1 where it falls"
+        raise CubeError(f"{files[0].path.name} does not say its {name.replace('_', ' ')}: pass "
+                        f"{cure if name == 'phase_sign' else 'wavelength= in metres, such as 0.05547'}")  # fmt: skip
+    return value

@@ -1,0 +1,181 @@
+"""What files of unwrapped interferograms say of themselves: ROI_PAC's ``.rsc``, GAMMA's ``.par``, tags of GeoTIFFs.
+
+ROI_PAC's ``X_FIRST`` is the outer corner of the first pixel, GAMMA's ``corner_lon`` its centre. In all of them phase
+is that of the first image times the conjugate of the second, which grows with the range (Hanssen 2001,
+doi:10.1007/0-306-47633-9, chapter 2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from insar_dask.cube import CubeError
+from insar_dask.readers.geotiff_stack import look_at
+from insar_dask.readers.grid import PixelGrid
+from insar_dask.readers.projection import crs_of
+
+__all__ = ["GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "look_at_pair", "read_header"]
+
+GEOTIFF, GAMMA, ROI_PAC = "geotiff", "gamma", "roi_pac"
+PROCESSORS = ("gamma", "roi_pac", "roipac", "isce", "mintpy", "licsbas", "licsar", "snap", "hyp3", "aria")
+"""Whose phase is known to grow with the range, as ``INSAR_PROCESSOR`` or ``PROCESSOR`` names them."""
+
+DATES = re.compile(r"(?<!\d)(\d{8}|\d{6})(?!\d)")
+LIGHT = 299_792_458.0
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """An interferogram before it is read; what its files do not say is None, a baseline NaN."""
+
+    path: Path
+    kind: str
+    grid: PixelGrid
+    first: np.datetime64
+    second: np.datetime64
+    bperp: float
+    wavelength: float | None
+    phase_sign: int | None
+    orbit_direction: str | None
+    declares_nodata: bool
+    chunk: tuple[int, int] | None = None
+
+
+def look_at_pair(path: Path, gamma_dem: Path | None, gamma_image: Path | None, source_crs: object) -> PairFile:
+    """What an interferogram and the headers beside it say.
+
+    Raises
+    ------
+    FileNotFoundError, CubeError
+        No such file; no header; a file of another size than its header says; no two dates.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such interferogram")
+    beside = path.with_name(path.name + ".rsc")
+    if path.suffix.lower() in (".tif", ".tiff", ".vrt"):
+        return _geotiff(path, source_crs)
+    if beside.is_file():
+        return _roi_pac(path, read_header(beside), source_crs)
+    if gamma_dem is None:
+        raise CubeError(
+            f"{path.name} has no header {beside.name} beside it as ROI_PAC's have: if it is GAMMA's, pass "
+            "gamma_dem='DEM.par' (and gamma_image='DATE_slc.par'), the parameters of the map that it is on"
+        )
+    return _gamma(path, read_header(gamma_dem), gamma_image, source_crs)
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """Names and values of a header, one a line; GAMMA's names end in a colon."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such header")
+    pairs = (line.split(None, 1) for line in path.read_text(errors="replace").splitlines())
+    return {pair[0].rstrip(":"): pair[1].strip() for pair in pairs if len(pair) == 2}
+
+
+def _geotiff(path: Path, source_crs: object) -> PairFile:
+    file = look_at(path, source_crs)
+    tags = {name.upper(): text for name, text in file.tags.items()}
+    said = " ".join(tags.get(name, "") for name in ("FIRST_DATE", "SECOND_DATE")).replace("-", "")
+    first, second = _dates(tags.get("DATE12") or said.strip() or path.stem, path.name)
+    if tags.get("DATA_UNITS", "RADIANS").upper() not in ("RADIANS", "RADIAN", "RAD"):
+        raise CubeError(f"{path.name} is in {tags['DATA_UNITS']}, wanted unwrapped phase in radians")
+    processor = (tags.get("INSAR_PROCESSOR") or tags.get("PROCESSOR") or "").lower()
+    return PairFile(
+        path, GEOTIFF, file.grid, first, second, _number(tags, ("BPERP", "P_BASELINE"), path),
+        _number(tags, ("WAVELENGTH", "WAVELENGTH_METRES"), path) or None, 1 if processor in PROCESSORS else None,
+        tags.get("ORBIT_DIRECTION"), file.declares_nodata, file.chunk,
+    )  # fmt: skip
+
+
+def _roi_pac(path: Path, header: Mapping[str, str], source_crs: object) -> PairFile:
+    rows, columns = (int(_needed(header, name, path)) for name in ("FILE_LENGTH", "WIDTH"))
+    _check_size(path, 8 * rows * columns, f"{rows} lines of amplitude and phase of {columns} pixels")
+    grid = PixelGrid(rows, columns)
+    if "X_FIRST" in header:
+        x, dx, y, dy = (float(_needed(header, name, path)) for name in ("X_FIRST", "X_STEP", "Y_FIRST", "Y_STEP"))
+        grid = PixelGrid(rows, columns, x + dx / 2, dx, y + dy / 2, dy, crs_of(source_crs or 4326, "crs").to_wkt())
+    ends = [_number(header, (f"P_BASELINE_{end}_HDR",), path) for end in ("TOP", "BOTTOM")]
+    first, second = _dates(header.get("DATE12", path.stem), path.name)
+    wavelength = float(_needed(header, "WAVELENGTH", path))
+    direction = header.get("ORBIT_DIRECTION")
+    return PairFile(path, ROI_PAC, grid, first, second, float(np.mean(ends)), wavelength, 1, direction, False)
+
+
+def _gamma(path: Path, header: Mapping[str, str], image: Path | None, source_crs: object) -> PairFile:
+    rows, columns = int(_needed(header, "nlines", path)), int(_needed(header, "width", path))
+    _check_size(path, 4 * rows * columns, f"{rows} lines of {columns} pixels")
+    names = ("corner_lon", "post_lon", "corner_lat", "post_lat")
+    if header.get("DEM_projection") != "EQA":
+        names = ("corner_east", "post_east", "corner_north", "post_north")
+        if source_crs is None:
+            raise CubeError(f"{path.name} is on a map in {header.get('DEM_projection')!r}: pass source_crs=")
+    x, dx, y, dy = (float(_needed(header, name, path).split()[0]) for name in names)
+    grid = PixelGrid(rows, columns, x, dx, y, dy, crs_of(source_crs or 4326, "source_crs").to_wkt())
+    radar = {} if image is None else read_header(image)
+    first, second = _dates(path.name, path.name)
+    file = PairFile(path, GAMMA, grid, first, second, np.nan, None, 1, None, False)
+    if "radar_frequency" in radar:
+        file = replace(file, wavelength=LIGHT / float(radar["radar_frequency"].split()[0]))
+    if "heading" in radar:
+        north = np.cos(np.radians(float(radar["heading"].split()[0])))
+        file = replace(file, orbit_direction="ascending" if north > 0 else "descending")
+    return replace(file, bperp=_gamma_baseline(path, radar))
+
+
+def _gamma_baseline(path: Path, radar: Mapping[str, str]) -> float:
+    """Perpendicular baseline at the centre: C cos(look) - N sin(look) of the baseline in TCN; NaN without its file."""
+    found = DATES.findall(path.name)
+    files = [path.with_name(f"{found[0]}{between}{found[1]}_base.par") for between in "-_"]
+    base = next((file for file in files if file.is_file()), None)
+    needed = ("incidence_angle", "earth_radius_below_sensor", "sar_to_earth_center")
+    if base is None or any(name not in radar for name in needed):
+        return np.nan
+    incidence, radius, height = (float(radar[name].split()[0]) for name in needed)
+    look = np.arcsin(np.sin(np.radians(incidence)) * radius / height)
+    header = read_header(base)
+    vectors = [header.get(f"{kind}_baseline(TCN)", "").split()[:3] for kind in ("precision", "initial")]
+    across, normal = next((float(v[1]), float(v[2])) for v in [*vectors, ["0", "nan", "nan"]] if len(v) == 3)
+    return float(across * np.cos(look) - normal * np.sin(look))
+
+
+def _dates(text: str, name: str) -> tuple[np.datetime64, np.datetime64]:
+    found = DATES.findall(text)
+    if len(found) != 2 or found[0] == found[1]:
+        raise CubeError(f"{name}: wanted two dates YYYYMMDD or YYMMDD in {text!r}, found {found}: rename the file")
+    first, second = (_day(digits, name) for digits in found)
+    return first, second
+
+
+def _day(digits: str, name: str) -> np.datetime64:
+    if len(digits) == 6:
+        digits = ("19" if digits[:2] >= "70" else "20") + digits
+    try:
+        return np.datetime64(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", "D")
+    except ValueError:
+        raise CubeError(f"{name}: {digits} is no date, wanted YYYYMMDD") from None
+
+
+def _number(header: Mapping[str, str], names: tuple[str, ...], path: Path) -> float:
+    text = next((header[name] for name in names if name in header), "nan")
+    try:
+        return float(text)
+    except ValueError:
+        raise CubeError(f"{path.name}: {names[0]} is {text!r}, wanted a number") from None
+
+
+def _needed(header: Mapping[str, str], name: str, path: Path) -> str:
+    if name not in header:
+        raise CubeError(f"the header of {path.name} has no {name}: is it the header of this file?")
+    return header[name]
+
+
+def _check_size(path: Path, wanted: int, what: str) -> None:
+    if path.stat().st_size != wanted:
+        raise CubeError(
+            f"{path.name} has {path.stat().st_size} bytes, its header says {what}: {wanted}; is it cut off?"
+        )
