@@ -22,6 +22,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "savgol": ("insar_dask.smooth:savgol", 1),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
     "rasterise": ("insar_dask.tiling.rasterising:rasterise", 1),
+    "east_up": ("insar_dask.geometry.series:east_up", 1),
     "motion": ("insar_dask.kinematics:motion", 1),
     "holt_winters": ("insar_dask.decompose:holt_winters", 2),
     "stl": ("insar_dask.decompose:stl", 1),
@@ -38,6 +39,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "forecast_tiles": ("insar_dask.forecast.maps.tile_forecasts:forecast_tiles", 1),
     "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 1),
     "count_forecasts": ("insar_dask.jobs.prediction:count_forecasts", 1),
+    "explore": ("insar_dask.viewer.overview:explore_chunk", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""
 

@@ -91,6 +91,7 @@ def results() -> dict[str, Any]:
         "moving_average": run("moving_average", regular, window=3),
         "motion": run("motion", raw),
         "rasterise": tiles,
+        "east_up": looked_at(raw),
         "forecast_tiles": run("forecast_tiles", tiles, plan=plan, state=calibrated),
         "hindcast_tile": run("hindcast_tile", tiles, plan=plan, state=calibrated),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
@@ -144,6 +145,17 @@ def read() -> dict[str, Any]:
             source, options = write(Path(folder))
             cubes[name] = run(name, source, **options).compute()
     return cubes
+
+
+def looked_at(raw: xr.Dataset) -> xr.Dataset:
+    """Half of the points looked at from either side; east, and up under names of its own."""
+    tracks = []
+    for way, incidence, heading in (("ascending", 37.0, -9.0), ("descending", 41.0, 191.0)):
+        half = raw.isel(point=slice(way == "ascending", None, 2), time=slice(way == "descending", None))
+        looks = {"incidence_angle": incidence, "heading": heading, "track": way, "pass": way}
+        tracks.append(half.assign_attrs(component="los", positive="towards the satellite", **looks))
+    east, up = run("east_up", tracks, cell=2000.0)
+    return east.assign({f"up_{name}": up[name] for name in ("displacement", "displacement_std")})
 
 
 def parts(regular: xr.Dataset) -> xr.Dataset:

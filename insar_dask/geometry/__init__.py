@@ -1,0 +1,1 @@
+"""Lines of sight of ascending and descending tracks to east and up."""

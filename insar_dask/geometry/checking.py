@@ -1,0 +1,72 @@
+"""Which cubes can be brought together to east and up: checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.geometry.tracks import Track
+
+__all__ = ["check_cells", "check_cubes", "check_ways"]
+
+
+def check_cubes(cubes: Sequence[xr.Dataset]) -> None:
+    """Raise `CubeError` where cubes are not lines of sight in one CRS."""
+    if len(cubes) < 2:
+        raise CubeError(f"east and up take an ascending and a descending track; {len(cubes)} cube came")
+    for cube in cubes:
+        if cube.attrs.get("component") != "los":
+            raise CubeError(
+                f"{_name(cube)} is component {cube.attrs.get('component')!r}, wanted lines of sight ('los'): east and "
+                "up are there already, or cannot be had"
+            )
+        if not str(cube.attrs.get("positive", "")).startswith("towards"):
+            raise CubeError(
+                f"{_name(cube)} is positive {cube.attrs.get('positive')!r}, wanted 'towards the satellite': turn the "
+                "sign of displacement, and set attrs['positive']"
+            )
+    first = cubes[0]
+    for cube in cubes[1:]:
+        here, there = (str(c["crs"].attrs["crs_wkt"]) for c in (first, cube))
+        if here != there:
+            from pyproj import CRS
+
+            one, other = CRS.from_wkt(here), CRS.from_wkt(there)
+            if one != other:
+                raise CubeError(
+                    f"{_name(first)} is in {one.name}, {_name(cube)} in {other.name}: read one of them again with "
+                    f"crs={one.to_epsg() or 'that of the other'}"
+                )
+
+
+def check_ways(tracks: Sequence[Track], cubes: Sequence[xr.Dataset]) -> list[bool]:
+    """Whether each track is ascending, by most of its points; raises `CubeError` where all look the same way."""
+    ways = [bool(track.ascending.mean() > 0.5) for track in tracks]
+    if len(set(ways)) == 1:
+        way = "west (ascending)" if ways[0] else "east (descending)"
+        names = ", ".join(_name(cube) for cube in cubes)
+        raise CubeError(
+            f"{names}: all look from the {way}, so that east and up cannot be told apart; add a track of the other pass"
+        )
+    return ways
+
+
+def check_cells(n_cells: int, tracks: Sequence[Track], cubes: Sequence[xr.Dataset]) -> None:
+    """Raise `CubeError` where there is no cell, saying where the tracks lie."""
+    if n_cells:
+        return
+    boxes = []
+    for track, cube in zip(tracks, cubes, strict=True):
+        (west, south), (east, north) = (f(track.place, axis=0) for f in (np.min, np.max))
+        boxes.append(f"{_name(cube)} ({west:.0f}, {south:.0f}, {east:.0f}, {north:.0f})")
+    raise CubeError(
+        "no cell holds points of both an ascending and a descending track; west, south, east, north are "
+        f"{'; '.join(boxes)}: take tracks that overlap, larger cells, or another extent"
+    )
+
+
+def _name(cube: xr.Dataset) -> str:
+    return f"track {cube.attrs.get('track')} {cube.attrs.get('pass', '')} ({cube.attrs.get('source', 'no source')})"

@@ -1,0 +1,246 @@
+"""Stored tracks to stored east and up: one run of cells is one job, which reads the shards that its points lie in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError
+from insar_dask.geometry.cells import Cells, Sight, in_cells, sights
+from insar_dask.geometry.cubes import cubes_of
+from insar_dask.geometry.options import Options
+from insar_dask.geometry.series import Meeting
+from insar_dask.geometry.sums import LookSums
+from insar_dask.geometry.tracks import STATIC, Track
+from insar_dask.jobs.engine import Engine, StageReport, str_path
+from insar_dask.jobs.lock import owned
+from insar_dask.jobs.memory import BASE_BYTES, check_memory
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.task import read_input
+from insar_dask.jobs.tile_jobs import TileSource, tile_sources
+from insar_dask.jobs.watch import watched
+from insar_dask.layout import CODEC, create_group
+from insar_dask.objects import open_store
+from insar_dask.shard_store import write_block
+from insar_dask.shards import ShardPlan
+from insar_dask.store import open_group, shard_plan
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["save_east_up", "store_east_up"]
+
+SHARD_CELLS = 16_384
+"""Cells of a shard: their sums take 12 kB each at 304 dates, 200 MB."""
+
+COMPONENTS = ("east", "up")
+
+
+def save_east_up(
+    sources: str | Path | Iterable[str | Path],
+    path: str | Path,
+    name: str = "east_up",
+    *,
+    shard_cells: int = SHARD_CELLS,
+    client: Client | None = None,
+    quiet: bool = False,
+    **options: Any,
+) -> tuple[str, str]:
+    """East and up of stored tracks, as `insar_dask.geometry.series.east_up`; what a killed call finished is kept.
+
+    Parameters
+    ----------
+    sources : path or iterable of paths
+        Stores, of which all lines of sight are taken, or ``STORE/PRODUCT``.
+    path : str or Path
+        The store, made when absent; it may be one of the sources.
+    name : str
+        The products are ``NAME_E`` and ``NAME_U``.
+    shard_cells : int
+        Most cells of a shard.
+    client : distributed.Client, optional
+        Where tasks run; default: in this process.
+    quiet : bool
+        No progress bar.
+    **options
+        Of `east_up`.
+
+    Returns
+    -------
+    tuple of str
+        The groups of the raw cubes of east and of up: bit for bit those of `east_up`, for any length of shards.
+
+    Raises
+    ------
+    CubeError
+        What `east_up` says of the tracks.
+    JobError
+        When a source is not whole.
+    """
+    many = [sources] if isinstance(sources, str | Path) else list(sources)
+    with owned(path), Engine(path, client, quiet=quiet) as engine:
+        found = [source for one in many for source in tile_sources(one) if _is_track(source)]
+        store_east_up(engine, found, name, Options.of(options), shard_cells)
+    return _group(name, "east"), _group(name, "up")
+
+
+def store_east_up(
+    engine: Engine, sources: Sequence[TileSource], name: str, options: Options, shard_cells: int = SHARD_CELLS
+) -> StageReport:
+    """As `save_east_up`, where an engine works already."""
+    began = time.perf_counter()
+    tracks = _looked_at(sources)
+    cubes = [track.cube for track in tracks]
+    meeting = Meeting.of(cubes, options)
+    plan = ShardPlan.of(len(meeting.cells.keys), len(meeting.dates), shard_cells)
+    saves = {component: _group(name, component) for component in COMPONENTS}
+    _create(engine, saves, meeting, cubes, plan)
+    state = engine.ledger.write_state({"cells": meeting.cells.keys, "dates": meeting.dates.astype(np.int64)})
+    orders = {i: _order(tracks, meeting, plan.slice(i), state) for i in range(plan.n_shards)}
+    keys = {i: {c: _key(order, c) for c in saves} for i, order in orders.items()}
+    pending: dict[int, dict[str, str]] = {}
+    for component, group in saves.items():
+        of_group = {index: wanted[component] for index, wanted in keys.items()}
+        engine.ledger.supersede(group, of_group)
+        for index in engine.stale(group, of_group):
+            pending.setdefault(index, {})[component] = of_group[index]
+    pending = dict(sorted(pending.items()))
+    check_memory(f"east and up of {plan.shard:,} cells", _memory(tracks, plan, len(meeting.dates)), engine.client)
+
+    def task(index: int, wanted: Mapping[str, str]) -> tuple[Any, ...]:
+        return str_path(engine.path), saves, index, plan, orders[index], wanted
+
+    with watched(engine, name, plan, list(pending), list(saves.values()), saves["up"]) as progress:
+        made = engine.settle(f"stage {name}", saves, pending, meet_shard, task, progress, (CubeError,))
+    for group in saves.values():
+        engine.ledger.compact(group)
+    n_cells = sum(plan.slice(i).stop - plan.slice(i).start for i in pending)
+    counts = len(pending), n_cells, sum(receipt.size for receipt in made.values())
+    return engine.report(StageReport(name, plan.n_shards, *counts, time.perf_counter() - began))
+
+
+def meet_shard(
+    path: str | Path | Store,
+    saves: Mapping[str, str],
+    index: int,
+    plan: ShardPlan,
+    order: Mapping[str, Any],
+    keys: Mapping[str, str],
+) -> list[Receipt]:
+    """East and up of one run of cells, on this thread; from shards that hold what their receipts say."""
+    began, store = time.perf_counter(), open_store(path)
+    state, options = Ledger(store).read_state(order["state"]), Options.of(order["options"])
+    cells = Cells(state["cells"], options.cell).part(plan.slice(index))
+    dates = state["dates"].astype("datetime64[ns]")
+    with threadpool_limits(1):
+        sums, sight = _summed(order["sources"], cells, dates, options)
+        solution = sums.solve(sight.reason == 0)
+    east_up = cubes_of(solution, sight, cells, dates, xr.Variable((), np.int32(0)), {})
+    receipts = []
+    for component in sorted(keys):
+        group = saves[component]
+        claim = Ledger(store).check_free(group, index, keys[component])
+        stored = write_block(store, group, plan, index, getattr(east_up, component))
+        receipt = Receipt.sign(index, keys[component], stored, len(cells.keys), began)
+        Ledger(store).write(group, receipt, claim)
+        receipts.append(receipt)
+    return receipts
+
+
+def _summed(sources: Sequence[Any], cells: Cells, dates: Any, options: Options) -> tuple[LookSums, Sight]:
+    """Sums over all shards that hold points of some cells, one shard in memory at a time."""
+    sums = LookSums.empty(len(cells.keys), dates, options)
+    tracks, members = [], []
+    for path, group, shards in sources:
+        store = open_store(path)
+        for index, checksum in shards:
+            block = read_input(store, group, index, checksum, _wanted(options))
+            track = Track.of(block, options)
+            inside = in_cells(track, cells, options)
+            sums.add(block["displacement"].values, track, inside, block["time"].values)
+            tracks.append(track.part(inside >= 0))
+            members.append(inside[inside >= 0])
+    return sums, sights(tracks, members, len(cells.keys), options)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A track as it was found, whole."""
+
+    source: TileSource
+    cube: xr.Dataset
+    plan: ShardPlan
+    checksums: tuple[str, ...]
+
+
+def _is_track(source: TileSource) -> bool:
+    return bool(open_group(source.path, source.group).attrs.get("component") == "los")
+
+
+def _looked_at(sources: Sequence[TileSource]) -> list[_Stored]:
+    named = [(str(source.path), source.group) for source in sources]
+    if len(set(named)) < len(named):
+        raise CubeError(
+            f"a track is named twice among {sorted(group for _, group in named)}: its points would count so"
+        )
+    found = []
+    for source in sources:
+        receipts = Engine(source.path, quiet=True).require(source.group)
+        cube, plan = open_group(source.path, source.group), shard_plan(open_store(source.path), source.group)
+        found.append(_Stored(source, cube, plan, tuple(receipts[i].checksum for i in range(plan.n_shards))))
+    return found
+
+
+def _create(
+    engine: Engine, saves: Mapping[str, str], meeting: Meeting, cubes: Sequence[xr.Dataset], plan: ShardPlan
+) -> None:
+    """Make both groups, after what no cell at all would come to."""
+    none, few = slice(0, 0), meeting.options
+    sight = Sight._make(values[none] for values in meeting.sight)
+    solution = LookSums.empty(0, meeting.dates, few).solve(sight.reason == 0)
+    recipe = {"function": "east_up", "version": STEPS["east_up"][1], "params": few.to_dict()}
+    crs, attrs = cubes[0]["crs"].variable, {**meeting.attributes(cubes), "recipe": [recipe]}
+    templates = cubes_of(solution, sight, meeting.cells.part(none), meeting.dates, crs, attrs)
+    for component, group in saves.items():
+        if create_group(engine.store, group, getattr(templates, component), plan):
+            engine.ledger.forget(group)
+
+
+def _order(tracks: Sequence[_Stored], meeting: Meeting, where: slice, state: str) -> dict[str, Any]:
+    """What a task is told: which shards of which tracks hold points of its cells."""
+    sources = []
+    for track, members in zip(tracks, meeting.members, strict=True):
+        points = np.flatnonzero((members >= where.start) & (members < where.stop))
+        shards = np.unique(points // track.plan.shard).tolist()
+        sources.append((track.source.path, track.source.group, [(i, track.checksums[i]) for i in shards]))
+    run = [where.start, where.stop]
+    return {"state": state, "cells": run, "options": meeting.options.to_dict(), "sources": sources}
+
+
+def _key(order: Mapping[str, Any], component: str) -> str:
+    inputs = sorted([checksum for _, checksum in shards] for _, _, shards in order["sources"])
+    what = {"input": inputs, "component": component} | {name: order[name] for name in ("state", "cells", "options")}
+    return canonical_key({**what, "version": STEPS["east_up"][1], "codec": CODEC})
+
+
+def _wanted(options: Options) -> list[str]:
+    return ["displacement", *STATIC, *(name for name in (options.sigma, options.north) if isinstance(name, str))]
+
+
+def _memory(tracks: Sequence[_Stored], plan: ShardPlan, n_dates: int) -> int:
+    """Sums and results of a run of cells, and the largest shard twice: as it is read, and what lies in the cells."""
+    cells = min(plan.shard, plan.n_points) * n_dates * (5 * 8 + 2 * 5 * 4)
+    return BASE_BYTES + cells + max(2 * 4 * t.plan.shard * (t.cube.sizes["time"] + 3 * len(STATIC)) for t in tracks)
+
+
+def _group(name: str, component: str) -> str:
+    return f"{name}_{component[0].upper()}/raw"
