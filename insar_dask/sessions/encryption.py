@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from distributed import Security
 
-__all__ = ["Tls"]
+__all__ = ["Tls", "protocol"]
 
 CURE = "deploy/tls/certificates.sh FOLDER makes ca.pem, cert.pem and key.pem that fit together"
+
+
+def protocol(security: Security | None) -> str:
+    """What Dask's addresses begin with where it has such certificates, or none."""
+    return "tcp://" if security is None else "tls://"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from insar_dask.sessions.encryption import protocol
+
 if TYPE_CHECKING:
     from distributed import Client, Security
 
@@ -35,7 +37,7 @@ def joined(address: str, security: Security | None, timeout: str) -> Iterator[Cl
         raise ValueError(
             f"{address} is not encrypted, and tls is given: give the scheduler's tls:// address, or no tls"
         )
-    goal = address if scheme else f"{'tls' if security else 'tcp'}://{address}"
+    goal = address if scheme else f"{protocol(security)}{address}"
     try:
         client = Client(goal, **_taken(security, timeout))
     except OSError as error:
@@ -61,7 +63,7 @@ def service_address(service: str, security: Security | None) -> str:
             f"no service {service!r} is known here ({error}); from outside of the cluster run "
             f"`kubectl port-forward service/{name} {SCHEDULER_PORT}`, and give address=127.0.0.1:{SCHEDULER_PORT}"
         ) from None
-    return f"{'tcp' if security is None else 'tls'}://{host}:{SCHEDULER_PORT}"
+    return f"{protocol(security)}{host}:{SCHEDULER_PORT}"
 
 
 def _configured() -> bool:

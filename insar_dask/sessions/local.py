@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from insar_dask.sessions.encryption import protocol
+
 if TYPE_CHECKING:
     from distributed import Security, SpecCluster
 
@@ -33,7 +35,7 @@ def processes(
         dashboard_address=dashboard,
         host=host,
         security=security,
-        protocol="tcp://" if security is None else "tls://",
+        protocol=protocol(security),
     ) as cluster:
         yield cluster
 
@@ -68,17 +70,16 @@ def gpu_workers(
     """A worker process for each device, which sees that one alone and offers it as the resource ``GPU``."""
     from distributed import Nanny, Scheduler, SpecCluster
 
-    protocol = "tcp://" if security is None else "tls://"
     common = {
         "nthreads": threads_per_worker,
         "memory_limit": memory_limit,
         "host": host,
-        "protocol": protocol,
+        "protocol": protocol(security),
         "security": security,
         "dashboard": False,
         "resources": {"GPU": 1},
     }
-    offered = {"host": host, "dashboard_address": dashboard, "protocol": protocol, "security": security}
+    offered = {"host": host, "dashboard_address": dashboard, "protocol": protocol(security), "security": security}
     with _ended(
         SpecCluster,
         scheduler={"cls": Scheduler, "options": offered},

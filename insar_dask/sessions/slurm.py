@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from insar_dask.sessions.encryption import protocol
 from insar_dask.sessions.queue_watch import QueueWatch, watched
 from insar_dask.terminal import TerminalBar
 
@@ -115,7 +116,7 @@ def slurm_workers(
         cores=threads_per_worker,
         memory=str(memory_limit),
         processes=1,
-        protocol="tcp://" if security is None else "tls://",
+        protocol=protocol(security),
         security=security,
         scheduler_options={"interface": jobs.interface, "dashboard_address": dashboard},
         **_asked_for(jobs),
