@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import IO
 from uuid import uuid4
 
 from zarr.abc.store import Store
@@ -17,6 +15,7 @@ from zarr.storage import LocalStore
 
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.buckets import AT_ONCE, Bucket, gathered, open_bucket
+from insar_dask.uploads import Blocks, upload, upload_each
 
 __all__ = [
     "Blocks",
@@ -36,21 +35,17 @@ __all__ = [
     "parent_address",
     "put_blocks",
     "put_bytes",
+    "put_each",
     "put_if",
     "put_many",
     "size_of",
     "sizes_below",
 ]
 
-Blocks = tuple[int, Iterable[bytes]]
-"""Size of an object and its bytes, block by block, once."""
-
 Seen = str | None
 """State of an object when it was looked at; None: there was none."""
 
 BLOCK_BYTES = 1 << 16
-PART_BYTES = 8 << 20
-"""An object of more is put to a bucket in parts of so many bytes, of which two are on their way at a time."""
 
 
 def open_store(path: str | Path | Store) -> Store:
@@ -167,7 +162,7 @@ def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
     a large object wait in a file too, for it is told how many bytes will come.
     """
     if isinstance(store, Bucket):
-        return _put_drafted(store, key, blocks)
+        return upload(store, key, blocks)
     if not isinstance(store, LocalStore):
         data = b"".join(blocks)
         put_bytes(store, key, data)
@@ -186,24 +181,21 @@ def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
     return size, _read_blocks(path)
 
 
-def _put_drafted(store: Bucket, key: str, blocks: Iterable[bytes]) -> Blocks:
-    draft = SpooledTemporaryFile(PART_BYTES)  # noqa: SIM115  whoever reads the blocks closes it
-    try:
-        draft.writelines(blocks)
-        size = draft.tell()
-        draft.seek(0)
-        store.put(key, draft.read() if size <= PART_BYTES else draft, PART_BYTES)
-        draft.seek(0)
-    except BaseException:
-        draft.close()
-        raise
-    return size, _rest_of(draft)
+def put_each(
+    store: Store, objects: Iterable[tuple[str, Iterable[bytes] | None]]
+) -> Generator[Blocks | None, None, None]:
+    """Write objects as ``put_blocks`` does, or remove them where there are no blocks; yields in order what lies there.
 
-
-def _rest_of(draft: IO[bytes]) -> Iterator[bytes]:
-    with draft:
-        while block := draft.read(BLOCK_BYTES):
-            yield block
+    To a bucket some are on their way while the next ones are made. Whoever takes an answer reads its blocks before the
+    next one.
+    """
+    if isinstance(store, Bucket):
+        yield from upload_each(store, objects)
+        return
+    for key, blocks in objects:
+        if blocks is None:
+            delete(store, key)
+        yield None if blocks is None else put_blocks(store, key, blocks)
 
 
 def _read_blocks(path: Path) -> Iterator[bytes]:

@@ -6,7 +6,8 @@ Two writers in one shard lose data, so nothing here writes less than a whole sha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from zarr.storage import LocalStore
 from insar_dask.bucket_reads import fetch_ahead, with_documents
 from insar_dask.buckets import Bucket
 from insar_dask.cube import CubeError
-from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_blocks, sizes_below
+from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_each, sizes_below
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.store import Arrays, all_arrays, load_shard, point_arrays, with_points
@@ -58,42 +59,45 @@ class ShardWriter:
         store = with_documents(store, group)
         arrays = all_arrays(store, group, mode="r+")
         self._arrays, self._shared = with_points(arrays), _group_digest(store, group, arrays)
+        self._ours = [can_encode(array) for array, _ in self._arrays]
 
     def write(self, index: int, blocks: Mapping[str, Block]) -> tuple[str, int]:
         """Write shard ``index`` as ``write_block`` does, from its values by name."""
-        where, digest, size = self._plan.slice(index), self._shared.copy(), 0
-        for array, dims in self._arrays:
-            values = blocks[array.basename]
-            n_points = values.shape[dims.index(str(shard_axis(dims)))]
-            if n_points != where.stop - where.start:
-                raise CubeError(
-                    f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
-                    f"but {n_points} came; write whole shards"
-                )
-            if array.dtype == np.int16 and values.dtype == np.float32:
-                values = encode_tenths(np.asarray(values))
-            stored = _write_shard(self.store, array, dims, index, where, values)
-            size += _digest(digest, array.basename, stored)
+        digest, size = self._shared.copy(), 0
+        with closing(put_each(self.store, self._objects(index, blocks))) as put:
+            for (array, dims), ours in zip(self._arrays, self._ours, strict=True):
+                stored = next(put) if ours else self._by_zarr(array, dims, index, blocks)
+                size += _digest(digest, array.basename, stored)
         return digest.hexdigest(), size
 
+    def _objects(self, index: int, blocks: Mapping[str, Block]) -> Iterator[tuple[str, Iterator[bytes] | None]]:
+        """Keys and bytes, made when their turn comes; no bytes where all is fill value."""
+        for (array, dims), ours in zip(self._arrays, self._ours, strict=True):
+            if ours:
+                encoded = encode_shard(array, self._values(array, dims, index, blocks))
+                first = next(encoded, None)
+                yield _object_key(array.path, dims, index), None if first is None else chain((first,), encoded)
 
-def _write_shard(
-    store: Store, array: zarr.Array[Any], dims: list[str], index: int, where: slice, values: Block
-) -> Blocks | None:
-    """What now lies there; None when there is nothing, all being fill value."""
-    key = _object_key(array.path, dims, index)
-    if can_encode(array):
-        blocks = encode_shard(array, values)
-        first = next(blocks, None)
-        if first is None:
-            delete(store, key)
-            return None
-        return put_blocks(store, key, chain((first,), blocks))
-    # Zarr reads a shard before it replaces it, and would stumble over a damaged one
-    delete(store, key)
-    axis = shard_axis(dims)
-    array[tuple(where if dim == axis else slice(None) for dim in dims)] = np.asarray(values)
-    return get_blocks(store, key)
+    def _values(self, array: zarr.Array[Any], dims: list[str], index: int, blocks: Mapping[str, Block]) -> Block:
+        where, values = self._plan.slice(index), blocks[array.basename]
+        n_points = values.shape[dims.index(str(shard_axis(dims)))]
+        if n_points != where.stop - where.start:
+            raise CubeError(
+                f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
+                f"but {n_points} came; write whole shards"
+            )
+        packed = array.dtype == np.int16 and values.dtype == np.float32
+        return encode_tenths(np.asarray(values)) if packed else values
+
+    def _by_zarr(
+        self, array: zarr.Array[Any], dims: list[str], index: int, blocks: Mapping[str, Block]
+    ) -> Blocks | None:
+        """Write as Zarr does, which reads a shard before it replaces it, and would stumble over a damaged one."""
+        key, axis = _object_key(array.path, dims, index), shard_axis(dims)
+        delete(self.store, key)
+        where, values = self._plan.slice(index), self._values(array, dims, index, blocks)
+        array[tuple(where if dim == axis else slice(None) for dim in dims)] = np.asarray(values)
+        return get_blocks(self.store, key)
 
 
 def _digest(digest: Any, name: str, stored: Blocks | None) -> int:

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import zarr
 
-from insar_dask.objects import get_bytes, open_store, put_bytes
+from insar_dask.layout import create_group
+from insar_dask.objects import delete_below, get_bytes, open_store, put_bytes
 from insar_dask.shard_bytes import can_encode, encode_shard
+from insar_dask.shard_store import checksum_block, read_block, write_block
+from insar_dask.shards import ShardPlan
+from insar_dask.synthetic import scene
 
 
 def make(store, shape, chunks, shards, dtype="int16", fill=-32768, level=1, **options):
@@ -124,3 +128,25 @@ def test_other_layouts_are_refused(tmp_path):
         assert not can_encode(array)
         with pytest.raises(ValueError, match="not made of zstd shards"):
             encode_shard(array, np.zeros(8, "int16"))
+
+
+def test_what_another_program_laid_out_is_written_by_zarr_among_what_is_ours(tmp_path):
+    cube = scene("l2b", n_points=8, n_dates=7).compute()
+    store, plan = open_store(tmp_path / "a"), ShardPlan(8, 4)
+    create_group(store, "raw", cube, plan)
+    delete_below(store, "raw/coherence")
+    zarr.create_array(
+        store,
+        name="raw/coherence",
+        shape=(8,),
+        chunks=(4,),
+        dtype="float32",
+        compressors=zarr.codecs.GzipCodec(),
+        dimension_names=("point",),
+    )
+    for index in range(2):
+        stored = write_block(store, "raw", plan, index, cube.isel(point=plan.slice(index)))
+        assert stored == checksum_block(store, "raw", index)
+    for name in ("coherence", "displacement", "point_id"):
+        found = np.concatenate([read_block(store, "raw", index)[name].values for index in range(2)])
+        np.testing.assert_array_equal(found, cube[name].values)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import zarr
 from zarr.abc.store import Store
 
+from insar_dask.buckets import Bucket
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage
 from insar_dask.shards import shard_axis
 from insar_dask.store import point_arrays, shard_plan
+from insar_dask.uploads import PART_BYTES, PUTS_AT_ONCE
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,6 +29,9 @@ COPIES = 1.7
 
 WINDOWS = 2.0
 """Further copies of the input that forecasting cuts its windows from; measured."""
+
+MOST_HELD = 2 * PART_BYTES
+"""Bytes of an object on its way to a bucket that are in memory: a small one whole, of a large one two parts."""
 
 NETWORK_BYTES = 300_000_000
 """What a forecaster with a network adds: 180 MB for torch, 80 MB for a batch; measured."""
@@ -64,11 +70,12 @@ def tile_memory(n_points: int, n_dates: int, block_points: int, n_cells: int) ->
 
 def stage_memory(stage: Stage, store: Store) -> int:
     """Predicted peak resident bytes of a one-thread worker that runs a shard of ``stage``; its groups exist."""
-    source = _bytes_per_point(store, stage.source)
-    written = sum(_bytes_per_point(store, t) for t in stage.saves.values() if not t.startswith("jobs/"))
+    source, targets = _bytes_per_point(store, stage.source), [t for t in stage.saves.values() if t[:5] != "jobs/"]
+    written = sum(_bytes_per_point(store, target) for target in targets)
     forecasts = any("plan" in step.params for step in stage.steps)
-    task = task_memory(shard_plan(store, stage.source).shard, source + written, source if forecasts else 0)
-    return task + _network_bytes(stage, store)
+    points = shard_plan(store, stage.source).shard
+    task = task_memory(points, source + written, source if forecasts else 0)
+    return task + _network_bytes(stage, store) + _bucket_bytes(stage.source, targets, points, store)
 
 
 def check_memory(name: str, needed: int, client: Client | None) -> None:
@@ -91,6 +98,26 @@ def check_memory(name: str, needed: int, client: Client | None) -> None:
             )
 
 
+def _bucket_bytes(source: str, targets: list[str], points: int, store: Store) -> int:
+    """What a store in a bucket adds: the shard as it came is held while the task lasts, and what is under way to it."""
+    if not isinstance(store, Bucket):
+        return 0
+    held = sum(_stored_sizes(store, source)) * points
+    under_way = max(
+        (
+            sum(sorted(min(size * points, MOST_HELD) for size in _stored_sizes(store, t))[-PUTS_AT_ONCE:])
+            for t in targets
+        ),
+        default=0,
+    )
+    return held + under_way
+
+
+def _stored_sizes(store: Store, group: str) -> list[int]:
+    """Bytes a point takes in every array of a group as it is stored, at most: nothing is larger for being packed."""
+    return [_array_bytes(array, dims) for array, dims in point_arrays(store, group)]
+
+
 def _network_bytes(stage: Stage, store: Store) -> int:
     """What forecasting with networks adds: what one computes on, and the weights of all, read and unpacked."""
     states = {step.params["trained"]["state"] for step in stage.steps if "trained" in step.params}
@@ -100,9 +127,12 @@ def _network_bytes(stage: Stage, store: Store) -> int:
 
 
 def _bytes_per_point(store: Store, group: str) -> int:
-    total = 0
-    for array, dims in point_arrays(store, group):
-        others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != shard_axis(dims)]
-        itemsize = 4 if array.dtype == np.int16 else 16 if array.dtype.kind in "TO" else array.dtype.itemsize
-        total += int(np.prod(others, dtype=np.int64)) * itemsize
-    return total
+    return sum(
+        _array_bytes(array, dims, 4 if array.dtype == np.int16 else 16 if array.dtype.kind in "TO" else 0)
+        for array, dims in point_arrays(store, group)
+    )
+
+
+def _array_bytes(array: zarr.Array[Any], dims: list[str], itemsize: int = 0) -> int:
+    others = [n for dim, n in zip(dims, array.shape, strict=True) if dim != shard_axis(dims)]
+    return int(np.prod(others, dtype=np.int64)) * (itemsize or array.dtype.itemsize)

@@ -39,6 +39,8 @@ class Proxy(ThreadingHTTPServer):
         self.server = server.removeprefix("http://")
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.fault: Fault = lambda _method, _key: None
+        self.latency = 0.0
+        """Seconds before each request is passed on."""
         self.asked: Counter[str] = Counter()
         self.log: list[tuple[str, str]] = []
         self.stripped: set[str] = set()
@@ -58,6 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "LIST" if self.command == "GET" and "list-type" in split.query else self.command
         self.server.asked[kind] += 1
         self.server.log.append((kind, key))
+        time.sleep(self.server.latency)
         fault = self.server.fault(kind, key)
         if isinstance(fault, int):
             told = self.server.answer or ERROR.format(code=BUSY[fault])

@@ -1,8 +1,9 @@
 """What a bucket fails in is told by cause and cure, in a bounded time, and without anybody's key."""
 
 import re
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from insar_dask.objects import (
     open_store,
     put_blocks,
     put_bytes,
+    put_each,
     put_if,
     size_of,
 )
@@ -123,6 +125,37 @@ def test_a_large_object_goes_in_parts_and_comes_in_blocks(address: str, proxy: P
     _, again = get_blocks(store, "x/c/0") or (0, ())
     blocks = list(again)
     assert b"".join(there) == b"".join(blocks) and max(map(len, blocks)) < 4_000_000
+
+
+def test_objects_go_together_and_are_told_in_order(address: str, proxy: Proxy) -> None:
+    store, proxy.latency = open_store(address), 0.02
+    put_bytes(store, "x/1", b"old")
+    told = [
+        stored and (stored[0], b"".join(stored[1]))
+        for stored in put_each(store, [(f"x/{k}", None if k == 1 else [bytes([k])] * k) for k in range(16)])
+    ]
+    assert told == [None if k == 1 else (k, bytes([k]) * k) for k in range(16)]
+    assert list_keys(store, "x/") == sorted(f"x/{k}" for k in range(16) if k != 1)
+
+
+def test_where_one_object_fails_those_on_their_way_end_first_and_no_other_begins(address: str, proxy: Proxy) -> None:
+    store = open_store(address)
+    proxy.fault = lambda kind, key: 403 if kind == "PUT" and key.endswith("/3") else None
+    proxy.latency = 0.1
+    made = []
+
+    def objects() -> Iterator[tuple[str, list[bytes]]]:
+        for k in range(40):
+            made.append(k)
+            yield f"x/{k}", [b"1"]
+
+    told = refusal(StoreError, lambda opened: list(put_each(opened, objects())), store)
+    assert "cannot write x/3" in told
+    asked = len(proxy.log)
+    assert made == list(range(len(made))) and len(made) < 20
+    time.sleep(0.3)
+    assert len(proxy.log) == asked
+    assert list_keys(store, "x/") == sorted(f"x/{k}" for k in made[:-1] if k != 3)  # the last was never begun
 
 
 MINE, LATER = Receipt(0, "mine", "a", 1, 1), Receipt(0, "later", "b", 1, 1)

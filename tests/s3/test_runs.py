@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.lock import owned
+from insar_dask.jobs.memory import stage_memory
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.status import damaged, damaged_documents, status_table
 from insar_dask.objects import list_keys, open_store, put_bytes
@@ -53,6 +54,9 @@ def test_a_run_in_a_bucket_equals_one_in_a_folder_and_asks_seldom(
     assert (damaged(address), damaged_documents(address)) == ({}, [])
     assert f"{SHARDS} of {SHARDS}" in status_table(address)
     xr.testing.assert_identical(insar.open_cube(address).compute(), insar.open_cube(wanted).compute())
+    here, there = (stage_memory(stage(), open_store(store)) for store in (wanted, address))
+    held = max(receipt.size for receipt in Ledger(open_store(wanted)).done(RAW).values())
+    assert here + held < there < here + 2e6  # a shard of a bucket is held as it came
 
 
 def test_what_a_bucket_fails_in_is_tried_again(address: str, proxy: Proxy, cube: xr.Dataset, wanted: str) -> None:
