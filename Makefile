@@ -3,9 +3,11 @@
 # make test [AT_ONCE=2]           lint, types, import contracts, tests in so many processes
 # make bench [TOPICS="kernels"] [JSON=file] [QUICK=1]   timings against the rivals and the machine's limits
 # make clusters                   SLURM on this machine, TLS between network namespaces (root; apt: slurm-wlm munge)
+# make watch-run [PICTURES=folder]   the real bursts over TLS, a worker killed, watched in a browser (root; INSAR_DASK_DATA)
 # make image-test                 builds the container image and runs the demo in it (root; apt: buildah debootstrap)
 # make chaos [NAMES="segfault"] [ANEW=1]   kills workers, drivers and schedulers, and prints what was lost; goes on where it was
 # make fuzz [MINUTES=10] [SEED=1] [DOORS="table archive"]   wrong inputs by the thousand; what is a fault is kept in tests/fuzz/corpus
+# make audit                      asks PyPI which of the pinned versions have known vulnerabilities (pip-audit, in an environment of its own)
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -15,8 +17,9 @@ BIN := .venv/bin
 INPUT ?=
 AT_ONCE ?= 2
 MINUTES ?= 10
+PICTURES ?=
 
-.PHONY: demo demo-train test bench clusters image-test chaos fuzz clean
+.PHONY: demo demo-train test bench clusters watch-run image-test chaos fuzz audit clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)
@@ -39,6 +42,9 @@ bench: .venv/bench
 clusters: .venv/test
 	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters --ignore tests/clusters/test_image.py
 
+watch-run: .venv/test
+	INSAR_DASK_CLUSTERS=1 PICTURES=$(PICTURES) $(BIN)/python -m pytest tests/clusters/test_watched_run.py
+
 image-test: .venv/test
 	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters/test_image.py
 
@@ -47,6 +53,13 @@ chaos: .venv/test
 
 fuzz: .venv/test
 	$(BIN)/python -m tests.fuzz.run --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(DOORS)
+
+audit: .venv/audit/bin/pip-audit
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(CONSTRAINTS)
+
+.venv/audit/bin/pip-audit:
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet pip-audit
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)
