@@ -297,7 +297,7 @@ def _key(config: Config, source: Path) -> str:
     files = [source] if source.is_file() else files_behind(source)
     looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files)]
     wanted = config.model_dump(
-        mode="json", exclude={"source": {"files"}, "cluster": True, "store": {"path", "at_once"}}
+        mode="json", exclude={"source": {"files"}, "cluster": True, "cost": True, "store": {"path", "at_once"}}
     )
     return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
 

@@ -12,7 +12,7 @@ from insar_dask.forecast.choices import MAP_STEPS
 from insar_dask.jobs.memory import BASE_BYTES, NETWORK_BYTES, task_memory, tile_memory
 from insar_dask.shards import ShardPlan
 
-__all__ = ["STORED_FLOAT", "plan_maps", "stage_table"]
+__all__ = ["STORED_FLOAT", "Stages", "plan_maps", "stage_table"]
 
 STORED_FLOAT = 3.1
 """Bytes a stored value of float32 takes, zstd, as measured on real bursts."""
@@ -20,11 +20,12 @@ STORED_FLOAT = 3.1
 BESIDE = 4
 """Methods that are scored beside the one that forecasts, about."""
 
-Stages = Mapping[str, tuple[int, float, float]]
+Stages = Mapping[str, tuple[int, float, float | None]]
+"""Tasks, bytes written and the peak of the largest process, None where it is not known, by stage."""
 
 
-def plan_maps(config: Config, sizes: Sequence[tuple[int, int]]) -> str:
-    """Stages of the tiles of a run as text.
+def plan_maps(config: Config, sizes: Sequence[tuple[int, int]]) -> tuple[str, Stages]:
+    """What is made of the tiles of a run, in a line, and its stages.
 
     Parameters
     ----------
@@ -47,22 +48,24 @@ def plan_maps(config: Config, sizes: Sequence[tuple[int, int]]) -> str:
     tiles = "1 tile" if len(sizes) == 1 else f"{len(sizes)} tiles"
     learned = f"{len(maps.learn)} of them" if maps.learn else "all of them"
     about = f"maps: {tiles} of {maps.cells} x {maps.cells} cells x {dates} dates, {maps.method} learns from {learned}"
-    return stage_table(about, stages)
+    return about, stages
 
 
-def stage_table(about: str, stages: Stages) -> str:
-    """Tasks, megabytes written and peak of the largest process of each stage, under a line of text."""
-    lines = [about, f"  {'stage':<10}{'tasks':>8}{'writes MB':>12}{'peak MB of a task':>20}"]
+def stage_table(about: str, stages: Stages, seconds: Mapping[str, float] | None = None) -> str:
+    """Tasks, megabytes written, peak of the largest process and seconds of one core of each stage, under a line."""
+    seconds = seconds or {}
+    lines = [about, f"  {'stage':<10}{'tasks':>8}{'writes MB':>12}{'peak MB of a task':>20}{'core s':>10}"]
     for stage, (tasks, written, peak) in stages.items():
-        told = f"{peak / 1e6:>20,.0f}" if peak else f"{'needs torch':>20}"
-        lines.append(f"  {stage:<10}{tasks:>8}{written / 1e6:>12,.0f}{told}")
+        told = "not known" if peak is None else f"{peak / 1e6:,.0f}"
+        took = f"{seconds[stage]:,.0f}" if stage in seconds else "not known"
+        lines.append(f"  {stage:<10}{tasks:>8}{written / 1e6:>12,.0f}{told:>20}{took:>10}")
     return "\n".join(lines)
 
 
-def _training(config: Config) -> float:
-    """Peak of the process that trains the network, 0 where torch is not installed to say it."""
+def _training(config: Config) -> float | None:
+    """Peak of the process that trains the network, None where torch is not installed to say it."""
     if find_spec("torch") is None:
-        return 0
+        return None
     from insar_dask.forecast.maps.map_settings import MapSettings
     from insar_dask.forecast.maps.memory import training_bytes
 

@@ -13,7 +13,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast.choices import MAP_STEPS
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.tile_prediction import hindcast_group, predict_group, predicted_group
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.watch import alone
 from insar_dask.objects import child_address
 from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares
@@ -48,14 +48,14 @@ def publish(bench: Workbench, product: str) -> Path:
 
     folder = bench.folder / product
     folder.mkdir(parents=True, exist_ok=True)
-    motion = bench.group(product, "products").compute()
-    files: dict[str, str | Path] = {"cube": bench.store}
-    if bench.config.report.exports:
-        told = _with_labels(bench, product, motion)
-        files["map for GIS"] = write_geotiff(told, folder / "motion.tif", resolution=bench.config.report.resolution)
-        files["points for GIS"] = write_geoparquet(_with_outlook(bench, product, told), folder / "motion.parquet")
-        del told  # the page needs none of it
-    with Progress(f"{product}/report", None, quiet=bench.engine.quiet):
+    with alone(bench.engine, f"{product}/report"):
+        motion = bench.group(product, "products").compute()
+        files: dict[str, str | Path] = {"cube": bench.store}
+        if bench.config.report.exports:
+            told = _with_labels(bench, product, motion)
+            files["map for GIS"] = write_geotiff(told, folder / "motion.tif", resolution=bench.config.report.resolution)
+            files["points for GIS"] = write_geoparquet(_with_outlook(bench, product, told), folder / "motion.parquet")
+            del told  # the page needs none of it
         return _write_page(bench, folder, product, motion, files)
 
 
@@ -136,7 +136,7 @@ def foresee_maps(bench: Workbench, group: str, model: Forecaster, folder: Path) 
         "forecast": child_address(bench.store, predicted_group(group)),
         "forecaster": folder,
     }
-    with Progress(f"{group}/report", None, quiet=bench.engine.quiet):
+    with alone(bench.engine, f"{group}/report"):
         page = write_map_report(
             bench.folder / group.replace("/", "-"),
             tiles=tiles,

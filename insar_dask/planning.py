@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from insar_dask.config import Config
+from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
 from insar_dask.jobs.cube_ingest import product_of
 from insar_dask.jobs.memory import BASE_BYTES, ingest_memory, task_memory
-from insar_dask.map_planning import STORED_FLOAT, plan_maps, stage_table
+from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
 from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import ShardPlan
 from insar_dask.workbench import listed
 
-__all__ = ["plan_run"]
+__all__ = ["Planned", "plan_run", "planned"]
 
 STORED_TENTHS = 1.0
 """Bytes a stored value of int16 tenths takes, zstd, as measured on real bursts."""
@@ -27,20 +30,70 @@ POINT_COLUMNS = 30
 PLACE_BYTES = 150
 """Bytes a pixel of places and names while the process that ingests sorts them, 147 measured; 82 are held then."""
 
+PASSES = 4
+"""Over all points, to find patterns: a sample, about two exact steps, labels."""
+
+PAGE_BYTES = 4_000_000
+EXPORT_BYTES = 250
+"""Of a product's page and figures, and of a point in GeoTIFF and GeoParquet."""
+
 PIXELS = ("mintpy", "raster")
 
 
-def plan_run(config: Config) -> str:
-    """Describe the stages of a configuration as a text table, from the headers of its files alone."""
+@dataclass(frozen=True)
+class Planned:
+    """Stages of every product of a run, and of its maps, under a line about each; and the products' sizes."""
+
+    tables: tuple[tuple[str, Stages], ...]
+    sizes: tuple[Size, ...]
+
+    @property
+    def tasks(self) -> int:
+        """Of all stages."""
+        return sum(row[0] for _, stages in self.tables for row in stages.values())
+
+    @property
+    def stored(self) -> float:
+        """Bytes written by all stages."""
+        return sum(row[1] for _, stages in self.tables for row in stages.values())
+
+
+def plan_run(config: Config, like: str | Path | None = None) -> str:
+    """Describe the stages of a configuration as a text table, from the headers of its files alone.
+
+    Parameters
+    ----------
+    config : Config
+    like : str or Path, optional
+        A store that a run has made on this machine, whose speed is to be taken for the seconds.
+
+    Raises
+    ------
+    CubeError, OSError
+        What a reader says of a header; when no run of ``like`` made a product from its file to its report.
+    """
+    speed = Speed() if like is None else speed_of(like, config)
+    plan = planned(config)
+    works = [work_of(size, speed) for size in plan.sizes]
+    parts = [stage_table(about, stages, work) for (about, stages), work in zip_longest(plan.tables, works)]
+    return "\n\n".join([*parts, "\n".join(cost_lines(config, plan.sizes, plan.tasks, plan.stored, speed))])
+
+
+def planned(config: Config) -> Planned:
+    """What `plan_run` describes."""
     if not config.source.files:
-        scene, kind = config.synthetic, "0 MB of text"
-        sizes = [(scene.n_points, scene.n_dates)]
-        parts = [_product(f"synthetic {scene.kind}", scene.n_points, scene.n_dates, scene.n_dates, kind, config)]
+        scene = config.synthetic
+        product = f"EGMS_{scene.kind.upper()}" if scene.kind.startswith("l") else scene.kind
+        name, kind = f"synthetic {scene.kind}", "0 MB of text"
+        tables = [_product(name, scene.n_points, scene.n_dates, scene.n_dates, kind, config)]
+        sizes = [Size.of(scene.n_points, scene.n_dates, product, config)]
     else:
         found = [(source, _extent(source, config)) for source in listed(config.source)]
-        sizes = [(extent.n_points, len(extent.times)) for _, extent in found]
-        parts = [_source(source, extent, config) for source, extent in found]
-    return "\n\n".join(parts + ([plan_maps(config, sizes)] if config.maps.method != "none" else []))
+        tables = [_source(source, extent, config) for source, extent in found]
+        sizes = [Size.of(extent.n_points, len(extent.times), product_of(source), config) for source, extent in found]
+    if config.maps.method != "none":
+        tables.append(plan_maps(config, [(size.points, size.dates) for size in sizes]))
+    return Planned(tuple(tables), tuple(sizes))
 
 
 def _extent(source: Path, config: Config) -> Extent:
@@ -48,7 +101,7 @@ def _extent(source: Path, config: Config) -> Extent:
     return extent_of(source, reader, config.source.known(reader))
 
 
-def _source(source: Path, extent: Extent, config: Config) -> str:
+def _source(source: Path, extent: Extent, config: Config) -> tuple[str, Stages]:
     reader, name = config.source.reader or reader_of(source), product_of(source)
     kind = f"{extent.size / 1e6:,.0f} MB of {'rasters' if extent.at_most else 'text'}"
     if extent.at_most:
@@ -73,21 +126,22 @@ def _ingest(plan: ShardPlan, n_points: int, n_dates: int, raw: int, reader: str)
 
 def _product(
     name: str, n_points: int, n_dates: int, n_grid: int, kind: str, config: Config, reader: str = "egms"
-) -> str:
+) -> tuple[str, Stages]:
     plan = ShardPlan.of(n_points, n_dates, config.store.shard_points)
     columns = POINT_COLUMNS * 8
     raw, regular = 4 * n_dates + columns, 4 * n_grid + columns
-    stages = {
+    stages: dict[str, tuple[int, float, float | None]] = {
         "ingest": _ingest(plan, n_points, n_dates, raw, reader),
         "prepare": (plan.n_shards, 2 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, raw + 2 * regular)),
-        "patterns": (plan.n_shards, STORED_FLOAT * 2 * n_points, task_memory(plan.shard, regular + columns)),
+        "patterns": (PASSES * plan.n_shards, STORED_FLOAT * 2 * n_points, task_memory(plan.shard, regular + columns)),
         "decompose": (plan.n_shards, 3 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, 4 * regular)),
         "fit": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "score": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
+        "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, None),
     }
     about = (
         f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from {kind}, "
         f"{plan.n_shards} shards of {plan.shard:,} points"
     )
-    return stage_table(about, stages)
+    return about, stages

@@ -8,7 +8,7 @@ SCENE = {"kind": "l3u", "n_points": 5000, "n_dates": 300}
 def told(**maps: object) -> dict[str, list[str]]:
     """Words of the plan's lines about maps by their first one."""
     text = plan_run(parse_config({"synthetic": SCENE, "maps": maps}))
-    return {line.split()[0]: line.split() for line in text.partition("maps:")[2].splitlines()[1:]}
+    return {line.split()[0]: line.split() for line in text.partition("maps:")[2].partition("\n\n")[0].splitlines()[1:]}
 
 
 def test_a_plan_says_what_tiles_take() -> None:

@@ -36,12 +36,17 @@ def run(config: ConfigFile, quiet: Quiet = False) -> None:
     _run(load_config(config), quiet)
 
 
-def plan(config: ConfigFile) -> None:
-    """Show the stages, bytes and memory that a run would take."""
+def plan(
+    config: ConfigFile,
+    like: Annotated[
+        str | None, typer.Option(metavar="STORE", help="reckon with the speed of the machine that made this store")
+    ] = None,
+) -> None:
+    """Show the stages, bytes, memory, seconds and price that a run would take."""
     from insar_dask.config import load_config
     from insar_dask.planning import plan_run
 
-    typer.echo(plan_run(load_config(config)))
+    typer.echo(plan_run(placed(load_config(config)), like))
 
 
 def config() -> None:

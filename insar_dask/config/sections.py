@@ -233,6 +233,18 @@ class Report(Section):
     exports: bool = Field(True, description="also write GeoTIFF and GeoParquet (needs the geo extra)")
 
 
+class Cost(Section):
+    """What `plan` reckons money with; what is not said here is not guessed."""
+
+    cpu_hour: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="price of one core for an hour; unset: no price of the work"
+    )
+    gb_month: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="price of 10^9 stored bytes for a month; unset: none of the store"
+    )
+    currency: str = Field("", description='such as "EUR"')
+
+
 class Cluster(Section):
     """Where the work runs: worker processes of this machine, or what one of the other keys names."""
 
@@ -281,6 +293,7 @@ class Config(Section):
     maps: Maps = Maps()
     report: Report = Report()
     cluster: Cluster = Cluster()
+    cost: Cost = Cost()
 
     @model_validator(mode="after")
     def _has_products_for_its_stores(self) -> Self:

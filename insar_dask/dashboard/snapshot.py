@@ -160,8 +160,14 @@ def _workers(board: Board, known: Sequence[Mapping[str, Any]] | None, now: float
     if known is None:
         names = sorted({*board.hands, *running} - {""})
         known = [{"address": name} for name in names]
-    rows = [_worker(board, one, running) for one in known[:MOST_WORKERS]]
-    return {"n": len(known), "threads": sum(int(one.get("threads", 0)) for one in known), "rows": rows}
+    there = {str(one["address"]) for one in known}
+    return {
+        "n": len(known),
+        "threads": sum(int(one.get("threads", 0)) for one in known),
+        # a receipt has a host where nobody heard which worker it was: that is no worker that is gone
+        "gone": sum("://" in name for name in board.hands if name not in there),
+        "rows": [_worker(board, one, running) for one in known[:MOST_WORKERS]],
+    }
 
 
 def _worker(board: Board, one: Mapping[str, Any], running: Mapping[str, int]) -> dict[str, Any]:

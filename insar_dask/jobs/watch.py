@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from insar_dask.jobs.receipts import Receipt
     from insar_dask.shards import ShardPlan
 
-__all__ = ["Progress", "done", "followed", "told_as", "watched"]
+__all__ = ["Progress", "alone", "done", "followed", "told_as", "watched"]
 
 NAME_WIDTH = 27
 OTHER_WIDTH = 70
@@ -142,6 +144,20 @@ def told_as(told: Told, name: str, outset: Mapping[str, Any]) -> Iterator[None]:
         told(Event("ended", name, **failure(error)))
         raise
     told(Event("ended", name))
+
+
+@contextmanager
+def alone(engine: Engine, name: str) -> Iterator[None]:
+    """Show and tell a stage of one job, which this process does itself."""
+    began, here = time.perf_counter(), socket.gethostname()
+    with told_as(engine.told, name, {"n_shards": 1}), Progress(name, None, quiet=engine.quiet):
+        engine.told(Event("running", name, 0, worker=here))
+        try:
+            yield
+        except Exception as error:
+            engine.told(Event("failed", name, 0, worker=here, **failure(error)))
+            raise
+        engine.told(Event("done", name, 0, seconds=time.perf_counter() - began, worker=here))
 
 
 def done(stage: str, *receipts: Receipt) -> Event:

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
+from zarr.storage import LocalStore
 
 import insar_dask as insar
 from insar_dask.dashboard.serving import serve
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.journal import Journal
+from insar_dask.jobs.live_view import latest_run
 from insar_dask.jobs.recipe import Stage, Step
 
 MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})
@@ -169,6 +172,47 @@ def test_a_failing_run_is_watched_in_a_browser(client: Client, failed: Path, bro
     assert page.locator("#workers tbody tr").count() == 2
     page.close()
     assert complaints == []
+
+
+def test_the_history_hears_what_workers_have_begun(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "site.zarr"
+    with Engine(path, client, quiet=True) as engine:
+        engine.told(Event("stage", "heard/raw", extra={"n_shards": 3, "points": [5, 5]}))
+        client.log_event(TOPIC, Event("running", "heard/raw", 1, worker="tcp://a:1", at=7.0).to_dict())
+        engine.told(Event("done", "heard/raw", 0, points=5))
+        reader, deadline = latest_run(LocalStore(path)), time.monotonic() + 20
+        while not reader.read().stages["heard/raw"].running and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert reader.board.stages["heard/raw"].running == {1: (7.0, "tcp://a:1")}
+        engine.told(Event("ended", "heard/raw"))
+
+
+def test_a_campaign_stays_in_front_and_leads_to_its_products(client: Client, tmp_path: Path, browser: Any) -> None:
+    stores = [str(tmp_path / f"{name}.zarr") for name in ("E32N34", "E33N34")]
+    product = Journal(LocalStore(stores[0]), client, stores[0], quiet=True)
+    with Journal(LocalStore(tmp_path / "campaign"), client, "here/campaign", quiet=True) as told:
+        told(Event("stage", "products", extra={"n_shards": 2, "targets": ["products"], "stores": stores}))
+        told(Event("running", "products", 0))
+        product(Event("stage", "E32N34/raw", extra={"n_shards": 4, "points": [5, 5]}))
+        for number in range(12):
+            with Journal(LocalStore(tmp_path / "other"), client, f"other {number}", quiet=True) as other:
+                other(Event("stage", f"other {number}", extra={"n_shards": 1}))
+                other(Event("ended", f"other {number}"))
+        page = browser.new_page()
+        page.goto(serve(client))
+        page.wait_for_selector("#grid i.r")
+        assert page.locator("#where").inner_text() == "here/campaign"
+        page.locator("#grid i.r").click()
+        assert page.locator("#told h2").inner_text().startswith("E32N34")
+        page.locator("#told a").click()
+        page.wait_for_selector("#name:text('E32N34/raw')")
+        assert page.locator("#where").inner_text() == stores[0]
+        assert page.locator("#grid i").count() == 4
+        page.close()
+        assert len(state(client)["runs"]) <= 10
+        told(Event("ended", "products"))
+    product(Event("ended", "E32N34/raw"))
+    product.close()
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,172 @@
+"""What a run costs: seconds of one core by stage, hours on the workers there are, and money.
+
+A stage takes some seconds whatever its size (importing, compiling, fitting on a sample, drawing a page), and more for
+every value that it goes over, or forecast that it scores. Those of a reference machine stand here; how much faster or
+slower another machine is says a run that was made there, for its history has when each stage began and ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from insar_dask.config import Config
+from insar_dask.cube import CubeError
+from insar_dask.jobs.board import Board
+from insar_dask.jobs.history import Reader, runs
+from insar_dask.jobs.stage_board import StageBoard
+from insar_dask.machine import usable_cpus
+from insar_dask.objects import address, open_store
+from insar_dask.store import open_group
+
+__all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work_of"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the seconds of a product follow from: points, dates, and forecasts a point that are scored."""
+
+    points: int
+    dates: int
+    scored: int
+
+    @classmethod
+    def of(cls, points: int, dates: int, product: str, config: Config) -> Size:
+        """Size of a product under a configuration."""
+        wanted = config.forecast
+        horizon = wanted.horizon or (10 if product.startswith("EGMS_L3") else 6)
+        return cls(points, dates, horizon * ceil(wanted.test_fraction * dates / wanted.stride))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Seconds of one core.
+
+    ``once`` and for each ``date``, whatever the points; and for a million ``values``, points times dates, or forecasts
+    that are ``scored``. The latter are what workers share, unless one process has them ``alone``.
+    """
+
+    once: float
+    date: float = 0.0
+    values: float = 0.0
+    scored: float = 0.0
+    alone: bool = False
+
+    def parts(self, size: Size) -> tuple[float, float]:
+        """Seconds that one process has for itself, and seconds that workers share."""
+        fixed = self.once + self.date * size.dates
+        grown = size.points * (self.values * size.dates + self.scored * size.scored) / 1e6
+        return (fixed + grown, 0.0) if self.alone else (fixed, grown)
+
+
+REFERENCE = {
+    "ingest": Rate(2.9, values=0.05, alone=True),
+    "prepare": Rate(0.4, values=0.75),
+    "patterns": Rate(2.2, values=1.09),
+    "decompose": Rate(0.5, values=0.90),
+    "fit": Rate(1.0, date=0.1, values=0.69),
+    "score": Rate(0.5, scored=14.0),
+    "forecast": Rate(0.2, values=1.23),
+    "report": Rate(9.8, values=0.96, alone=True),
+}
+"""Of default settings, in CPU seconds of one core of an AMD EPYC, other work beside it: of 1,000 and 20,000 points x
+210 dates of ``l2b``, 1,000 x 300 of ``l3u``, and the 522 x 304 of a real tile. What ``fit`` takes whatever the points
+follows from the steps that its likelihood wants: 17, 28 and 44 s there. `tests.benchmarks.costs` compares these rates
+with other runs."""
+
+MACHINE = "the reference machine, a core of a cloud server of 2026"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of a machine for one of the reference machine, and whose they are."""
+
+    factor: float = 1.0
+    told: str = MACHINE
+
+
+def work_of(size: Size, speed: Speed = Speed()) -> dict[str, float]:
+    """Seconds of one core by stage."""
+    return {stage: speed.factor * sum(rate.parts(size)) for stage, rate in REFERENCE.items()}
+
+
+def wall_of(size: Size, workers: int, speed: Speed = Speed()) -> float:
+    """Seconds that a product takes on so many one-thread workers."""
+    parts = [rate.parts(size) for rate in REFERENCE.values()]
+    return speed.factor * sum(own + shared / workers for own, shared in parts)
+
+
+def speed_of(store: str | Path, config: Config) -> Speed:
+    """The speed of the machine that made a store, from the last of its runs that made a product from file to report.
+
+    Raises
+    ------
+    CubeError
+        When no run of the store did.
+    """
+    opened = open_store(store)
+    for run in reversed(runs(opened)):
+        board = Reader(opened, run).read()
+        for product, began, ended in _made(board):
+            raw = open_group(opened, f"{product}/raw")
+            size = Size.of(raw.sizes["point"], raw.sizes["time"], product, config)
+            workers = max(sum("://" in hand for hand in board.hands), 1)
+            factor = (ended - began) / wall_of(size, workers)
+            told = f"the machine of {address(store)}, where {product} took {ended - began:,.0f} s on {workers} workers"
+            return Speed(factor, f"{told}: {factor:.2f} times as long as on {MACHINE}")
+    raise CubeError(
+        f"no run of {address(store)} made a product from its file to its report: pass a store that one did make on "
+        "this machine, such as that of `insar-dask demo`"
+    )
+
+
+def _made(board: Board) -> Iterator[tuple[str, float, float]]:
+    """Products that a run made whole, with when it began and ended them."""
+    for name, stage in board.stages.items():
+        product, _, last = name.rpartition("/")
+        if last != "report" or stage.ended is None:
+            continue
+        own = {key.rpartition("/")[2]: one for key, one in board.stages.items() if key.startswith(f"{product}/")}
+        if {"raw", "prepare", "fit", "score", "forecast"} <= set(own) and all(map(_is_whole, own.values())):
+            yield product, own["raw"].began, stage.ended
+
+
+def _is_whole(stage: StageBoard) -> bool:
+    return not stage.error and stage.counts()["done"] == stage.n_shards
+
+
+def cost_lines(config: Config, sizes: Sequence[Size], tasks: int, stored: float, speed: Speed) -> list[str]:
+    """What all of it comes to: tasks, bytes, time, money where prices are known, and what the seconds stand on."""
+    cost, workers = config.cost, _workers(config)
+    core = sum(sum(work_of(size, speed).values()) for size in sizes)
+    wall = sum(wall_of(size, workers, speed) for size in sizes)
+    lines = [
+        f"in all {tasks:,} tasks, {stored / 1e9:,.2f} GB stored, {_span(core)} of one core: about {_span(wall)} on "
+        f"{workers} {'worker' if workers == 1 else 'workers'}"
+    ]
+    money = f" {cost.currency}" if cost.currency else ""
+    prices = [
+        f"{wanted * price:,.2f}{money} {what} at {price:g}"
+        for wanted, price, what in (
+            (core / 3600, cost.cpu_hour, "for hours of a core"),
+            (stored / 1e9, cost.gb_month, "for GB stored a month"),
+        )
+        if price is not None
+    ]
+    lines.append(f"price: {', '.join(prices) or 'not known; set cpu_hour and gb_month under [cost]'}")
+    asked = "; --like STORE takes the speed of one of yours" if speed.told == MACHINE else ""
+    lines.append(f"seconds: of {speed.told}, with default methods{asked}")
+    return lines
+
+
+def _workers(config: Config) -> int:
+    cluster = config.cluster
+    return max((cluster.threads or cluster.workers or (1 if cluster.alone else usable_cpus())), 1)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from zarr.storage import LocalStore
+
+import insar_dask as insar
+from insar_dask.config import parse_config
+from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
+from insar_dask.cube import CubeError
+from insar_dask.jobs.events import Event
+from insar_dask.jobs.journal import Journal
+from insar_dask.planning import plan_run, planned
+
+CONFIG = parse_config({"synthetic": {"n_points": 4000, "n_dates": 120}})
+SIZE = Size.of(4000, 120, "EGMS_L2B", CONFIG)
+
+
+def test_workers_share_what_grows_with_the_points_and_nothing_else() -> None:
+    assert wall_of(SIZE, 1) == pytest.approx(sum(work_of(SIZE).values()))
+    saved = wall_of(SIZE, 1) - wall_of(SIZE, 4)
+    more = Size(2 * SIZE.points, SIZE.dates, SIZE.scored)
+    assert wall_of(more, 1) - wall_of(more, 4) == pytest.approx(2 * saved)
+    assert wall_of(SIZE, 1_000_000) > 10
+
+
+def test_every_stage_of_a_product_has_its_seconds() -> None:
+    ((_, stages),) = planned(CONFIG).tables
+    assert set(stages) == set(REFERENCE)
+    assert "not known" not in plan_run(CONFIG).splitlines()[2]
+
+
+def test_twice_the_origins_are_twice_the_forecasts() -> None:
+    dense = parse_config({"forecast": {"stride": 1}})
+    sparse = parse_config({"forecast": {"stride": 2}})
+    assert Size.of(10, 200, "EGMS_L3_E32N34", dense).scored == 2 * Size.of(10, 200, "EGMS_L3_E32N34", sparse).scored
+    assert Size.of(10, 200, "EGMS_L3_E32N34", dense).scored == 400  # 40 origins of 10 steps
+
+
+def test_prices_are_told_where_they_are_known_and_not_guessed() -> None:
+    assert "price: not known; set cpu_hour and gb_month under [cost]" in plan_run(CONFIG)
+    cost = {"cpu_hour": 3600.0, "gb_month": 0.0, "currency": "EUR"}
+    told = plan_run(CONFIG.model_copy(update={"cost": CONFIG.cost.model_copy(update=cost)}))
+    core = sum(work_of(SIZE).values())
+    assert f"price: {core:,.2f} EUR for hours of a core at 3600, 0.00 EUR for GB stored a month at 0" in told
+
+
+@pytest.mark.parametrize("price", ["-1.0", "nan", "inf", '"1"'])
+def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str) -> None:
+    (tmp_path / "site.toml").write_text(f"[cost]\ncpu_hour = {price}\n")
+    if price == '"1"':
+        assert insar.load_config(tmp_path / "site.toml").cost.cpu_hour == 1.0
+        return
+    with pytest.raises(ValueError, match=r"cost.cpu_hour"):
+        insar.load_config(tmp_path / "site.toml")
+
+
+def test_a_machine_is_as_fast_as_its_last_whole_run(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
+    with pytest.raises(CubeError, match=r"no run of .*site.zarr made a product from its file to its report"):
+        speed_of(path, CONFIG)
+    size = Size.of(small_scene.sizes["point"], small_scene.sizes["time"], "site", CONFIG)
+    tell_run(path, 3 * wall_of(size, 2))
+    speed = speed_of(path, CONFIG)
+    assert speed.factor == pytest.approx(3, rel=1e-3)
+    assert "site took" in speed.told and "on 2 workers" in speed.told
+    slow, usual = (plan_run(CONFIG, like).splitlines()[-3] for like in (path, None))
+    assert slow != usual
+    assert sum(work_of(size, speed).values()) == pytest.approx(3 * sum(work_of(size, Speed()).values()), rel=1e-3)
+
+
+def tell_run(path: Path, seconds: float) -> None:
+    """A run of two workers that began at 1000 s, and took so many seconds."""
+    with Journal(LocalStore(path), quiet=True) as told:
+        for place, last in enumerate(("raw", "prepare", "fit", "score", "forecast", "report")):
+            name, at = f"site/{last}", 1000.0 + place
+            end = 1000.0 + seconds if last == "report" else at + 1
+            told(Event("stage", name, at=at, extra={"n_shards": 2}))
+            for shard in range(2):
+                told(Event("done", name, shard, worker=f"tcp://127.0.0.1:{shard}", at=at))
+            told(Event("ended", name, at=end))
