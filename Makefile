@@ -8,6 +8,7 @@
 # make chaos [NAMES="segfault"] [ANEW=1]   kills workers, drivers and schedulers, and prints what was lost; goes on where it was
 # make fuzz [MINUTES=10] [SEED=1] [DOORS="table archive"]   wrong inputs by the thousand; what is a fault is kept in tests/fuzz/corpus
 # make audit                      asks PyPI which of the pinned versions have known vulnerabilities (pip-audit, in an environment of its own)
+# make viewer                     builds the page of `insar-dask explore` anew (node and npm; what it builds is committed)
 # make clean                      remove what these made
 
 PYTHON ?= python3
@@ -60,6 +61,9 @@ audit: .venv/audit/bin/pip-audit
 .venv/audit/bin/pip-audit:
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/python -m pip install --quiet pip-audit
+
+viewer:
+	cd insar_dask/viewer/web && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
 
 .venv/demo: pyproject.toml $(CONSTRAINTS)
 	$(call install,geo)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from insar_dask.cli.looking import catalogue, report, status, synthetic_tiles, verify
+from insar_dask.cli.looking import catalogue, explore, report, status, synthetic_tiles, verify
 from insar_dask.cli.models import forecast, train
 from insar_dask.cli.runs import config, demo, plan, run
 from insar_dask.cli.shared import app
@@ -17,7 +17,7 @@ __all__ = ["app", "main"]
 for verb in (
     *(demo, run, plan, config),
     *(ingest, products, cluster, tiles, evaluate, train, forecast, report),
-    *(synthetic_tiles, catalogue, status, verify),
+    *(synthetic_tiles, catalogue, status, verify, explore),
 ):
     app.command()(verb)
 

@@ -90,3 +90,31 @@ def verify(store: StorePath) -> None:
     if found or documents:
         raise typer.Exit(1)
     typer.echo("every shard holds the bytes of its receipt")
+
+
+def explore(
+    store: StorePath,
+    export: Annotated[
+        Path | None, typer.Option(help="write the page and what it reads into this folder instead, for any web server")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--store", help="with --export: where the store is on the web, so nothing is copied")
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="open no browser")] = False,
+    port: Annotated[int, typer.Option(help="of this machine; 0: one that is free", min=0, max=65535)] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Explore a store in the browser: map, series, fit, components and forecast of every point."""
+    from insar_dask.jobs.status import existing_store
+    from insar_dask.viewer.export import export_page
+    from insar_dask.viewer.overview_jobs import prepare
+    from insar_dask.viewer.serve import serve
+
+    if address is not None and export is None:
+        raise typer.BadParameter("--store says where an exported page finds the store: give --export DIR too")
+    if earlier := prepare(existing_store(store), quiet=quiet):
+        typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+    if export is not None:
+        typer.echo(str(export_page(store, export, address)))
+    else:
+        serve(store, port, show=not no_open, told=lambda at: typer.echo(f"{at}  (Ctrl-C ends it)"))

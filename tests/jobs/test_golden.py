@@ -107,6 +107,7 @@ def results() -> dict[str, Any]:
         "outlook_block": run("outlook_block", raw, plan=plan, state=THETA, threshold=-20.0),
         "forecast_block": forecast,
         "count_forecasts": run("count_forecasts", forecast),
+        "explore": explored(raw),
         "networks": taught(raw),
         "component_networks": taught_parts(raw),
     }
@@ -156,6 +157,14 @@ def looked_at(raw: xr.Dataset) -> xr.Dataset:
         tracks.append(half.assign_attrs(component="los", positive="towards the satellite", **looks))
     east, up = run("east_up", tracks, cell=2000.0)
     return east.assign({f"up_{name}": up[name] for name in ("displacement", "displacement_std")})
+
+
+def explored(raw: xr.Dataset) -> xr.Dataset:
+    """Every third point of the map, by its velocity."""
+    values = {"velocity": run("motion", raw)["velocity"].values, **{n: raw[n].values for n in ("easting", "northing")}}
+    rows = np.arange(0, 200, 3)
+    chosen = {name: array[rows] for name, array in values.items()}
+    return run("explore", chosen, rows=rows, offset=(4.505e6, 2.305e6), steps={"velocity": 0.01})
 
 
 def parts(regular: xr.Dataset) -> xr.Dataset:

@@ -1,0 +1,1 @@
+"""The explorer: a store as a page of points and series, served here or copied beside the store."""

@@ -1,0 +1,132 @@
+"""What the page is told of a product: where its series lie and at which dates, its provenance and its honest scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.jobs.engine import Engine
+from insar_dask.objects import get_bytes
+from insar_dask.store import open_group
+from insar_dask.tenths import PACKING
+
+__all__ = ["about"]
+
+SAID = (
+    *("component", "positive", "reference_date", "reference", "release", "track", "pass", "source", "attribution"),
+    *("product", "sees_future"),
+)
+"""Attributes of a cube that the page shows."""
+
+SERIES = {
+    "displacement": ("raw", "displacement", "Observed"),
+    "smooth": ("smooth", "displacement", "Smoothed"),
+    "trend": ("parts", "trend", "Trend"),
+    "season": ("parts", "season", "Season"),
+    "residual": ("parts", "residual", "Residual"),
+}
+"""Name on the page -> group of the product, array, label; an array that is not stored is left out."""
+
+MOTION = (
+    *("velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std"),
+    *("phase", "rmse", "n_dates"),
+)
+PLACE = ("point_id", "longitude", "latitude", "height", "coherence")
+
+
+def about(engine: Engine, product: str, cubes: Mapping[str, xr.Dataset]) -> dict[str, Any]:
+    """Attributes of the overview's group that describe the product."""
+    raw = open_group(engine.store, f"{product}/raw")
+    found: dict[str, Any] = {
+        "name": product,
+        "said": {name: _json(raw.attrs[name]) for name in SAID if name in raw.attrs},
+        "crs": {"epsg": _json(raw["crs"].attrs.get("epsg")), "wkt": str(raw["crs"].attrs.get("crs_wkt", ""))},
+        "series": _series(engine, product),
+        "points": {name: f"{product}/raw/{name}" for name in PLACE if name in raw.variables},
+        "motion": _motion(engine, product),
+        "forecast": _forecast(engine, product),
+        "scores": _scores(engine, product),
+    }
+    if "outlook" in cubes:
+        exceedance = cubes["outlook"]["exceedance"]
+        last = _days(cubes["outlook"]["time"].values)[-1]
+        found["limit"] = {"threshold": float(exceedance.attrs["threshold"]), "day": last}
+    return found
+
+
+def _series(engine: Engine, product: str) -> dict[str, Any]:
+    found = {}
+    for name, (group, array, label) in SERIES.items():
+        where = f"{product}/{group}"
+        if get_bytes(engine.store, f"{where}/{array}/zarr.json") is None:
+            continue
+        cube = open_group(engine.store, where)
+        packed = cube[array].encoding.get("dtype") == "int16"
+        found[name] = {
+            "path": f"{where}/{array}",
+            "label": label,
+            "days": _days(cube["time"].values),
+            "packing": {"scale": PACKING["scale_factor"], "missing": PACKING["_FillValue"]} if packed else None,
+            "observed": cube["observed"].values.astype(int).tolist() if "observed" in cube.variables else None,
+        }
+    return found
+
+
+def _motion(engine: Engine, product: str) -> dict[str, Any] | None:
+    """Where the stored coefficients lie, and the first date, from which their year counts."""
+    if get_bytes(engine.store, f"{product}/products/zarr.json") is None:
+        return None
+    fit = open_group(engine.store, f"{product}/products")
+    return {name: f"{product}/products/{name}" for name in MOTION if name in fit.variables}
+
+
+def _forecast(engine: Engine, product: str) -> dict[str, Any] | None:
+    """The forecast beyond the record, of the method that scored best, or of a forecaster that was trained."""
+    for group in ("forecast", "predicted"):
+        where = f"{product}/{group}"
+        if get_bytes(engine.store, f"{where}/zarr.json") is None:
+            continue
+        made = open_group(engine.store, where)
+        return {
+            "paths": {name: f"{where}/{name}" for name in ("displacement", "lower", "upper") if name in made.variables},
+            "days": _days(made["time"].values[-1]),
+            "origin": _origin(made),
+            "level": float(made.attrs["level"]) if "level" in made.attrs else None,
+            "method": str(made.attrs.get("method", "")),
+        }
+    return None
+
+
+def _origin(made: xr.Dataset) -> int | None:
+    """The last date that was known, where the forecast says it."""
+    origin = made["origin"].values[-1] if "origin" in made.variables else None
+    return None if origin is None or origin.dtype.kind != "M" else _days(np.asarray([origin]))[0]
+
+
+def _scores(engine: Engine, product: str) -> dict[str, Any] | None:
+    note = engine.ledger.read_note(f"scores/{product}")
+    if note is None or "absent" in note:
+        return None
+    table, best = note["tables"]["honest"], note["default"]
+    return {
+        "method": best,
+        "rmse": table[best]["rmse_all"],
+        "persistence": table["persistence"]["rmse_all"] if "persistence" in table else None,
+        "coverage": table[best].get("coverage_all"),
+        "level": note["level"],
+        "horizon": note["horizon"],
+        "every_days": note["every_days"],
+    }
+
+
+def _days(times: npt.NDArray[Any]) -> list[int]:
+    """Days since 1970."""
+    return [int(day) for day in times.astype("datetime64[D]").astype(np.int64)]
+
+
+def _json(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value

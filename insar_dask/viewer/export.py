@@ -1,0 +1,98 @@
+"""The page as a folder for any web server that answers byte ranges: with the data beside it, or elsewhere."""
+
+from __future__ import annotations
+
+import html
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError
+from insar_dask.jobs.seals import parsed
+from insar_dask.objects import get_blocks, get_bytes, list_keys, open_store
+from insar_dask.viewer.overview_jobs import INDEX
+from insar_dask.viewer.serve import PAGE, STORE, page_folder
+
+__all__ = ["export_page"]
+
+
+def export_page(store: str | Path, folder: Path, address: str | None = None) -> Path:
+    """Write the page of a store into a folder.
+
+    Parameters
+    ----------
+    store : str or Path
+        Store that has an overview; a folder or ``s3://bucket/prefix``.
+    folder : Path
+        New, or an earlier export, which is replaced.
+    address : str, optional
+        Where the store can be read over HTTP: nothing is copied, and the page's policy names that place alone.
+        Default: what the page reads is copied into ``FOLDER/data.zarr``.
+
+    Returns
+    -------
+    Path
+        ``FOLDER/index.html``.
+
+    Raises
+    ------
+    CubeError
+        When the folder holds something else, or the address is none of a web server.
+    """
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names and not {"index.html", "app.js"} <= names:
+        raise CubeError(f"{folder} holds something else than a page of the explorer; name a new folder")
+    page = (page_folder() / "index.html").read_text(encoding="utf-8")
+    if address is not None:
+        page = _pointing(page, address)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PAGE[1:]:
+        shutil.copyfile(page_folder() / name, folder / name)
+    shutil.rmtree(folder / STORE, ignore_errors=True)
+    if address is None:
+        _copy(open_store(store), folder / STORE)
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    return folder / "index.html"
+
+
+def _pointing(page: str, address: str) -> str:
+    """The page of a store elsewhere."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not set(address).isdisjoint(" ;,'\"<>"):
+        raise CubeError(f"{address!r} is no address of a store on a web server, such as https://example.org/site.zarr")
+    origin, meta = f"{parts.scheme}://{parts.netloc}", f'<meta name="store" content="{html.escape(address)}">\n'
+    if "connect-src 'self'" not in page or "<title>" not in page:
+        raise CubeError("the built page names no place to connect to: build it anew with `make viewer`")
+    return page.replace("connect-src 'self'", f"connect-src 'self' {origin}").replace("<title>", f"{meta}<title>", 1)
+
+
+def _copy(store: Store, folder: Path) -> None:
+    """Copy what the page reads: overviews, series, motion parameters, names; not what the other stages need."""
+    index = get_bytes(store, INDEX)
+    if index is None:
+        raise CubeError("the store has no overview; `insar-dask explore` makes it")
+    groups = [str(one["group"]) for one in parsed(index)["attributes"]["products"]]
+    wanted = ["zarr.json", INDEX]
+    for group in groups:
+        wanted += list_keys(store, f"{group}/")
+        for array in _arrays(parsed(get_bytes(store, f"{group}/zarr.json") or b"{}")["attributes"]):
+            wanted += [*list_keys(store, f"{array}/"), f"{array.rpartition('/')[0]}/zarr.json"]
+        wanted.append(f"{group.rpartition('/')[0]}/zarr.json")
+    for key in sorted(set(wanted)):
+        size_and_blocks = get_blocks(store, key)
+        if size_and_blocks is None:
+            raise CubeError(f"{key} is gone from the store; run again what makes it")
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.writelines(size_and_blocks[1])
+
+
+def _arrays(about: dict[str, Any]) -> Iterable[str]:
+    yield from (one["path"] for one in about["series"].values())
+    for paths in (about["points"], about["motion"] or {}, (about["forecast"] or {}).get("paths", {})):
+        yield from paths.values()

@@ -1,0 +1,127 @@
+// Series of the chosen points: what was observed, the fit of the stored coefficients, components and forecast.
+import uPlot from "uplot";
+
+const DAY = 86400;
+export const iso = (day) => new Date(day * DAY * 1000).toISOString().slice(0, 10);
+
+// The engine's model: velocity and an annual signal, in years of 365 days since the first date. The level is not stored:
+// it is that of least squares given the stored slope and season, so that the residuals of the valid dates sum to zero.
+export function fitOf(motion, days, values, at) {
+  const { velocity, seasonality, phase } = motion;
+  if (![velocity, seasonality, phase].every(Number.isFinite)) return null;
+  const first = new Date(days[0] * DAY * 1000);
+  const firstDay = Math.round((first - Date.UTC(first.getUTCFullYear(), 0, 1)) / 1000 / DAY) + 1;
+  const peak = (phase - firstDay) / 365;
+  const model = (day) => {
+    const years = (day - days[0]) / 365;
+    return velocity * years + seasonality * Math.cos(2 * Math.PI * (years - peak));
+  };
+  let sum = 0;
+  let n = 0;
+  values.forEach((value, i) => {
+    if (Number.isNaN(value)) return;
+    sum += value - model(days[i]);
+    n += 1;
+  });
+  return n ? at.map((day) => model(day) + sum / n) : null;
+}
+
+// all lines on the union of their dates; null where a value is missing, undefined at the dates of others
+export function joined(lines) {
+  const days = [...new Set(lines.flatMap((line) => line.days))].sort((a, b) => a - b);
+  const place = new Map(days.map((day, i) => [day, i]));
+  const columns = lines.map((line) => {
+    const column = new Array(days.length).fill(undefined);
+    line.days.forEach((day, i) => (column[place.get(day)] = Number.isFinite(line.values[i]) ? line.values[i] : null));
+    return column;
+  });
+  return [days.map((day) => day * DAY), ...columns];
+}
+
+const theme = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+// lines: {label, days, values, colour, dots, width, dash, band (index of the line to fill to)}
+export class Chart {
+  constructor(place) {
+    this.place = place;
+    this.plot = null;
+    new ResizeObserver(() => this.resize()).observe(place);
+  }
+
+  size() {
+    return { width: Math.max(this.place.clientWidth, 200), height: Math.max(this.place.clientHeight, 160) };
+  }
+
+  resize() {
+    if (this.plot) this.plot.setSize(this.size());
+  }
+
+  show(lines, { origin = null, unit = "mm", reset = true } = {}) {
+    const kept = !reset && this.plot ? { min: this.plot.scales.x.min, max: this.plot.scales.x.max } : null;
+    this.plot?.destroy();
+    this.plot = null;
+    this.lines = lines;
+    if (!lines.length) return;
+    const axis = { stroke: theme("--ink"), grid: { stroke: theme("--line"), width: 1 }, ticks: { stroke: theme("--line"), width: 1 }, font: "12px system-ui, sans-serif" };
+    const options = {
+      ...this.size(),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      legend: { show: false },
+      cursor: { drag: { x: true, y: false }, points: { size: 7 } },
+      scales: { x: { time: true } },
+      axes: [
+        { ...axis, space: 64, values: dates },
+        { ...axis, label: unit, labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 46 },
+      ],
+      series: [{}, ...lines.map(serie)],
+      bands: lines.flatMap((line, i) => (line.band === undefined ? [] : [{ series: [line.band + 1, i + 1], fill: line.fill }])),
+      hooks: { draw: [(plot) => originLine(plot, origin)], setCursor: [(plot) => this.told?.(plot.cursor.idx)] },
+    };
+    this.data = joined(lines);
+    this.plot = new uPlot(options, this.data, this.place);
+    if (kept) this.plot.setScale("x", kept);
+  }
+
+  reset() {
+    if (this.plot) this.plot.setData(this.data);
+  }
+}
+
+function dates(plot, splits, axis, space, step) {
+  return splits.map((seconds) => (step >= 360 * DAY ? iso(seconds / DAY).slice(0, 4) : step >= 27 * DAY ? iso(seconds / DAY).slice(0, 7) : iso(seconds / DAY)));
+}
+
+function serie(line) {
+  if (line.dots) {
+    return {
+      label: line.label,
+      stroke: line.colour,
+      width: 0,
+      paths: () => null,
+      points: { show: true, size: line.hollow ? 5 : 4.5, width: line.hollow ? 1.2 : 0, stroke: line.colour, fill: line.hollow ? theme("--panel") : line.colour },
+    };
+  }
+  return { label: line.label, stroke: line.colour, width: line.width ?? 1.8, dash: line.dash, points: { show: false }, spanGaps: false };
+}
+
+function originLine(plot, origin) {
+  if (origin === null) return;
+  const x = plot.valToPos(origin * DAY, "x", true);
+  const { left, top, width, height } = plot.bbox;
+  if (x < left || x > left + width) return;
+  const context = plot.ctx;
+  const ratio = devicePixelRatio || 1;
+  context.save();
+  context.strokeStyle = theme("--faint");
+  context.setLineDash([3 * ratio, 3 * ratio]);
+  context.lineWidth = ratio;
+  context.beginPath();
+  context.moveTo(x, top);
+  context.lineTo(x, top + height);
+  context.stroke();
+  context.fillStyle = theme("--faint");
+  context.font = `${11 * ratio}px system-ui, sans-serif`;
+  context.textAlign = "right";
+  context.fillText("last date known", x - 4 * ratio, top + 12 * ratio);
+  context.restore();
+}

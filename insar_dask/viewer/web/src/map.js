@@ -1,0 +1,345 @@
+// Points by WebGL2, drawn when something has changed and not otherwise; pan, zoom, hover, click and lasso.
+import { table } from "./colour.js";
+
+const GROUND = [0.37, 0.385, 0.41];
+const MOVING_POINTS = 300000;
+
+const VERTEX = `#version 300 es
+precision highp float;
+in float east; in float north; in float value; in float shown;
+uniform vec3 view; uniform vec2 half_size; uniform vec2 range; uniform float size; uniform float missing; uniform float classes;
+out highp float place; flat out float shape;
+void main() {
+  vec2 at = (vec2(east, north) - view.xy) / view.z / half_size;
+  bool none = classes > 0.0 ? value < 0.0 : value == missing;
+  place = none ? -1.0 : classes > 0.0 ? value : clamp((value - range.x) / (range.y - range.x), 0.0, 1.0) * 255.0;
+  shape = classes > 0.0 && size > 5.5 ? mod(value, 4.0) : 0.0;
+  gl_Position = shown > 0.0 ? vec4(at, 0.0, 1.0) : vec4(9.0, 9.0, 9.0, 1.0);
+  gl_PointSize = none ? max(size * 0.7, 1.0) : size;
+}`;
+
+const FRAGMENT = `#version 300 es
+precision mediump float;
+in highp float place; flat in float shape;
+uniform sampler2D colours; uniform float round_points; uniform vec3 none;
+out vec4 colour;
+void main() {
+  vec2 p = gl_PointCoord * 2.0 - 1.0;
+  if (round_points > 0.0) {
+    float reach = shape < 0.5 ? dot(p, p) : shape < 1.5 ? max(abs(p.x), abs(p.y)) * 1.18 : shape < 2.5 ? abs(p.x) + abs(p.y) : max(abs(p.x) * 1.1 + p.y * -0.55 + 0.45, p.y * 1.15);
+    if (reach > 1.0) discard;
+  }
+  colour = place < 0.0 ? vec4(none, 1.0) : vec4(texelFetch(colours, ivec2(int(place + 0.5), 0), 0).rgb, 1.0);
+}`;
+
+export class PointMap {
+  constructor(canvas, overlay, events) {
+    this.canvas = canvas;
+    this.overlay = overlay;
+    this.events = events;
+    this.chunks = [];
+    this.view = [0, 0, 1];
+    this.marks = [];
+    this.lassoing = false;
+    this.path = null;
+    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, powerPreference: "high-performance" });
+    if (!gl) throw new Error("no WebGL2");
+    this.gl = gl;
+    this.build();
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.build();
+      this.chunks.forEach((chunk) => this.upload(chunk));
+      this.colour(...this.coloured);
+    });
+    new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
+    this.gestures();
+    this.resize();
+  }
+
+  build() {
+    const gl = this.gl;
+    const program = gl.createProgram();
+    for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, text);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    }
+    ["east", "north", "value", "shown"].forEach((name, i) => gl.bindAttribLocation(program, i, name));
+    gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
+    gl.useProgram(program);
+    const names = ["view", "half_size", "range", "size", "missing", "classes", "round_points", "none"];
+    this.uniforms = Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)]));
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+  }
+
+  // chunk: {east, north: Int32Array, row, values: {name: Int16Array | Int8Array}, shown: Uint8Array, level}
+  add(chunk) {
+    this.chunks.push(chunk);
+    this.upload(chunk);
+    this.soon();
+  }
+
+  upload(chunk) {
+    const gl = this.gl;
+    chunk.array = gl.createVertexArray();
+    gl.bindVertexArray(chunk.array);
+    chunk.buffers = [chunk.east, chunk.north, null, chunk.shown].map((data, i) => {
+      const buffer = gl.createBuffer();
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      if (data) gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
+      gl.enableVertexAttribArray(i);
+      if (i < 2) gl.vertexAttribPointer(i, 1, gl.INT, false, 0, 0);
+      if (i === 3) gl.vertexAttribPointer(i, 1, gl.UNSIGNED_BYTE, false, 0, 0);
+      return buffer;
+    });
+    if (this.coloured) this.fill(chunk);
+  }
+
+  fill(chunk) {
+    const gl = this.gl;
+    const data = chunk.values[this.coloured[0]];
+    gl.bindVertexArray(chunk.array);
+    gl.bindBuffer(gl.ARRAY_BUFFER, chunk.buffers[2]);
+    gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
+    gl.vertexAttribPointer(2, 1, data instanceof Int8Array ? gl.BYTE : gl.SHORT, false, 0, 0);
+  }
+
+  // spec: of the variable, {kind, step, classes}; range in its units
+  colour(name, spec, range, missing) {
+    const gl = this.gl;
+    const other = this.coloured?.[0] !== name || !this.coloured;
+    this.coloured = [name, spec, range, missing];
+    if (other) this.chunks.forEach((chunk) => this.fill(chunk));
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, 256, 1, 0, gl.RGB, gl.UNSIGNED_BYTE, table(spec.kind, spec.classes));
+    this.soon();
+  }
+
+  filtered() {
+    const gl = this.gl;
+    for (const chunk of this.chunks) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, chunk.buffers[3]);
+      gl.bufferData(gl.ARRAY_BUFFER, chunk.shown, gl.STATIC_DRAW);
+    }
+    this.soon();
+  }
+
+  clear() {
+    for (const chunk of this.chunks) {
+      chunk.buffers.forEach((buffer) => this.gl.deleteBuffer(buffer));
+      this.gl.deleteVertexArray(chunk.array);
+    }
+    this.chunks = [];
+  }
+
+  resize() {
+    const box = this.canvas.parentElement.getBoundingClientRect();
+    this.ratio = Math.min(window.devicePixelRatio || 1, 2);
+    for (const canvas of [this.canvas, this.overlay]) {
+      canvas.width = Math.max(1, Math.round(box.width * this.ratio));
+      canvas.height = Math.max(1, Math.round(box.height * this.ratio));
+    }
+    this.width = box.width;
+    this.height = box.height;
+    this.soon();
+  }
+
+  soon() {
+    this.wanted ??= requestAnimationFrame(() => {
+      this.wanted = null;
+      this.draw();
+    });
+  }
+
+  // size of a point so that neighbours nearly touch, from the density of what is known to be there
+  pointSize() {
+    const apart = Math.sqrt(this.area / Math.max(this.count, 1)) / this.view[2];
+    return Math.min(Math.max(apart * 0.62, 1.6), 11) * this.ratio;
+  }
+
+  draw() {
+    const gl = this.gl;
+    const began = performance.now();
+    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    gl.clearColor(...GROUND, 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    this.drawn = 0;
+    if (this.coloured) {
+      const [, spec, range, missing] = this.coloured;
+      const size = this.pointSize();
+      gl.uniform3f(this.uniforms.view, ...this.view);
+      gl.uniform2f(this.uniforms.half_size, this.width / 2, this.height / 2);
+      gl.uniform2f(this.uniforms.range, range[0] / spec.step, range[1] / spec.step);
+      gl.uniform1f(this.uniforms.size, size);
+      gl.uniform1f(this.uniforms.round_points, size > 3 ? 1 : 0);
+      gl.uniform1f(this.uniforms.missing, missing);
+      gl.uniform1f(this.uniforms.classes, spec.kind === "class" ? spec.classes : 0);
+      gl.uniform3f(this.uniforms.none, 58 / 255, 61 / 255, 66 / 255);
+      const box = this.bounds();
+      for (const chunk of this.chunks) {
+        if (this.moving && this.drawn + chunk.east.length > MOVING_POINTS && this.drawn) break;
+        const [west, south, east, north] = chunk.box;
+        if (east < box[0] || west > box[2] || north < box[1] || south > box[3]) continue;
+        gl.bindVertexArray(chunk.array);
+        gl.drawArrays(gl.POINTS, 0, chunk.east.length);
+        this.drawn += chunk.east.length;
+      }
+    }
+    this.drawOverlay();
+    this.frame = performance.now() - began;
+    this.events.drawn();
+  }
+
+  drawOverlay(context = this.overlay.getContext("2d")) {
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.overlay.width, this.overlay.height);
+    this.paint(context);
+  }
+
+  paint(context) {
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    for (const { east, north, colour, label } of this.marks) {
+      const [x, y] = this.toPixel(east, north);
+      for (const [width, ink] of [[5, "#fff"], [2.5, colour]]) {
+        context.beginPath();
+        context.arc(x, y, 9, 0, 7);
+        context.lineWidth = width;
+        context.strokeStyle = ink;
+        context.stroke();
+      }
+      context.beginPath();
+      context.arc(x + 12, y - 12, 8, 0, 7);
+      context.fillStyle = colour;
+      context.fill();
+      context.fillStyle = "#fff";
+      context.font = "bold 11px system-ui, sans-serif";
+      context.textAlign = "center";
+      context.textBaseline = "middle";
+      context.fillText(label, x + 12, y - 11.5);
+    }
+    for (const line of [this.path, this.outline]) {
+      if (!line) continue;
+      context.beginPath();
+      line.forEach(([east, north]) => context.lineTo(...this.toPixel(east, north)));
+      context.closePath();
+      context.fillStyle = "rgba(255, 255, 255, 0.14)";
+      context.fill();
+      context.lineWidth = 3;
+      context.strokeStyle = "#111";
+      context.stroke();
+      context.lineWidth = 1.5;
+      context.strokeStyle = "#fff";
+      context.stroke();
+    }
+  }
+
+  toPixel(east, north) {
+    return [(east - this.view[0]) / this.view[2] + this.width / 2, this.height / 2 - (north - this.view[1]) / this.view[2]];
+  }
+
+  toPlace(x, y) {
+    return [this.view[0] + (x - this.width / 2) * this.view[2], this.view[1] - (y - this.height / 2) * this.view[2]];
+  }
+
+  bounds() {
+    const [west, north] = this.toPlace(0, 0);
+    const [east, south] = this.toPlace(this.width, this.height);
+    return [west, south, east, north];
+  }
+
+  home([west, south, east, north]) {
+    const margin = 1.06;
+    const across = Math.max((east - west) / this.width, (north - south) / this.height, 0.5) * margin;
+    this.show([(west + east) / 2, (south + north) / 2, across]);
+  }
+
+  show(view, moving = false) {
+    this.view = [view[0], view[1], Math.min(Math.max(view[2], 0.02), 1e6)];
+    this.moving = moving;
+    clearTimeout(this.still);
+    if (moving) this.still = setTimeout(() => this.show(this.view), 140);
+    this.soon();
+    this.events.moved(moving);
+  }
+
+  zoom(factor, x = this.width / 2, y = this.height / 2) {
+    const [east, north] = this.toPlace(x, y);
+    const across = Math.min(Math.max(this.view[2] * factor, 0.02), 1e6);
+    this.show([east - (x - this.width / 2) * across, north + (y - this.height / 2) * across, across], true);
+  }
+
+  pan(dx, dy) {
+    this.show([this.view[0] - dx * this.view[2], this.view[1] + dy * this.view[2], this.view[2]], true);
+  }
+
+  gestures() {
+    const down = new Map();
+    let began = null;
+    const at = (event) => {
+      const box = this.canvas.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    const target = this.overlay;
+    target.addEventListener("pointerdown", (event) => {
+      target.setPointerCapture(event.pointerId);
+      down.set(event.pointerId, at(event));
+      began = { at: at(event), moved: false, shift: event.shiftKey };
+      if (this.lassoing) this.path = [this.toPlace(...at(event))];
+    });
+    target.addEventListener("pointermove", (event) => {
+      const now = at(event);
+      if (!down.has(event.pointerId)) return this.events.hover(now);
+      const before = down.get(event.pointerId);
+      down.set(event.pointerId, now);
+      if (began && Math.hypot(now[0] - began.at[0], now[1] - began.at[1]) > 4) began.moved = true;
+      if (this.path) {
+        if (Math.hypot(now[0] - before[0], now[1] - before[1]) > 0) this.path.push(this.toPlace(...now));
+        this.drawOverlay();
+      } else if (down.size === 2) {
+        const other = [...down].find(([id]) => id !== event.pointerId)[1];
+        const spread = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]) || 1;
+        this.zoom(spread(before) / spread(now), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+      } else if (began?.moved) {
+        this.pan(now[0] - before[0], now[1] - before[1]);
+      }
+    });
+    const end = (event) => {
+      if (!down.delete(event.pointerId)) return;
+      if (this.path) {
+        const polygon = this.path;
+        this.path = null;
+        if (polygon.length > 2 && event.type === "pointerup") this.events.lasso(polygon);
+        this.drawOverlay();
+      } else if (event.type === "pointerup" && began && !began.moved && down.size === 0) {
+        this.events.click(began.at, began.shift || event.shiftKey);
+      }
+      if (down.size === 0) began = null;
+    };
+    target.addEventListener("pointerup", end);
+    target.addEventListener("pointercancel", end);
+    target.addEventListener("pointerleave", () => this.events.hover(null));
+    target.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        const lines = event.deltaMode === 1 ? 16 : 1;
+        this.zoom(Math.exp(Math.min(Math.max(event.deltaY * lines, -400), 400) * 0.0018), ...at(event));
+      },
+      { passive: false },
+    );
+    target.addEventListener("dblclick", (event) => this.zoom(0.5, ...at(event)));
+  }
+}
+
+// length of a scale bar: a round number of metres, at most so many pixels
+export function scaleBar(metresPerPixel, most = 120) {
+  const metres = metresPerPixel * most;
+  const unit = 10 ** Math.floor(Math.log10(metres));
+  const found = [5, 2, 1].map((n) => n * unit).find((n) => n <= metres);
+  return { metres: found, pixels: found / metresPerPixel, text: found >= 1000 ? `${found / 1000} km` : `${found} m` };
+}

@@ -1,0 +1,50 @@
+// What the address of the page says after its #: enough to see the same again.
+
+const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
+const short = (x) => String(Number(x.toPrecision(9)));
+
+function pair(text) {
+  const found = (text ?? "").split("~").map(number);
+  return found.length === 2 && found.every((x) => x !== null) && found[0] <= found[1] ? found : null;
+}
+
+export function encode(state) {
+  const words = new URLSearchParams();
+  if (state.product) words.set("product", state.product);
+  if (state.variable) words.set("colour", state.variable);
+  if (state.range) words.set("range", state.range.map(short).join("~"));
+  if (state.view) words.set("view", state.view.map(short).join("~"));
+  for (const [name, wanted] of Object.entries(state.filters ?? {})) {
+    words.set(`only.${name}`, wanted instanceof Set ? [...wanted].sort((a, b) => a - b).join(".") : wanted.map(short).join("~"));
+  }
+  for (const { row, id } of state.points ?? []) words.append("point", `${row}~${id}`);
+  if (state.tab && state.tab !== "series") words.set("tab", state.tab);
+  for (const name of state.off ?? []) words.append("off", name);
+  return words.toString();
+}
+
+// what is no value is left out: an address is somebody else's text
+export function decode(text, variables = null) {
+  const words = new URLSearchParams(text.replace(/^#/, ""));
+  const state = { filters: {}, points: [], off: words.getAll("off") };
+  if (words.get("product")) state.product = words.get("product");
+  if (words.get("colour") && (!variables || words.get("colour") in variables)) state.variable = words.get("colour");
+  const range = pair(words.get("range"));
+  if (range && range[0] < range[1]) state.range = range;
+  const view = (words.get("view") ?? "").split("~").map(number);
+  if (view.length === 3 && view.every((x) => x !== null) && view[2] > 0) state.view = view;
+  for (const [key, value] of words) {
+    const name = key.startsWith("only.") ? key.slice(5) : null;
+    if (!name || (variables && !Object.hasOwn(variables, name))) continue;
+    if (variables?.[name].kind === "class") state.filters[name] = new Set(value.split(".").map(number).filter((x) => x !== null));
+    else if (pair(value)) state.filters[name] = pair(value);
+  }
+  for (const one of words.getAll("point").slice(0, 5)) {
+    const at = one.indexOf("~");
+    const row = number(one.slice(0, at));
+    if (at > 0 && Number.isInteger(row) && row >= 0) state.points.push({ row, id: one.slice(at + 1) });
+  }
+  const tab = words.get("tab");
+  if (["components", "table"].includes(tab)) state.tab = tab;
+  return state;
+}
