@@ -30,7 +30,9 @@ AT_ONCE = 32
 
 REQUEST_SECONDS = 30
 RETRY_SECONDS = 60
-MOST_RETRIES = 10
+MOST_RETRIES = 40
+"""More than the seconds leave time for when all goes slowly. Of 60 requests to a bucket that takes ten a second, some
+are among the lucky only after more than ten."""
 LINGER_SECONDS = REQUEST_SECONDS + RETRY_SECONDS
 """Longest that a request which was begun may still reach the bucket: no attempt begins after the one, none lasts longer
 than the other."""

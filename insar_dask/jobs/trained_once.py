@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from zarr.abc.store import Store
 
-from insar_dask.bucket_address import is_bucket
+from insar_dask.buckets import Bucket
 from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
+from insar_dask.jobs.bucket_checkpoints import checkpoints_in
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.receipts import Ledger
@@ -53,17 +54,19 @@ def trained_once(engine: Engine, product: str, name: str, key: str, learn: Calla
     if note is not None and note["key"] == key and _is_stored(engine.ledger, note["state"]):
         return str(note["state"])
     line = ProgressLine(f"train {product}", quiet=engine.quiet)
-    with _folder(engine.path, product, key) as folder, line as tell:
-        state = engine.ledger.write_state(learn(folder, _told_too(engine, f"{product} {name}", tell)))
+    with _folder(engine, product, name, key) as (folder, keep), line as tell:
+        state = engine.ledger.write_state(learn(folder, _told_too(engine, f"{product} {name}", tell, keep)))
         engine.ledger.write_note(f"trained/{product}/{name}", {"key": key, "state": state})
     return state
 
 
-def _told_too(engine: Engine, model: str, tell: Tell) -> Tell:
-    """Says what a training says, and has it on the dashboard and in the history."""
+def _told_too(engine: Engine, model: str, tell: Tell, keep: Callable[[], None]) -> Tell:
+    """Says what a training says, has it on the dashboard and in the history, and its checkpoints kept."""
 
     def say(said: Mapping[str, Any]) -> None:
         tell(said)
+        if said.get("kind") == "checkpoint":
+            keep()
         engine.told(Event("loss", "training", extra={"model": model, **said}))
 
     return say
@@ -112,16 +115,24 @@ def _is_stored(ledger: Ledger, state: str) -> bool:
 
 
 @contextmanager
-def _folder(path: str | Path | Store, product: str, key: str) -> Iterator[Path]:
-    """Folder for checkpoints, removed when training has ended well; of a store without a local path a passing one."""
-    if isinstance(path, Store) or is_bucket(path):
-        with passing_folder() as passing:
-            yield passing / "checkpoints"
+def _folder(engine: Engine, product: str, name: str, key: str) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """Folder for checkpoints, removed when training has ended well, and what keeps them besides."""
+    if isinstance(engine.store, Bucket):
+        with checkpoints_in(engine.store, f"{product}/{name}", key[:16]) as kept:
+            yield kept
         return
-    place = beside(path, "-training") / product / key[:16]
+    if isinstance(engine.path, Store):
+        with passing_folder() as passing:
+            yield passing / "checkpoints", _kept_already
+        return
+    place = beside(engine.path, "-training") / product / key[:16]
     place.mkdir(parents=True, exist_ok=True)
-    yield place
+    yield place, _kept_already
     shutil.rmtree(place)
     for parent in (place.parent, place.parent.parent):
         if not any(parent.iterdir()):
             parent.rmdir()
+
+
+def _kept_already() -> None:
+    """Where a checkpoint lies, it stays."""
