@@ -131,7 +131,7 @@ def surface_sums(pairs: xr.Dataset, surface: Surface, stable: Any = None) -> Sum
         known = used[block] & np.isfinite(basis).all(axis=1)
         phase, basis = some["phase"].values[known].astype(np.float64), basis[known]
         valid = ~np.isnan(phase)
-        products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
+        products = (basis[:, :, None] * basis[:, None, :]).reshape(len(basis), terms * terms)
         gram += (valid.T.astype(np.float64) @ products).reshape(n_pairs, terms, terms)
         moment += np.where(valid, phase, 0.0).T @ basis
     return {"gram": gram, "moment": moment}

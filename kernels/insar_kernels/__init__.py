@@ -8,6 +8,8 @@ from typing import Any
 _HOMES = {
     "component_variances": "variances",
     "error_sums": "scoring",
+    "close_loops": "network_closure",
+    "fit_network_model": "network_model",
     "hilbert_index": "hilbert",
     "holt_winters": "holt_winters_fit",
     "holt_winters_forecast": "holt_winters_fit",

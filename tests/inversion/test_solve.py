@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import insar_dask as insar
+from insar_dask.cube import CubeError
+from insar_dask.inversion.pairs import timeline
+from insar_dask.inversion.solve import SOLVED
+from insar_dask.synthetic import pair_cube
+
+CLEAN = {"height_error": 0.0, "atmosphere": 0.0, "decorrelation": 0.0}
+
+
+def small(**options):
+    return pair_cube(**{"rows": 6, "columns": 7, "n_dates": 40, **options})
+
+
+def truth(pairs, dates):
+    years = (dates - dates[0]) / np.timedelta64(1, "D") / 365.25
+    moved = pairs["true_velocity"].values[:, None] * years
+    return moved + pairs["true_season"].values[:, None] * pairs["true_season_shape"].values
+
+
+def test_clean_pairs_give_the_motion_back():
+    pairs = small(**CLEAN, missing=0.1)
+    cube = insar.check_cube(insar.invert(pairs))
+    np.testing.assert_allclose(cube["displacement"].values, truth(pairs, cube["time"].values), atol=2e-4)
+    assert float(cube["coherence"].min()) > 0.9999
+    assert set(cube["solved"].values) == {SOLVED.index("connected")}
+    assert cube.attrs["sees_future"] == 48 and cube.attrs["positive"] == "towards the satellite"
+
+
+def test_sign_of_the_phase_is_that_of_the_pair_cube():
+    pairs = small(**CLEAN)
+    turned = pairs.assign(phase=-pairs["phase"]).assign_attrs(phase_sign=-1)
+    xr.testing.assert_allclose(insar.invert(turned)["displacement"], insar.invert(pairs)["displacement"])
+
+
+def test_errors_are_those_of_the_pairs_own_noise():
+    pairs = small(rows=30, columns=30, height_error=0.0, atmosphere=0.0, missing=0.05)
+    cube = insar.invert(pairs)
+    error = cube["displacement"].values - truth(pairs, cube["time"].values)
+    found, said = (np.sqrt(np.nanmean(a[:, 1:] ** 2)) for a in (error, cube["displacement_std"].values))
+    assert said / found == pytest.approx(1, abs=0.05)
+    assert float(cube["residual_rms"].mean()) == pytest.approx(2 * np.sqrt(1 - 39 / pairs.sizes["pair"]), rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["sbas", "svd"])
+def test_chunks_change_no_bit(method):
+    pairs = small(missing=0.2, seed=3)
+    whole = insar.invert(pairs, method)
+    for size in (5, 16):
+        lazy = insar.invert(pairs.chunk(point=size), method)
+        assert lazy["displacement"].chunks is not None
+        xr.testing.assert_identical(lazy.compute(), whole)
+
+
+@settings(max_examples=8)
+@given(st.randoms(use_true_random=False))
+def test_pairs_may_come_in_any_order(random):
+    pairs = small(missing=0.2)
+    order = list(range(pairs.sizes["pair"]))
+    random.shuffle(order)
+    one, other = insar.invert(pairs), insar.invert(pairs.isel(pair=order))
+    np.testing.assert_allclose(other["displacement"].values, one["displacement"].values, atol=1e-4)
+
+
+def test_when_it_all_was_does_not_matter():
+    pairs = small(missing=0.1)
+    later = {name: ("pair", pairs[name].values + np.timedelta64(900, "D")) for name in ("first", "second")}
+    moved = pairs.assign_coords(later)
+    np.testing.assert_array_equal(
+        insar.invert(moved)["displacement"].values, insar.invert(pairs)["displacement"].values
+    )
+
+
+@pytest.mark.parametrize("method", ["sbas", "nsbas"])
+def test_as_known_on_a_day_is_what_an_older_stack_gives(method):
+    pairs = small(missing=0.1)
+    day = "2018-12-01"
+    older = pairs.isel(pair=np.flatnonzero(pairs["second"].values <= np.datetime64(day)))
+    xr.testing.assert_identical(insar.invert(pairs, method, as_of=day), insar.invert(older, method))
+    with pytest.raises(CubeError, match="no pair ends by 2017-01-01"):
+        insar.invert(pairs, as_of="2017-01-01")
+
+
+def test_later_pairs_change_only_the_newest_dates():
+    pairs = small(rows=20, columns=20)
+    cube = insar.invert(pairs)
+    day = cube["time"].values[30]
+    change = insar.invert(pairs, as_of=day)["displacement"].values - cube["displacement"].values[:, :31]
+    rms = np.sqrt((change**2).mean(axis=0))
+    assert rms[-1] > 0.4 and rms[-5] < 0.1 and rms[-11] < 2e-3
+
+
+def test_model_bridges_a_gap_better_than_smallest_velocities():
+    options = {"rows": 15, "columns": 15, "n_dates": 80, "lost": (400, 500), "velocity": 30.0, "season_size": 4.0}
+    pairs = pair_cube(**options, height_error=0.0)
+    expected = truth(pairs, np.unique(np.concatenate([pairs["first"], pairs["second"]])))
+    by_velocities = insar.invert(pairs)
+    by_model = insar.invert(pairs, "nsbas", terms=("linear",), index=pairs["true_season_shape"].values.tolist())
+    assert set(by_velocities["solved"].values) == {SOLVED.index("by_velocities")}
+    assert set(by_model["solved"].values) == {SOLVED.index("by_model")}
+    assert (by_model["components"].values == 2).all()
+    bridged = by_model["time"].values > by_model["time"].values[0] + np.timedelta64(450, "D")
+    np.testing.assert_array_equal(by_model["gap_bridged"].values, np.broadcast_to(bridged, expected.shape))
+    after = [np.sqrt(np.mean((cube["displacement"].values - expected) ** 2)) for cube in (by_model, by_velocities)]
+    assert after[0] <= 0.87 * after[1]
+    assert by_model.attrs["sees_future"] == -1
+
+
+def test_coherence_weighs_and_rejects():
+    pairs = small(missing=0.1)
+    pairs["coherence"][:5] = 0.1
+    cube = insar.invert(pairs, weights="coherence", looks=10)
+    assert np.isnan(cube["displacement"].values[:5]).all() and np.isfinite(cube["displacement"].values[5:]).any()
+    assert (cube["solved"].values[:5] == SOLVED.index("low_coherence")).all()
+    bad = small(missing=0.0, seed=2)
+    broken = bad.copy(deep=True)
+    broken["phase"][:, ::7] += 3.0
+    broken["coherence"][:, ::7] = 0.05
+    weighted, plain = (insar.invert(broken, weights=how) for how in ("coherence", "equal"))
+    clean = insar.invert(bad)["displacement"]
+    assert abs(weighted["displacement"] - clean).mean() < 0.2 * abs(plain["displacement"] - clean).mean()
+
+
+def test_point_without_pairs_has_a_reason_and_others_do_not_notice():
+    pairs = small()
+    holed = pairs.copy(deep=True)
+    holed["phase"][3] = np.nan
+    holed["phase"][4, 9:] = np.nan
+    one, other = insar.invert(pairs), insar.invert(holed)
+    assert [SOLVED[code] for code in other["solved"].values[3:5]] == ["no_pairs", "too_few_pairs"]
+    assert np.isnan(other["displacement"].values[3:5]).all()
+    rest = np.r_[0:3, 5 : pairs.sizes["point"]]
+    xr.testing.assert_identical(other.isel(point=rest), one.isel(point=rest))
+
+
+def test_reference_and_inversion_commute():
+    pairs = small()
+    series = insar.invert(pairs)["displacement"]
+    offsets = pairs["phase"].isel(point=8)
+    referred = insar.invert(pairs.assign(phase=pairs["phase"] - offsets))["displacement"]
+    np.testing.assert_allclose(referred, series - series.isel(point=8), atol=1e-4)
+
+
+def test_annual_pairs_are_reordered_and_give_the_same():
+    pairs = small(n_dates=70)
+    line = timeline(pairs)
+    far = pair_cube(rows=6, columns=7, n_dates=70, longest=380.0)
+    days = line.days[timeline(far).second] - line.days[timeline(far).first]
+    kept = (days <= 50) | (abs(days - 366) < 7)
+    annual = insar.invert(far.isel(pair=np.flatnonzero(kept)))
+    design = np.zeros((kept.sum(), 70))
+    design[np.arange(kept.sum()), timeline(far).first[kept]] = -1
+    design[np.arange(kept.sum()), timeline(far).second[kept]] = 1
+    values = -far["phase"].values[:, kept].astype(float) * 1000 * far.attrs["wavelength"] / (4 * np.pi)
+    expected = np.linalg.lstsq(design[:, 1:], values.T, rcond=None)[0].T
+    np.testing.assert_allclose(annual["displacement"].values[:, 1:], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "method is 'magic'"),
+        ({"method": "svd", "network": "tree"}, "tree_weights"),
+        ({"method": "svd", "weights": "coherence"}, "knows no weights"),
+        ({"fill": "model"}, "needs the model"),
+        ({"method": "nsbas", "index": [1.0]}, "wanted one for each"),
+        ({"method": "nsbas", "terms": ("cubic",)}, "terms is 'cubic'"),
+    ],
+)
+def test_choices_that_do_not_go_together_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        insar.invert(small(), **options)
+
+
+def test_what_is_no_pair_cube_says_so():
+    pairs = small()
+    with pytest.raises(CubeError, match="no variable 'phase'"):
+        insar.invert(pairs.drop_vars("phase"))
+    with pytest.raises(CubeError, match="wavelength"):
+        insar.invert(pairs.assign_attrs(wavelength=0))
+    with pytest.raises(CubeError, match="phase_sign"):
+        insar.invert(pairs.assign_attrs(phase_sign=None))
+    with pytest.raises(CubeError, match="are both"):
+        insar.invert(pairs.isel(pair=[0, 1, 1]))
+    with pytest.raises(CubeError, match="swap its dates"):
+        insar.invert(pairs.assign_coords(first=pairs["second"], second=pairs["first"]))
+    with pytest.raises(CubeError, match="no coherence"):
+        insar.invert(pairs.drop_vars("coherence"), weights="coherence")
