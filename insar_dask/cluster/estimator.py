@@ -237,7 +237,10 @@ class Clusters:
             When the file is none of these, or damaged.
         """
         header, state = read_model(Path(path))
-        return cls(**header["parameters"]).learned(state, header["until"])
+        try:
+            return cls(**header["parameters"]).learned(state, header["until"])
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"{path} holds Clusters that lack {error}, or is damaged: fit anew") from error
 
     def parameters(self) -> dict[str, Any]:
         """Parameters as plain values."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from insar_dask.array_files import read_arrays
 
 __all__ = ["read_model", "write_model"]
 
@@ -33,12 +33,11 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]
         When the file is none of these, or damaged.
     """
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file):
-            file.seek(0)
-            arrays = dict(np.load(file, allow_pickle=False))
+        with path.open("rb") as file:
+            arrays = read_arrays(file)
         header = dict(json.loads(str(arrays.pop("header"))))
         written, _ = header["format"], (header["parameters"], header["until"], arrays["centroids"])
-    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} holds no Clusters, or is damaged; they are written by Clusters.save") from error
     if written != FORMAT:
         raise ValueError(f"{path} has format {written}, this version reads {FORMAT}: fit anew")

@@ -6,14 +6,14 @@ import hashlib
 import io
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from insar_dask.array_files import read_arrays
 
 __all__ = ["read_folder", "write_folder", "write_whole"]
 
@@ -77,9 +77,8 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
             "for; copy the whole folder again, or save the forecaster again"
         )
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return card, {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError) as error:
+        return card, read_arrays(io.BytesIO(data))
+    except ValueError as error:
         raise ValueError(f"{folder / weights} holds no arrays ({error}): save the forecaster again") from error
 
 
@@ -89,7 +88,7 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path.parent} holds no forecaster: it has no {path.name}; Forecaster.save writes it")
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is torn or damaged ({error}): copy the folder again, or save anew") from error
     if not isinstance(card, dict) or "format" not in card:
         raise ValueError(f"{path} is no card of a forecaster: name a folder that Forecaster.save has written")

@@ -46,7 +46,7 @@ class Holder:
             found = parsed(data or b"{}")
             named = cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found})
             return replace(named, pid=int(named.pid), term=float(named.term))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return cls()
 
     def to_json(self, beat: int, *, released: bool = False) -> bytes:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.array_files import read_arrays
+
 __all__ = ["pack", "parsed", "sealed", "unpack", "unsealed"]
 
 SEAL = "seal"
@@ -64,6 +66,5 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of .npz bytes; nothing pickled is read."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    """The arrays of .npz bytes; ValueError where they are none. Nothing pickled is read."""
+    return read_arrays(io.BytesIO(data))

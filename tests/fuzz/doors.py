@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.live_view import run_view
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import HISTORY, Ledger, Receipt
-from insar_dask.jobs.seals import SEAL, sealed
+from insar_dask.jobs.seals import SEAL, sealed, unpack
 from insar_dask.jobs.status import damaged, damaged_documents, status_table, targets
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.recognise import reader_of
@@ -49,6 +50,7 @@ Files = dict[str, bytes]
 BURST = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
 PRODUCT = "EGMS_L3_E45N17_100km_U_2020_2024_1"
 SITE = "site.zarr"
+MODEL = "clusters.npz"
 N_POINTS, N_DATES = 200, 30
 
 
@@ -89,6 +91,8 @@ def home() -> Path:
         Event("loss", "training", at=3.0, extra={"loss": 0.5}),
     ]
     Book(LocalStore(folder / SITE), "ffff").write(told, 4.0)
+    cube = insar.regularise(insar.open_cube(folder / SITE), every="12D").compute()
+    insar.Clusters(n_clusters=2, random_state=0).fit(cube).save(folder / MODEL)
     book = Ledger(LocalStore(folder / BOOK))
     book.write_note("catalogue", {"products": ["a", "b"]})
     book.write_note("failures", {"b": "CubeError: no"})
@@ -233,6 +237,14 @@ def read_history(files: Files) -> None:
             kept_page(board, store)
 
 
+def read_model(files: Files) -> None:
+    with laid_out(files) as folder:
+        for name in files:
+            with suppress(ValueError):
+                unpack((folder / name).read_bytes())
+            insar.Clusters.load(folder / name)
+
+
 def read_store(files: Files) -> None:
     with laid_out(files) as folder:
         store = LocalStore(folder / SITE)
@@ -301,6 +313,12 @@ DOORS: dict[str, Door] = {
         read_history,
         (),
     ),
+    "model": Door(
+        lambda: {MODEL: (home() / MODEL).read_bytes()},
+        lambda: mutations.packed(members()).map(lambda data: {MODEL: data}),
+        read_model,
+        (ValueError,),
+    ),
     "store": Door(
         dict,
         lambda: one_of({k: v for k, v in kept(SITE).items() if not k.startswith(f"{SITE}/jobs")}, of_store),
@@ -308,6 +326,13 @@ DOORS: dict[str, Door] = {
         REFUSALS,
     ),
 }
+
+
+@cache
+def members() -> Files:
+    """What the file of a model has in it."""
+    with zipfile.ZipFile(home() / MODEL) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def is_book(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Limits of one try: seconds, and memory beyond what the process has."""
+"""Limits of one try: seconds, of the CPU and of waiting, and memory beyond what the process has."""
 
 import resource
 import signal
@@ -10,7 +10,10 @@ from types import FrameType
 __all__ = ["MEMORY", "SECONDS", "HangError", "limited"]
 
 SECONDS = 10.0
-"""A try takes milliseconds; cores may be busy."""
+"""Of the CPU: a try takes milliseconds."""
+
+PATIENCE = 12
+"""Times as long as that a try may wait, on cores that are busy with others or for what never comes."""
 
 MEMORY = 1 << 30
 """Address space beyond what there is: all inputs are small."""
@@ -24,19 +27,22 @@ class HangError(BaseException):
 def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """Bounds on what is done in the block, in the main thread."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, _end)
+    before = {number: signal.signal(number, _end) for number in (signal.SIGPROF, signal.SIGALRM)}
     resource.setrlimit(resource.RLIMIT_AS, (_used() + memory, hard))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for clock in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+            signal.setitimer(clock, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _end(_: int, frame: FrameType | None) -> None:
-    raise HangError(f"still at work after {SECONDS:.0f} s, in {frame and frame.f_code.co_qualname}")
+    raise HangError(f"no end in sight, in {frame and frame.f_code.co_qualname}")
 
 
 def _used() -> int:

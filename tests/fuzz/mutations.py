@@ -5,11 +5,12 @@ import json
 import struct
 import warnings
 import zipfile
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["documents", "relined", "retold", "scrambled", "tabled", "zipped"]
+__all__ = ["documents", "packed", "relined", "retold", "scrambled", "tabled", "zipped"]
 
 Draw = Any
 """What `hypothesis.strategies.composite` hands over."""
@@ -33,6 +34,15 @@ MEMBERS = (
     "a.csv", "../a.csv", "/a.csv", "x/../../a.csv", "..\\a.csv", "C:\\a.csv", "\\\\host\\a.csv", "a.csv/", "A.CSV",
     ".csv", "a\0b.csv", "é.csv", "__MACOSX/a.csv", "x" * 60_000 + ".csv", "con.csv", "a.csv\n", "./a.csv",
 )  # fmt: skip
+
+CLAIMS = {
+    b"(": (b"(1000000000000, ", b"(" * 3000, b"(-1, ", b"(0, ", b"(True, ", b"('x', ", b"(("),
+    b"'<": (b"'|O", b"'>", b"'<U99999999", b"'|S0", b"'[('a', '<f8')]", b"'<m8[Y]", b"'|V9"),
+    b"NUMPY": (b"NUMPX", b"NUMPY\3", b""),
+    b"False": (b"True", b"None", b"1/0", b""),
+    b"{": (b"[", b"{'a': 1, ", b"exec('x')", b"\0", b"\xff"),
+}
+"""What the header of an array says, and what it must not be believed."""
 
 
 @st.composite
@@ -158,12 +168,31 @@ def zipped(draw: Draw, text: bytes) -> bytes:
     return draw(scrambled(data)) if draw(st.integers(0, 4)) == 0 else data
 
 
+@st.composite
+def packed(draw: Draw, members: dict[str, bytes]) -> bytes:
+    """An .npz file whose members are sound to the archive, and their headers or values wrong."""
+    members, name = dict(members), draw(st.sampled_from(sorted(members)))
+    before = draw(st.sampled_from(sorted(CLAIMS)))
+    after = draw(st.sampled_from(CLAIMS[before]))
+    how = draw(st.integers(0, 3))
+    changed = members[name].replace(before, after, 1) if how else draw(scrambled(members[name]))
+    if how == 1:  # where the claim is that the header is as long as it was
+        changed = changed[: len(members[name])]
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one, data in members.items():
+            if one != name or draw(st.integers(0, 9)):
+                archive.writestr(zipfile.ZipInfo(one), changed if one == name else data)
+    return draw(scrambled(whole.getvalue())) if draw(st.integers(0, 5)) == 0 else whole.getvalue()
+
+
 def _heads(data: bytes) -> list[int]:
     return [at for at in range(len(data) - 3) if data[at : at + 2] == b"PK"] or [0]
 
 
 def _values() -> st.SearchStrategy[Any]:
-    return st.one_of(st.sampled_from(NUMBERS), st.sampled_from(TEXTS), st.sampled_from(NESTS))
+    # copies: what is changed further must not be what the next input is made of
+    return st.one_of(st.sampled_from(NUMBERS), st.sampled_from(TEXTS), st.sampled_from(NESTS).map(deepcopy))
 
 
 def _places(document: Any) -> Any:

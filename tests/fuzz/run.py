@@ -9,6 +9,7 @@ Prints the seed, with which a run can be made again. The inputs of faults, as sm
 import argparse
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from tests.fuzz.tries import CORPUS, search
 TRIES = 100
 """At a door before the next one's turn."""
 
-SILENCE = 120.0
+SILENCE = 240.0
 """Seconds without a try after which a process is taken for hung: beyond the limit of a try, code in C may be at it."""
 
 
@@ -79,7 +80,7 @@ def _work(doors: list[str], minutes: float, seed: int, folder: Path) -> None:
     """Try all doors in turn until the time is up."""
     from tests.fuzz.doors import DOORS
 
-    until, log = time.monotonic() + 60 * minutes, folder / "log.json"
+    until, log, parent = time.monotonic() + 60 * minutes, folder / "log.json", os.getppid()
     told = json.loads(log.read_text()) if log.exists() else {"tries": {}, "faults": []}
     while time.monotonic() < until:
         for name in doors or DOORS:
@@ -90,8 +91,8 @@ def _work(doors: list[str], minutes: float, seed: int, folder: Path) -> None:
                 _keep(fault[0], (folder / "current").read_text())
             log.write_text(json.dumps(told))
             seed += 1
-            if time.monotonic() > until:
-                break
+            if time.monotonic() > until or os.getppid() != parent:
+                return
 
 
 def _keep(fault: str, text: str) -> None:
