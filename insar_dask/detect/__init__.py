@@ -1,0 +1,1 @@
+"""Moving ground as polygons: found on maps of motion, told by evidence, followed over the years."""

@@ -1,0 +1,87 @@
+"""Moving areas on maps of motion: votes, components, outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.detect.areas import Areas, MapGrid, recipe_hash
+from insar_dask.detect.cards import cards_of
+from insar_dask.detect.labelling import Cells, Runs, join_tiles_of_runs, runs_of, tiles_of, whole_objects
+from insar_dask.detect.rules import Background, Rule, background_of, evidence_of
+from insar_dask.detect.windows import HALO, closed
+from insar_dask.settings import whole
+
+__all__ = ["find_areas", "find_cells_of_areas"]
+
+TILE = 512
+
+
+def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, **options: Any) -> Areas:
+    """Outlines of ground that moves, and the evidence for each.
+
+    Per cell the rule's votes on medians over 3 x 3 cells (`insar_dask.detect.rules`); the body of all areas closed by
+    one cell; of its components (cells that meet at a side or a corner) those that hold a seed, without their holes and
+    of at least ``fewest`` cells. Found tile by tile and joined over the seams: the same for any size of tiles.
+
+    Parameters
+    ----------
+    maps : xr.Dataset
+        Maps of motion over (y, x), as `insar_dask.detect.mapping.area_maps` makes them: ``velocity`` and
+        ``velocity_std`` [mm yr-1], ``seasonality`` [mm] for thaw, and whatever else the cards shall tell.
+    rule : Rule, optional
+    tile : int
+        Cells a side of a tile.
+    **options
+        Of a `Rule`, where none is given.
+
+    Returns
+    -------
+    Areas
+        By their first cell from north to south; their columns are those of `insar_dask.detect.cards.cards_of`.
+
+    Raises
+    ------
+    CubeError
+        When the maps lack what the rule asks for.
+    ImportError
+        Without shapely.
+    """
+    rule = rule or Rule(**options)
+    if "velocity" not in maps or maps["velocity"].dims != ("y", "x"):
+        raise CubeError("wanted 'velocity' over ('y', 'x'): make maps with area_maps(motion)")
+    grid, background = MapGrid.of(maps), background_of(maps, rule)
+    found = find_cells_of_areas(maps, rule, background, tile)
+    recipe = {"rule": rule.to_dict(), "cell": grid.cell, "background": list(map(float, background))}
+    attrs = {
+        "source": str(maps.attrs.get("source", "")),
+        "component": str(maps.attrs.get("component", "")),
+        "reference": str(maps.attrs.get("reference", "")),
+        **recipe,
+        "recipe": recipe_hash(recipe),
+    }
+    areas = Areas([grid.outline(cells) for cells in found], {}, grid.crs_wkt, attrs)
+    return cards_of(areas, maps, found, rule, background)
+
+
+def find_cells_of_areas(maps: xr.Dataset, rule: Rule, background: Background, tile: int = TILE) -> list[Cells]:
+    """Cells of each area, by its first cell."""
+    side = whole("tile", tile, of="cells")
+    return whole_objects(join_tiles_of_runs(_runs(maps, rule, background, side)), rule.fewest)
+
+
+def _runs(maps: xr.Dataset, rule: Rule, background: Background, side: int) -> Iterator[Runs]:
+    n_rows, n_columns = maps["velocity"].shape
+    for rows, columns in tiles_of((n_rows, n_columns), side):
+        top, left = max(rows.start - HALO, 0), max(columns.start - HALO, 0)
+        part = maps.isel(y=slice(top, rows.stop + HALO), x=slice(left, columns.stop + HALO))
+        evidence = evidence_of(part, rule, background)
+        inner = (
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )
+        body = evidence.body if rule.method == "paper" else closed(evidence.body)
+        yield runs_of(body[inner], (evidence.seed & body)[inner], rows.start, columns.start)

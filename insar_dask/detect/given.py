@@ -1,0 +1,115 @@
+"""Outlines that somebody drew, judged on maps of motion as those that were found are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.detect.areas import Areas, MapGrid, shapely_of
+from insar_dask.detect.cards import cards_of
+from insar_dask.detect.rules import Rule, background_of
+
+__all__ = ["judge_areas", "read_areas"]
+
+
+def read_areas(path: str | Path) -> Areas:
+    """Read outlines from a file that GDAL knows, or from GeoParquet; other columns come along.
+
+    Raises
+    ------
+    ImportError
+        Without geopandas.
+    CubeError
+        When there is no polygon in it, an outline is empty, or it says no CRS.
+    """
+    try:
+        import geopandas
+    except ImportError as error:
+        raise ImportError("reading outlines needs geopandas: pip install insar-dask[geo]") from error
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}")
+    frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
+    if frame.crs is None:
+        raise CubeError(f"{path.name} does not say its CRS: write it with one")
+    columns = {str(name): frame[name].to_numpy() for name in frame.columns if name != frame.geometry.name}
+    return checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name}))
+
+
+def checked(areas: Areas) -> Areas:
+    """Areas whose outlines are polygons with something in them, made valid; else `CubeError`."""
+    shapely = shapely_of()
+    if not len(areas):
+        raise CubeError(f"{areas.attrs.get('source', 'the inventory')} holds no polygon")
+    for number, outline in enumerate(areas.geometry):
+        kind = getattr(outline, "geom_type", type(outline).__name__)
+        if kind not in ("Polygon", "MultiPolygon"):
+            raise CubeError(f"outline {number} is a {kind}, wanted a polygon")
+        if outline.is_empty or outline.area == 0:
+            raise CubeError(f"outline {number} is empty: it holds no ground, leave it out")
+    valid = [shapely.make_valid(outline) for outline in areas.geometry]
+    return Areas(valid, areas.columns, areas.crs_wkt, areas.attrs)
+
+
+def judge_areas(outlines: Areas | Sequence[Any], maps: xr.Dataset, rule: Rule | None = None) -> Areas:
+    """Tell of given outlines what is told of those that are found.
+
+    Parameters
+    ----------
+    outlines : Areas or sequence of shapely polygons
+        In any CRS; polygons alone in that of the maps.
+    maps : xr.Dataset
+        As of `insar_dask.detect.finding.find_areas`.
+    rule : Rule, optional
+        Whose votes are told; its thresholds decide nothing.
+
+    Returns
+    -------
+    Areas
+        In the CRS of the maps, with the columns of `insar_dask.detect.cards.cards_of`, of the cells whose middles lie
+        in an outline.
+
+    Raises
+    ------
+    CubeError
+        When an outline is empty, or none lies on the maps; one that holds no cell of them is named.
+    """
+    grid = MapGrid.of(maps)
+    areas = outlines if isinstance(outlines, Areas) else Areas(list(outlines), {}, grid.crs_wkt, {"source": "given"})
+    areas = _in_crs(checked(areas), grid.crs_wkt)
+    cells = [grid.inside(outline) for outline in areas.geometry]
+    bare = [number for number, mine in enumerate(cells) if not len(mine.row)]
+    if len(bare) == len(areas):
+        raise CubeError(
+            f"none of {len(areas)} outlines holds the middle of a cell of the maps, which begin at "
+            f"({grid.west:.0f}, {grid.north:.0f}) in cells of {grid.cell:g} m: do they lie elsewhere?"
+        )
+    if bare:
+        raise CubeError(
+            f"outlines {bare[:5]} hold no middle of a cell of {grid.cell:g} m, or lie beyond the maps: leave them out "
+            "(areas.part), or take smaller cells"
+        )
+    rule = rule or Rule()
+    return cards_of(areas, maps, cells, rule, background_of(maps, rule))
+
+
+def _in_crs(areas: Areas, crs_wkt: str) -> Areas:
+    if areas.crs_wkt == crs_wkt:
+        return areas
+    from pyproj import CRS, Transformer
+
+    here, there = CRS.from_wkt(areas.crs_wkt), CRS.from_wkt(crs_wkt)
+    if here == there:
+        return Areas(areas.geometry, areas.columns, crs_wkt, areas.attrs)
+    transformer = Transformer.from_crs(here, there, always_xy=True)
+    shapely = shapely_of()
+
+    def moved(places: Any) -> Any:
+        return np.stack(transformer.transform(*places.T), axis=1)
+
+    return Areas([shapely.transform(o, moved) for o in areas.geometry], areas.columns, crs_wkt, areas.attrs)

@@ -1,0 +1,172 @@
+"""Which cells move: rules that each vote, and which votes count."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.cube import CubeError
+from insar_dask.detect.windows import median_of_nine
+from insar_dask.settings import known, positive, whole
+
+__all__ = ["METHODS", "Background", "Evidence", "Rule", "background_of", "evidence_of"]
+
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+METHODS = ("hysteresis", "paper")
+SIGNS = ("away", "towards", "both")
+
+FLATTENED = 0.8
+"""What the median of nine leaves of a peak's velocity, so that a seed passes at this share of its threshold."""
+
+DAYS = 365.0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How areas are told from still ground.
+
+    Parameters
+    ----------
+    method : {"hysteresis", "paper"}
+        Components of ground that moves a little and hold some that moves a lot; or all cells beyond 15 mm/yr, as
+        published (doi:10.3390/rs16111891).
+    body, seed : float
+        Velocities [mm/yr] that an area goes out to, and that it has to hold; 5 and 10, and for "paper" 15 each.
+    sigmas : float
+        A body is also beyond so many standard errors.
+    sign : {"away", "towards", "both"}
+        Down or away from the satellite, up or towards it, or either.
+    season : float or None
+        Amplitude above that of still ground [mm] that every cell of an area has: thaw. None for motion of any kind.
+    peak : float, optional
+        Day of the year at which the season is highest, by which cells also vote.
+    peak_within : float
+        Days from it.
+    fewest : int
+        Cells of an area.
+    """
+
+    method: str = "hysteresis"
+    body: float | None = None
+    seed: float | None = None
+    sigmas: float = 2.5
+    sign: str = "away"
+    season: float | None = 1.5
+    peak: float | None = None
+    peak_within: float = 60.0
+    fewest: int = 5
+
+    def __post_init__(self) -> None:
+        """Fill in what the method has by default, and look at every choice."""
+        known("method", self.method, METHODS)
+        known("sign", self.sign, SIGNS)
+        defaults = (15.0, 15.0) if self.method == "paper" else (5.0, 10.0)
+        for name, value in zip(("body", "seed"), defaults, strict=True):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+            positive(name, getattr(self, name), of="mm/yr")
+        if self.method == "paper":
+            object.__setattr__(self, "season", None)
+        positive("sigmas", self.sigmas, zero=True)
+        whole("fewest", self.fewest, of="cells")
+        if self.body > self.seed:  # type: ignore[operator]
+            raise ValueError(f"body is {self.body:g} and seed {self.seed:g} mm/yr; an area goes out from what is fast")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON and attributes hold it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Background(NamedTuple):
+    """What still ground of a scene has; a part of a scene is judged by the whole's."""
+
+    season: float
+    """Median amplitude [mm]."""
+
+
+class Evidence(NamedTuple):
+    """What each cell has to say; arrays (rows, columns)."""
+
+    body: Bool
+    seed: Bool
+    votes: dict[str, Bool]
+    """Every rule's, whether it counts or not."""
+
+
+def background_of(maps: xr.Dataset, rule: Rule) -> Background:
+    """That of a whole scene: of cells slower than a body; NaN where no season is known."""
+    if "seasonality" not in maps:
+        return Background(float("nan"))
+    slow = np.abs(maps["velocity"].values) < (rule.body or 0.0)
+    season = maps["seasonality"].values[slow]
+    season = season[np.isfinite(season)]
+    return Background(float(np.median(season)) if season.size else float("nan"))
+
+
+def evidence_of(maps: xr.Dataset, rule: Rule, background: Background) -> Evidence:
+    """Votes of every cell, of medians over 3 x 3 cells; published: of the cells themselves.
+
+    Parameters
+    ----------
+    maps : xr.Dataset
+        ``velocity`` and, but for "paper", ``velocity_std`` [mm yr-1], and ``seasonality`` [mm] where the rule asks for
+        one, over (y, x); a tile needs `insar_dask.detect.windows.HALO` cells about it.
+    rule : Rule
+    background : Background
+        Of the whole scene.
+
+    Raises
+    ------
+    CubeError
+        When the rule asks for what the maps do not have.
+    """
+    for name in ("velocity", *_asked(rule)):
+        if name not in maps or maps[name].dims != ("y", "x"):
+            raise CubeError(
+                f"the rule asks for {name!r} over ('y', 'x'), and the maps have {sorted(map(str, maps.data_vars))}: "
+                "give it, or a rule without it (season=None, sigmas=0, peak=None)"
+            )
+    velocity = maps["velocity"].values.astype(np.float64)
+    if rule.method == "paper":
+        fast = _beyond(velocity, rule.seed or 0.0, rule.sign)
+        return Evidence(fast, fast, {"fast": fast})
+    smooth = median_of_nine(velocity)
+    votes = {"moving": _beyond(smooth, rule.body or 0.0, rule.sign)}
+    if rule.sigmas:
+        error = median_of_nine(maps["velocity_std"].values) / 2  # of a median of nine
+        votes["significant"] = _beyond(smooth, rule.sigmas * error, rule.sign)
+    if "seasonality" in maps and np.isfinite(background.season):
+        votes["seasonal"] = median_of_nine(maps["seasonality"].values) > background.season + (rule.season or 0.0)
+    if rule.peak is not None:
+        votes["in_phase"] = _in_phase(maps["phase"].values.astype(np.float64), rule)
+    counted = ["moving", *(["significant"] if rule.sigmas else [])]
+    counted += ["seasonal"] if rule.season is not None else []
+    counted += ["in_phase"] if rule.peak is not None else []
+    body = np.logical_and.reduce([votes[name] for name in counted if name in votes])
+    seed = body & _beyond(smooth, FLATTENED * (rule.seed or 0.0), rule.sign)
+    return Evidence(body, seed, {**votes, "fast": seed})
+
+
+def _asked(rule: Rule) -> list[str]:
+    if rule.method == "paper":
+        return []
+    wanted = ["velocity_std"] if rule.sigmas else []
+    return wanted + (["seasonality"] if rule.season is not None else []) + (["phase"] if rule.peak is not None else [])
+
+
+def _beyond(velocity: Float64, limit: float | Float64, sign: str) -> Bool:
+    """Never of NaN."""
+    away, towards = velocity < -np.asarray(limit), velocity > np.asarray(limit)
+    return np.asarray({"away": away, "towards": towards, "both": away | towards}[sign])
+
+
+def _in_phase(phase: Float64, rule: Rule) -> Bool:
+    """Whether the median of the cells' distances from the peak is small enough."""
+    distance = np.abs((phase - (rule.peak or 0.0) + DAYS / 2) % DAYS - DAYS / 2)
+    return np.asarray(median_of_nine(distance) <= rule.peak_within)

@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+import xarray as xr
+from pyproj import CRS
+
+from insar_dask.cube import CubeError
+from insar_dask.detect.areas import Areas
+from insar_dask.detect.finding import find_areas
+from insar_dask.detect.given import judge_areas, read_areas
+from insar_dask.detect.writing import write_areas
+
+
+@pytest.fixture(scope="module")
+def areas(scenes: list[xr.Dataset]) -> Areas:
+    return find_areas(scenes[1])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "geojson", "gpkg"])
+def test_what_is_written_is_read(ending: str, areas: Areas, tmp_path: Path) -> None:
+    path = write_areas(areas, tmp_path / f"areas.{ending}")
+    back = read_areas(path)
+    assert len(back) == len(areas) and CRS(back.crs_wkt) == CRS(4326 if ending == "geojson" else 3035)
+    np.testing.assert_allclose(back["velocity_mean"].astype(float), areas["velocity_mean"], rtol=1e-6)
+    assert back["votes"].tolist() == areas["votes"].tolist()
+    same = geopandas.GeoSeries(list(back.geometry), crs=back.crs_wkt).to_crs(3035).area
+    np.testing.assert_allclose(same, areas["area_m2"], rtol=2e-3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"areas.{ending}", "areas.qml"]
+
+
+def test_equal_areas_give_equal_bytes_for_any_tiles(scenes: list[xr.Dataset], areas: Areas, tmp_path: Path) -> None:
+    tiled = find_areas(scenes[1], tile=100)
+    for ending in ("parquet", "geojson"):
+        one, other = (write_areas(a, tmp_path / f"{k}.{ending}") for k, a in enumerate((areas, tiled)))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_geojson_is_in_degrees_and_has_no_nan(areas: Areas, tmp_path: Path) -> None:
+    told = areas.with_columns({"nearest_m": np.full(len(areas), np.nan)})
+    text = write_areas(told, tmp_path / "a.geojson", style=False).read_text()
+    document = json.loads(text, parse_constant=pytest.fail)
+    assert document["features"][0]["properties"]["nearest_m"] is None
+    x, y = np.array(document["features"][0]["geometry"]["coordinates"][0]).T[:2]
+    assert (np.abs(x) <= 180).all() and (np.abs(y) <= 90).all()
+    assert document["recipe"]["recipe"] == areas.attrs["recipe"]
+
+
+def test_the_style_has_three_classes_of_rate(areas: Areas, tmp_path: Path) -> None:
+    write_areas(areas, tmp_path / "a.parquet")
+    root = ElementTree.fromstring((tmp_path / "a.qml").read_text().split("\n", 1)[1])
+    assert [r.get("lower") for r in root.iter("range")] == ["0", "10", "20"]
+    assert root.find("renderer-v2").get("attr") == 'abs("velocity_mean")'
+
+
+def test_none_at_all_can_be_written(areas: Areas, tmp_path: Path) -> None:
+    for ending in ("parquet", "geojson"):
+        path = write_areas(areas.part([]), tmp_path / f"none.{ending}")
+        with pytest.raises(CubeError, match="holds no polygon"):
+            read_areas(path)
+
+
+def test_files_that_cannot_be_are_refused(areas: Areas, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"wanted \.parquet, \.geojson or \.gpkg"):
+        write_areas(areas, tmp_path / "a.shp")
+    with pytest.raises(CubeError, match="have no CRS"):
+        write_areas(Areas(areas.geometry, {}, ""), tmp_path / "a.parquet")
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        read_areas(tmp_path / "none.gpkg")
+
+
+def test_given_outlines_are_judged_as_found_ones(scenes: list[xr.Dataset], areas: Areas) -> None:
+    judged = judge_areas(list(areas.geometry), scenes[1])
+    for name in ("n_cells", "velocity_mean", "seasonality_mm", "votes"):
+        np.testing.assert_array_equal(judged[name], areas[name])
+    degrees = geopandas.GeoSeries(list(areas.geometry), crs=areas.crs_wkt).to_crs(4326)
+    elsewhere = judge_areas(Areas(list(degrees), {"name": np.arange(len(areas))}, CRS(4326).to_wkt()), scenes[1])
+    np.testing.assert_allclose(elsewhere["n_cells"], areas["n_cells"], rtol=0.1)
+    assert elsewhere["name"].tolist() == list(range(len(areas)))
+
+
+def test_outlines_that_cannot_be_judged_are_named(scenes: list[xr.Dataset], areas: Areas) -> None:
+    maps, good = scenes[1], areas.geometry[0]
+    with pytest.raises(CubeError, match="outline 1 is empty"):
+        judge_areas([good, shapely.Polygon()], maps)
+    with pytest.raises(CubeError, match="outline 0 is a Point, wanted a polygon"):
+        judge_areas([shapely.Point(0, 0)], maps)
+    with pytest.raises(CubeError, match="holds no polygon"):
+        judge_areas([], maps)
+    with pytest.raises(CubeError, match="none of 1 outlines"):
+        judge_areas([shapely.box(0, 0, 10, 10)], maps)
+    with pytest.raises(CubeError, match=r"outlines \[1\] hold no middle of a cell"):
+        judge_areas([good, shapely.box(0, 0, 10, 10)], maps)
