@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.told_to_go import say_before_going
 
 __all__ = ["MARKS", "Begun", "attempt", "mark_keys"]
 
@@ -53,6 +54,7 @@ def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, *task
     from distributed.utils import sync
 
     worker = get_worker()
+    say_before_going(worker)
     name = repr(worker.get_current_task())
     keys = mark_keys(run, seat)
     mark = sync(worker.loop, worker.scheduler.get_metadata, keys=keys, default=None)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from insar_dask.jobs.told_to_go import ACTION
+
 __all__ = ["ALONE_AFTER", "BLAMED_AFTER", "Blame", "BlamedError", "Fate", "fate_of"]
 
 ALONE_AFTER = 3
@@ -21,7 +23,7 @@ Fate = Literal["died", "ended", "waiting", "pre-empted", "cut off"]
 ``died``        it ran, and the worker died
 ``ended``       it had ended; the result was lost
 ``waiting``     it had not begun
-``pre-empted``  the worker was told to go, and went in order
+``pre-empted``  the worker was told to go, in order or by a SIGTERM
 ``cut off``     the worker is there, or its end is not on record
 """
 
@@ -73,7 +75,7 @@ class Blame:
         return BlamedError(shard, (*self.among_others[shard], *alone), len(alone))
 
 
-def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]]) -> Fate:
+def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]], *, of_memory: bool = False) -> Fate:
     """What became of an attempt that had begun on a worker, by the scheduler's record of that worker.
 
     Parameters
@@ -82,6 +84,8 @@ def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]
         Of the attempt's task.
     worker_events : iterable of (float, mapping)
         As ``client.get_events(address)`` returns them. An address may have served several workers, one after another.
+    of_memory : bool
+        Its nanny ended it for its memory: that is no order to go, though it comes by the same signal.
 
     Returns
     -------
@@ -89,8 +93,8 @@ def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]
     """
     in_order = False
     for _, event in worker_events:
-        if event.get("action") == "closing-worker":
-            in_order = True
+        if event.get("action") in ("closing-worker", ACTION):
+            in_order = not of_memory
         elif event.get("action") == "remove-worker":
             running, lost = ({repr(k) for k in event[name]} for name in ("processing-tasks", "lost-computed-tasks"))
             if repr(key) in lost:

@@ -12,6 +12,7 @@ from insar_dask.jobs.attempt import Begun, attempt, mark_keys
 from insar_dask.jobs.blame import ALONE_AFTER, Blame, fate_of
 from insar_dask.jobs.flight import IN_FLIGHT_PER_THREAD, Again, Attempt
 from insar_dask.jobs.lookout import Limits, Lookout, ask
+from insar_dask.jobs.told_to_go import MEMORY_TOPIC
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -178,8 +179,11 @@ class Workers:
 
     def _lost(self, attempt_: Attempt, worker: str) -> Any:
         """It had begun on a worker that did not bring it to an end."""
+        of_memory = False
         try:
-            fate = fate_of(self._key(attempt_), ask(self._client, "events", topic=worker))
+            noted = ask(self._client, "events", topic=MEMORY_TOPIC)
+            of_memory = any(note.get("worker") == worker for _, note in noted)
+            fate = fate_of(self._key(attempt_), ask(self._client, "events", topic=worker), of_memory=of_memory)
         except (OSError, TimeoutError):
             fate = "cut off"
         if fate != "died":
@@ -191,7 +195,8 @@ class Workers:
             return blamed
         among, alone = (len(deaths.get(attempt_.shard, ())) for deaths in (self.blame.among_others, self.blame.alone))
         times = f"{alone} times alone" if suspect else f"{among} of {ALONE_AFTER} times before it must run alone"
-        return Again(f"its worker died while it ran, {times}", worker)
+        how = " at 95 % of its memory" if of_memory else ""
+        return Again(f"its worker died{how} while it ran, {times}", worker)
 
     def _fresh_worker(self) -> list[str]:
         """A worker that has run nothing yet, if there is a way to one; nothing else of ours is in flight."""

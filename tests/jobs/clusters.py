@@ -6,30 +6,40 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def external_cluster(folder: Path, *worker: str, workers: int = 3, threads: int = 1) -> Iterator[str]:
-    """A scheduler and workers started by their own commands, the latter with further arguments."""
+def external_cluster(
+    folder: Path,
+    *worker: str,
+    workers: int = 3,
+    threads: int = 1,
+    hosts: tuple[str, str] = ("127.0.0.1", "127.0.0.1"),
+    within: tuple[Sequence[str], Sequence[str]] = ((), ()),
+) -> Iterator[str]:
+    """A scheduler and workers started by their own commands, the latter with further arguments.
+
+    Each on its host, its command within another one.
+    """
     note = folder / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     # the scheduler unpacks what it is to pass on, functions of tests too
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True, "env": environment}
-    here = ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]
+    here, there = (["--host", host, "--dashboard-address", "127.0.0.1:0"] for host in hosts)
     with ExitStack() as stack:
 
-        def start(*arguments: str) -> None:
-            process = subprocess.Popen([*dask, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
+        def start(around: Sequence[str], *arguments: str) -> None:
+            process = subprocess.Popen([*around, *dask, *arguments], cwd=folder, **quiet)  # type: ignore[call-overload]
             stack.callback(process.wait)
             stack.callback(os.killpg, process.pid, signal.SIGKILL)
 
-        start("scheduler", *here, "--port", "0", "--scheduler-file", str(note))
+        start(within[0], "scheduler", *here, "--port", "0", "--scheduler-file", str(note))
         for _ in range(workers):
-            start("worker", *here, "--nthreads", str(threads), "--scheduler-file", str(note), *worker)
+            start(within[1], "worker", *there, "--nthreads", str(threads), "--scheduler-file", str(note), *worker)
         deadline = time.monotonic() + 200
         while not (note.exists() and note.read_text().strip()):
             assert time.monotonic() < deadline, "the scheduler did not start"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from insar_dask.jobs.blame import ALONE_AFTER, BLAMED_AFTER, Blame, BlamedError, fate_of
+from insar_dask.jobs.told_to_go import ACTION
 
 KEY, OTHER = ("stage-1f", 3), ("stage-1f", 4)
 
@@ -17,6 +18,7 @@ def removed(*running: object, lost: tuple[object, ...] = (), expected: bool = Fa
 
 
 CLOSING = 0.0, {"action": "closing-worker", "reason": "worker-lifetime-reached"}
+TERMINATED = 0.0, {"action": ACTION}
 ADDED = 0.0, {"action": "add-worker"}
 
 
@@ -32,12 +34,17 @@ ADDED = 0.0, {"action": "add-worker"}
         # ports are used again: the worker before went in order
         ([ADDED, CLOSING, removed(OTHER), ADDED, removed(KEY)], "died"),
         ([ADDED, removed(OTHER), ADDED, CLOSING, removed(KEY)], "pre-empted"),
+        ([ADDED, TERMINATED, removed(KEY)], "pre-empted"),
         ([ADDED], "cut off"),
         ([], "cut off"),
     ],
 )
 def test_the_record_of_a_worker_says_what_became_of_an_attempt(events: list[Any], fate: str) -> None:
     assert fate_of(KEY, events) == fate
+
+
+def test_a_nanny_that_ends_a_worker_for_its_memory_tells_nobody_to_go() -> None:
+    assert fate_of(KEY, [ADDED, TERMINATED, removed(KEY)], of_memory=True) == "died"
 
 
 def test_three_deaths_lead_to_solitude_and_six_more_to_blame() -> None:
