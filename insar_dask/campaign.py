@@ -33,6 +33,7 @@ from insar_dask.jobs.status import targets
 from insar_dask.jobs.watch import Progress, done, told_as
 from insar_dask.objects import address, beside, child_address, get_bytes, open_store
 from insar_dask.outcomes import Outcome
+from insar_dask.readers.bucket_file import BucketFile, SourceFile
 from insar_dask.readers.recognise import files_behind
 from insar_dask.shards import SMALL_CUBE_SHARDS
 from insar_dask.tiles import extent_of_product
@@ -129,7 +130,7 @@ class Campaign:
         self,
         one: RunOne,
         client: Client | None,
-        sources: Mapping[str, Path],
+        sources: Mapping[str, SourceFile],
         numbers: Mapping[str, int],
         bar: Progress,
         told: Told,
@@ -164,7 +165,7 @@ class Campaign:
         """Path of a product's store, as the configuration has it."""
         return self.config.store.path.replace(PRODUCT, name)
 
-    def of(self, name: str, source: Path) -> Config:
+    def of(self, name: str, source: SourceFile) -> Config:
         """Configuration of one product."""
         path = self.store_of(name)
         return self.config.model_copy(
@@ -185,7 +186,9 @@ class Campaign:
         known = {"boxes": packed_boxes(boxes)} if np.isfinite(boxes).any() else {}
         return {"n_shards": len(numbers), "targets": [TARGET], "stores": stores, **known}
 
-    def _bring_up(self, one: RunOne, name: str, source: Path, number: int, receipt: Receipt | None, told: Told) -> int:
+    def _bring_up(
+        self, one: RunOne, name: str, source: SourceFile, number: int, receipt: Receipt | None, told: Told
+    ) -> int:
         """Run a product unless it is done; returns its points."""
         began, config = time.perf_counter(), self.of(name, source)
         key = _key(config, source)
@@ -222,7 +225,7 @@ class Campaign:
             raise JobError(f"{address(self.book)} has lost its note of {name}; run again")
         return Outcome(name, _place(note["store"]), Path(note["report"]), tuple(note["summary"]))
 
-    def _numbered(self, sources: Mapping[str, Path]) -> dict[str, int]:
+    def _numbered(self, sources: Mapping[str, SourceFile]) -> dict[str, int]:
         """A number for each product, for good: the book's receipts bear it. New products follow those known."""
         known = _named(self.ledger, self.book)
         names = [*known, *sorted(set(sources) - set(known))]
@@ -292,10 +295,10 @@ def _outcome(work: Callable[[str], int], name: str) -> int | Exception:
         return error
 
 
-def _key(config: Config, source: Path) -> str:
+def _key(config: Config, source: SourceFile) -> str:
     """Of what a product's results follow from: its files as they lie there, the configuration, the steps' versions."""
-    files = [source] if source.is_file() else files_behind(source)
-    looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files)]
+    files = [source] if isinstance(source, BucketFile) or source.is_file() else [*files_behind(source)]
+    looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files, key=str)]
     wanted = config.model_dump(
         mode="json", exclude={"source": {"files"}, "cluster": True, "cost": True, "store": {"path", "at_once"}}
     )

@@ -13,6 +13,7 @@ from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
 from insar_dask.jobs.cube_ingest import product_of
 from insar_dask.jobs.memory import BASE_BYTES, ingest_memory, task_memory
 from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
+from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
@@ -96,12 +97,12 @@ def planned(config: Config) -> Planned:
     return Planned(tuple(tables), tuple(sizes))
 
 
-def _extent(source: Path, config: Config) -> Extent:
+def _extent(source: SourceFile, config: Config) -> Extent:
     reader = config.source.reader or reader_of(source)
     return extent_of(source, reader, config.source.known(reader))
 
 
-def _source(source: Path, extent: Extent, config: Config) -> tuple[str, Stages]:
+def _source(source: SourceFile, extent: Extent, config: Config) -> tuple[str, Stages]:
     reader, name = config.source.reader or reader_of(source), product_of(source)
     kind = f"{extent.size / 1e6:,.0f} MB of {'rasters' if extent.at_most else 'text'}"
     if extent.at_most:

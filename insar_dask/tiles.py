@@ -9,6 +9,7 @@ from math import ceil, floor
 from pathlib import Path
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.egms_names import EgmsName, parse_name
 
 __all__ = [
@@ -92,7 +93,7 @@ class Tile:
 class CatalogueEntry:
     """A product file, as its name has it."""
 
-    path: Path
+    path: SourceFile
     name: EgmsName
     size: int
     """Bytes of the file."""

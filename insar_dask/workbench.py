@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError
@@ -24,6 +25,7 @@ from insar_dask.jobs.rejected import fetch_rejected
 from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import beside
+from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.egms import find_egms
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.netcdf_stack import is_netcdf
@@ -61,13 +63,13 @@ class Workbench:
         """Products in the store."""
         return products(self.store)
 
-    def sources(self) -> list[Path]:
+    def sources(self) -> list[SourceFile]:
         """Product files of the configuration; the synthetic one is written where none is named."""
         if not self.config.source.files:
             return [self._synthetic()]
         return list(named_products(self.config.source).values())
 
-    def ingest(self, source: Path) -> str:
+    def ingest(self, source: SourceFile) -> str:
         """Read a product file into the store; returns the product's name."""
         reader, shard_points = self.config.source.reader or reader_of(source), self.config.store.shard_points
         known = self.config.source.known(reader)
@@ -76,7 +78,7 @@ class Workbench:
             return source.stem
         product = product_of(source)
         try:
-            ingest_cube(self.engine, source, product, reader, known, shard_points)
+            ingest_cube(self.engine, str(source), product, reader, known, shard_points)
         except CubeError as error:
             if (wanted := re.search(r"pass (\w+)=", str(error))) is None:
                 raise
@@ -237,7 +239,7 @@ class Workbench:
         return path
 
 
-def listed(source: Source) -> list[Path]:
+def listed(source: Source) -> list[SourceFile]:
     """Sources of a configuration, one a product: files, and folders and globs of rasters, each of which is one stack.
 
     Raises
@@ -258,7 +260,7 @@ def listed(source: Source) -> list[Path]:
     return (find_egms(egms) if egms else []) + others
 
 
-def named_products(source: Source) -> dict[str, Path]:
+def named_products(source: Source) -> dict[str, SourceFile]:
     """Sources of a configuration by the names of their products, in the order of the sources.
 
     Raises
@@ -274,4 +276,6 @@ def named_products(source: Source) -> dict[str, Path]:
 
 
 def _behind(name: str, reader: str) -> list[Path]:
+    if is_bucket(name):
+        raise CubeError(f"{name} lies in a bucket, where EGMS files alone are read: copy it here for {reader!r}")
     return [Path(name)] if reader == "raster" else files_behind(name) or [Path(name)]

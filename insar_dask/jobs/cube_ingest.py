@@ -18,6 +18,7 @@ from insar_dask.jobs.saving import store_cube
 from insar_dask.jobs.watch import Progress
 from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
+from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.raster import checksum_of, raster_files
 
@@ -27,13 +28,15 @@ IN_MEMORY = ("psi_csv",)
 """Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
 
 
-def product_of(source: str | Path) -> str:
+def product_of(source: str | SourceFile) -> str:
     """Name of the product that a source becomes: of a file or folder without its ending, of a glob its folder's.
 
     >>> product_of("site/geo_timeseries.h5"), product_of("site/stack/*.tif")
     ('geo_timeseries', 'stack')
     """
-    path = Path(source)
+    path = source_file(source)
+    if isinstance(path, BucketFile):
+        return path.stem
     return path.parent.name if any(sign in path.name for sign in "*?[") else path.stem
 
 

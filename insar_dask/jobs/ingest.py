@@ -21,6 +21,7 @@ from insar_dask.jobs.watch import Progress, followed
 from insar_dask.layout import CODEC, create_group
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
+from insar_dask.readers.bucket_file import SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
@@ -35,7 +36,7 @@ BUCKET_TICK_SECONDS = 5.0
 
 
 def ingest(
-    engine: Engine, source: str | Path, product: str, options: Mapping[str, Any], shard_points: int = SHARD_POINTS
+    engine: Engine, source: str | SourceFile, product: str, options: Mapping[str, Any], shard_points: int = SHARD_POINTS
 ) -> StageReport:
     """Bring the group ``PRODUCT/raw`` of a store up to date with a product file.
 
@@ -43,8 +44,8 @@ def ingest(
     ----------
     engine : Engine
         Where tasks run and which store they write.
-    source : str or Path
-        The product file; the worker that reads it must see this path.
+    source : str, Path or BucketFile
+        The product file; the worker that reads it must see this path, or may read that bucket.
     product : str
         Name of the product's group.
     options : mapping
@@ -62,7 +63,7 @@ def ingest(
     ValueError, OSError
         What the reader says of a bad file.
     """
-    began, target, path = time.perf_counter(), f"{product}/raw", Path(source).absolute()
+    began, target, path = time.perf_counter(), f"{product}/raw", source_file(source).absolute()
     # a source that was never read is hashed while it is read
     begun = bool(engine.ledger.done(target)) and path.is_file()
     key = _key(file_blake3(path), options, shard_points) if begun else None
@@ -133,7 +134,7 @@ def ingest_file(
     with ThreadPoolExecutor(threads) as pool:
         receipts = list(pool.map(write, pending))
     note = {
-        "source": Path(source).name,
+        "source": source_file(source).name,
         "source_blake3": table.attrs["source_blake3"],
         "source_size": table.attrs["source_size"],
         "n_points": table.n_points,

@@ -14,13 +14,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from blake3 import blake3
 from isal import isal_zlib
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.bucket_file import SourceFile
 
 __all__ = ["MAX_RATIO", "CsvSource", "file_blake3", "open_csv"]
 
@@ -54,7 +55,7 @@ class CsvSource:
 
 
 @contextmanager
-def open_csv(path: Path, max_ratio: float = MAX_RATIO) -> Iterator[CsvSource]:
+def open_csv(path: SourceFile, max_ratio: float = MAX_RATIO) -> Iterator[CsvSource]:
     """Open a CSV file, or the only CSV member of a zip.
 
     Raises
@@ -76,7 +77,7 @@ def open_csv(path: Path, max_ratio: float = MAX_RATIO) -> Iterator[CsvSource]:
             yield CsvSource(path.name, path.stat().st_size, None, hashed, hashed)
 
 
-def file_blake3(path: Path) -> str:
+def file_blake3(path: SourceFile) -> str:
     """BLAKE3 of a file's bytes, as ``b3sum`` prints it."""
     with path.open("rb") as file:
         return _HashedFile(file).digest()

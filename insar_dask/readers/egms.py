@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.cube import CubeError
 from insar_dask.machine import give_back, usable_cpus
 from insar_dask.readers.area import open_area
+from insar_dask.readers.bucket_file import BucketFile, SourceFile, bucket_files, source_file
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import MAX_RATIO, open_csv
 from insar_dask.readers.egms_attributes import GEOMETRY, describe_product
@@ -60,26 +62,25 @@ class ProductInfo:
         return self.n_points * self.times.size * 2
 
 
-def find_egms(sources: str | Path | Iterable[str | Path]) -> list[Path]:
-    """List the product files behind paths, folders and globs, sorted, each once.
+def find_egms(sources: str | SourceFile | Iterable[str | SourceFile]) -> list[SourceFile]:
+    """List the product files behind paths, folders and globs, also of buckets (``s3://``), sorted, each once.
 
     Raises
     ------
     FileNotFoundError
         A path does not exist, or a folder or glob has no EGMS product.
     """
-    many = [sources] if isinstance(sources, str | Path) else list(sources)
-    found: dict[Path, Path] = {}
+    many = [sources] if isinstance(sources, str | Path | BucketFile) else list(sources)
+    found: dict[SourceFile, SourceFile] = {}
     for source in many:
-        path = Path(source)
-        files = [path] if path.is_file() else _products_in(path) if path.is_dir() else _matching(str(source))
+        files = _in_bucket(str(source)) if is_bucket(str(source)) else _on_disk(Path(str(source)))
         if not files:
             raise FileNotFoundError(f"no EGMS product at {source}: wanted a .zip or .csv, a folder of them, or a glob")
         found.update((file.resolve(), file) for file in files)
-    return sorted(found.values())
+    return sorted(found.values(), key=str)
 
 
-def peek(source: str | Path, *, name: str | None = None, max_ratio: float = MAX_RATIO) -> ProductInfo:
+def peek(source: str | SourceFile, *, name: str | None = None, max_ratio: float = MAX_RATIO) -> ProductInfo:
     """Read the header of a product and the length of its first rows, for planning; no row is parsed.
 
     Parameters
@@ -87,7 +88,7 @@ def peek(source: str | Path, *, name: str | None = None, max_ratio: float = MAX_
     source, name, max_ratio
         As of ``read_table``.
     """
-    path = Path(source)
+    path = source_file(source)
     product = product_of(name or path.name)
     with open_csv(path, max_ratio) as stream:
         reader = BandReader(stream, buffers=2, band_bytes=1 << 18)
@@ -131,7 +132,7 @@ def read_egms(source: str | Path, **options: Any) -> xr.Dataset:
 
 
 def read_table(
-    source: str | Path,
+    source: str | SourceFile,
     *,
     name: str | None = None,
     area: Any = None,
@@ -176,7 +177,7 @@ def read_table(
     OSError
         When the rejected rows cannot be written.
     """
-    path, quarantine = Path(source), None if rejected is None else Path(rejected)
+    path, quarantine = source_file(source), None if rejected is None else Path(rejected)
     product = product_of(name or path.name)
     selection = Selection(None if area is None else open_area(area, area_crs), min_coherence, path.name)
     reading = Reading(path, selection, max_rejected, quarantine, threads or min(usable_cpus(), MOST_THREADS), max_ratio)
@@ -190,7 +191,7 @@ def read_table(
 
 
 def _table(
-    path: Path, product: EgmsName, header: EgmsHeader, rows: RowStore, reading: Reading, checksum: str
+    path: SourceFile, product: EgmsName, header: EgmsHeader, rows: RowStore, reading: Reading, checksum: str
 ) -> PointTable:
     from pyproj import CRS
 
@@ -228,7 +229,7 @@ def _first_of_each(columns: dict[str, npt.NDArray[Any]], rejected: list[tuple[in
     return np.delete(np.arange(lines.size, dtype=np.int32), twice)
 
 
-def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:
+def _nothing_left(path: SourceFile, rows: RowStore, selection: Selection) -> str:
     west, south, east, north = rows.reach
     if len(rows.rejected) == rows.n_rows:
         return f"{path.name}: all {rows.n_rows} rows were rejected"
@@ -240,6 +241,17 @@ def _nothing_left(path: Path, rows: RowStore, selection: Selection) -> str:
         f"{path.name}: none of {rows.n_rows} points is {asked}; "
         f"they lie between ({west:.0f}, {south:.0f}) and ({east:.0f}, {north:.0f}) in EPSG:{EPSG}"
     )
+
+
+def _on_disk(path: Path) -> list[SourceFile]:
+    return [path] if path.is_file() else [*(_products_in(path) if path.is_dir() else _matching(str(path)))]
+
+
+def _in_bucket(source: str) -> list[SourceFile]:
+    """Those of an EGMS name, or the one that is named, whatever its name."""
+    files = bucket_files(source)
+    named = len(files) == 1 and files[0].address == BucketFile(source).address
+    return [file for file in files if named or (file.suffix.lower() in SUFFIXES and parse_name(file.name))]
 
 
 def _products_in(folder: Path) -> list[Path]:

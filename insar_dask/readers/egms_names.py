@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.bucket_file import BucketFile, SourceFile
 
 __all__ = ["EgmsHeader", "EgmsName", "parse_header", "parse_name", "product_of"]
 
@@ -81,13 +82,13 @@ class EgmsHeader:
         return bool((np.diff(self.date_places) > 0).all())
 
 
-def parse_name(path: str | Path) -> EgmsName | None:
+def parse_name(path: str | SourceFile) -> EgmsName | None:
     """Read product, place and release off a file's name; None when it is no EGMS name.
 
     >>> parse_name("EGMS_L3_E45N17_100km_U_2020_2024_1.zip").component
     'up'
     """
-    name = Path(path).name
+    name = path.name if isinstance(path, BucketFile) else Path(path).name
     found = L2_NAME.match(name) or L3_NAME.match(name)
     if found is None:
         return None

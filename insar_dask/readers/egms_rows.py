@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import Area
+from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.csv_bands import Band, BandReader
 from insar_dask.readers.csv_rows import RowParser, Rows
 from insar_dask.readers.csv_source import open_csv
@@ -51,7 +52,7 @@ class Selection:
 class Reading:
     """One reading of a file: header, rows, and the books that are kept on the way."""
 
-    path: Path
+    path: SourceFile
     selection: Selection
     max_rejected: float
     quarantine: Path | None

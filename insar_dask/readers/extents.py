@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import open_csv
 from insar_dask.readers.egms import peek
@@ -43,7 +44,7 @@ class Extent:
     at_most: bool
 
 
-def extent_of(source: str | Path, reader: str, options: Options) -> Extent:
+def extent_of(source: str | SourceFile, reader: str, options: Options) -> Extent:
     """Extent of a source of a reader, whose keyword arguments ``options`` are.
 
     Raises
@@ -51,13 +52,16 @@ def extent_of(source: str | Path, reader: str, options: Options) -> Extent:
     CubeError, OSError
         What the reader says of a header that is wrong.
     """
+    file = source_file(source)
+    if isinstance(file, BucketFile) or reader == "egms":
+        return _of_egms(file, options)
     measures: dict[str, Callable[[Path, Options], Extent]] = {
-        "egms": _of_egms, "mintpy": _of_mintpy, "raster": _of_rasters, "psi_csv": _of_table,
+        "mintpy": _of_mintpy, "raster": _of_rasters, "psi_csv": _of_table,
     }  # fmt: skip
-    return measures[reader](Path(source), options)
+    return measures[reader](file, options)
 
 
-def _of_egms(path: Path, options: Options) -> Extent:
+def _of_egms(path: SourceFile, options: Options) -> Extent:
     info = peek(path, name=options.get("name"))
     return Extent(info.n_points, info.times, info.size, False)
 

@@ -7,7 +7,9 @@ import json
 from glob import glob
 from pathlib import Path
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.cube import CubeError
+from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import open_csv
 from insar_dask.readers.egms_names import parse_name
@@ -31,11 +33,12 @@ GUESSES = {
 """What the name of a column of a table of scatterers has in it, other processors' being many."""
 
 
-def reader_of(source: str | Path) -> str:
+def reader_of(source: str | SourceFile) -> str:
     """Name of the reader of a file, folder or glob: "egms", "mintpy" or "raster".
 
     EGMS products are known by name or header, MintPy's series by what the HDF5 file holds, rasters as NetCDF or by
-    their ending. What is not there, or is none of them, is left to the reader of EGMS, whose error names it.
+    their ending. What is not there, or is none of them, is left to the reader of EGMS, whose error names it; so is what
+    lies in a bucket, where no other reader goes.
 
     Raises
     ------
@@ -43,11 +46,13 @@ def reader_of(source: str | Path) -> str:
         When a folder or glob holds sources of several readers; for a table of scatterers, whose columns only a
         configuration can declare: the error has the one to write. What is wrong with a damaged file.
     """
-    path = Path(source)
+    if is_bucket(str(source)):
+        return "egms"
+    path = Path(str(source))
     if path.is_file():
         return _reader_of_file(path)
     found: dict[str, Path] = {}
-    for file in files_behind(source):
+    for file in files_behind(path):
         found.setdefault(_reader_of_file(file), file)
     if len(found) > 1:
         each = " and ".join(f"{file.name} ({reader})" for reader, file in found.items())

@@ -1,0 +1,124 @@
+"""Product files that lie in a bucket: read in place, by ranges, as they are on a disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import insar_dask as insar
+from insar_dask.campaign import campaign_table
+from insar_dask.config import Config, parse_config
+from insar_dask.cube import CubeError
+from insar_dask.jobs.lock import owned
+from insar_dask.objects import open_store, put_bytes
+from insar_dask.planning import plan_run
+from insar_dask.readers import bucket_file
+from insar_dask.readers.bucket_file import BucketFile, bucket_files
+from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.recognise import reader_of
+from insar_dask.synthetic import scene, write_egms
+from insar_dask.workbench import named_products
+from tests.s3.faulty import Proxy
+
+BURSTS = ("0100", "0101")
+
+
+def name_of(burst: str) -> str:
+    return f"EGMS_L2b_022_{burst}_IW2_VV_2020_2024_1"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bursts, the second as a plain table."""
+    folder = tmp_path_factory.mktemp("archive")
+    for burst, ending in zip(BURSTS, ("zip", "csv"), strict=True):
+        write_egms(folder / f"{name_of(burst)}.{ending}", scene("l2b", n_points=300, n_dates=40, seed=int(burst)))
+    return folder
+
+
+@pytest.fixture
+def prefix(address: str, archive: Path) -> str:
+    """Where the bursts lie in a bucket, beside what is no product, and what lies deeper."""
+    prefix = address.removesuffix("site.zarr") + "egms"
+    store = open_store(prefix)
+    for path in archive.iterdir():
+        put_bytes(store, path.name, path.read_bytes())
+    put_bytes(store, "readme.txt", b"no product")
+    put_bytes(store, f"old/{name_of('0100')}.zip", b"another place")
+    return prefix
+
+
+def test_a_file_in_a_bucket_holds_the_bytes_it_has_on_a_disk(
+    prefix: str, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket_file, "FIRST_BLOCK", 1000)
+    monkeypatch.setattr(bucket_file, "LARGEST_BLOCK", 7000)
+    there = archive / f"{name_of('0100')}.zip"
+    here, data = BucketFile(f"{prefix}/{there.name}"), there.read_bytes()
+    assert (here.is_file(), here.is_dir(), here.stat().st_size) == (True, False, len(data))
+    assert file_blake3(here) == file_blake3(there)
+    with here.open() as file:
+        for first in (len(data) - 5, 0, 999, 1001, len(data), len(data) + 7, 3):
+            file.seek(first)
+            assert file.read(2500) == data[first : first + 2500]
+        file.seek(-9, 2)
+        assert file.read() == data[-9:]
+    lost = BucketFile(f"{prefix}/lost.zip")
+    assert not lost.is_file()
+    with pytest.raises(FileNotFoundError, match=r"s3://.*/egms/lost.zip: no such object"):
+        lost.stat()
+
+
+def test_products_are_found_by_name_prefix_and_signs(prefix: str) -> None:
+    both = [f"{prefix}/{name_of('0100')}.zip", f"{prefix}/{name_of('0101')}.csv"]
+    for wanted, found in {
+        prefix: both, f"{prefix}/": both, f"{prefix}/*": both, f"{prefix}/*.zip": both[:1], both[1]: both[1:],
+        f"{prefix}/*_010[1-9]_*": both[1:],
+    }.items():  # fmt: skip
+        assert list(map(str, insar.find_egms(wanted))) == found, wanted
+    assert [one.name for one in bucket_files(f"{prefix}/*.txt")] == ["readme.txt"]
+    with pytest.raises(FileNotFoundError, match="no EGMS product at s3://"):
+        insar.find_egms(f"{prefix}/*.tif")
+    with pytest.raises(ValueError, match="last part of an address only"):
+        insar.find_egms(f"{prefix}/*/a.zip")
+
+
+def test_a_cube_of_a_bucket_is_the_cube_of_the_file(prefix: str, archive: Path, proxy: Proxy) -> None:
+    for name in (f"{name_of('0100')}.zip", f"{name_of('0101')}.csv"):
+        there, here = insar.read_egms(archive / name), insar.read_egms(f"{prefix}/{name}")
+        assert here.attrs == there.attrs
+        np.testing.assert_array_equal(here.displacement.values, there.displacement.values)
+
+
+def configured(files: str, root: str) -> Config:
+    return parse_config(
+        {
+            "source": {"files": [files]},
+            "store": {"path": f"{root}/{{product}}.zarr"},
+            "forecast": {"methods": ["persistence"], "as_published": False},
+            "patterns": {"n_clusters": 0},
+            "decompose": {"method": "none"},
+            "report": {"exports": False},
+            "cluster": {"workers": 0},
+        }
+    )
+
+
+def test_a_campaign_reads_its_products_from_a_bucket(prefix: str, archive: Path, tmp_path: Path) -> None:
+    config = configured(f"{prefix}/*", str(tmp_path))
+    assert list(named_products(config.source)) == [name_of(burst) for burst in BURSTS]
+    assert plan_run(config).count("about 3") == 2  # 300 points, by the length of the first rows
+    outcomes = insar.run(config, quiet=True)
+    assert [outcome.product for outcome in outcomes] == [name_of(burst) for burst in BURSTS]
+    assert campaign_table(tmp_path).splitlines()[-1] == "2 of 2 products are done"
+    stored, read = insar.open_cube(outcomes[0].store), insar.read_egms(archive / f"{name_of('0100')}.zip")
+    np.testing.assert_array_equal(stored.displacement.values, read.displacement.values)
+    with owned(outcomes[0].store):  # whoever would run it again were refused
+        assert insar.run(config, quiet=True) == outcomes
+
+
+def test_other_readers_do_not_go_to_a_bucket(prefix: str) -> None:
+    assert reader_of(f"{prefix}/timeseries.h5") == "egms"
+    source = configured(prefix, "out").source.model_copy(update={"reader": "mintpy"})
+    with pytest.raises(CubeError, match="lies in a bucket, where EGMS files alone are read: copy it here for 'mintpy'"):
+        named_products(source)
