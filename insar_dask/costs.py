@@ -1,8 +1,8 @@
 """What a run costs: seconds of one core by stage, hours on the workers there are, and money.
 
-A stage takes some seconds whatever its size (importing, compiling, fitting on a sample, drawing a page), and more for
-every value that it goes over, or forecast that it scores. Those of a reference machine stand here; how much faster or
-slower another machine is says a run that was made there, for its history has when each stage began and ended.
+A stage takes some seconds whatever its size (importing, compiling, fitting on a sample, drawing a page), some for every
+shard, and more for every value that it goes over, or forecast that it scores. Those of a reference machine stand here;
+how much faster or slower another machine is says a run that was made there, whose history has when its stages began.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from insar_dask.jobs.history import Reader, runs
 from insar_dask.jobs.stage_board import StageBoard
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import address, open_store
+from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group
 
 __all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work_of"]
@@ -26,55 +27,55 @@ __all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work
 
 @dataclass(frozen=True)
 class Size:
-    """What the seconds of a product follow from: points, dates, and forecasts a point that are scored."""
+    """What the seconds of a product follow from: points, dates, shards, and forecasts a point that are scored."""
 
     points: int
     dates: int
+    shards: int
     scored: int
 
     @classmethod
     def of(cls, points: int, dates: int, product: str, config: Config) -> Size:
         """Size of a product under a configuration."""
-        wanted = config.forecast
+        wanted, shards = config.forecast, ShardPlan.of(points, dates, config.store.shard_points).n_shards
         horizon = wanted.horizon or (10 if product.startswith("EGMS_L3") else 6)
-        return cls(points, dates, horizon * ceil(wanted.test_fraction * dates / wanted.stride))
+        return cls(points, dates, shards, horizon * ceil(wanted.test_fraction * dates / wanted.stride))
 
 
 @dataclass(frozen=True)
 class Rate:
     """Seconds of one core.
 
-    ``once`` and for each ``date``, whatever the points; and for a million ``values``, points times dates, or forecasts
-    that are ``scored``. The latter are what workers share, unless one process has them ``alone``.
+    ``once`` and for each ``date``, whatever the points; for each ``shard``; and for a million ``values``, points times
+    dates, or forecasts that are ``scored``. All but the first two are shared by workers.
     """
 
     once: float
     date: float = 0.0
+    shard: float = 0.0
     values: float = 0.0
     scored: float = 0.0
-    alone: bool = False
 
     def parts(self, size: Size) -> tuple[float, float]:
         """Seconds that one process has for itself, and seconds that workers share."""
-        fixed = self.once + self.date * size.dates
         grown = size.points * (self.values * size.dates + self.scored * size.scored) / 1e6
-        return (fixed + grown, 0.0) if self.alone else (fixed, grown)
+        return self.once + self.date * size.dates, self.shard * size.shards + grown
 
 
 REFERENCE = {
-    "ingest": Rate(2.9, values=0.05, alone=True),
-    "prepare": Rate(0.4, values=0.75),
-    "patterns": Rate(2.2, values=1.09),
-    "decompose": Rate(0.5, values=0.90),
-    "fit": Rate(1.0, date=0.1, values=0.69),
-    "score": Rate(0.5, scored=14.0),
-    "forecast": Rate(0.2, values=1.23),
-    "report": Rate(9.8, values=0.96, alone=True),
+    "ingest": Rate(2.9, values=0.03),
+    "prepare": Rate(0.4, shard=0.14, values=0.09),
+    "patterns": Rate(2.3, shard=0.20, values=0.13),
+    "decompose": Rate(0.5, shard=0.15, values=0.19),
+    "fit": Rate(1.0, date=0.1, shard=0.11, values=0.17),
+    "score": Rate(0.5, shard=0.65, scored=5.8),
+    "forecast": Rate(0.1, shard=0.23, values=0.14),
+    "report": Rate(11.0, values=0.1),
 }
-"""Of default settings, in CPU seconds of one core of an AMD EPYC, other work beside it: of 1,000 and 20,000 points x
-210 dates of ``l2b``, 1,000 x 300 of ``l3u``, and the 522 x 304 of a real tile. What ``fit`` takes whatever the points
-follows from the steps that its likelihood wants: 17, 28 and 44 s there. `tests.benchmarks.costs` compares these rates
-with other runs."""
+"""Of default settings, in CPU seconds of one core of an AMD EPYC with other work beside it: of 1,000, 20,000 and
+100,000 points x 210 dates of ``l2b``, 1,000 x 300 of ``l3u``, and the 522 x 304 of a real tile. What ``fit`` takes
+whatever the points follows from the steps that its likelihood wants: 17, 28 and 44 s there. `tests.benchmarks.costs`
+compares these rates with other runs."""
 
 MACHINE = "the reference machine, a core of a cloud server of 2026"
 
@@ -95,7 +96,7 @@ def work_of(size: Size, speed: Speed = Speed()) -> dict[str, float]:
 def wall_of(size: Size, workers: int, speed: Speed = Speed()) -> float:
     """Seconds that a product takes on so many one-thread workers."""
     parts = [rate.parts(size) for rate in REFERENCE.values()]
-    return speed.factor * sum(own + shared / workers for own, shared in parts)
+    return speed.factor * sum(own + shared / min(workers, size.shards) for own, shared in parts)
 
 
 def speed_of(store: str | Path, config: Config) -> Speed:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ SIZE = Size.of(4000, 120, "EGMS_L2B", CONFIG)
 def test_workers_share_what_grows_with_the_points_and_nothing_else() -> None:
     assert wall_of(SIZE, 1) == pytest.approx(sum(work_of(SIZE).values()))
     saved = wall_of(SIZE, 1) - wall_of(SIZE, 4)
-    more = Size(2 * SIZE.points, SIZE.dates, SIZE.scored)
+    more = replace(SIZE, points=2 * SIZE.points, shards=2 * SIZE.shards)
     assert wall_of(more, 1) - wall_of(more, 4) == pytest.approx(2 * saved)
     assert wall_of(SIZE, 1_000_000) > 10
 

@@ -1,6 +1,6 @@
 """A continent without its data: whether plans, waves, receipts and books hold where the shards are tens of thousands.
 
-python -m tests.benchmarks.continent [--tiles 1500] [--shards 76000] [--into FILE]
+python -m tests.benchmarks.continent [--tiles 1500] [--shards 76000] [--threads 100] [--into FILE]
 
 * 1,500 tiles of EGMS Level 3, each with a store of its own (16 shards), planned from the headers of real files, run by
   one campaign whose driver is killed in the middle, and gone over once more when all is done.
@@ -8,6 +8,8 @@ python -m tests.benchmarks.continent [--tiles 1500] [--shards 76000] [--into FIL
 
 The scheduler, the two workers and the drivers are real; of a chunk job all is there but the chunk. CPU seconds of the
 scheduler and of the driver are counted by the kernel, those of a worker are not: it writes one receipt a shard.
+Workers have many threads, so that as many jobs are in flight as a cluster has: messages then go many at a time. What
+Dask itself takes of jobs that do nothing is told beside it.
 """
 
 from __future__ import annotations
@@ -23,16 +25,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import psutil
 import xarray as xr
-from distributed import Client
+from distributed import Client, as_completed
 
 from insar_dask.campaign import BOOK, Campaign, campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.flight import IN_FLIGHT_PER_THREAD
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.status import status_table
 from insar_dask.jobs.watch import watched
@@ -51,6 +55,8 @@ TILE_POINTS, TILE_DATES = 100_000, 304
 COLUMNS = 50
 """Tiles from west to east."""
 
+MOST_BARE = 20_000
+
 BARS = {
     "plan s": 30.0,
     "status s": 3.0,
@@ -64,11 +70,14 @@ def main(arguments: list[str]) -> int:
     if options.drive:
         print(json.dumps(DRIVES[options.drive](Path(options.folder), options.address)))
         return 0
+    threads = options.threads
     with tempfile.TemporaryDirectory() as folder:
         rows = {
-            f"{options.tiles:,} tiles": tiles(Path(folder) / "tiles", options.tiles),
-            f"{options.shards:,} shards": shards(Path(folder) / "shards", options.shards),
+            f"{options.tiles:,} tiles": tiles(Path(folder) / "tiles", options.tiles, threads),
+            f"{options.shards:,} shards": shards(Path(folder) / "shards", options.shards, threads),
+            "Dask alone": bare(Path(folder) / "bare", min(options.shards, MOST_BARE), threads),
         }
+    rows["measured"] = {"load": os.getloadavg()[0], "cores": float(os.cpu_count() or 0), "threads": 2.0 * threads}
     for name, row in rows.items():
         print(name)
         for what, value in row.items():
@@ -82,14 +91,15 @@ def main(arguments: list[str]) -> int:
 # --- 1,500 tiles ------------------------------------------------------------------------------------------------------
 
 
-def tiles(folder: Path, n_tiles: int) -> dict[str, float]:
+def tiles(folder: Path, n_tiles: int, threads: int) -> dict[str, float]:
     """Plan, run, kill, resume and go over a campaign."""
     config = archive(folder, n_tiles)
     seconds, plan = timed(lambda: plan_run(config))
     assert plan.count("EGMS_L3_") == n_tiles, "the plan has other products"
     n_shards = n_tiles * shards_of_tile().n_shards
     row = {"plan s": seconds, "shards": n_shards}
-    row |= killed_and_resumed("campaign", folder, lambda: len(receipts_of_campaign(folder)) >= n_tiles // 2, n_shards)
+    half = n_tiles // 2
+    row |= killed_and_resumed("campaign", folder, lambda: len(receipts_of_campaign(folder)) >= half, n_shards, threads)
     row["status s"], _ = timed(lambda: campaign_table(folder / "stores"))
     return row
 
@@ -140,13 +150,13 @@ def drive_campaign(folder: Path, address: str) -> dict[str, float]:
 # --- 76,000 shards ----------------------------------------------------------------------------------------------------
 
 
-def shards(folder: Path, n_shards: int) -> dict[str, float]:
+def shards(folder: Path, n_shards: int, threads: int) -> dict[str, float]:
     """Run, kill, resume and look at a store of so many shards."""
     folder.mkdir()
     (folder / "n_shards").write_text(str(n_shards))
     store = folder / "cube.zarr"
     row: dict[str, float] = {"shards": n_shards}
-    row |= killed_and_resumed("store", folder, lambda: count_receipts(store) >= n_shards // 2, n_shards)
+    row |= killed_and_resumed("store", folder, lambda: count_receipts(store) >= n_shards // 2, n_shards, threads)
     row["status s"], _ = timed(lambda: status_table(store))
     assert len(Ledger(open_store(store)).done(f"{products(store)[0]}/raw")) == n_shards
     return row
@@ -163,6 +173,42 @@ def drive_store(folder: Path, address: str) -> dict[str, float]:
         before = own_cpu()
         computed = no_op_stage(client, folder / "cube.zarr", "europe/raw", outline, plan)
     return {"computed": computed, **own_cost(before)}
+
+
+# --- what Dask takes itself -------------------------------------------------------------------------------------------
+
+
+def bare(folder: Path, n_jobs: int, threads: int) -> dict[str, float]:
+    """Jobs that do nothing, as many in flight, by Dask's own means."""
+    folder.mkdir()
+    (folder / "n_shards").write_text(str(n_jobs))
+    with cluster(folder, threads) as (address, scheduler):
+        before = cpu(scheduler)
+        driven = told(driver("bare", folder, address))
+        total = cpu(scheduler) - before
+    return {
+        "jobs": n_jobs,
+        "ms of client and scheduler a job of Dask": 1e3 * (driven["cpu"] + total) / n_jobs,
+        "ms of the scheduler alone": 1e3 * total / n_jobs,
+    }
+
+
+def drive_bare(folder: Path, address: str) -> dict[str, float]:
+    n_jobs = int((folder / "n_shards").read_text())
+    with Client(address) as client:
+        in_flight = IN_FLIGHT_PER_THREAD * sum(client.nthreads().values())
+        before, numbers = own_cpu(), iter(range(n_jobs))
+        running = as_completed([client.submit(nothing, k, pure=False) for k in islice(numbers, in_flight)])
+        for batch in running.batches():
+            client.gather(list(batch))
+            for k in islice(numbers, len(batch)):
+                running.add(client.submit(nothing, k, pure=False))
+    return {"computed": n_jobs, **own_cost(before)}
+
+
+def nothing(index: int) -> int:
+    """A job of Dask's."""
+    return index
 
 
 # --- chunk jobs without chunks ----------------------------------------------------------------------------------------
@@ -195,12 +241,18 @@ def no_op(path: str, target: str, index: int, wanted: Mapping[str, str]) -> list
 
 # --- drivers and what they cost ---------------------------------------------------------------------------------------
 
-DRIVES: dict[str, Callable[[Path, str], dict[str, float]]] = {"campaign": drive_campaign, "store": drive_store}
+DRIVES: dict[str, Callable[[Path, str], dict[str, float]]] = {
+    "campaign": drive_campaign,
+    "store": drive_store,
+    "bare": drive_bare,
+}
 
 
-def killed_and_resumed(drive: str, folder: Path, half: Callable[[], bool], n_shards: int) -> dict[str, float]:
+def killed_and_resumed(
+    drive: str, folder: Path, half: Callable[[], bool], n_shards: int, threads: int
+) -> dict[str, float]:
     """Three drivers: one is killed when half is done, the second ends it, the third finds it done."""
-    with cluster(folder) as (address, scheduler):
+    with cluster(folder, threads) as (address, scheduler):
         before = cpu(scheduler)
         first = driver(drive, folder, address)
         while not half():
@@ -230,10 +282,10 @@ def killed_and_resumed(drive: str, folder: Path, half: Callable[[], bool], n_sha
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A scheduler and two workers of one thread, which find this module."""
+def cluster(folder: Path, threads: int) -> Iterator[tuple[str, psutil.Process]]:
+    """A scheduler and two workers of so many threads, which find this module."""
     os.environ["PYTHONPATH"] = str(ROOT)
-    with external_cluster(folder, workers=2) as address:
+    with external_cluster(folder, workers=2, threads=threads) as address:
         with Client(address) as client:
             client.wait_for_workers(2)
             pid = client.run_on_scheduler(os.getpid)
@@ -283,8 +335,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, default=1500)
     parser.add_argument("--shards", type=int, default=76_000)
+    parser.add_argument("--threads", type=int, default=100, help="of each of the two workers")
     parser.add_argument("--into", help="JSON file for the figures")
-    parser.add_argument("--drive", choices=["campaign", "store"], help=argparse.SUPPRESS)
+    parser.add_argument("--drive", choices=list(DRIVES), help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--address", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

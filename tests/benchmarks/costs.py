@@ -30,7 +30,7 @@ WITHIN = 0.25
 
 CASES: dict[str, dict[str, Any]] = {
     "ustica": {"source": {"files": ["{data}/egms/EGMS_L3_E45N17_100km_E_2020_2024_1.zip"]}},
-    "synthetic": {"synthetic": {"kind": "l2b", "n_points": 100_000, "n_dates": 210}},
+    "synthetic": {"synthetic": {"kind": "l2b", "n_points": 100_000, "n_dates": 160}},
 }
 DEMO: dict[str, Any] = {}
 
