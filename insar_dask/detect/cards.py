@@ -24,6 +24,9 @@ LIMITS = (10, 15, 20)
 CORRELATION_AREA = 400.0**2
 """Errors of neighbours hang together over some 400 m [m2]: an area has so many independent ones as fit into it."""
 
+FEWEST_HEIGHTS = 6
+"""Cells with a height that a plane takes."""
+
 MEDIANS = {
     "seasonality": "seasonality_mm",
     "acceleration": "acceleration_mm_per_yr2",
@@ -57,8 +60,9 @@ def cards_of(
         middle), ``row``, ``col`` (its), ``n_cells``, ``n_valid``, ``n_points``, ``density_per_km2``;
         ``velocity_mean``, ``_median``, ``_extreme`` and ``_std`` (of the mean: errors of neighbours hang together over
         400 m) [mm/yr]; ``share_over_10``, ``_15``, ``_20``; medians of what else the maps have: ``seasonality_mm``,
-        ``phase_day``, ``acceleration_mm_per_yr2``, ``coherence``, ``rmse_mm``, ``height_m``; ``nearest_m``, the
-        distance to the nearest other area; and ``votes``, each rule with the share of the cells that it has.
+        ``phase_day``, ``acceleration_mm_per_yr2``, ``coherence``, ``rmse_mm``, ``height_m``; of a plane through the
+        heights ``slope_deg`` and ``aspect_deg``, from north to east the way down; ``nearest_m``, the distance to the
+        nearest other area; and ``votes``, each rule with the share of the cells that it has.
     """
     grid = MapGrid.of(maps)
     rows = [_card(outline, maps, grid, mine) for outline, mine in zip(areas.geometry, cells, strict=True)]
@@ -96,7 +100,24 @@ def _card(outline: Any, maps: xr.Dataset, grid: MapGrid, cells: Cells) -> dict[s
             card[column] = _median(of(name))
     if "phase" in maps:
         card["phase_day"] = _mean_day(of("phase"))
+    if "height" in maps:
+        card |= _terrain(of("height"), cells, grid.cell)
     return card
+
+
+def _terrain(height: Float64, cells: Cells, cell: float) -> dict[str, float]:
+    """Steepness, and the way that a plane through the heights falls, from north to east [degree]."""
+    known = np.isfinite(height)
+    if known.sum() < FEWEST_HEIGHTS:
+        return {"slope_deg": np.nan, "aspect_deg": np.nan}
+    east, north = cells.column[known] * cell, -cells.row[known] * cell
+    design = np.stack([np.ones(len(east)), east - east.mean(), north - north.mean()], axis=1)
+    _, to_east, to_north = np.linalg.lstsq(design, height[known], rcond=None)[0]
+    rise = float(np.hypot(to_east, to_north))
+    return {
+        "slope_deg": float(np.degrees(np.arctan(rise))),
+        "aspect_deg": float(np.degrees(np.arctan2(-to_east, -to_north)) % 360) if rise else np.nan,
+    }
 
 
 def _velocity(velocity: Float64, std: Float64 | None, area: float) -> dict[str, Any]:

@@ -20,6 +20,9 @@ __all__ = ["judge_areas", "read_areas"]
 def read_areas(path: str | Path) -> Areas:
     """Read outlines from a file that GDAL knows, or from GeoParquet; other columns come along.
 
+    From GeoParquet that `insar_dask.detect.writing.write_areas` wrote, what all areas share comes along too: names of
+    an older vintage can be carried on from it.
+
     Raises
     ------
     ImportError
@@ -38,7 +41,7 @@ def read_areas(path: str | Path) -> Areas:
     if frame.crs is None:
         raise CubeError(f"{path.name} does not say its CRS: write it with one")
     columns = {str(name): frame[name].to_numpy() for name in frame.columns if name != frame.geometry.name}
-    return checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name}))
+    return checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs}))
 
 
 def checked(areas: Areas) -> Areas:

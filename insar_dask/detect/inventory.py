@@ -170,7 +170,9 @@ def _sizes(areas: Areas) -> npt.NDArray[np.float64]:
 
 
 def _rates(areas: Areas) -> npt.NDArray[np.float64]:
-    return np.asarray(areas.columns.get("velocity_mean", np.full(len(areas), np.nan)), np.float64)
+    """Of the vintage's own window where they are known, else of the whole record."""
+    unknown = np.full(len(areas), np.nan)
+    return np.asarray(areas.columns.get("rate", areas.columns.get("velocity_mean", unknown)), np.float64)
 
 
 def _histogram(values: npt.NDArray[np.float64], edges: Sequence[float]) -> list[tuple[float, float, int]]:

@@ -26,6 +26,9 @@ FLATTENED = 0.8
 
 DAYS = 365.0
 
+SURE = 2.0
+"""Standard errors beyond which a cell votes that it accelerates, which is told and decides nothing."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -143,6 +146,9 @@ def evidence_of(maps: xr.Dataset, rule: Rule, background: Background) -> Evidenc
         votes["significant"] = _beyond(smooth, rule.sigmas * error, rule.sign)
     if "seasonality" in maps and np.isfinite(background.season):
         votes["seasonal"] = median_of_nine(maps["seasonality"].values) > background.season + (rule.season or 0.0)
+    if {"acceleration", "acceleration_std"} <= set(maps.data_vars):
+        change = median_of_nine(maps["acceleration"].values)
+        votes["accelerating"] = _beyond(change, SURE * median_of_nine(maps["acceleration_std"].values), rule.sign)
     if rule.peak is not None:
         votes["in_phase"] = _in_phase(maps["phase"].values.astype(np.float64), rule)
     counted = ["moving", *(["significant"] if rule.sigmas else [])]

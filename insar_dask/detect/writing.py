@@ -75,7 +75,9 @@ def _frame(areas: Areas) -> geopandas.GeoDataFrame:
     except ImportError as error:
         raise ImportError("files of areas need geopandas: pip install insar-dask[geo]") from error
     columns = {name: _plain(values) for name, values in areas.columns.items()}
-    return geopandas.GeoDataFrame(columns, geometry=list(areas.geometry), crs=areas.crs_wkt)
+    frame = geopandas.GeoDataFrame(columns, geometry=list(areas.geometry), crs=areas.crs_wkt)
+    frame.attrs = {name: _json(value) for name, value in areas.attrs.items()}  # GeoParquet keeps them
+    return frame
 
 
 def _plain(values: Any) -> Any:
