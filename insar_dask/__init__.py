@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from insar_dask.decompose import holt_winters, stl
     from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.inversion.solve import invert
+    from insar_dask.jobs.inversion_jobs import invert_stored
     from insar_dask.jobs.opening import open_cube, open_tiles
     from insar_dask.jobs.prediction import fit_stored, predict_stored
     from insar_dask.jobs.saving import save
@@ -57,6 +58,7 @@ _HOMES = {
     "holt_winters": "decompose",
     "holt_winters_forecast": "forecast.exponential",
     "invert": "inversion.solve",
+    "invert_stored": "jobs.inversion_jobs",
     "join_tiles": "tiling.checking",
     "load_config": "config",
     "motion": "kinematics",
@@ -104,6 +106,7 @@ __all__ = [
     "holt_winters",
     "holt_winters_forecast",
     "invert",
+    "invert_stored",
     "join_tiles",
     "load_config",
     "motion",

@@ -13,7 +13,7 @@ from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import check_pairs, timeline
 from insar_kernels.network_closure import close_loops, triplets
 
-__all__ = ["correct_closure"]
+__all__ = ["correct_closure", "correct_cycles"]
 
 Floats = npt.NDArray[np.floating]
 
@@ -56,6 +56,11 @@ def correct_closure(pairs: xr.Dataset) -> xr.Dataset:
     if len(loops) == 0:
         raise CubeError(f"no three of the {len(line.first)} pairs make a loop: closure cannot be checked")
     _warn_of_physics(pairs["phase"].isel(point=slice(0, SAMPLE)).values, loops)
+    return correct_cycles(pairs, loops)
+
+
+def correct_cycles(pairs: xr.Dataset, loops: npt.NDArray[np.int64]) -> xr.Dataset:
+    """As `correct_closure`, by loops (L, 3) of pairs that are known already."""
     phase, changed, flagged = xr.apply_ufunc(
         _correct, pairs["phase"].variable, kwargs={"loops": loops}, input_core_dims=[["pair"]],
         output_core_dims=[["pair"], [], []], dask="parallelized", output_dtypes=[np.float32, np.int16, np.bool_],
@@ -64,7 +69,7 @@ def correct_closure(pairs: xr.Dataset) -> xr.Dataset:
     changed.attrs = {"long_name": "interferograms corrected by whole cycles", "units": "1"}
     flagged.attrs = {"long_name": "whether loops stayed open", "units": "1"}
     found = pairs.assign(phase=phase, unwrap_corrected=changed, unwrap_flag=flagged)
-    unchecked = len(line.first) - np.unique(loops).size
+    unchecked = pairs.sizes["pair"] - np.unique(loops).size
     return found.assign_attrs(n_loops=len(loops), n_unchecked=int(unchecked))
 
 

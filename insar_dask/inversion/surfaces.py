@@ -7,7 +7,7 @@ points are sums, so that shards can be summed apart and added.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,11 @@ class Surface:
     kind: str
     centre: tuple[float, ...]
     scale: tuple[float, ...]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> Surface:
+        """From plain values, as ``dataclasses.asdict`` makes them."""
+        return cls(str(parts["kind"]), tuple(parts["centre"]), tuple(parts["scale"]))
 
     @property
     def n_terms(self) -> int:

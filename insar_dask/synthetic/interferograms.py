@@ -152,9 +152,9 @@ def air_temperature(
 
 
 def _days(n_dates: int, lost: tuple[float, float] | None, rng: np.random.Generator) -> Float64:
-    days = 12.0 * np.arange(n_dates + max(n_dates // 20, 1))
-    gone = rng.choice(np.arange(2, days.size - 2), days.size - n_dates, replace=False)
-    days = np.delete(days, gone)
+    every = 12.0 * np.arange(n_dates + max(n_dates // 20, 1))
+    gone = rng.choice(np.arange(2, every.size - 2), every.size - n_dates, replace=False)
+    days: Float64 = np.delete(every, gone)
     return days if lost is None else days[(days < lost[0]) | (days > lost[1])]
 
 

@@ -27,6 +27,7 @@ from insar_dask.forecast.training.job import Training
 from insar_dask.jobs import component_training
 from insar_dask.jobs.recipe import STEPS, Step
 from insar_dask.jobs.training import RESULT_VERSION
+from insar_dask.synthetic import pair_cube
 from tests.jobs.test_cube_ingest import mintpy, rasters, table
 
 TRAININGS = {"networks": RESULT_VERSION, "component_networks": component_training.RESULT_VERSION}
@@ -86,6 +87,7 @@ def results() -> dict[str, Any]:
     tiles = run("rasterise", raw, pixels=16, cells=4)
     return {
         **read(),
+        **inverted(),
         "regularise": regular,
         "savgol": run("savgol", regular, window=11, order=2),
         "moving_average": run("moving_average", regular, window=3),
@@ -110,6 +112,24 @@ def results() -> dict[str, Any]:
         "explore": explored(raw),
         "networks": taught(raw),
         "component_networks": taught_parts(raw),
+    }
+
+
+def inverted() -> dict[str, Any]:
+    """Interferograms of a drawn scene through every step that they may take."""
+    pairs = pair_cube(8, 9, 30, ramps=3.0, unwrapping=0.02, missing=0.1, longest=40, lost=(150, 190))
+    index = pairs["true_season_shape"].values.tolist()
+    surface = {"kind": "plane", "centre": [4.0, 3.5], "scale": [4.0, 3.5]}
+    slopes = 0.1 * np.arange(2 * pairs.sizes["pair"]).reshape(-1, 2) / pairs.sizes["pair"]
+    offsets = {"offsets": np.linspace(-1, 1, pairs.sizes["pair"])}
+    prepared = run("prepare_pairs", pairs, closure=True, state=offsets)
+    return {
+        "prepare_pairs": prepared,
+        "count_missing": run("count_missing", prepared),
+        "sum_surfaces": run("sum_surfaces", prepared, surface=surface, limit=8.0),
+        "flatten_pairs": run("flatten_pairs", prepared, surface=surface, state={"slopes": slopes, **offsets}),
+        "invert": run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model"),
+        "fit_motion": run("fit_motion", prepared, index=index, annual=True, height_error=True),
     }
 
 
