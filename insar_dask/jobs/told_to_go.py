@@ -17,6 +17,8 @@ ACTION = "insar-dask-told-to-go"
 MEMORY_TOPIC = "worker-restart-memory"
 """Where nannies note, with the worker's address, that they end it at 95 % of its memory."""
 
+_HANDLED: set[int] = set()
+
 WORD_SECONDS = 0.2
 """For the word to reach the scheduler; a second SIGTERM ends the worker at once."""
 
@@ -26,13 +28,19 @@ def say_before_going(worker: Any) -> None:
 
     A process that handles the signal itself, as workers without a nanny do, is left to it.
     """
-    worker.loop.add_callback(_handle, worker)
+    # once: a chunk that begins after the word must not undo what ends the process
+    if os.getpid() not in _HANDLED:
+        _HANDLED.add(os.getpid())
+        worker.loop.add_callback(_handle, worker)
 
 
 def _handle(worker: Any) -> None:
     def terminated(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        worker.loop.asyncio_loop.call_soon_threadsafe(_say_and_go, worker)
+        try:
+            worker.loop.asyncio_loop.call_soon_threadsafe(_say_and_go, worker)
+        except RuntimeError:  # the loop has ended, and the process with it
+            os.kill(os.getpid(), signal.SIGTERM)
 
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -42,5 +50,5 @@ def _handle(worker: Any) -> None:
 
 
 def _say_and_go(worker: Any) -> None:
+    worker.loop.call_later(WORD_SECONDS, os.kill, os.getpid(), signal.SIGTERM)  # first: it goes, heard or not
     worker.log_event(worker.address, {"action": ACTION})
-    worker.loop.call_later(WORD_SECONDS, os.kill, os.getpid(), signal.SIGTERM)

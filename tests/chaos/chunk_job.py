@@ -1,10 +1,16 @@
-"""The job that chaos is let loose on: 40 shards of 2 s each and hardly any CPU, and what it must leave behind."""
+"""The job that chaos is let loose on: 40 shards of 2 s each and hardly any CPU, and what it must leave behind.
 
+usage: python -m tests.chaos.chunk_job STORE SCHEDULER SECONDS     a driver of its own; SECONDS: of a chunk
+"""
+
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from distributed import Client
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine, StageReport
@@ -12,6 +18,9 @@ from insar_dask.jobs.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.synthetic import scene
 from tests.conftest import stored_bytes
+from tests.s3.runs import objects_of
+
+Place = TypeVar("Place", str, Path)
 
 SHARDS, SHARD_POINTS = 40, 128
 POINTS = SHARDS * SHARD_POINTS - 50
@@ -58,7 +67,7 @@ def sleep(_shard: int, seconds: float = 2.0) -> None:
     time.sleep(seconds)
 
 
-def new_store(path: Path, shards: int = SHARDS) -> Path:
+def new_store(path: Place, shards: int = SHARDS) -> Place:
     """A store that holds what the job reads."""
     cube = scene("l2b", n_points=shards * SHARD_POINTS - 50, n_dates=30, seed=6).compute(scheduler="synchronous")
     insar.save(cube, path, "site/raw", shard_points=SHARD_POINTS, quiet=True)
@@ -71,9 +80,9 @@ def undisturbed(path: Path, shards: int = SHARDS) -> dict[str, bytes]:
     return stored_bytes(path)
 
 
-def loss(path: Path, wanted: dict[str, bytes], shards: int = SHARDS) -> str:
+def loss(path: str | Path, wanted: dict[str, bytes], shards: int = SHARDS) -> str:
     """What a store lacks, or has otherwise; empty when rows in are rows out and every byte is as it was."""
-    engine, found = Engine(path, quiet=True), stored_bytes(path)
+    engine, found = Engine(path, quiet=True), stored_bytes(path) if isinstance(path, Path) else objects_of(path)
     for target in STAGE.saves.values():
         rows = sum(receipt.points for receipt in engine.ledger.done(target).values())
         if rows != shards * SHARD_POINTS - 50:
@@ -82,3 +91,9 @@ def loss(path: Path, wanted: dict[str, bytes], shards: int = SHARDS) -> str:
             return f"shards {damaged} of {target} are not what their receipts say"
     other = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     return f"{len(other)} objects differ, {other[0]} among them" if other else ""
+
+
+if __name__ == "__main__":
+    with Client(sys.argv[2], timeout="60s") as client:
+        client.wait_for_workers(2, timeout=120)
+        SlowEngine(sys.argv[1], client, partial(sleep, seconds=float(sys.argv[3]))).run(STAGE)

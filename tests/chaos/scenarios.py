@@ -5,11 +5,14 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import pytest
 from distributed import Client, Worker
@@ -21,7 +24,10 @@ from insar_dask.jobs.events import Event
 from insar_dask.jobs.lookout import Limits
 from tests.chaos.chunk_job import STAGE, SlowEngine, loss, new_store, sleep, undisturbed
 from tests.chaos.place import cluster, forkserver
+from tests.clusters.two_namespaces import FAR, NEAR, WIRE, ip, missing, wired, within
 from tests.jobs.clusters import external_cluster
+from tests.s3.faulty import Fault, by_chance, proxy_before
+from tests.s3.server import make_bucket, s3_server
 
 SHARDS = 8
 INSTANTS = 50
@@ -84,6 +90,29 @@ def workers_told_to_go(folder: Path) -> str:
     if died := [event.error for event in said if "died" in event.error]:
         return f"{died[0]}, and it was told to go"
     return _compared(folder) if went > ALONE_AFTER + BLAMED_AFTER else f"only {went} workers went"
+
+
+def workers_terminated(folder: Path) -> str:
+    """Workers get a SIGTERM, as queues send it, in mid-chunk, more often than a chunk may die: nobody is charged."""
+    said: Told = []
+    with cluster() as client:
+        SlowEngine(_store(folder), client, partial(terminate, folder=str(folder)), told=said.append).run(STAGE)
+    if died := [event.error for event in said if "died" in event.error]:
+        return f"{died[0]}, and it was told to go"
+    went = [event for event in said if event.error == "its worker was told to go"]
+    return _compared(folder) if len(went) > ALONE_AFTER + BLAMED_AFTER else f"only {len(went)} workers went"
+
+
+def worker_out_of_memory(folder: Path) -> str:
+    """Shard 2 takes more memory than its worker may have: nannies end it by a SIGTERM too, and it is blamed."""
+    said: Told = []
+    with cluster(memory_limit="700MiB") as client, pytest.raises(JobError, match="shard 2 has killed 9 workers"):
+        SlowEngine(_store(folder), client, swell, told=said.append).run(STAGE)
+    if not any("died at 95 % of its memory while it ran" in event.error for event in said):
+        return f"nobody spoke of memory: {sorted({event.error for event in said})}"
+    if others := {event.shard for event in said if "died" in event.error} - {2}:
+        return f"shards {sorted(others)} were charged with deaths that were not theirs"
+    return _finished(folder)
 
 
 def killed_driver(folder: Path) -> str:
@@ -159,11 +188,48 @@ def skewed_clocks(folder: Path) -> str:
     return _compared(folder)
 
 
+def cut_link(folder: Path) -> str:
+    """The link between scheduler and workers is down for 6 s, between network namespaces."""
+    if reason := missing():
+        pytest.skip(reason)
+    store, ledger = _store(folder), Engine(folder / "site.zarr").ledger
+    around, hosts = (within(NEAR), within(FAR)), ("10.77.0.1", "10.77.0.2")
+    with wired(), external_cluster(folder, workers=2, hosts=hosts, within=around) as address:
+        job = [sys.executable, "-m", "tests.chaos.chunk_job", str(store), address, "1"]
+        with subprocess.Popen(within(NEAR, *job), cwd=Path(__file__).parents[2]) as driver:
+            while driver.poll() is None and len(ledger.done("site/sums")) < 2:
+                time.sleep(0.05)
+            ip("-n", FAR, "link", "set", WIRE, "down")
+            time.sleep(6.0)
+            ip("-n", FAR, "link", "set", WIRE, "up")
+            if driver.poll() is not None:
+                return "the run had ended before the link was back"
+    return _compared(folder) if driver.returncode == 0 else f"the driver ended with {driver.returncode}"
+
+
+def failing_bucket(folder: Path) -> str:
+    """A bucket answers every tenth request with 500 or 503, loses answers, and keeps silent for 35 s twice."""
+    silent, failing = iter((35.0, 35.0)), by_chance(seed=6, share=0.1)
+
+    def fault(kind: str, key: str) -> int | float | None:
+        late = next(silent, None) if kind == "PUT" and "site/sums" in key else None
+        return failing(kind, key) if late is None else late
+
+    return _in_bucket(folder, fault)
+
+
+def throttled_bucket(folder: Path) -> str:
+    """A bucket takes 50 ms for each request, and tells whoever asks more than ten times a second to slow down."""
+    return _in_bucket(folder, more_often_than(10.0), latency=0.05)
+
+
 SCENARIOS: dict[str, Callable[[Path], str]] = {
     found.__name__: found
     for found in (
-        *(poisoned_chunk, frozen_worker, paused_worker, all_workers_paused, workers_told_to_go),
-        *(killed_driver, killed_scheduler, full_disk, read_only_store, skewed_clocks),
+        *(poisoned_chunk, worker_out_of_memory, frozen_worker, paused_worker, all_workers_paused),
+        *(workers_told_to_go, workers_terminated),
+        *(killed_driver, killed_scheduler, cut_link, full_disk, read_only_store),
+        *(failing_bucket, throttled_bucket, skewed_clocks),
     )
 }
 
@@ -201,6 +267,25 @@ def leave(shard: int, folder: str) -> None:
     sleep(shard, CHUNK)
 
 
+def terminate(shard: int, folder: str) -> None:
+    """Shard 2 has its worker terminated, ten times."""
+    times = len(list(Path(folder).glob("left-*")))
+    if shard == 2 and times < ALONE_AFTER + BLAMED_AFTER + 1:
+        (Path(folder) / f"left-{times}").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    sleep(shard, CHUNK)
+
+
+def swell(shard: int) -> None:
+    """Shard 2 holds more and more, a little slower than nannies look."""
+    held = []
+    while shard == 2:
+        held.append(b"x" * (20 << 20))
+        time.sleep(0.05)
+    sleep(shard, CHUNK)
+
+
 def kill_scheduler(shard: int, pid: int) -> None:
     if shard == 4:
         with suppress(ProcessLookupError):
@@ -229,6 +314,49 @@ def drive(store: str) -> None:
 
 def _store(folder: Path) -> Path:
     return new_store(folder / "site.zarr", SHARDS)
+
+
+def more_often_than(rate: float) -> Fault:
+    """503 to whoever asks more often than so many times a second, over a second."""
+    lately, lock = deque[float](), Lock()
+
+    def fault(_kind: str, _key: str) -> int | None:
+        now = time.monotonic()
+        with lock:
+            while lately and lately[0] < now - 1.0:
+                lately.popleft()
+            if len(lately) >= rate:
+                return 503
+            lately.append(now)
+            return None
+
+    return fault
+
+
+def _in_bucket(folder: Path, fault: Fault, latency: float = 0.0) -> str:
+    """Run on a store in a bucket that fails as it is told, and compare with a run in a folder."""
+    failed = 0
+
+    def counted(kind: str, key: str) -> int | float | None:
+        nonlocal failed
+        found = fault(kind, key)
+        failed += found is not None
+        return found
+
+    with s3_server() as server, proxy_before(server) as proxy, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        access = {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_REGION": "eu-west-1"}
+        for name, value in (access := {**access, "AWS_ENDPOINT_URL": proxy.url}).items():
+            patch.setenv(name, value)
+        make_bucket(server, "chaos")
+        store = new_store("s3://chaos/site.zarr", SHARDS)
+        with cluster(env=access) as client:
+            proxy.fault, proxy.latency = counted, latency
+            SlowEngine(store, client, chunk).run(STAGE)
+        proxy.fault, proxy.latency = lambda _kind, _key: None, 0.0
+        wrong = loss(store, undisturbed(folder / "undisturbed.zarr", SHARDS), SHARDS)
+    return wrong or ("" if failed >= SHARDS else f"only {failed} requests failed")
 
 
 @contextmanager
