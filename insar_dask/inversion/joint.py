@@ -22,6 +22,9 @@ Float64 = npt.NDArray[np.float64]
 HUNDRED = 100.0
 """Baselines are fitted in hundreds of metres, so that all columns are of order one."""
 
+AT_ONCE = 4096
+"""Points fitted at once, lest copies of the phase double the memory of a shard."""
+
 USEFUL = 2.0
 """Height errors are fitted by default where they would be known better than to so many metres."""
 
@@ -166,8 +169,12 @@ def _can_tell_height(pairs: xr.Dataset, line: Timeline, slant_range: float | Non
 
 def _fit(phase: Floats, *, line: Timeline, scale: float, model: Float64, date_noise: float | None) -> Any:
     noise = np.nan if date_noise is None else date_noise
-    found = fit_network_model(phase * np.float32(scale), line.first, line.second, model, date_noise=noise)
-    errors = np.sqrt(np.diagonal(found.covariance, axis1=-2, axis2=-1)).astype(np.float32)
-    return np.concatenate(
-        [found.coefficients, errors, found.date_noise[..., None], found.pair_noise[..., None]], axis=-1
-    ).astype(np.float32)
+    terms = model.shape[1]
+    results = np.empty((len(phase), 2 * terms + 2), np.float32)
+    for start in range(0, len(phase), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        found = fit_network_model(phase[some] * np.float32(scale), line.first, line.second, model, date_noise=noise)
+        results[some, :terms] = found.coefficients
+        results[some, terms:-2] = np.sqrt(np.diagonal(found.covariance, axis1=-2, axis2=-1))
+        results[some, -2], results[some, -1] = found.date_noise, found.pair_noise
+    return results

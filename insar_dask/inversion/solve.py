@@ -27,6 +27,12 @@ SOLVED = (*JOINED, "low_coherence")
 """What became of a point, as ``flag_meanings`` of ``solved``."""
 
 LOW_COHERENCE, TOO_FEW, NO_PAIRS = SOLVED.index("low_coherence"), 4, 5
+AT_ONCE = 4096
+"""Points solved at once, lest copies of the phase double the memory of a shard."""
+
+MOST_COUNTED = 255
+"""Components are counted in a byte."""
+
 LEAST, MOST = 0.01, 0.999
 """Coherence is taken to lie between: beyond, weights would be none or all there is."""
 
@@ -168,13 +174,30 @@ def _least_squares(
     looks: float,
     order: npt.NDArray[np.int64] | None,
 ) -> tuple[Any, ...]:
-    """Results of some points in the order of `NAMES`."""
+    """Results of some points in the order of `NAMES`, a block after the other: what is made of phase is as large."""
+    results = []
+    for start in range(0, max(len(phase), 1), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        own = None if coherence is None else coherence[some]
+        found, mean = _solve_block(phase[some], own, line, scale, min_pairs, min_coherence, model, fill, looks, order)
+        results.append(_read_off(found, mean, min_coherence))
+    return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
+
+
+def _solve_block(
+    phase: Floats, coherence: Floats | None, line: Timeline, scale: float, min_pairs: int, min_coherence: float,
+    model: Float64 | None, fill: bool, looks: float, order: npt.NDArray[np.int64] | None,
+) -> tuple[Network, Floats]:  # fmt: skip
     mean, phase = _incoherent(phase, coherence, min_coherence)
     found = invert_network(
         phase * np.float32(scale), line.first, line.second, line.days,
         None if not looks or coherence is None else _weights(coherence, looks, scale),
         model=model, fill=fill, cycle=2 * np.pi * abs(scale), min_pairs=min_pairs, order=order,
     )  # fmt: skip
+    return found, mean
+
+
+def _read_off(found: Network, mean: Floats, min_coherence: float) -> tuple[Any, ...]:
     return (
         found.displacement,
         _standard_errors(found),
@@ -184,7 +207,7 @@ def _least_squares(
         found.residual_rms,
         found.n_pairs,
         found.rank,
-        (found.component.max(axis=-1, initial=-1) + 1).astype(np.uint8),
+        np.minimum(found.component.max(axis=-1, initial=-1) + 1, MOST_COUNTED).astype(np.uint8),
         _solved(found.joined, mean, min_coherence),
     )
 
