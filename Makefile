@@ -20,7 +20,7 @@ AT_ONCE ?= 2
 MINUTES ?= 10
 PICTURES ?=
 
-.PHONY: demo demo-train test bench clusters watch-run image-test chaos fuzz audit clean
+.PHONY: demo demo-train test bench clusters watch-run image-test chaos fuzz audit viewer clean
 
 demo: .venv/demo
 	$(BIN)/insar-dask demo $(INPUT)

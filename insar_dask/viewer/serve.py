@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import webbrowser
 from collections.abc import Callable
 from importlib.resources import files
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, StaticFileHandler
 
 from insar_dask.bucket_address import is_bucket
@@ -54,14 +54,15 @@ def serve(store: str | Path, port: int = 0, *, show: bool = True, told: Callable
     """
     answers = application(store)
     try:
-        sockets = bind_sockets(port, HOST)
+        listening = socket.create_server((HOST, port))
     except OSError as error:
         raise OSError(f"port {port} of {HOST} cannot be had ({error}); give another with --port, or none") from error
-    address = f"http://{HOST}:{sockets[0].getsockname()[1]}/"
+    listening.setblocking(False)
+    address = f"http://{HOST}:{listening.getsockname()[1]}/"
 
     async def forever() -> None:
         server = HTTPServer(answers)
-        server.add_sockets(sockets)
+        server.add_socket(listening)
         told(address)
         if show:
             await asyncio.to_thread(webbrowser.open, address)

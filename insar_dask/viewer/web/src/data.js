@@ -166,7 +166,8 @@ export class Store {
     try {
       return await found;
     } catch (error) {
-      throw error instanceof Fault ? error : new Fault("codec", `${path} cannot be read: ${reason(error)}`, "`insar-dask verify STORE` says what is damaged.");
+      for (let one = error; one; one = one.cause) if (one instanceof Fault) throw one;
+      throw new Fault("codec", `${path} cannot be read: ${reason(error)}`, "`insar-dask verify STORE` says what is damaged.");
     }
   }
 

@@ -4,7 +4,7 @@ import { Fault, Store } from "./data.js";
 import { $, counted, digits, h, said, save } from "./dom.js";
 import { PointMap, scaleBar } from "./map.js";
 import { inside, nearest, sift } from "./pick.js";
-import { Panel } from "./series.js";
+import { Panel, SHOWN } from "./series.js";
 import { decode, encode } from "./state.js";
 
 const MOST_AT_ONCE = 2_000_000;
@@ -182,7 +182,7 @@ function classBox(i, spec) {
     else page.filters.cluster = now;
     await refilter();
   });
-  return h("li", {}, h("label", {}, box, h("i", { colour: i < 0 ? "rgb(58, 61, 66)" : css(classColour(i, spec.classes)) }), i < 0 ? "none" : `pattern ${i}`));
+  return h("li", {}, h("label", {}, box, h("i", { colour: i < 0 ? "rgb(58, 61, 66)" : css(classColour(i, spec.classes)), class: i < 0 ? "" : `shape${i % 4}` }), i < 0 ? "none" : String(i)));
 }
 
 function ranged() {
@@ -235,12 +235,16 @@ const near = ([x, y], reach = REACH) => nearest(visible(), ...map.toPlace(x, y),
 const pick = guarded(async (at, add) => {
   const found = near(at);
   if (!found) return;
+  $("tip").hidden = $("hint").hidden = true;
+  clearTimeout(page.hovering);
   const began = performance.now();
   document.body.dataset.picking = "yes";
-  const words = await panel.choose(found.chunk.row[found.i], add);
-  page.clickMs = performance.now() - began;
-  delete document.body.dataset.picking;
-  $("live").textContent = words;
+  try {
+    $("live").textContent = await panel.choose(found.chunk.row[found.i], add);
+    page.clickMs = performance.now() - began;
+  } finally {
+    delete document.body.dataset.picking;
+  }
 });
 
 function hover(at) {
@@ -284,10 +288,18 @@ const lasso = guarded(async (polygon) => {
   const rows = inside(visible(), polygon);
   page.lassoMs = performance.now() - began;
   page.enclosed = rows.length;
-  if (!rows.length) return void ($("live").textContent = "no point lies inside");
+  if (!rows.length) {
+    $("hint").hidden = false;
+    $("hint").textContent = $("live").textContent = "No point lies inside the outline.";
+    return;
+  }
+  $("hint").hidden = true;
   document.body.dataset.picking = "yes";
-  $("live").textContent = await panel.enclose(rows, polygon);
-  delete document.body.dataset.picking;
+  try {
+    $("live").textContent = await panel.enclose(rows, polygon);
+  } finally {
+    delete document.body.dataset.picking;
+  }
 });
 
 // places of rows: of those on the map the exact ones
@@ -318,7 +330,8 @@ function remember() {
     const spec = shownVariable();
     const range = page.range.some((x, i) => x !== spec.range[i]) ? page.range : null;
     const points = panel.points.map(({ row, id }) => ({ row, id }));
-    const state = { product: page.products.length > 1 ? page.product.name : null, variable: page.variable, range, view: page.home ? null : map.view, filters: page.filters, points, tab: panel.tab, off: [...panel.off] };
+    const lines = [...panel.on].sort().join() === [...SHOWN].sort().join() ? null : [...panel.on].sort();
+    const state = { product: page.products.length > 1 ? page.product.name : null, variable: page.variable, range, view: page.home ? null : map.view, filters: page.filters, points, tab: panel.tab, lines };
     history.replaceState(null, "", `#${encode(state)}`);
   }, 120);
 }
@@ -422,7 +435,7 @@ async function open(product, state) {
   page.range = wanted.range ?? shownVariable().range;
   $("variable").value = page.variable;
   panel = new Panel(store, about, () => { mark(); remember(); });
-  panel.off = new Set(wanted.off);
+  if (wanted.lines) panel.on = new Set(wanted.lines);
   panel.tab = wanted.tab ?? "series";
   panel.render();
   buildFilters();

@@ -26,7 +26,7 @@ out vec4 colour;
 void main() {
   vec2 p = gl_PointCoord * 2.0 - 1.0;
   if (round_points > 0.0) {
-    float reach = shape < 0.5 ? dot(p, p) : shape < 1.5 ? max(abs(p.x), abs(p.y)) * 1.18 : shape < 2.5 ? abs(p.x) + abs(p.y) : max(abs(p.x) * 1.1 + p.y * -0.55 + 0.45, p.y * 1.15);
+    float reach = shape < 0.5 ? dot(p, p) : shape < 1.5 ? max(abs(p.x), abs(p.y)) * 1.18 : shape < 2.5 ? abs(p.x) + abs(p.y) : abs(p.x) + (1.0 - p.y) * 0.5;
     if (reach > 1.0) discard;
   }
   colour = place < 0.0 ? vec4(none, 1.0) : vec4(texelFetch(colours, ivec2(int(place + 0.5), 0), 0).rgb, 1.0);

@@ -1,10 +1,12 @@
 // The panel of the chosen points: chart, components, table, evidence.
-import { Chart, fitOf, iso } from "./chart.js";
+import { Chart } from "./chart.js";
 import { CHOSEN } from "./colour.js";
 import { $, counted, h, said } from "./dom.js";
+import { fitOf, iso } from "./fit.js";
 import { quantile, sample } from "./pick.js";
 
 export const MOST_POINTS = 5;
+export const SHOWN = ["fit", "forecast"];
 const MOST_OF_LASSO = 200;
 const COMPONENTS = { trend: "#0072b2", season: "#009e73", residual: "#8a8f98" };
 
@@ -16,7 +18,7 @@ export class Panel {
     this.points = [];
     this.area = null;
     this.tab = "series";
-    this.off = new Set();
+    this.on = new Set(SHOWN);
     this.chart = new Chart($("chart"));
     this.chart.told = (at) => this.tell(at);
     for (const button of $("tabs").querySelectorAll("[role=tab]")) {
@@ -52,7 +54,7 @@ export class Panel {
 
   // what the open tab shows besides; read when it is asked for
   async more(point) {
-    const wanted = this.tab === "components" ? Object.keys(COMPONENTS) : this.tab === "table" ? Object.keys(this.about.series) : ["smooth"].filter((n) => !this.off.has(n));
+    const wanted = this.tab === "components" ? Object.keys(COMPONENTS) : this.tab === "table" ? Object.keys(this.about.series) : ["smooth"].filter((n) => this.on.has(n));
     await Promise.all(
       wanted
         .filter((name) => this.about.series[name] && !point.series[name])
@@ -62,7 +64,7 @@ export class Panel {
         }),
     );
     const forecast = this.about.forecast;
-    if (forecast && !point.forecast && !this.off.has("forecast")) {
+    if (forecast && !point.forecast && (this.on.has("forecast") || this.tab === "table")) {
       const found = await Promise.all(Object.values(forecast.paths).map((path) => this.store.numbers(path, point.row)));
       point.forecast = Object.fromEntries(Object.keys(forecast.paths).map((name, i) => [name, found[i]]));
     }
@@ -121,7 +123,7 @@ export class Panel {
   }
 
   async toggle(name, on) {
-    on ? this.off.delete(name) : this.off.add(name);
+    on ? this.on.add(name) : this.on.delete(name);
     await Promise.all(this.points.map((point) => this.more(point)));
     this.render(false);
   }
@@ -164,10 +166,10 @@ export class Panel {
       const dots = (real) => point.series.displacement.map((x, t) => (!observed || Boolean(observed[t]) === real ? x : NaN));
       lines.push({ label: `Observed${mark}`, days, values: dots(true), colour: one ? "#7f8794" : colour, dots: true });
       if (observed?.includes(0)) lines.push({ label: `Made up${mark}`, days, values: dots(false), colour: one ? "#7f8794" : colour, dots: true, hollow: true });
-      const fit = this.off.has("fit") ? null : this.fit(point);
+      const fit = this.on.has("fit") ? this.fit(point) : null;
       if (fit) lines.push({ label: `Fit${mark}`, days, values: fit, colour, width: 2 });
-      if (point.series.smooth && !this.off.has("smooth")) lines.push({ label: `Smoothed${mark}`, days: series.smooth.days, values: point.series.smooth, colour: one ? "#009e73" : colour, width: 1.4, dash: [5, 4] });
-      if (point.forecast && !this.off.has("forecast")) {
+      if (point.series.smooth && this.on.has("smooth")) lines.push({ label: `Smoothed${mark}`, days: series.smooth.days, values: point.series.smooth, colour: one ? "#009e73" : colour, width: 1.4, dash: [5, 4] });
+      if (point.forecast && this.on.has("forecast")) {
         const ink = one ? "#d55e00" : colour;
         if (point.forecast.lower && point.forecast.upper) {
           const at = lines.length;
@@ -177,6 +179,10 @@ export class Panel {
         lines.push({ label: `Forecast${mark}`, days: forecast.days, values: point.forecast.displacement, colour: ink, width: 2.2 });
       }
     });
+    if (this.points.length === 2 && this.tab === "series" && this.on.has("difference")) {
+      const [a, b] = this.points.map((point) => point.series.displacement);
+      lines.push({ label: "1 − 2", days, values: a.map((x, t) => x - b[t]), colour: CHOSEN[4], width: 1.3 });
+    }
     return lines;
   }
 
@@ -225,11 +231,13 @@ export class Panel {
   toggles() {
     if (this.area || this.tab !== "series") return [];
     const { series, motion, forecast } = this.about;
-    const names = { fit: motion?.phase && "Fit", smooth: series.smooth && "Smoothed", forecast: forecast && "Forecast" };
+    const two = this.points.length === 2;
+    const names = { fit: motion?.phase && "Fit", smooth: series.smooth && "Smoothed", forecast: forecast && "Forecast", difference: two && "1 − 2" };
     return Object.entries(names).filter(([, label]) => label).map(([name, label]) =>
-      h("label", {}, h("input", { type: "checkbox", checked: !this.off.has(name), onchange: (event) => this.toggle(name, event.target.checked) }), label));
+      h("label", {}, h("input", { type: "checkbox", checked: this.on.has(name), onchange: (event) => this.toggle(name, event.target.checked) }), label));
   }
 
+  // what lies under the cursor
   tell(at) {
     const { lines, data } = this.chart;
     if (at === null || at === undefined || !data) {
@@ -274,7 +282,7 @@ export class Panel {
   notes() {
     const { scores, forecast } = this.about;
     const words = [];
-    if (this.points.length && this.about.motion?.phase && this.tab === "series" && !this.off.has("fit")) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
+    if (this.points.length && this.about.motion?.phase && this.tab === "series" && this.on.has("fit")) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
     if (forecast && this.points.length) {
       words.push(`Forecast by ${(forecast.method || "a trained forecaster").replaceAll("_", " ")}${forecast.level ? ` with its ${Math.round(forecast.level * 100)} % interval` : ""}.`);
       if (scores && scores.method === forecast.method) {

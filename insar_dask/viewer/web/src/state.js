@@ -19,16 +19,17 @@ export function encode(state) {
   }
   for (const { row, id } of state.points ?? []) words.append("point", `${row}~${id}`);
   if (state.tab && state.tab !== "series") words.set("tab", state.tab);
-  for (const name of state.off ?? []) words.append("off", name);
+  if (state.lines) words.set("lines", state.lines.join("."));
   return words.toString();
 }
 
 // what is no value is left out: an address is somebody else's text
 export function decode(text, variables = null) {
   const words = new URLSearchParams(text.replace(/^#/, ""));
-  const state = { filters: {}, points: [], off: words.getAll("off") };
+  const state = { filters: {}, points: [] };
+  if (words.has("lines")) state.lines = words.get("lines").split(".").filter((name) => ["fit", "smooth", "forecast", "difference"].includes(name));
   if (words.get("product")) state.product = words.get("product");
-  if (words.get("colour") && (!variables || words.get("colour") in variables)) state.variable = words.get("colour");
+  if (words.get("colour") && (!variables || Object.hasOwn(variables, words.get("colour")))) state.variable = words.get("colour");
   const range = pair(words.get("range"));
   if (range && range[0] < range[1]) state.range = range;
   const view = (words.get("view") ?? "").split("~").map(number);
