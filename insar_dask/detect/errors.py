@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 import insar_kernels
 from insar_dask.cube import CubeError, check_cube, describe, years_since
+from insar_dask.settings import positive
 from insar_kernels.nested_models import MIN_DATES
 
-__all__ = ["honest_errors"]
+__all__ = ["honest_errors", "velocity_errors", "with_floor"]
 
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
@@ -22,23 +21,14 @@ MOST_CORRELATED = 0.95
 FEWEST_STILL = 20
 """Still points that a floor takes."""
 
-
-class _Fits(NamedTuple):
-    velocity: Float64
-    std: Float64
-    """Inflated for the correlation of neighbouring dates."""
-    difference: Float64
-    """Between the velocities of the two halves."""
+BY_SERIES = {"long_name": "standard error of the mean velocity by its own series", "units": "mm yr-1"}
+BY_HALVES = {"long_name": "velocity of the second half of the record less that of the first", "units": "mm yr-1"}
 
 
 def honest_errors(motion: xr.Dataset, cube: xr.Dataset, still: float = 5.0) -> xr.Dataset:
     """Motion with an error of velocity that halves of the record bear out.
 
-    The white-noise error times sqrt((1 + r) / (1 - r)), r being the correlation of residuals of neighbouring dates; but
-    at least the scene's floor: half the root mean square difference between the velocities of the first and the second
-    half of the record on still ground. Where the errors of the halves are independent, that is the error of their
-    mean, and of white noise twice its error: a floor errs on the safe side. On quiet Ustica the halves differ by 1.6
-    mm/yr, 5.6 times what white noise says.
+    What `velocity_errors` and `with_floor` do one after the other.
 
     Parameters
     ----------
@@ -52,9 +42,7 @@ def honest_errors(motion: xr.Dataset, cube: xr.Dataset, still: float = 5.0) -> x
     Returns
     -------
     xr.Dataset
-        ``motion`` with ``velocity_std`` [mm yr-1] replaced, ``velocity_std_series`` before the floor, and the
-        attributes ``velocity_std_floor`` (0 where fewer than 20 points are still) and ``velocity_std_from_floor``, the
-        share of the points that have the floor.
+        As of `with_floor`.
 
     Raises
     ------
@@ -62,37 +50,104 @@ def honest_errors(motion: xr.Dataset, cube: xr.Dataset, still: float = 5.0) -> x
         When the two have other points, or the record is too short to be halved.
     """
     check_cube(cube)
-    if motion.sizes.get("point") != cube.sizes["point"]:
-        raise CubeError(
-            f"motion is of {motion.sizes.get('point')} points and the cube of {cube.sizes['point']}: give "
-            "insar_dask.motion(cube)"
-        )
+    starts = range(0, max(cube.sizes["point"], 1), BLOCK)
+    blocks = [velocity_errors(cube.isel(point=slice(k, k + BLOCK))) for k in starts]
+    errors = {name: np.concatenate([block[name].values for block in blocks]) for name in blocks[0].data_vars}
+    return with_floor(motion, xr.Dataset({name: ("point", values) for name, values in errors.items()}), still)
+
+
+def velocity_errors(cube: xr.Dataset) -> xr.Dataset:
+    """What the series of each point tells of the error of its velocity.
+
+    Parameters
+    ----------
+    cube : xr.Dataset
+        Point cube; its displacement is read.
+
+    Returns
+    -------
+    xr.Dataset
+        Over ``point``, float32, with the coordinates and attributes of the cube: ``velocity_std_series``, the
+        white-noise error times sqrt((1 + r) / (1 - r)), r being the correlation of the residuals of neighbouring dates;
+        ``half_difference``, the velocity of the second half of the dates less that of the first [mm yr-1].
+
+    Raises
+    ------
+    CubeError
+        When the cube is none, or too short to be halved.
+    """
+    check_cube(cube)
     if cube.sizes["time"] < 2 * MIN_DATES:
         raise CubeError(f"{cube.sizes['time']} dates make no two halves of {MIN_DATES}: leave the errors as they are")
-    years = years_since(cube["time"].values)
-    starts = range(0, cube.sizes["point"], BLOCK)
-    blocks = [_fits(cube["displacement"].isel(point=slice(k, k + BLOCK)).values, years) for k in starts]
-    fits = _Fits(*map(np.concatenate, zip(*blocks, strict=True)))
-    calm = np.isfinite(fits.difference) & (np.abs(fits.velocity) < still)
-    floor = float(np.sqrt(np.mean(fits.difference[calm] ** 2)) / 2) if calm.sum() >= FEWEST_STILL else 0.0
-    known = np.isfinite(fits.std)
-    honest = np.where(known, np.maximum(fits.std, floor), np.nan)
-    from_floor = float(np.mean(fits.std[known] < floor)) if known.any() else 0.0
-    series = {**describe("velocity_std"), "long_name": "standard error of the mean velocity by its own series"}
+    std, difference = _fits(cube["displacement"].values, years_since(cube["time"].values))
+    gone = [name for name in cube.variables if "time" in cube[name].dims or name in cube.data_vars]
+    return (
+        cube.drop_vars(gone)
+        .assign(
+            velocity_std_series=("point", std.astype(np.float32), BY_SERIES),
+            half_difference=("point", difference.astype(np.float32), BY_HALVES),
+        )
+        .assign_attrs(sees_future=-1)
+    )
+
+
+def with_floor(motion: xr.Dataset, errors: xr.Dataset, still: float = 5.0) -> xr.Dataset:
+    """Motion whose velocities are no surer than still ground of the scene allows.
+
+    An error is what the series tells, but at least the scene's floor: half the root mean square of `velocity_errors`'
+    differences on still ground. Where the errors of the halves are independent, that is the error of their mean, and of
+    white noise twice its error: a floor errs on the safe side. On quiet Ustica the halves differ by 1.6 mm/yr, 5.6
+    times what white noise says.
+
+    Parameters
+    ----------
+    motion : xr.Dataset
+        What `insar_dask.motion` makes.
+    errors : xr.Dataset
+        What `velocity_errors` makes, of the same points.
+    still : float
+        Velocity [mm/yr] below which ground counts as still.
+
+    Returns
+    -------
+    xr.Dataset
+        ``motion`` with ``velocity_std`` [mm yr-1] replaced, ``velocity_std_series``, and the attributes
+        ``velocity_std_floor`` (0 where fewer than 20 points are still) and ``velocity_std_from_floor``, the share of
+        the points that have the floor.
+
+    Raises
+    ------
+    CubeError
+        When the two have other points.
+    """
+    if motion.sizes.get("point") != errors.sizes.get("point"):
+        raise CubeError(
+            f"motion is of {motion.sizes.get('point')} points and the cube of {errors.sizes.get('point')}: give "
+            "insar_dask.motion(cube)"
+        )
+    std, difference = (
+        np.asarray(errors[name].values, np.float64) for name in ("velocity_std_series", "half_difference")
+    )
+    calm = np.isfinite(difference) & (np.abs(motion["velocity"].values) < positive("still", still, of="mm/yr"))
+    floor = float(np.sqrt(np.mean(difference[calm] ** 2)) / 2) if calm.sum() >= FEWEST_STILL else 0.0
+    known = np.isfinite(std)
+    honest = np.where(known, np.maximum(std, floor), np.nan)
+    from_floor = float(np.mean(std[known] < floor)) if known.any() else 0.0
     return motion.assign(
         velocity_std=("point", honest.astype(np.float32), describe("velocity_std")),
-        velocity_std_series=("point", fits.std.astype(np.float32), series),
+        velocity_std_series=("point", std.astype(np.float32), BY_SERIES),
     ).assign_attrs(velocity_std_floor=round(floor, 4), velocity_std_from_floor=round(from_floor, 4))
 
 
-def _fits(series: Float32, years: Float64) -> _Fits:
+def _fits(series: Float32, years: Float64) -> tuple[Float64, Float64]:
+    """Error inflated for the correlation of neighbouring dates, and difference of the halves' velocities."""
     whole = insar_kernels.motion(series, years)
     middle = len(years) // 2
     halves = [insar_kernels.motion(np.ascontiguousarray(part), t).velocity for part, t in (
         (series[:, :middle], years[:middle]), (series[:, middle:], years[middle:]))]  # fmt: skip
     correlation = np.clip(_neighbouring(series, years), 0, MOST_CORRELATED)
     std = np.asarray(whole.velocity_std, np.float64) * np.sqrt((1 + correlation) / (1 - correlation))
-    return _Fits(np.asarray(whole.velocity, np.float64), std, np.asarray(halves[1] - halves[0], np.float64))
+    return std, np.asarray(halves[1] - halves[0], np.float64)
 
 
 def _neighbouring(series: Float32, years: Float64) -> Float64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,17 @@ MOST_CELLS = 50_000_000
 """A full tile of EGMS Level 3 has 1,000,000 cells, a burst in cells of 30 m three times as many."""
 
 
-def area_maps(motion: xr.Dataset, cell: float | None = None) -> xr.Dataset:
+def area_maps(motion: xr.Dataset | Sequence[xr.Dataset], cell: float | None = None) -> xr.Dataset:
     """Maps over (y, x) of what is known of points: in each cell the median over its points.
+
+    Several products, such as tiles that touch, become one map, so that no seam cuts an area.
 
     Parameters
     ----------
-    motion : xr.Dataset
-        Numbers over ``point`` with ``easting``, ``northing`` and ``crs``, such as `insar_dask.motion` makes; with
-        errors of `insar_dask.detect.errors.honest_errors`, where the rule asks how sure a velocity is.
+    motion : xr.Dataset or sequence of xr.Dataset
+        Numbers over ``point`` with ``easting``, ``northing`` and ``crs``, such as `insar_dask.motion` makes, of one
+        component and in one CRS; with errors of `insar_dask.detect.errors.honest_errors`, where the rule asks how sure
+        a velocity is.
     cell : float, optional
         Side of a cell [m], edges on multiples of it; default: that of a product on a grid, whose points are the middles
         of cells, else 2.5 times the median distance to the fourth nearest point.
@@ -52,8 +56,9 @@ def area_maps(motion: xr.Dataset, cell: float | None = None) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When there are no points, or the cells are too many.
+        When there are no points, or the cells are too many; when products differ in component or CRS.
     """
+    motion = motion if isinstance(motion, xr.Dataset) else _joined(motion)
     check_points(motion)
     place = np.stack([np.asarray(motion[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
     if not len(place):
@@ -86,6 +91,44 @@ def area_maps(motion: xr.Dataset, cell: float | None = None) -> xr.Dataset:
         "crs": motion["crs"].variable,
     }
     return xr.Dataset(variables, coords, {**motion.attrs, "cell": side})
+
+
+def _joined(motions: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Points of several products, with the numbers that all have."""
+    if not motions:
+        raise CubeError("there is no product to make maps of")
+    first = motions[0]
+    for motion in motions:
+        check_points(motion)
+        for name in ("component", "positive", "reference"):
+            if motion.attrs[name] != first.attrs[name]:
+                raise CubeError(
+                    f"{motion.attrs.get('source')} has {name} {motion.attrs[name]!r}, {first.attrs.get('source')} "
+                    f"{first.attrs[name]!r}: an area across both would be neither's; take products that are alike"
+                )
+        if not _same_crs(motion, first):
+            raise CubeError(
+                f"{motion.attrs.get('source')} and {first.attrs.get('source')} are in two CRSs: read one of them "
+                "again with crs="
+            )
+    names = [
+        str(name)
+        for name, variable in first.variables.items()
+        if variable.dims == ("point",) and all(name in motion.variables for motion in motions)
+    ]
+    columns = {name: ("point", np.concatenate([motion[name].values for motion in motions])) for name in names}
+    places = {name: columns.pop(name) for name in ("easting", "northing", "point_id")}
+    joined = xr.Dataset(columns, {**places, "crs": first["crs"].variable}, first.attrs)
+    return joined.assign_attrs(source=", ".join(str(motion.attrs.get("source", "")) for motion in motions))
+
+
+def _same_crs(one: xr.Dataset, other: xr.Dataset) -> bool:
+    here, there = (str(data["crs"].attrs["crs_wkt"]) for data in (one, other))
+    if here == there:
+        return True
+    from pyproj import CRS
+
+    return bool(CRS.from_wkt(here) == CRS.from_wkt(there))
 
 
 def cell_of(place: Float64) -> float:

@@ -94,6 +94,7 @@ def results() -> dict[str, Any]:
         "motion": run("motion", raw),
         "rasterise": tiles,
         "east_up": looked_at(raw),
+        "velocity_errors": run("velocity_errors", raw),
         "forecast_tiles": run("forecast_tiles", tiles, plan=plan, state=calibrated),
         "hindcast_tile": run("hindcast_tile", tiles, plan=plan, state=calibrated),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
@@ -128,6 +129,7 @@ def inverted() -> dict[str, Any]:
         "count_missing": run("count_missing", prepared),
         "sum_surfaces": run("sum_surfaces", prepared, surface=surface, limit=8.0),
         "flatten_pairs": run("flatten_pairs", prepared, surface=surface, state={"slopes": slopes, **offsets}),
+        "sum_residuals": run("sum_residuals", prepared),
         "invert": run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model"),
         "fit_motion": run("fit_motion", prepared, index=index, annual=True, height_error=True),
     }
