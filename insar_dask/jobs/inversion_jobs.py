@@ -15,8 +15,11 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.inversion.blocks import flatten_block, prepare_block
+from insar_dask.inversion.choosing import reject_pairs
+from insar_dask.inversion.finding import pick_reference, typical_phase
 from insar_dask.inversion.pairs import check_pairs, timeline
 from insar_dask.inversion.reference import reference_offsets
+from insar_dask.inversion.residuals import residual_rms
 from insar_dask.inversion.surfaces import solve_surfaces, surface_of
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.lock import owned
@@ -48,8 +51,8 @@ def invert_stored(
     quiet : bool
         No progress bars.
     **options
-        Of `store_series`: ``kept``, ``closure``, ``reference``, ``window``, ``surface``, ``stable_below`` and
-        ``motion``; the others of `insar_dask.invert`.
+        Of `store_series`: ``kept``, ``closure``, ``reject``, ``reference``, ``window``, ``surface``, ``stable_below``
+        and ``motion``; the others of `insar_dask.invert`.
 
     Returns
     -------
@@ -73,10 +76,11 @@ def store_series(
     *,
     kept: Sequence[int] | None = None,
     closure: bool = False,
-    reference: tuple[int, int] | None = None,
+    reference: tuple[int, int] | Literal["auto"] | None = None,
     window: int = 5,
     surface: Literal["plane", "quadratic", "height"] | None = None,
     stable_below: float = ROUGH,
+    reject: bool = False,
     motion: dict[str, Any] | None = None,
     **options: Any,
 ) -> StageReport:
@@ -92,14 +96,16 @@ def store_series(
         Places of the pairs that are used, such as ``choose_pairs(pairs).kept.nonzero()[0]``.
     closure : bool
         Correct whole cycles by loops.
-    reference : (row, col), optional
-        Centre of the reference area.
+    reference : (row, col) or "auto", optional
+        Centre of the reference area; "auto" looks for one after a first inversion, `find_reference`.
     window : int
         Its pixels on a side.
     surface : {"plane", "quadratic", "height"}, optional
         Surfaces of the dates that are taken off, fitted on stable ground; needs ``reference``.
     stable_below : float
         Limit of the rough velocity of stable ground [mm/yr].
+    reject : bool
+        Leave out pairs whose residual after a first inversion is above three times the median, `reject_pairs`.
     motion : dict, optional
         Options of `insar_dask.inversion.joint.fit_motion`, whose results then go to ``PRODUCT/motion``.
     **options
@@ -116,6 +122,10 @@ def store_series(
     if surface is not None and reference is None:
         raise CubeError("surfaces are fitted on stable ground, and only a reference says what is: pass reference=")
     chosen = None if kept is None else [int(place) for place in kept]
+    if reject:
+        chosen = _unrejected(engine, product, pairs, chosen, closure)
+    if reference == "auto":
+        reference = _found(engine, product, pairs, chosen, closure, window, stable_below)
     used = prepare_block(pairs, chosen)
     prepare = _prepared(engine, pairs, chosen, closure, reference, window)
     steps = [prepare]
@@ -130,7 +140,8 @@ def store_series(
         steps.append(Step("fit_motion", last, "motion", motion))
         saves["motion"] = f"{product}/motion"
     report = engine.run(Stage(target, group, tuple(steps), saves))
-    engine.ledger.write_note(f"inversion/{product}", {"reference": reference, "surface": surface, "window": window})
+    note = {"reference": reference and list(reference), "window": window, "surface": surface, "pairs": chosen}
+    engine.ledger.write_note(f"inversion/{product}", note)
     return report
 
 
@@ -144,6 +155,40 @@ def _prepared(
         offsets = reference_offsets(area, *reference, window=window)
         params["state"] = state_reference(engine.ledger.write_state({"offsets": offsets}))
     return Step("prepare_pairs", "pairs", "referred", params)
+
+
+def _rough(engine: Engine, pairs: xr.Dataset, kept: list[int] | None, closure: bool) -> Step:
+    """The first step before there is a reference: the scene's median stands for one."""
+    offsets = typical_phase(prepare_block(pairs, kept))
+    state = state_reference(engine.ledger.write_state({"offsets": offsets}))
+    return Step("prepare_pairs", "pairs", "referred", {"kept": kept, "closure": closure, "state": state})
+
+
+def _unrejected(engine: Engine, product: str, pairs: xr.Dataset, kept: list[int] | None, closure: bool) -> list[int]:
+    """Places of the pairs that one round of rejection leaves."""
+    prepare, found = _rough(engine, pairs, kept, closure), f"jobs/partials/{product}/residuals"
+    steps = prepare, Step("sum_residuals", prepare.result, "residuals")
+    engine.run(Stage(f"{product}/residuals", f"{product}/pairs", steps, {"residuals": found}))
+    choice = reject_pairs(prepare_block(pairs, kept), residual_rms(engine.partials(found)))
+    places = range(pairs.sizes["pair"]) if kept is None else kept
+    return [place for place, good in zip(places, choice.kept.tolist(), strict=True) if good]
+
+
+def _found(
+    engine: Engine, product: str, pairs: xr.Dataset, kept: list[int] | None, closure: bool, window: int, limit: float
+) -> tuple[int, int]:
+    """A reference area, from a first inversion of all points that is kept as ``PRODUCT/rough``."""
+    prepare = _rough(engine, pairs, kept, closure)
+    steps = (
+        prepare,
+        Step("invert", prepare.result, "rough", {"min_coherence": 0.0}),
+        Step("fit_motion", prepare.result, "rough_motion", {"height_error": False}),
+    )
+    saves = {name: f"{product}/{name}" for name in ("rough", "rough_motion")}
+    engine.run(Stage(f"{product}/rough", f"{product}/pairs", steps, saves))
+    cube, motion = (open_group(engine.store, group) for group in saves.values())
+    area = pick_reference(cube, motion["velocity"].values, window=window, stable_below=limit)
+    return area.row, area.col
 
 
 def _flattened(

@@ -7,6 +7,8 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.inversion.closure import correct_closure
+from insar_dask.inversion.finding import find_reference
+from insar_dask.inversion.joint import fit_motion
 from insar_dask.inversion.reference import refer_pairs
 from insar_dask.inversion.surfaces import remove_surfaces
 from insar_dask.jobs.engine import Engine, JobError
@@ -39,8 +41,6 @@ def test_series_are_those_of_the_functions_and_made_once(pairs, tmp_path):
     assert invert_stored(path, "site", quiet=True, **options) == "site/raw"
     cube = insar.check_cube(insar.open_cube(path))
     referred = refer_pairs(correct_closure(pairs), 4, 4, window=5)
-    from insar_dask.inversion.joint import fit_motion
-
     stable = abs(fit_motion(referred, height_error=False)["velocity"].values) < 5
     flat = refer_pairs(remove_surfaces(referred, stable=stable), 4, 4, window=5)
     np.testing.assert_allclose(by_point(cube), by_point(insar.invert(flat)), atol=2e-3)
@@ -68,6 +68,25 @@ def test_tree_of_the_least_missing_pairs_needs_no_weights(pairs, tmp_path):
     referred = refer_pairs(pairs, 4, 4, window=5)
     expected = insar.invert(referred, "svd", network="tree", tree_weights=shares.tolist())
     np.testing.assert_array_equal(by_point(insar.open_cube(path)), by_point(expected))
+
+
+def test_reference_is_found_and_bad_pairs_rejected(tmp_path):
+    bad = pair_cube(20, 20, 40, velocity=40.0, season_size=0.0, height_error=0.0, atmosphere=1.0)
+    bad = bad.drop_vars(["true_cycles", "true_season_shape", "true_bperp", "coherence"])
+    bad["phase"][:, [20, 33]] += np.random.default_rng(0).normal(0, 6, (400, 2)).astype(np.float32)
+    path = stored(bad, tmp_path)
+    invert_stored(path, "site", quiet=True, reference="auto", reject=True)
+    with Engine(path, quiet=True) as engine:
+        note = engine.ledger.read_note("inversion/site")
+    assert sorted(set(range(bad.sizes["pair"])) - set(note["pairs"])) == [20, 33]
+    row, col = note["reference"]
+    area = (abs(bad["row"] - row) <= 2) & (abs(bad["col"] - col) <= 2)
+    median = np.median(bad["true_velocity"])
+    assert abs(bad["true_velocity"].values[area.values] - median).mean() < 5
+    kept = bad.isel(pair=note["pairs"])
+    assert find_reference(kept)[:2] == (row, col)
+    expected = insar.invert(refer_pairs(kept, row, col))
+    np.testing.assert_array_equal(by_point(insar.open_cube(path, "site/raw")), by_point(expected))
 
 
 def test_what_was_known_on_a_day_is_what_an_older_store_gives(pairs, tmp_path):
