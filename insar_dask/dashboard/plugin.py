@@ -10,6 +10,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from insar_dask.dashboard.handlers import routes
 from insar_dask.dashboard.metrics import collect, let_go
+from insar_dask.jobs.attempt import BEGIN
 from insar_dask.jobs.batches import unpacked
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.events import TOPIC, Event
@@ -51,6 +52,7 @@ class JobsPlugin(SchedulerPlugin):
         self.scheduler = scheduler
         scheduler.http_application.add_handlers(r".*", routes(self))
         scheduler.handlers[ASKED] = self.running
+        scheduler.handlers[BEGIN] = self.begin
         self.collector = collect(self)
 
     async def close(self) -> None:
@@ -109,6 +111,18 @@ class JobsPlugin(SchedulerPlugin):
         while len(self.boards) >= MOST_RUNS:
             oldest = next(iter(self.boards))
             del self.boards[oldest], self.drivers[oldest]
+
+    def begin(self, keys: list[str], attempt: str, event: Mapping[str, Any]) -> dict[str, str | None]:
+        """Leave the mark of an attempt and take that its shard runs, unless it has ``begun`` before, on which worker.
+
+        `insar_dask.jobs.attempt` says what for.
+        """
+        mark = self.scheduler.get_metadata(keys=keys, default=None)
+        if mark is not None and mark["attempt"] == attempt:
+            return {"begun": str(mark["worker"])}
+        self.scheduler.set_metadata(keys=keys, value={"attempt": attempt, "worker": event["worker"]})
+        self._hear(event)
+        return {"begun": None}
 
     # --- what drivers and pages ask for -------------------------------------------------------------------------------
 

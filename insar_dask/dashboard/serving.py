@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from insar_dask.jobs.lookout import ask
@@ -29,9 +30,17 @@ def serve(client: Client) -> str:
     return link.removesuffix("/status") + PAGE if link else ""
 
 
-def running(client: Client, run: str) -> list[tuple[str, int, float, str]]:
-    """Stage, shard, since when and where, of the jobs of a run that workers are at, as the page shows them."""
+def running(client: Client, run: str) -> Sequence[tuple[str, int, float, str]]:
+    """Stage, shard, since when and where, of the jobs of a run that workers are at, as the page shows them.
+
+    Raises
+    ------
+    LookupError
+        When the scheduler has no such page: it was started anew.
+    """
     from insar_dask.dashboard.plugin import ASKED
 
-    found: list[tuple[str, int, float, str]] = ask(client, ASKED, run=run)
+    found: Sequence[tuple[str, int, float, str]] | None = ask(client, ASKED, run=run)
+    if found is None:
+        raise LookupError("the scheduler has no page of chunk jobs any more")
     return found

@@ -3,21 +3,28 @@
 Dask runs a task again by itself when its worker dies, and counts the death against all tasks that the worker held,
 those that had not begun too. So each attempt of a shard leaves a mark on the scheduler before the shard's own work
 begins, and one that finds its own mark does nothing: the driver learns where it had begun, asks the scheduler what
-became of that worker, and decides. Marks and questions are of Dask's public interface: no plugin, any scheduler.
+became of that worker, and decides. Marks and questions are of Dask's public interface: no plugin, any scheduler. Where
+the page of chunk jobs is open, its plugin looks, marks, and hears that the shard runs, in one round trip; else they are
+two, and a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from insar_dask.jobs.events import TOPIC, Event
 from insar_dask.jobs.told_to_go import say_before_going
 
-__all__ = ["MARKS", "Begun", "attempt", "mark_keys"]
+__all__ = ["BEGIN", "MARKS", "Begun", "attempt", "mark_keys"]
 
 MARKS = "insar-dask-marks"
+BEGIN = "insar_begin"
+"""What the page's plugin is asked by."""
+
+_UNKNOWING: set[str] = set()
+"""Schedulers that do not know that question."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +55,32 @@ def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, *task
     Returns
     -------
     Any
-        What ``function`` returns, or `Begun`. Leaving the mark takes two round trips to the scheduler.
+        What ``function`` returns, or `Begun`.
     """
     from distributed import get_worker
-    from distributed.utils import sync
 
     worker = get_worker()
     say_before_going(worker)
-    name = repr(worker.get_current_task())
-    keys = mark_keys(run, seat)
-    mark = sync(worker.loop, worker.scheduler.get_metadata, keys=keys, default=None)
-    if mark is not None and mark["attempt"] == name:
-        return Begun(mark["worker"])
+    event = Event("running", stage, task[2], run=run, worker=worker.address)
     # answered before the work begins: what kills this process at once leaves its mark all the same
-    sync(worker.loop, worker.scheduler.set_metadata, keys=keys, value={"attempt": name, "worker": worker.address})
-    worker.log_event(TOPIC, Event("running", stage, task[2], run=run, worker=worker.address).to_dict())
-    return function(*task)
+    before = _marked(worker, mark_keys(run, seat), repr(worker.get_current_task()), event.to_dict())
+    return function(*task) if before is None else Begun(before)
+
+
+def _marked(worker: Any, keys: list[str], name: str, event: Mapping[str, Any]) -> str | None:
+    """Leave the mark of an attempt, unless it has one: then the worker where it had begun."""
+    from distributed.utils import sync
+
+    scheduler = worker.scheduler
+    if scheduler.address not in _UNKNOWING:
+        answer = sync(worker.loop, getattr(scheduler, BEGIN), keys=keys, attempt=name, event=event)
+        if isinstance(answer, Mapping):
+            begun: str | None = answer["begun"]
+            return begun
+        _UNKNOWING.add(scheduler.address)  # whoever does not know a question answers with nothing
+    mark = sync(worker.loop, scheduler.get_metadata, keys=keys, default=None)
+    if mark is not None and mark["attempt"] == name:
+        return str(mark["worker"])
+    sync(worker.loop, scheduler.set_metadata, keys=keys, value={"attempt": name, "worker": worker.address})
+    worker.log_event(TOPIC, event)
+    return None

@@ -143,7 +143,7 @@ class Journal:
             found = running(self.client, self.board.run)
         except (OSError, TimeoutError):  # the next time it may answer
             return
-        except Exception as error:  # a page of another version, which does not know the question
+        except Exception as error:  # a scheduler that was started anew, or has a page of another version
             self._has_page = False
             self._trouble("the history of this run does not hear any more which jobs run", error)
             return

@@ -16,11 +16,13 @@ from distributed import Client, LocalCluster
 from zarr.storage import LocalStore
 
 import insar_dask as insar
-from insar_dask.dashboard.serving import serve
+from insar_dask.dashboard.serving import running, serve
+from insar_dask.jobs.attempt import BEGIN, mark_keys
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.events import TOPIC, Event
 from insar_dask.jobs.journal import Journal
 from insar_dask.jobs.live_view import latest_run
+from insar_dask.jobs.lookout import ask
 from insar_dask.jobs.recipe import Stage, Step
 
 MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})
@@ -185,6 +187,39 @@ def test_the_history_hears_what_workers_have_begun(client: Client, tmp_path: Pat
             time.sleep(0.1)
         assert reader.board.stages["heard/raw"].running == {1: (7.0, "tcp://a:1")}
         engine.told(Event("ended", "heard/raw"))
+
+
+def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path) -> None:
+    with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
+        engine.told(Event("stage", "marked/raw", extra={"n_shards": 3}))
+
+        def begin(attempt: str, worker: str) -> object:
+            event = Event("running", "marked/raw", 1, worker=worker, at=7.0).to_dict()
+            return ask(client, BEGIN, keys=mark_keys("run", 0), attempt=attempt, event=event)
+
+        assert begin("first", "tcp://a:1") == {"begun": None}
+        assert begin("first", "tcp://b:1") == {"begun": "tcp://a:1"}
+        mark = {"attempt": "first", "worker": "tcp://a:1"}
+        assert ask(client, "get_metadata", keys=mark_keys("run", 0), default=None) == mark
+        assert running(client, engine.told.board.run) == (("marked/raw", 1, 7.0, "tcp://a:1"),)  # type: ignore[attr-defined]
+        assert begin("next in this seat", "tcp://b:1") == {"begun": None}
+        engine.told(Event("ended", "marked/raw"))
+
+
+def test_attempts_of_a_scheduler_with_a_page_are_marked_by_it(client: Client, tmp_path: Path) -> None:
+    before = len(client.get_events(TOPIC))
+    with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
+        engine.told(Event("stage", "paged", extra={"n_shards": 5}))
+        found = dict(engine.map(shard_of, [("", "", shard) for shard in range(5)], label="paged"))
+        assert found == {shard: shard for shard in range(5)}
+        assert {shard for _, shard, _, _ in running(client, engine.told.board.run)} == set(range(5))  # type: ignore[attr-defined]
+        engine.told(Event("ended", "paged"))
+    # workers had nothing to say beside
+    assert not any("kind" in message for _, message in client.get_events(TOPIC)[before:])
+
+
+def shard_of(_path: str, _stage: str, shard: int) -> int:
+    return shard
 
 
 def test_a_campaign_stays_in_front_and_leads_to_its_products(client: Client, tmp_path: Path, browser: Any) -> None:
