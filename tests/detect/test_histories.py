@@ -3,6 +3,7 @@ import pytest
 import shapely
 import xarray as xr
 from pyproj import CRS
+from scipy.signal import lfilter
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, describe, years_since
@@ -12,6 +13,7 @@ from insar_dask.detect.errors import honest_errors
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.histories import exceedances, histories, onset_of
 from insar_dask.detect.mapping import area_maps, cell_of
+from insar_dask.detect.quality import quality_class, spatial_quality, temporal_quality
 
 TIMES = np.datetime64("2019-01-03", "ns") + np.arange(0, 1500, 12) * np.timedelta64(1, "D")
 YEARS = years_since(TIMES)
@@ -73,6 +75,18 @@ def test_noise_that_is_called_an_area_is_of_low_quality(slope: xr.Dataset) -> No
     assert histories(noise, coherent)["quality"][0] == 2
     with pytest.raises(CubeError, match="no point of the cube lies in any area"):
         histories(Areas([shapely.box(0, 0, 1, 1)], {}, slope.crs.crs_wkt), slope)
+
+
+def test_areas_of_noise_alone_are_of_the_lower_classes() -> None:
+    """Noise with memory, as real residuals have; and ground that rises and falls with it as one, for comparison."""
+    chance = np.random.default_rng(7)
+    place, classes = chance.uniform(0, 300, (25, 2)), []
+    for _ in range(30):
+        noise = lfilter([1], [1, -0.6], chance.normal(0, 2, (25, len(TIMES))), axis=1)
+        classes.append(quality_class(temporal_quality(noise, YEARS), spatial_quality(noise, YEARS, place)))
+    assert set(classes) <= {3, 4}
+    together = noise + 5 * np.cos(2 * np.pi * YEARS) - 12 * YEARS
+    assert quality_class(temporal_quality(together, YEARS), spatial_quality(together, YEARS, place)) == 1
 
 
 def test_steady_motion_has_no_onset() -> None:

@@ -1,0 +1,58 @@
+"""How well slumps are found: every rule on the same synthetic plateaus.
+
+`python -m tests.benchmarks.slump_table` prints the table as Markdown, about half a minute of one core; with
+`--into FILE` it is written too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from insar_dask.detect.agreement import Agreement, agreement
+from insar_dask.detect.finding import find_areas
+from insar_dask.detect.rules import Rule
+from insar_dask.synthetic.slumps import slump_scene
+
+SEEDS = range(6)
+RULES = {
+    "published rule, 15 mm/yr": Rule("paper"),
+    "published rule, 10 mm/yr": Rule("paper", body=10.0, seed=10.0),
+    "hysteresis 15/7.5, any motion": Rule(body=7.5, seed=15.0, season=None),
+    "hysteresis 10/5, any motion": Rule(season=None),
+    "hysteresis 15/5 and a season": Rule(seed=15.0),
+    "hysteresis 10/5 and a season": Rule(),
+}
+
+
+def table() -> str:
+    """Means of six scenes (worst scene), slumps with a season of their own and without."""
+    lines = []
+    for season in (True, False):
+        scenes = [slump_scene(seed, season=season) for seed in SEEDS]
+        lines += ["", f"Slumps {'with' if season else 'without'} a season of their own:", ""]
+        lines.append("| rule | recall | precision | overlap of all cells | median overlap of hits |")
+        lines.append("|---|---|---|---|---|")
+        for name, rule in RULES.items():
+            rows = np.array([agreement(find_areas(m, rule), m["true_area"].values, m) for m in scenes])
+            lines.append(f"| {name} | {' | '.join(map(cell, rows.T))} |")
+    return "\n".join(lines[1:])
+
+
+def cell(values: np.ndarray) -> str:
+    if not np.isfinite(values).any():
+        return "-"
+    return f"{np.nanmean(values):.3f} ({np.nanmin(values):.2f})"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path)
+    into = parser.parse_args().into
+    text = table()
+    print(text)
+    if into:
+        into.write_text(f"# Slumps found on synthetic plateaus\n\nMeans of six scenes (worst scene). "
+                        f"{', '.join(Agreement._fields)}: `insar_dask.detect.agreement`.\n\n{text}\n")  # fmt: skip
