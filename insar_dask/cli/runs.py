@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,3 +71,13 @@ def _run(config: Config, quiet: bool) -> None:
             typer.echo(f"  {what:<8}{where}")
         for line in outcome.summary:
             typer.echo(f"  {line}")
+    if len(stores := {str(outcome.store) for outcome in outcomes}) == 1:
+        typer.echo(f"Every point in the browser: {_program()} explore {stores.pop()}")
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    if shutil.which("insar-dask"):
+        return "insar-dask"
+    python = Path(sys.executable)
+    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m insar_dask"
