@@ -42,7 +42,7 @@ class Source(Section):
 
     files: list[str] = Field(
         [],
-        description="EGMS zip or csv files, MintPy series, NetCDF, folders or globs; empty: the synthetic scene below",
+        description="EGMS zip or csv files (also s3://), MintPy series, NetCDF, folders, globs; empty: the scene below",
     )
     reader: Literal["egms", "mintpy", "raster", "psi_csv"] | None = Field(
         None, description="egms, mintpy, raster (a folder or glob of GeoTIFFs is one) or psi_csv; unset: by the files"

@@ -11,6 +11,7 @@ import re
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import quote
 
 from zarr.abc.store import RangeByteRequest
 from zarr.core.buffer import default_buffer_prototype
@@ -52,7 +53,7 @@ class BucketFile:
         self.address = bucket_address(address)
         above, _, self.name = key.rpartition("/")
         self.stem, self.suffix = PurePosixPath(self.name).stem, PurePosixPath(self.name).suffix
-        self._above = bucket_address(f"s3://{bucket}/{above}", options)
+        self._above = bucket_address(f"s3://{bucket}/{quote(above)}", options)
 
     def __str__(self) -> str:
         return self.address
@@ -122,12 +123,12 @@ def bucket_files(source: str) -> list[BucketFile]:
     if SIGNS.search(above):
         raise ValueError(f"{source}: signs such as * may stand in the last part of an address only")
     folder = above if SIGNS.search(last) else prefix
-    place = f"s3://{bucket}/{folder}".rstrip("/")
+    place = f"s3://{bucket}/{quote(folder)}".rstrip("/")
     if not SIGNS.search(last) and (one := BucketFile(bucket_address(source))).name and one.is_file():
         return [one]
     sizes = sync(open_bucket(bucket_address(place, options), read_only=True).sizes(""))
     names = [name for name in sizes if "/" not in name and (folder == prefix or fnmatchcase(name, last))]
-    return [BucketFile(bucket_address(f"{place}/{name}", options)) for name in sorted(names)]
+    return [BucketFile(bucket_address(f"{place}/{quote(name)}", options)) for name in sorted(names)]
 
 
 class _Ranged(io.RawIOBase):

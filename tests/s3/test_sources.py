@@ -76,7 +76,10 @@ def test_products_are_found_by_name_prefix_and_signs(prefix: str) -> None:
         f"{prefix}/*_010[1-9]_*": both[1:],
     }.items():  # fmt: skip
         assert list(map(str, insar.find_egms(wanted))) == found, wanted
-    assert [one.name for one in bucket_files(f"{prefix}/*.txt")] == ["readme.txt"]
+    put_bytes(open_store(prefix), "odd %41?.txt", b"odd")
+    odd, readme = bucket_files(f"{prefix}/*.txt")
+    assert (odd.name, readme.name, odd.open().read()) == ("odd %41?.txt", "readme.txt", b"odd")
+    assert [str(one) for one in bucket_files(str(odd))] == [str(odd)]
     with pytest.raises(FileNotFoundError, match="no EGMS product at s3://"):
         insar.find_egms(f"{prefix}/*.tif")
     with pytest.raises(ValueError, match="last part of an address only"):
