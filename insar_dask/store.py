@@ -119,7 +119,8 @@ def _plan_of(group: str, arrays: Arrays) -> ShardPlan:
 def _dataset(root: zarr.Group, variables: dict[str, xr.Variable]) -> xr.Dataset:
     import xarray as xr
 
-    attributes = dict(root.attrs)
+    with understood(root.path):
+        attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
     attributes.pop("featureType", None)
     with understood(root.path):

@@ -6,7 +6,7 @@ A document of a hundred bytes may claim an array of any size, and Zarr would mak
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +17,12 @@ import zarr
 
 from insar_dask.cube import CubeError
 from insar_dask.shards import shard_axis
+from insar_dask.store_errors import StoreError
 
 __all__ = ["StoredArray", "check_layout", "understood"]
 
-MOST_SHARDS = 1_000_000
-"""Of a group: at the least a hundred million points, and ten times the jobs of a submission."""
+MOST_CHUNKS = 1_000_000
+"""Of an array in Dask: as shards at the least a hundred million points, and ten times the jobs of a submission."""
 
 MOST_SHARED = 1 << 28
 """Bytes of an array that all shards share: dates, targets and the like take some thousand."""
@@ -37,9 +38,11 @@ def understood(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (CubeError, OSError):  # said already; a disk or bucket that cannot be read
+    except CubeError:  # said already
         raise
     except Exception as error:
+        if isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # a bucket or disk that cannot be read; codecs have OSErrors of their own
         first = (str(error).splitlines() or [""])[0][:200]
         raise CubeError(f"{place} is not as it was written ({type(error).__name__}: {first}); {CURE}") from error
 
@@ -47,14 +50,16 @@ def understood(place: str) -> Iterator[None]:
 def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:
     """Raise CubeError where no cube of this engine has an array of such sizes."""
     axis = shard_axis(dims)
+    if not isinstance(array.metadata.attributes, Mapping):
+        raise CubeError(f"{array.path} has no attributes by name; {CURE}")
     if len(dims) != array.ndim:
         raise CubeError(f"{array.path} names {len(dims)} of its {array.ndim} dimensions; {CURE}")
     if axis is None:
         if math.prod(array.shape) * array.dtype.itemsize > MOST_SHARED:
             raise CubeError(f"{array.path} is of shape {array.shape}, too large for what all shards share; {CURE}")
         return
-    where = list(dims).index(axis)
-    if array.shape[where] > MOST_SHARDS * (array.shards or array.chunks)[where]:
+    outer = zip(dims, array.shape, array.shards or array.chunks, array.chunks, strict=True)
+    if math.prod(-(-n // (shard if dim == axis else inner)) for dim, n, shard, inner in outer) > MOST_CHUNKS:
         raise CubeError(f"{array.path} is of shape {array.shape} in shards of {array.shards or array.chunks}; {CURE}")
 
 

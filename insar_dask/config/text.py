@@ -60,7 +60,7 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
             raise ConfigError(f"--cluster {setting}: wanted KEY=VALUE with a key of [cluster], such as workers=4")
         try:
             given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             given[key.strip()] = text.strip()
     kept = config.model_dump(exclude_unset=True)
     dropped: set[str] = set()

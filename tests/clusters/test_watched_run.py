@@ -134,7 +134,7 @@ def _watch(page: Any, driver: subprocess.Popen[str], kill: Callable[[], None]) -
     picture(page, "3-killed")
     until(lambda: page.evaluate(SHOWN)["workers"] == 2, "a worker in its place", driver)
     picture(page, "4-mended")
-    page.wait_for_function('() => document.querySelector("#chip").textContent.startsWith("ended")', timeout=1.8e6)
+    page.wait_for_function('() => document.querySelector("#chip").textContent === "ended"', timeout=1.8e6)
     stages = page.evaluate(SEEN)
     picture(page, "5-ended")
     assert {name.rpartition("/")[2] for name in stages} >= {"raw", "prepare", "forecast", "report"}

@@ -23,7 +23,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 import insar_dask as insar
 from insar_dask.campaign import BOOK, campaign_table
-from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml
+from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml, with_cluster
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.dashboard.kept import kept_page
 from insar_dask.jobs.engine import Engine, JobError
@@ -187,8 +187,11 @@ def read_config(files: Files) -> None:
 def parse_settings(files: Files) -> None:
     for data in files.values():
         content = json.loads(data)
-        if isinstance(content, dict):
-            parse_config(content)
+        given = content.get("cluster") if isinstance(content, dict) else None
+        for key, value in given.items() if isinstance(given, dict) else ():
+            with suppress(ConfigError):
+                with_cluster(Config(), [f"{key}={value}", str(value)])
+        parse_config(content)
 
 
 def read_books(files: Files) -> None:
