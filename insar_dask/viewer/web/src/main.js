@@ -15,7 +15,7 @@ const page = { filters: {}, wanted: new Set(), loading: 0 };
 let map, store, about, panel;
 
 // for tests: what is shown, as numbers
-globalThis.explorer = { page, get map() { return map; }, get panel() { return panel; }, get store() { return store; }, get about() { return about; } };
+globalThis.explorer = { page, inside, get map() { return map; }, get panel() { return panel; }, get store() { return store; }, get about() { return about; } };
 
 function fail(error, soft = false) {
   const known = error instanceof Fault;
@@ -444,7 +444,7 @@ async function open(product, state) {
   map.count = about.n_points;
   map.area = Math.max((east - west) * (north - south), 1);
   recolour();
-  if (wanted.view) { map.show(wanted.view); page.home = false; } else { map.home(page.box); page.home = true; }
+  if (wanted.view) { map.show(wanted.view); page.home = false; } else home();
   await loadAll();
   for (const { row, id } of wanted.points) {
     if (row >= about.n_points) continue;
@@ -461,12 +461,19 @@ async function open(product, state) {
   document.body.dataset.settled = "yes";
 }
 
+// all points; they stay in view when the window changes
+function home() {
+  map.home(page.box);
+  page.home = true;
+  remember();
+}
+
 function keys(event) {
   const steps = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
   if (steps[event.key]) map.pan(...steps[event.key]);
   else if (event.key === "+" || event.key === "=") map.zoom(0.7);
   else if (event.key === "-") map.zoom(1 / 0.7);
-  else if (event.key === "Home") map.home(page.box);
+  else if (event.key === "Home") home();
   else if (event.key === "Enter" || event.key === " ") {
     const found = near([map.width / 2, map.height / 2], Math.max(map.width, map.height));
     if (found) pick(map.toPixel(found.chunk.east[found.i], found.chunk.north[found.i]), event.shiftKey);
@@ -484,6 +491,7 @@ async function start() {
       hover,
       lasso,
       click: pick,
+      resized: () => { if (map && page.box && page.home) home(); },
       moved: (moving) => { page.home = false; $("tip").hidden = true; if (!moving && about) { loadView().catch(fail); remember(); } },
     });
   } catch (error) {
@@ -497,7 +505,7 @@ async function start() {
   $("overlay").addEventListener("keydown", keys);
   $("zoomin").onclick = () => map.zoom(0.6);
   $("zoomout").onclick = () => map.zoom(1 / 0.6);
-  $("home").onclick = () => { map.home(page.box); page.home = true; remember(); };
+  $("home").onclick = home;
   $("lasso").onclick = () => lassoMode(!map.lassoing);
   $("savepng").onclick = savePng;
   $("savecsv").onclick = saveCsv;

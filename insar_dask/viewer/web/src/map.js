@@ -147,6 +147,7 @@ export class PointMap {
     this.width = box.width;
     this.height = box.height;
     this.soon();
+    this.events.resized();
   }
 
   soon() {
