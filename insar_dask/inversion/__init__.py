@@ -20,6 +20,7 @@ _HOMES = {
     "find_reference": "finding",
     "fit_motion": "joint",
     "invert": "solve",
+    "line_fit": "lines",
     "pair_residuals": "residuals",
     "refer_pairs": "reference",
     "reject_pairs": "choosing",

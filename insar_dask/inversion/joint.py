@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -38,6 +38,7 @@ def fit_motion(
     index: Sequence[float] | None = None,
     annual: bool = False,
     acceleration: bool = False,
+    columns: Mapping[str, Sequence[float]] | None = None,
     height_error: bool | Literal["auto"] = "auto",
     slant_range: float | None = None,
     date_noise: float | None = None,
@@ -60,6 +61,9 @@ def fit_motion(
         A cosine and a sine of the year besides.
     acceleration : bool
         A term a t^2 / 2 besides; velocity is that in the middle of the period.
+    columns : mapping, optional
+        Further columns by name, a value of order one for each date: roots of the degree-days of thaw and of frost apart
+        (`insar_dask.inversion.season.frost_and_thaw`), which no weight of frost can spoil; a step, 0 before a date.
     height_error : bool or "auto"
         Whether dz is fitted; "auto" where baselines would tell it to 2 m.
     slant_range : float, optional
@@ -81,15 +85,15 @@ def fit_motion(
     CubeError
         When the data set is no pair cube, or has no incidence angle, range or baselines for the height error.
     ValueError
-        When ``index`` is not as long as the dates are many.
+        When ``index`` or a column is not as long as the dates are many.
     """
     check_pairs(pairs)
     kept = known_pairs(pairs, as_of)
     line = timeline(kept)
-    columns = _columns(line, index, annual, acceleration)
+    model = _columns(line, index, annual, acceleration, columns or {})
     per_height = None
     if height_error and _can_tell_height(kept, line, slant_range, must=height_error is True):
-        columns["height_error"] = (date_baselines(kept).values / HUNDRED, "m")
+        model["height_error"] = (date_baselines(kept).values / HUNDRED, "m")
         distance = float(slant_range or kept.attrs["slant_range"])
         per_height = (
             distance * np.sin(np.radians(kept["incidence_angle"].variable.astype(np.float64))) / (1000 * HUNDRED)
@@ -97,12 +101,12 @@ def fit_motion(
     found = xr.apply_ufunc(
         _fit, kept["phase"].variable,
         kwargs={"line": line, "scale": mm_per_radian(kept), "date_noise": date_noise,
-                "model": np.stack([column for column, _ in columns.values()], axis=1)},
+                "model": np.stack([column for column, _ in model.values()], axis=1)},
         input_core_dims=[["pair"]], output_core_dims=[["term"]], dask="parallelized", output_dtypes=[np.float32],
-        dask_gufunc_kwargs={"output_sizes": {"term": 2 * len(columns) + 2}},
+        dask_gufunc_kwargs={"output_sizes": {"term": 2 * len(model) + 2}},
     )  # fmt: skip
-    names = [*columns, *(f"{name}_std" for name in columns), "date_noise", "pair_noise"]
-    units = [*(unit for _, unit in columns.values())] * 2 + ["mm", "mm"]
+    names = [*model, *(f"{name}_std" for name in model), "date_noise", "pair_noise"]
+    units = [*(unit for _, unit in model.values())] * 2 + ["mm", "mm"]
     results = {}
     for place, (name, unit) in enumerate(zip(names, units, strict=True)):
         variable = found.isel(term=place)
@@ -132,14 +136,19 @@ def predicted_height_std(line: Timeline, baselines: Float64, distance: float, in
 
 
 def _columns(
-    line: Timeline, index: Sequence[float] | None, annual: bool, acceleration: bool
+    line: Timeline,
+    index: Sequence[float] | None,
+    annual: bool,
+    acceleration: bool,
+    others: Mapping[str, Sequence[float]],
 ) -> dict[str, tuple[Float64, str]]:
     years = line.years
     columns: dict[str, tuple[Float64, str]] = {"velocity": (years, "mm yr-1")}
-    if index is not None:
-        if len(index) != len(years):
-            raise ValueError(f"index has {len(index)} values for {len(years)} dates: wanted one for each")
-        columns["season"] = (np.asarray(index, np.float64), "mm")
+    given = {**({} if index is None else {"season": index}), **others}
+    for name, values in given.items():
+        if len(values) != len(years):
+            raise ValueError(f"{name} has {len(values)} values for {len(years)} dates: wanted one for each")
+        columns[name] = (np.asarray(values, np.float64), "mm")
     if annual:
         columns["annual_cosine"] = (np.cos(2 * np.pi * years), "mm")
         columns["annual_sine"] = (np.sin(2 * np.pi * years), "mm")

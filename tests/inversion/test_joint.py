@@ -63,3 +63,15 @@ def test_baselines_of_dates_are_those_of_the_pairs_and_doubts_are_named():
     assert timeline(pairs).name(20) in wrong.attrs["doubtful"] and wrong.attrs["misfit"] > 20
     with pytest.raises(CubeError, match="baselines="):
         date_baselines(pairs.drop_vars("bperp"))
+
+
+def test_step_is_found_beside_the_motion():
+    pairs = pair_cube(5, 6, 60, atmosphere=0.5, decorrelation=0.5, season_size=0.0, height_error=0.0)
+    line = timeline(pairs)
+    step = (line.days > 300).astype(float)
+    jump = -25.0 * (step[line.second] - step[line.first]) * 4 * np.pi / (1000 * pairs.attrs["wavelength"])
+    fit = fit_motion(pairs.assign(phase=(pairs["phase"] - jump).astype("f4")), columns={"quake": step.tolist()})
+    np.testing.assert_allclose(fit["quake"].values, -25.0, atol=1.5)
+    assert fit["quake_std"].attrs["units"] == "mm"
+    with pytest.raises(ValueError, match="quake has 1 values"):
+        fit_motion(pairs, columns={"quake": [1.0]})

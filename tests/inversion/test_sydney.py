@@ -3,13 +3,16 @@
 That programme's displacement grows with the range; ours is positive towards the satellite, so theirs is minus ours.
 """
 
-import subprocess
 import tarfile
+from io import BytesIO
 
 import numpy as np
 import pytest
+import xarray as xr
+from numcodecs import Zstd
 
 import insar_dask as insar
+from insar_dask.inversion.lines import line_fit
 from insar_dask.inversion.pairs import mm_per_radian, timeline
 from insar_dask.inversion.reference import refer_pairs
 from insar_dask.inversion.surfaces import remove_surfaces
@@ -25,9 +28,7 @@ REFERENCE = 58, 38
 def sydney(real_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sydney")
     (packed,) = (real_data / "sbas").glob("*.tar.zst")
-    plain = folder / "sydney.tar"
-    subprocess.run(["zstd", "-q", "-d", packed, "-o", plain], check=True)
-    with tarfile.open(plain) as archive:
+    with tarfile.open(fileobj=BytesIO(Zstd().decode(packed.read_bytes()))) as archive:
         archive.extractall(folder, filter="data")
     return folder / "small_test"
 
@@ -129,3 +130,18 @@ def test_least_squares_of_all_pairs_is_lapack_s(corrected):
     np.testing.assert_allclose(cube["displacement"].values[whole, 1:], expected, atol=4e-6)
     np.testing.assert_allclose(by_velocity["displacement"].values[whole, 1:], expected, atol=4e-6)
     assert (cube["rank"].values[whole] == 12).all()
+
+
+def test_straight_lines_are_those_of_the_reference(sydney, corrected):
+    sums = np.load(sydney / "linrate" / "tscuml_0.npy")
+    series = np.concatenate([np.zeros((*SHAPE, 1)), sums], axis=-1)
+    series[np.isnan(sums).all(axis=-1)] = np.nan
+    grid = xr.Dataset({"displacement": (("y", "x", "time"), series)}, {"time": timeline(corrected).dates})
+    found = line_fit(grid)
+    for ours, theirs in (("velocity", "rate"), ("velocity_std", "error"), ("intercept", "intercept")):
+        reference = np.load(sydney / "linrate" / f"linear_{theirs}.npy")
+        known = ~np.isnan(reference)
+        np.testing.assert_allclose(found[ours].values[known], reference[known], rtol=2e-6, atol=1e-6, err_msg=ours)
+    samples = np.load(sydney / "linrate" / "linear_samples.npy")
+    known = ~np.isnan(samples)
+    np.testing.assert_array_equal(found["n_dates"].values[known], samples[known])

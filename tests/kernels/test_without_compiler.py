@@ -18,6 +18,11 @@ from insar_kernels.harmonic import motion
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.holt_winters_fit import holt_winters
 from insar_kernels.holt_winters_states import holt_winters_update
+from insar_kernels.look_solution import solve_looks
+from insar_kernels.look_sums import Dates, add_looks
+from insar_kernels.network import invert_network
+from insar_kernels.network_closure import close_loops, triplets
+from insar_kernels.network_model import fit_network_model
 from insar_kernels.resampling import regularise
 from insar_kernels.scoring import error_sums
 from insar_kernels.seasonal_trend import stl
@@ -34,7 +39,19 @@ corners, net = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]]), np.array([[0, 1, 2]
 across, sums, mask = np.array([[1, -1, -1], [-1, 0, -1]], np.int32), np.zeros((2, 40)), np.zeros((2, 40), bool)
 add_weighted(sums, np.array([0, 2, 3]), np.array([1, 34, 7], np.int32), np.array([0.5, 0.25, 2]), y)
 mark_cells(mask, np.arange(35, dtype=np.int32) % 3 - 1, y)
+first, second = np.triu_indices(10, 1)
+first, second = first[second - first < 4], second[second - first < 4]
+pairs = y[:9, second] - y[:9, first]
+nets = invert_network(pairs, first, second, days[:10], cycle=28.0)
+fits = fit_network_model(pairs, first, second, np.stack([days[:10], days[:10] ** 2], axis=1) / days[10] ** 2)
+wanted, looks = np.arange(0, days[-1], 6.0), np.zeros((5, int(np.ceil(days[-1] / 6)), 5), np.int64)
+dates = Dates(days, wanted, np.searchsorted(days, wanted, "right") - 1, np.searchsorted(days, wanted))
+east, ones, spots = np.where(np.arange(35) % 2, 0.6, -0.5), np.ones(35), np.arange(35) % 6 - 1
+for how in range(3):
+    add_looks(looks, y, spots, east, np.sqrt(1 - east**2), ones, 0.01 * ones, dates, how, 30.0, 12.0)
 results = [
+    looks * 1e-6, *(out for way in range(3) for out in solve_looks(looks, spots[:5] != 2, wanted / 365, 30.0, way)),
+    *nets, *fits, *close_loops(pairs, triplets(first, second)),
     *locate(rng.uniform(-0.3, 1.3, (60, 2)), corners, net, across), sums, mask,
     *motion(y, days / 365), *stl(y[:6], 5),
     regularise(y, days, np.arange(0, days[-1], 12.0), 30.0), moving_average(y, 3, True),
