@@ -1,0 +1,48 @@
+"""What Zarr makes of stores that do not hold together; `tests/fuzz` has many more of them."""
+
+import errno
+from gzip import BadGzipFile
+
+import pytest
+import zarr
+from zarr.storage import MemoryStore
+
+from insar_dask.cube import CubeError
+from insar_dask.store_errors import StoreError
+from insar_dask.stored_arrays import check_layout, understood
+
+
+@pytest.mark.parametrize("error", [TypeError("x"), RuntimeError(""), BadGzipFile("no gzip"), MemoryError("8 TB")])
+def test_whatever_a_codec_says_names_the_place(error: Exception) -> None:
+    said = rf"site/raw/height is not as it was written \({type(error).__name__}"
+    with pytest.raises(CubeError, match=said), understood("site/raw/height"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "disk"), StoreError("denied"), CubeError("said already")])
+def test_what_is_no_fault_of_the_store_stays(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, understood("site/raw/height"):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks", "dims", "complaint"),
+    [
+        ((10**9,), (10**9,), ["time"], "too large for what all shards share"),
+        ((10**12,), (1024,), ["point"], "in shards of"),
+        ((200, 10**9), (128, 30), ["point", "time"], "in shards of"),
+        ((200,), (128,), ["point", "time"], "names 2 of its 1 dimensions"),
+    ],
+)
+def test_sizes_that_no_cube_has_are_refused(
+    shape: tuple[int, ...], chunks: tuple[int, ...], dims: list[str], complaint: str
+) -> None:
+    array = zarr.create_array(MemoryStore(), shape=shape, chunks=chunks, dtype="float32")
+    with pytest.raises(CubeError, match=complaint):
+        check_layout(array, dims)
+
+
+def test_the_largest_cube_of_a_continent_is_none_of_them() -> None:
+    array = zarr.create_array(MemoryStore(), shape=(5_000_000_000, 304), chunks=(65_536, 304), dtype="int16")
+    check_layout(array, ["point", "time"])
