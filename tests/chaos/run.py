@@ -44,8 +44,8 @@ def table() -> str:
     lines = [
         "# What chaos came to",
         "",
-        f"`make chaos`, at {_commit()}. Where nothing was lost, rows in were rows out, and all bytes",
-        "those of the undisturbed run.",
+        f"`make chaos`; the table was made at {_commit()}, each result is of the commit that added its file. Where",
+        "nothing was lost, rows in were rows out, and all bytes those of the undisturbed run.",
         "",
         "| KillWorker | runs | complete | identical | workers | deaths while running | pre-empted | blamed | s a run |",
         "|---|---|---|---|---|---|---|---|---|",
