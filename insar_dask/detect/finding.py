@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import xarray as xr
@@ -50,6 +51,8 @@ def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, 
     ImportError
         Without shapely.
     """
+    if rule is not None and options:
+        raise TypeError(f"{sorted(options)} are of a rule, and one was given: say them there")
     rule = rule or Rule(**options)
     if "velocity" not in maps or maps["velocity"].dims != ("y", "x"):
         raise CubeError("wanted 'velocity' over ('y', 'x'): make maps with area_maps(motion)")
@@ -68,9 +71,11 @@ def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, 
 
 
 def find_cells_of_areas(maps: xr.Dataset, rule: Rule, background: Background, tile: int = TILE) -> list[Cells]:
-    """Cells of each area, by its first cell."""
+    """Cells of each area, by its first cell; what moves one way is no part of what moves the other."""
     side = whole("tile", tile, of="cells")
-    return whole_objects(join_tiles_of_runs(_runs(maps, rule, background, side)), rule.fewest)
+    ways = [replace(rule, sign=sign) for sign in ("away", "towards")] if rule.sign == "both" else [rule]
+    objects = [found for way in ways for found in join_tiles_of_runs(_runs(maps, way, background, side))]
+    return whole_objects(objects, rule.fewest)
 
 
 def _runs(maps: xr.Dataset, rule: Rule, background: Background, side: int) -> Iterator[Runs]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["save_areas", "store_areas", "stored_areas", "vintages_of"]
 
 NOTES = "areas"
+PLAIN = re.compile(r"\w[\w.-]*")
 
 
 def save_areas(
@@ -73,7 +75,8 @@ def save_areas(
     Raises
     ------
     CubeError
-        When there is no product, or several and none is named; what `find_areas` and `carry_ids` say.
+        When there is no product, or several and none is named; when a later vintage has names already; what
+        `find_areas` and `carry_ids` say.
     JobError
         When motion parameters are missing.
     """
@@ -88,11 +91,20 @@ def store_areas(
     """As `save_areas`, where an engine works already."""
     if not names:
         raise CubeError("no product was named to find areas on")
+    for what, text in (("scene", scene), ("vintage", vintage or "last")):
+        if not PLAIN.fullmatch(text):
+            raise ValueError(f"{what} is {text!r}; wanted letters, digits, dots, dashes and underscores")
     motions = [_motion(engine, name) for name in names]
     maps = area_maps(motions, cell)
     vintage = vintage or max(str(open_group(engine.store, f"{n}/raw")["time"].values[-1])[:10] for n in names)
     found = find_areas(maps, rule, tile=tile)
-    earlier = [known for known in vintages_of(engine.store, scene) if known < vintage]
+    known = vintages_of(engine.store, scene)
+    if known and vintage not in known and vintage < known[-1]:
+        raise CubeError(
+            f"vintage {vintage} of {scene!r} is before {known[-1]}, whose areas have their names already: find the "
+            "vintages in their order, or under another scene="
+        )
+    earlier = [one for one in known if one < vintage]
     if earlier:
         found = carry_ids(stored_areas(engine.store, scene, earlier[-1]), found, vintage)
     else:

@@ -135,6 +135,16 @@ def test_other_signs_are_asked_for(whole: Areas, scenes: list[xr.Dataset]) -> No
     assert len(find_areas(maps, season=None, sign="both")) > len(whole)
 
 
+def test_what_rises_is_no_part_of_what_falls_beside_it() -> None:
+    velocity = np.zeros((20, 20), np.float32)
+    velocity[5:15, 4:10], velocity[5:15, 10:16] = -20, 20
+    coords = {"y": 990 - 10.0 * np.arange(20), "x": 5 + 10.0 * np.arange(20), "crs": ((), 0, {"crs_wkt": "LOCAL"})}
+    maps = xr.Dataset({"velocity": (("y", "x"), velocity)}, coords, {"cell": 10.0})
+    found = find_areas(maps, season=None, sigmas=0, sign="both")
+    assert sorted(np.sign(found["velocity_median"]).tolist()) == [-1, 1]
+    assert found.geometry[0].intersection(found.geometry[1]).area == 0
+
+
 def test_rules_that_need_what_is_not_there_say_so(scenes: list[xr.Dataset]) -> None:
     maps = scenes[0]
     with pytest.raises(CubeError, match="the rule asks for 'seasonality'"):
@@ -145,6 +155,8 @@ def test_rules_that_need_what_is_not_there_say_so(scenes: list[xr.Dataset]) -> N
         find_areas(maps.drop_vars("velocity"))
     with pytest.raises(CubeError, match="no squares in rows from north to south"):
         find_areas(maps.isel(y=slice(None, None, -1)))
+    with pytest.raises(TypeError, match="say them there"):
+        find_areas(maps, Rule(), season=None)
     with pytest.raises(ValueError, match="sign is 'down'"):
         find_areas(maps, sign="down")
     with pytest.raises(ValueError, match="body is 20 and seed 10"):

@@ -54,7 +54,8 @@ def test_seams_between_products_cut_no_area(halves: Path) -> None:
     whole = find_areas(area_maps(honest_errors(insar.motion(cube), cube)), season=None)
     assert found["area_m2"].tolist() == whole["area_m2"].tolist()
     west = save_areas(halves, ["west"], scene="west", **OPTIONS)
-    assert len(west) == 1 and west["area_m2"].max() < found["area_m2"].max()
+    assert len(west) == 1 and west["area_m2"].max() < found["area_m2"].max() and np.isnan(west["nearest_m"]).all()
+    alike(stored_areas(halves, "west"), west)
     assert vintages_of(halves, "west") == [str(TIMES[-1])[:10]]
 
 
@@ -83,11 +84,15 @@ def test_names_go_on_from_one_vintage_to_the_next(tmp_path: Path) -> None:
     assert vintages_of(path) == ["2019", "2023"]
     again = save_areas(path, ["new"], vintage="2023", **OPTIONS)
     alike(again, new)
+    with pytest.raises(CubeError, match="before 2023, whose areas have their names already"):
+        save_areas(path, ["old"], vintage="2021", **OPTIONS)
 
 
 def test_what_is_not_there_is_named(halves: Path, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match=r"products \['east', 'west'\]: name those"):
         save_areas(halves, **OPTIONS)
+    with pytest.raises(ValueError, match=r"scene is '\.\./x'"):
+        save_areas(halves, ["west"], scene="../x", **OPTIONS)
     with pytest.raises(FileNotFoundError, match="keeps no areas of 'none'"):
         stored_areas(halves, "none")
     insar.save(scene(), tmp_path / "raw.zarr", "site/raw", quiet=True)
