@@ -10,7 +10,7 @@ import insar_kernels
 from insar_dask.cube import CubeError, check_cube, years_since
 from insar_dask.detect.areas import Areas, MapGrid
 from insar_dask.detect.cards import CORRELATION_AREA
-from insar_dask.detect.histories import points_in
+from insar_dask.detect.evidence import points_in
 from insar_dask.settings import positive
 from insar_kernels.nested_models import MIN_DATES
 

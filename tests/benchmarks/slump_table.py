@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from insar_dask.detect.agreement import Agreement, agreement
+from insar_dask.detect.comparing import Agreement, agreement
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.rules import Rule
 from insar_dask.synthetic.slumps import slump_scene
@@ -55,4 +55,4 @@ if __name__ == "__main__":
     print(text)
     if into:
         into.write_text(f"# Slumps found on synthetic plateaus\n\nMeans of six scenes (worst scene). "
-                        f"{', '.join(Agreement._fields)}: `insar_dask.detect.agreement`.\n\n{text}\n")  # fmt: skip
+                        f"{', '.join(Agreement._fields)}: `insar_dask.detect.comparing`.\n\n{text}\n")  # fmt: skip

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import binary_closing, generic_filter, label
 
 from insar_dask.cube import CubeError
-from insar_dask.detect.agreement import agreement
 from insar_dask.detect.areas import Areas
+from insar_dask.detect.comparing import agreement
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.labelling import join_tiles_of_runs, runs_of, tiles_of, whole_objects
 from insar_dask.detect.rules import Rule

@@ -8,14 +8,14 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
+from insar_dask.detect.counting import growth
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.given import judge_areas, read_areas
-from insar_dask.detect.inventory import growth
 from insar_dask.detect.mapping import area_maps
 from insar_dask.detect.rates import rates_in_space, recent_rates
 from insar_dask.detect.vintages import carry_ids, first_ids
 from insar_dask.detect.writing import write_areas
-from tests.detect.test_histories import YEARS, cube_of
+from tests.detect.test_evidence import YEARS, cube_of
 
 
 def test_rates_are_those_of_the_last_years() -> None:

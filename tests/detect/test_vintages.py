@@ -4,7 +4,7 @@ from pyproj import CRS
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
-from insar_dask.detect.inventory import growth, inventory
+from insar_dask.detect.counting import growth, inventory
 from insar_dask.detect.vintages import carry_ids, first_ids, match_areas
 from insar_dask.synthetic.slumps import slump_vintages
 from tests.detect.conftest import areas_of

@@ -14,7 +14,7 @@ from insar_dask.jobs.area_jobs import save_areas, stored_areas, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.status import damaged_documents
-from tests.detect.test_histories import TIMES, YEARS, cube_of
+from tests.detect.test_evidence import TIMES, YEARS, cube_of
 
 OPTIONS = {"season": None, "quiet": True}
 

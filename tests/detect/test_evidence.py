@@ -10,8 +10,8 @@ from insar_dask.cube import CubeError, describe, years_since
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.clusters import cluster_points, hull_of
 from insar_dask.detect.errors import honest_errors
+from insar_dask.detect.evidence import exceedances, histories, onset_of
 from insar_dask.detect.finding import find_areas
-from insar_dask.detect.histories import exceedances, histories, onset_of
 from insar_dask.detect.mapping import area_maps, cell_of
 from insar_dask.detect.quality import quality_class, spatial_quality, temporal_quality
 
