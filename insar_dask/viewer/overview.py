@@ -31,6 +31,9 @@ __all__ = [
 CHUNK_POINTS = 131_072
 """Points of a chunk: a request brings 1.5 MB of a million points, and eight draw them all."""
 
+AT_ONCE = 2_000_000
+"""Points of a cube that are drawn whole; of a larger one the fine levels come where somebody looks."""
+
 FIRST_POINTS = 16_384
 """Points of the coarsest level, at least: they are on the screen after one request an array."""
 

@@ -28,6 +28,7 @@ from insar_dask.shards import ShardPlan
 from insar_dask.store import all_arrays, open_group, products, shard_plan
 from insar_dask.viewer.about import about
 from insar_dask.viewer.overview import (
+    AT_ONCE,
     CHUNK_POINTS,
     MISSING,
     VARIABLES,
@@ -299,6 +300,7 @@ def _describe(
         "n_points": levels[0].n_points,
         "levels": [level.size for level in levels],
         "chunk": CHUNK_POINTS,
+        "at_once": AT_ONCE,
         "offset": list(survey.offset),
         "extent": list(survey.extent),
         "missing": MISSING,

@@ -1,6 +1,7 @@
 """The page in a browser: what it draws and says is what the store holds."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from matplotlib import colormaps
 
 import insar_dask as insar
+from insar_dask.viewer import overview_jobs
 from insar_dask.viewer.export import export_page
+from insar_dask.viewer.overview_jobs import prepare
 from tests.viewer.serving import Plain, Ranged, explorer, plain
 
 Opened = Callable[..., Any]
@@ -187,6 +190,31 @@ def test_colours_are_where_they_belong(opened: Opened, address: str, site: Path)
         page.click("#savepng")
     assert waited.value.suggested_filename == "site-velocity.png"
     assert Path(waited.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_large_cube_is_drawn_finer_where_somebody_looks(
+    opened: Opened, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 64)
+    for name, value in (("CHUNK_POINTS", 150), ("AT_ONCE", 700)):
+        monkeypatch.setattr(overview_jobs, name, value)
+    shutil.copytree(site, tmp_path / "large.zarr")
+    assert prepare(tmp_path / "large.zarr", quiet=True) == ""
+    with explorer(tmp_path / "large.zarr") as port:
+        page = opened(f"http://127.0.0.1:{port}/")
+        coarse = page.evaluate("explorer.page.loaded")
+        assert coarse == 750  # every fourth point
+        x, y = json.loads((tmp_path / "large.zarr/site/explore/zarr.json").read_text())["attributes"]["offset"]
+        raw = insar.open_cube(site, "site/raw")
+        place = [10 * (raw["easting"].values[ROW + 1] - x), 10 * (raw["northing"].values[ROW + 1] - y), 0.3]
+        page.evaluate("place => explorer.map.show(place)", place)
+        wanted = "row => explorer.map.chunks.some(chunk => chunk.row.includes(row))"
+        for _ in range(100):
+            if page.evaluate(wanted, ROW + 1):
+                break
+            page.wait_for_timeout(100)
+        assert coarse < page.evaluate("explorer.page.loaded") < 3000
+        assert "of 3,000 points shown" in page.locator("#count").inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1024, "dark"), (400, "light")])

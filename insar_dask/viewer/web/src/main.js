@@ -7,7 +7,6 @@ import { inside, nearest, sift } from "./pick.js";
 import { Panel, SHOWN } from "./series.js";
 import { decode, encode } from "./state.js";
 
-const MOST_AT_ONCE = 2_000_000;
 const FILTERS = { coherence: "least", rmse: "most", n_dates: "least" };
 const REACH = 12;
 
@@ -80,7 +79,7 @@ async function complete(chunk) {
 const numbers = (level) => Array.from({ length: Math.ceil(about.levels[level] / size(level)) }, (_, i) => i);
 
 async function loadAll() {
-  const coarse = about.n_points <= MOST_AT_ONCE ? about.levels.length : Math.min(2, about.levels.length);
+  const coarse = about.n_points <= about.at_once ? about.levels.length : Math.min(2, about.levels.length);
   for (let level = 0; level < coarse; level++) {
     await Promise.all(numbers(level).map((number) => load(level, number)));
   }
@@ -90,14 +89,14 @@ async function loadAll() {
 
 // of a large cube: finer chunks where the view is, once few enough meet it
 async function loadView() {
-  if (about.n_points <= MOST_AT_ONCE || document.body.dataset.ready === undefined) return;
+  if (about.n_points <= about.at_once || document.body.dataset.ready === undefined) return;
   const [west, south, east, north] = map.bounds();
   for (let level = 2; level < about.levels.length; level++) {
     const meets = numbers(level).filter((i) => {
       const box = about.chunk_boxes[level][i];
       return box[2] >= west && box[0] <= east && box[3] >= south && box[1] <= north;
     });
-    if (meets.length * size(level) > MOST_AT_ONCE) return;
+    if (meets.length * size(level) > about.at_once) return;
     await Promise.all(meets.map((number) => load(level, number)));
   }
 }
@@ -105,9 +104,9 @@ async function loadView() {
 function count() {
   const all = page.loaded ?? 0;
   const rest = about.n_points - all;
-  const of = rest > 0 && about.n_points <= MOST_AT_ONCE ? ` (${counted(rest)} still coming)` : rest > 0 ? `, ${counted(all)} of them on the map` : "";
+  const of = rest > 0 && about.n_points <= about.at_once ? ` (${counted(rest)} still coming)` : rest > 0 ? `, ${counted(all)} of them on the map` : "";
   $("count").textContent = `${counted(page.shown ?? 0)} of ${counted(about.n_points)} points shown${of}`;
-  $("loading").hidden = rest <= 0 || about.n_points > MOST_AT_ONCE;
+  $("loading").hidden = rest <= 0 || about.n_points > about.at_once;
   $("loading").firstElementChild.style.width = `${(100 * all) / about.n_points}%`;
 }
 
