@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import timeline
-from insar_dask.inversion.solve import SOLVED
+from insar_dask.inversion.point_solvers import SOLVED
 from insar_dask.synthetic import pair_cube
 
 CLEAN = {"height_error": 0.0, "atmosphere": 0.0, "decorrelation": 0.0}
