@@ -1,6 +1,6 @@
 """Weak scaling: a stage over as many points a worker, on one to four workers of one thread, and where its time goes.
 
-python -m tests.benchmarks.scaling [--points 16384] [--workers 1 2 3 4] [--runs 3] [--into FILE]
+python -m tests.benchmarks.scaling [--points 32768] [--workers 1 2 3 4] [--runs 3] [--into FILE]
 
 With twice the workers on twice the points a stage ought to take as long as before, as long as each worker has a core.
 Beyond that its time must grow as the work for each core does. What is told of each number of workers, of the fastest of
@@ -11,7 +11,8 @@ some runs:
 * CPU seconds of the workers, for each of them: where they grow, cores share caches and memory, or are two threads of
   one;
 * CPU seconds of the driver and the scheduler, which take a core that a worker wants;
-* seconds in which a core was free: what is left of cores times wall. Waiting for disks, for messages, for the last job.
+* what is left of cores times wall: a core was free, waiting for disks, for messages, for the last job; or, where the
+  machine is not idle, others had it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
         row["weak efficiency"] = round(ideal / row["wall s"], 3)
         row["CPU s of a worker"] = round(row["CPU s of workers"] / row["workers"], 2)
         spent = row["CPU s of workers"] + row["CPU s of driver and scheduler"]
-        row["free core s"] = round(at_once * row["wall s"] - spent, 2)
+        row["core s of nobody or others"] = round(at_once * row["wall s"] - spent, 2)
     report = {"load before": round(load, 1), "cores": cores, "points of a worker": options.points, "rows": rows}
     print(json.dumps(report, indent=1))
     if options.into:
@@ -104,7 +105,7 @@ def of_workers(client: Client) -> float:
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=16_384, help="of each worker")
+    parser.add_argument("--points", type=int, default=32_768, help="of each worker")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--into", help="JSON file for the figures")
