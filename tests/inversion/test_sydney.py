@@ -145,3 +145,15 @@ def test_straight_lines_are_those_of_the_reference(sydney, corrected):
     samples = np.load(sydney / "linrate" / "linear_samples.npy")
     known = ~np.isnan(samples)
     np.testing.assert_array_equal(found["n_dates"].values[known], samples[known])
+
+
+def test_stack_becomes_a_stored_series_shard_by_shard(sydney, pairs, tmp_path):
+    lazy = insar.read_pairs(sydney / "tif", **DECLARED)
+    insar.save(lazy, tmp_path / "s.zarr", "sydney/pairs", shard_points=512, quiet=True)
+    row, col = REFERENCE
+    options = {"method": "svd", "network": "tree", "tree_weights": missing_shares(pairs).tolist()}
+    insar.invert_stored(tmp_path / "s.zarr", "sydney", quiet=True, reference=(row, col), **options)
+    stored = insar.open_cube(tmp_path / "s.zarr", "sydney/raw")
+    expected = insar.invert(refer_pairs(pairs, row, col), **options)
+    np.testing.assert_array_equal(stored["displacement"].values, expected["displacement"].values)
+    assert stored.attrs["source_blake3"] == pairs.attrs["source_blake3"]
