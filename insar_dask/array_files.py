@@ -68,5 +68,7 @@ def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         if version not in HEADERS:
             raise ValueError(f"{member.filename} is an array of format {version}")
         shape, _, dtype = HEADERS[version](values)
-        if math.prod(shape) * dtype.itemsize != member.file_size - values.tell() or dtype.hasobject:
+        if dtype.hasobject:
+            raise ValueError(f"{member.filename} holds Python objects, which are not unpickled")
+        if math.prod(shape) * dtype.itemsize != member.file_size - values.tell():
             raise ValueError(f"{member.filename} claims to be {dtype} of shape {shape}, which is not what it holds")
