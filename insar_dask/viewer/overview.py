@@ -66,9 +66,9 @@ VARIABLES: dict[str, Shown] = {
     "acceleration": Shown("products", 0.01, "signed", "Acceleration", "mm/yr²"),
     "seasonality": Shown("products", 0.01, "positive", "Annual amplitude", "mm"),
     "cluster": Shown("patterns", 1, "class", "Pattern of motion", ""),
-    "exceedance": Shown("outlook", 0.0001, "positive", "Probability of passing a limit", ""),
+    "exceedance": Shown("outlook", 0.0001, "positive", "Chance to pass a limit", ""),
     "coherence": Shown("raw", 0.0001, "positive", "Coherence", ""),
-    "rmse": Shown("products", 0.01, "positive", "Residual of the model (RMSE)", "mm"),
+    "rmse": Shown("products", 0.01, "positive", "Residual (RMSE)", "mm"),
     "n_dates": Shown("products", 1, "positive", "Valid dates", ""),
 }
 """In the order of the menu. Steps are far below the standard errors, and coarser only where values are too large."""

@@ -221,7 +221,7 @@ function buildFilters() {
       await refilter();
     });
     show();
-    return h("div", { class: "filter" }, h("label", { for: `only-${name}` }, name === "rmse" ? "Residual (RMSE)" : spec.label), output, slider);
+    return h("div", { class: "filter" }, h("label", { for: `only-${name}` }, spec.label), output, slider);
   });
   $("filters").replaceChildren(...boxes.filter(Boolean));
 }
@@ -344,7 +344,7 @@ function picture() {
   map.moving = false;
   map.draw();
   const ratio = map.ratio;
-  const foot = 64;
+  const foot = 78;
   const canvas = h("canvas", { width: Math.round(map.width * ratio), height: Math.round((map.height + foot) * ratio) });
   const context = canvas.getContext("2d");
   context.drawImage(map.canvas, 0, 0);
@@ -355,6 +355,7 @@ function picture() {
   const spec = shownVariable();
   const y = map.height + 10;
   context.fillStyle = "#1b1e23";
+  context.textAlign = "left";
   context.textBaseline = "top";
   context.font = "12px system-ui, sans-serif";
   const legend = Math.min(220, map.width * 0.36);
@@ -374,9 +375,10 @@ function picture() {
     }
     context.fillStyle = "#1b1e23";
     const places = digits(spec.step);
-    context.fillText(said(page.range[0], places), 12, y + 15);
+    const [low, high] = page.range.map((x) => String(Number(x.toFixed(places))).replace("-", "−"));
+    context.fillText(low, 12, y + 15);
     context.textAlign = "right";
-    context.fillText(said(page.range[1], places), 12 + legend, y + 15);
+    context.fillText(high, 12 + legend, y + 15);
     context.textAlign = "center";
     context.fillText(`${spec.label} ${spec.units}`, 12 + legend / 2, y + 30);
   }
@@ -384,10 +386,10 @@ function picture() {
   context.textAlign = "center";
   context.fillRect(map.width - 16 - bar.pixels, y + 16, bar.pixels, 3);
   context.fillText(bar.text, map.width - 16 - bar.pixels / 2, y);
-  context.textAlign = "right";
+  context.textAlign = "left";
   context.font = "10.5px system-ui, sans-serif";
   context.fillStyle = "#565d68";
-  context.fillText(`${about.name}. ${about.said.attribution ?? ""}`, map.width - 12, y + 30, Math.max(map.width - legend - 50, 80));
+  context.fillText(`${about.name}. ${about.said.attribution ?? ""}`, 12, y + 49, map.width - 24);
   return canvas;
 }
 
