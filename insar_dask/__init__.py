@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from insar_dask.config import load_config
     from insar_dask.cube import CubeError, check_cube
     from insar_dask.decompose import holt_winters, stl
+    from insar_dask.detect.finding import find_areas
     from insar_dask.forecast.exponential import holt_winters_forecast
+    from insar_dask.geometry.series import east_up
     from insar_dask.inversion.solve import invert
+    from insar_dask.jobs.area_jobs import save_areas, stored_areas
+    from insar_dask.jobs.east_up_jobs import save_east_up
     from insar_dask.jobs.inversion_jobs import invert_stored
     from insar_dask.jobs.opening import open_cube, open_tiles
     from insar_dask.jobs.prediction import fit_stored, predict_stored
@@ -53,6 +57,8 @@ _HOMES = {
     "component_shares": "totals",
     "component_variances": "totals",
     "cumulative_displacement": "totals",
+    "east_up": "geometry.series",
+    "find_areas": "detect.finding",
     "find_egms": "readers.egms",
     "fit_stored": "jobs.prediction",
     "holt_winters": "decompose",
@@ -65,10 +71,10 @@ _HOMES = {
     "moving_average": "smooth",
     "open_cube": "jobs.opening",
     "open_tiles": "jobs.opening",
+    "plot_point": "report",
     "predict_stored": "jobs.prediction",
     "predict_tiles": "jobs.tile_prediction",
     "products": "store",
-    "plot_point": "report",
     "rasterise": "tiling.rasterising",
     "read_egms": "readers.egms",
     "read_ifgram_stack": "readers.ifgram_stack",
@@ -81,11 +87,14 @@ _HOMES = {
     "run": "pipeline",
     "sample_tiles": "tiling.cell_points",
     "save": "jobs.saving",
+    "save_areas": "jobs.area_jobs",
+    "save_east_up": "jobs.east_up_jobs",
     "save_tiles": "jobs.tile_jobs",
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
     "stl": "decompose",
+    "stored_areas": "jobs.area_jobs",
     "tile_points": "tiling.cell_points",
     "to_grid": "readers.grid",
     "to_tiles": "tiling.cell_points",
@@ -101,6 +110,8 @@ __all__ = [
     "component_shares",
     "component_variances",
     "cumulative_displacement",
+    "east_up",
+    "find_areas",
     "find_egms",
     "fit_stored",
     "holt_winters",
@@ -129,11 +140,14 @@ __all__ = [
     "run",
     "sample_tiles",
     "save",
+    "save_areas",
+    "save_east_up",
     "save_tiles",
     "savgol",
     "select",
     "session",
     "stl",
+    "stored_areas",
     "tile_points",
     "to_grid",
     "to_tiles",
