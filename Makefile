@@ -44,10 +44,10 @@ clusters: .venv/test
 	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters --ignore tests/clusters/test_image.py
 
 watch-run: .venv/test
-	INSAR_DASK_CLUSTERS=1 PICTURES=$(PICTURES) $(BIN)/python -m pytest tests/clusters/test_watched_run.py
+	INSAR_DASK_CLUSTERS=1 PICTURES=$(PICTURES) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/clusters/test_watched_run.py
 
 image-test: .venv/test
-	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest tests/clusters/test_image.py
+	INSAR_DASK_CLUSTERS=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/clusters/test_image.py
 
 chaos: .venv/test
 	$(BIN)/python -m tests.chaos.run $(if $(ANEW),--anew) $(NAMES)
