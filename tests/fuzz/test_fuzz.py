@@ -1,8 +1,7 @@
 """A little of `make fuzz`, and every input that was a fault once."""
 
 import queue
-import random
-import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from tests.fuzz.doors import DOORS
 from tests.fuzz.limits import HangError, limited
 from tests.fuzz.tries import CORPUS, attempt, from_text, search
 
-SECONDS = 0.5
-"""At each door."""
+TRIES = 20
+"""At each door, the same in every run: `make fuzz` draws new ones."""
 
 
 @pytest.mark.parametrize("kept", sorted(CORPUS.rglob("*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -28,11 +27,8 @@ def test_what_is_right_is_taken(door: str) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_wrong_is_taken_or_refused(door: str, tmp_path: Path) -> None:
-    seed, until, made = random.SystemRandom().randrange(2**32), time.monotonic() + SECONDS, 0
-    while time.monotonic() < until or not made:
-        tries, fault = search(door, seed + made, 5, set(), tmp_path / "current")
-        assert fault is None, f"{fault}; `python -m tests.fuzz.run --seed {seed + made} {door}` finds it again"
-        made += tries
+    _, fault = search(door, zlib.crc32(door.encode()), TRIES, set(), tmp_path / "current")
+    assert fault is None, fault
 
 
 def test_a_try_that_does_not_end_is_a_fault() -> None:
