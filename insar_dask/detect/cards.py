@@ -14,7 +14,7 @@ from insar_dask.detect.labelling import Cells
 from insar_dask.detect.rules import Background, Rule, evidence_of
 from insar_dask.detect.windows import HALO
 
-__all__ = ["LIMITS", "cards_of"]
+__all__ = ["CORRELATION_AREA", "LIMITS", "cards_of", "median_of"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -97,7 +97,7 @@ def _card(outline: Any, maps: xr.Dataset, grid: MapGrid, cells: Cells) -> dict[s
     }
     for name, column in MEDIANS.items():
         if name in maps:
-            card[column] = _median(of(name))
+            card[column] = median_of(of(name))
     if "phase" in maps:
         card["phase_day"] = _mean_day(of("phase"))
     if "height" in maps:
@@ -124,7 +124,7 @@ def _velocity(velocity: Float64, std: Float64 | None, area: float) -> dict[str, 
     extreme = velocity[np.argmax(np.abs(velocity))] if velocity.size else np.nan
     card = {
         "velocity_mean": float(velocity.mean()) if velocity.size else np.nan,
-        "velocity_median": _median(velocity),
+        "velocity_median": median_of(velocity),
         "velocity_extreme": float(extreme),
     }
     if std is not None:
@@ -147,7 +147,8 @@ def _middle(cells: Cells) -> int:
     return int(np.argmin((row - row.mean()) ** 2 + (column - column.mean()) ** 2))
 
 
-def _median(values: Float64) -> float:
+def median_of(values: npt.NDArray[np.floating]) -> float:
+    """Median of the valid values, NaN where there are none."""
     values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size else float("nan")
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.vintages import Match, match_areas
+from insar_dask.readers.projection import crs_of
 from insar_dask.settings import positive
 
 __all__ = ["Change", "Growth", "Inventory", "growth", "inventory"]
@@ -104,7 +105,7 @@ def inventory(areas: Areas) -> Inventory:
     Raises
     ------
     CubeError
-        When their rates are not known.
+        When their rates are not known, or they lie in degrees.
     """
     if "velocity_mean" not in areas.columns:
         raise CubeError("the areas have no rates: use judge_areas(outlines, maps)")
@@ -137,7 +138,7 @@ def growth(old: Areas, new: Areas, *, outline_error: float | None = None, match:
     Raises
     ------
     CubeError
-        When the error is not known, or what `match_areas` raises.
+        When the error is not known, or outlines lie in degrees; what `match_areas` raises.
     """
     match = match or match_areas(old, new)
     errors = [_errors(areas, outline_error) for areas in (old, new)]
@@ -166,6 +167,12 @@ def _errors(areas: Areas, outline_error: float | None) -> npt.NDArray[np.float64
 
 
 def _sizes(areas: Areas) -> npt.NDArray[np.float64]:
+    crs = crs_of(areas.crs_wkt, "crs_wkt")
+    if not all(axis.unit_name == "metre" for axis in crs.axis_info[:2]):
+        raise CubeError(
+            f"the outlines lie in {crs.name}, which counts in {crs.axis_info[0].unit_name}s, and areas take metres: "
+            "read them with read_areas(path, crs=...), such as crs=3035"
+        )
     return np.array([outline.area for outline in areas.geometry], np.float64)
 
 

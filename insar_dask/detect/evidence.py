@@ -11,6 +11,7 @@ from scipy.stats import f as f_distribution
 
 from insar_dask.cube import CubeError, check_cube, years_since
 from insar_dask.detect.areas import Areas, shapely_of
+from insar_dask.detect.cards import median_of
 from insar_dask.detect.quality import quality_class, spatial_quality, temporal_quality
 
 __all__ = ["Onset", "exceedances", "histories", "onset_of"]
@@ -72,7 +73,7 @@ def histories(areas: Areas, cube: xr.Dataset) -> Areas:
         middle = _median(series)
         onset = onset_of(middle, times)
         valid = np.flatnonzero(np.isfinite(middle))
-        coherence = cube["coherence"].values[mine] if "coherence" in cube.variables else None
+        coherence = cube["coherence"].isel(point=mine).values if "coherence" in cube.variables else None
         temporal = temporal_quality(series, years, coherence)
         spatial = spatial_quality(series, years, place[mine])
         row = {
@@ -161,10 +162,10 @@ def exceedances(areas: Areas, forecast: xr.Dataset) -> Areas:
     columns = {}
     for name, column in wanted.items():
         values = np.asarray(at_end[name].values, np.float64)
-        columns[column] = np.array([np.nanmedian(values[mine]) if mine.size else np.nan for mine in members])
+        columns[column] = np.array([median_of(values[mine]) for mine in members])
     if "exceedance" in at_end:
         values = np.asarray(at_end["exceedance"].values, np.float64)
-        columns["exceedance"] = np.array([np.nanmax(values[mine]) if mine.size else np.nan for mine in members])
+        columns["exceedance"] = np.array([np.fmax.reduce(values[mine], initial=np.nan) for mine in members])
     return areas.with_columns(columns)
 
 

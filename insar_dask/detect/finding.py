@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from insar_dask.cube import CubeError
@@ -47,7 +48,7 @@ def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, 
     Raises
     ------
     CubeError
-        When the maps lack what the rule asks for.
+        When the maps lack what the rule asks for, or still ground whose season thaw is told by.
     ImportError
         Without shapely.
     """
@@ -57,6 +58,11 @@ def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, 
     if "velocity" not in maps or maps["velocity"].dims != ("y", "x"):
         raise CubeError("wanted 'velocity' over ('y', 'x'): make maps with area_maps(motion)")
     grid, background = MapGrid.of(maps), background_of(maps, rule)
+    if rule.season is not None and "seasonality" in maps and np.isnan(background.season):
+        raise CubeError(
+            f"no cell slower than {rule.body:g} mm/yr has a season, so none tells what thaw adds to it: give maps with "
+            "still ground, or season=None"
+        )
     found = find_cells_of_areas(maps, rule, background, tile)
     recipe = {"rule": rule.to_dict(), "cell": grid.cell, "background": list(map(float, background))}
     attrs = {

@@ -13,15 +13,22 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid, shapely_of
 from insar_dask.detect.cards import cards_of
 from insar_dask.detect.rules import Rule, background_of
+from insar_dask.readers.projection import crs_of
 
 __all__ = ["judge_areas", "read_areas"]
 
 
-def read_areas(path: str | Path) -> Areas:
+def read_areas(path: str | Path, crs: Any = None) -> Areas:
     """Read outlines from a file that GDAL knows, or from GeoParquet; other columns come along.
 
     From GeoParquet that `insar_dask.detect.writing.write_areas` wrote, what all areas share comes along too: names of
     an older vintage can be carried on from it.
+
+    Parameters
+    ----------
+    path : str or Path
+    crs : optional
+        Bring the outlines to this CRS, such as 3035; GeoJSON is in degrees. Default: that of the file.
 
     Raises
     ------
@@ -41,7 +48,8 @@ def read_areas(path: str | Path) -> Areas:
     if frame.crs is None:
         raise CubeError(f"{path.name} does not say its CRS: write it with one")
     columns = {str(name): frame[name].to_numpy() for name in frame.columns if name != frame.geometry.name}
-    return checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs}))
+    areas = checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs}))
+    return areas if crs is None else _in_crs(areas, crs_of(crs, "crs").to_wkt())
 
 
 def checked(areas: Areas) -> Areas:

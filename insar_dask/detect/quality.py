@@ -31,12 +31,13 @@ def temporal_quality(series: Float64, years: Float64, coherence: npt.ArrayLike |
     known = known[np.isfinite(known)]
     if known.size:
         return float(np.median(known))
-    left, whole = _without(series, years, season=True), _without(series, years, season=None)
-    variances = [np.nanvar(part, axis=1) for part in (left, whole) if len(part)]
-    if not variances or not (variances[1] > 0).any():
+    left, whole = (_without(series, years, season=season) for season in (True, None))
+    fitted = np.isfinite(left).any(axis=1)  # a line and a year take more dates than a mean
+    spread = np.nanvar(whole[fitted], axis=1)
+    moving = spread > 0
+    if not moving.any():
         return float("nan")
-    moving = variances[1] > 0
-    return float(np.median(1 - variances[0][moving] / variances[1][moving]))
+    return float(np.median(1 - np.nanvar(left[fitted], axis=1)[moving] / spread[moving]))
 
 
 def spatial_quality(series: Float64, years: Float64, place: Float64) -> float:
@@ -84,7 +85,10 @@ def quality_class(temporal: float, spatial: float, cuts: tuple[float, float] = C
 
 
 def _without(series: Float64, years: Float64, season: bool | None) -> Float64:
-    """Series without their line, and their year where that is asked for; of None without their mean alone."""
+    """Series without their line, and their year where that is asked for; of None without their mean alone.
+
+    NaN where there are no more dates than terms.
+    """
     angle = 2 * np.pi * years
     columns = [np.ones_like(years)]
     if season is not None:
@@ -98,4 +102,4 @@ def _without(series: Float64, years: Float64, season: bool | None) -> Float64:
         if valid.sum() > len(columns):
             fit = np.linalg.lstsq(design[valid], values[valid], rcond=None)[0]
             left[row, valid] = values[valid] - design[valid] @ fit
-    return left[np.isfinite(left).any(axis=1)] if season is not False else left
+    return left

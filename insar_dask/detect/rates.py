@@ -9,7 +9,7 @@ import xarray as xr
 import insar_kernels
 from insar_dask.cube import CubeError, check_cube, years_since
 from insar_dask.detect.areas import Areas, MapGrid
-from insar_dask.detect.cards import CORRELATION_AREA
+from insar_dask.detect.cards import CORRELATION_AREA, median_of
 from insar_dask.detect.evidence import points_in
 from insar_dask.settings import positive
 from insar_kernels.nested_models import MIN_DATES
@@ -95,15 +95,10 @@ def rates_in_space(areas: Areas, east: xr.Dataset, up: xr.Dataset) -> Areas:
             raise CubeError(f"the maps of {component} are of component {maps.attrs.get('component')!r}")
     cells = [grid.inside(outline) for outline in areas.geometry]
     to_east, to_up = (
-        np.array([_median(maps["velocity"].values[mine.row, mine.column]) for mine in cells]) for maps in (east, up)
+        np.array([median_of(maps["velocity"].values[mine.row, mine.column]) for mine in cells]) for maps in (east, up)
     )
     columns = {"east_rate": to_east, "up_rate": to_up}
     if {"slope_deg", "aspect_deg"} <= set(areas.columns):
         slope, aspect = (np.radians(areas[name].astype(np.float64)) for name in ("slope_deg", "aspect_deg"))
         columns["slope_rate"] = to_east * np.sin(aspect) * np.cos(slope) - to_up * np.sin(slope)
     return areas.with_columns(columns)
-
-
-def _median(values: npt.NDArray[np.float32]) -> float:
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else float("nan")

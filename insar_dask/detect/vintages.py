@@ -85,7 +85,7 @@ def match_areas(old: Areas, new: Areas) -> Match:
 
 
 def first_ids(areas: Areas, scene: str, vintage: str) -> Areas:
-    """Areas with the column ``area_id``: a hash of scene, first vintage and the cell most in the middle.
+    """Areas with the column ``area_id``: a hash of scene, first vintage and a point inside.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def first_ids(areas: Areas, scene: str, vintage: str) -> Areas:
     """
     names = [_name(scene, vintage, outline) for outline in areas.geometry]
     if len(set(names)) < len(names):
-        raise CubeError("two areas have the same middle, so no names can tell them apart: leave one of them out")
+        raise CubeError("two areas have the same point inside, so no names can tell them apart: leave one of them out")
     columns = {
         "area_id": np.array(names, dtype=object),
         "first_seen": np.array([vintage] * len(areas), dtype=object),

@@ -80,6 +80,8 @@ def save_areas(
     JobError
         When motion parameters are missing.
     """
+    if rule is not None and options:
+        raise TypeError(f"{sorted(options)} are of a rule, and one was given: say them there")
     with owned(path), Engine(path, client, quiet=quiet) as engine:
         chosen = list(names) if names is not None else _only(engine)
         return store_areas(engine, chosen, scene, vintage, rule or Rule(**options), cell, tile)

@@ -89,6 +89,15 @@ def test_areas_of_noise_alone_are_of_the_lower_classes() -> None:
     assert quality_class(temporal_quality(together, YEARS), spatial_quality(together, YEARS, place)) == 1
 
 
+def test_points_of_few_dates_do_not_spoil_an_area() -> None:
+    series = 5 * np.cos(2 * np.pi * YEARS) + np.zeros((4, 1))
+    few = series.copy()
+    few[1, 3:] = np.nan
+    few[2] = np.nan
+    assert temporal_quality(few, YEARS) == pytest.approx(temporal_quality(series, YEARS)) == pytest.approx(1)
+    assert np.isnan(temporal_quality(few[1:3], YEARS))
+
+
 def test_steady_motion_has_no_onset() -> None:
     chance, false = np.random.default_rng(0), 0
     for _ in range(200):
@@ -173,5 +182,7 @@ def test_what_is_forecast_is_told_of_each_area(slope: xr.Dataset) -> None:
     assert [told[name][0] for name in ("forecast_mm", "forecast_lower_mm", "forecast_upper_mm", "exceedance")] == [
         2.0, 1.0, 3.0, 0.5,
     ]  # fmt: skip
+    none = exceedances(areas, forecast.where(forecast["easting"] > 4.5e6 + 900))
+    assert np.isnan([none["forecast_mm"][0], none["exceedance"][0]]).all()
     with pytest.raises(CubeError, match="the forecast lacks"):
         exceedances(areas, forecast.drop_vars("lower"))

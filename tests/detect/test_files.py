@@ -11,6 +11,7 @@ from pyproj import CRS
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
+from insar_dask.detect.counting import growth, inventory
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.given import judge_areas, read_areas
 from insar_dask.detect.writing import write_areas
@@ -71,6 +72,15 @@ def test_files_that_cannot_be_are_refused(areas: Areas, tmp_path: Path) -> None:
         write_areas(Areas(areas.geometry, {}, ""), tmp_path / "a.parquet")
     with pytest.raises(FileNotFoundError, match="there is no"):
         read_areas(tmp_path / "none.gpkg")
+
+
+def test_outlines_in_degrees_are_not_taken_for_metres(areas: Areas, tmp_path: Path) -> None:
+    path = write_areas(areas, tmp_path / "a.geojson", style=False)
+    degrees, metres = read_areas(path), read_areas(path, crs=3035)
+    for told in (lambda: inventory(degrees), lambda: growth(degrees, degrees, outline_error=1.0)):
+        with pytest.raises(CubeError, match=r"counts in degrees, and areas take metres: read them with read_areas"):
+            told()
+    assert inventory(metres).area_km2 == pytest.approx(areas["area_m2"].sum() / 1e6, rel=1e-3)
 
 
 def test_given_outlines_are_judged_as_found_ones(scenes: list[xr.Dataset], areas: Areas) -> None:

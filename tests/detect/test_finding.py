@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import shapely
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,19 +10,25 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.comparing import agreement
 from insar_dask.detect.finding import find_areas
-from insar_dask.detect.labelling import join_tiles_of_runs, runs_of, tiles_of, whole_objects
+from insar_dask.detect.labelling import Cells, join_tiles_of_runs, runs_of, tiles_of, whole_objects
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.windows import closed, median_of_nine
 from insar_dask.synthetic.slumps import slump_scene
+from tests.detect.conftest import GRID
 
 EIGHT = np.ones((3, 3), bool)
 
 
 def test_slumps_are_found_where_the_published_rule_finds_half(scenes: list[xr.Dataset]) -> None:
-    """Means of six scenes; the bars are those of a plain prototype."""
+    """Means of six scenes, and of three of them for what ours is compared with; the bars are those of a prototype."""
     table = {}
-    for name, rule in {"ours": Rule(), "paper": Rule("paper"), "any motion": Rule(season=None)}.items():
-        rows = [agreement(find_areas(maps, rule), maps.true_area.values, maps) for maps in scenes]
+    rules = (
+        ("ours", Rule(), scenes),
+        ("paper", Rule("paper"), scenes[:3]),
+        ("any motion", Rule(season=None), scenes[:3]),
+    )
+    for name, rule, some in rules:
+        rows = [agreement(find_areas(maps, rule), maps.true_area.values, maps) for maps in some]
         table[name] = np.mean(rows, axis=0)
     recall, precision, overlap, _ = table["ours"]
     assert recall >= 0.85 and precision >= 0.97 and overlap >= 0.70
@@ -104,8 +109,8 @@ def test_outlines_are_the_cells_own(whole: Areas) -> None:
     assert all(outline.is_valid for outline in areas.geometry)
     np.testing.assert_allclose(areas["area_m2"], areas["n_cells"] * 1600.0)
     assert not any(one.overlaps(other) for one, other in zip(areas.geometry, areas.geometry[1:], strict=False))
-    lone = shapely.union_all([shapely.box(0, 0, 1, 1), shapely.box(1, 1, 2, 2)])
-    assert lone.is_valid
+    corner = GRID.outline(Cells(np.array([0, 1]), np.array([0, 1])))
+    assert corner.is_valid and corner.geom_type == "MultiPolygon" and corner.area == 2 * 1600.0
 
 
 def test_cards_tell_what_was_drawn(whole: Areas, scenes: list[xr.Dataset]) -> None:
@@ -149,6 +154,8 @@ def test_rules_that_need_what_is_not_there_say_so(scenes: list[xr.Dataset]) -> N
     maps = scenes[0]
     with pytest.raises(CubeError, match="the rule asks for 'seasonality'"):
         find_areas(maps.drop_vars("seasonality"))
+    with pytest.raises(CubeError, match="no cell slower than 5 mm/yr has a season"):
+        find_areas(maps.assign(seasonality=maps.seasonality.where(maps.velocity < -5)))
     with pytest.raises(CubeError, match="the rule asks for 'velocity_std'"):
         find_areas(maps.drop_vars("velocity_std"))
     with pytest.raises(CubeError, match="make maps with area_maps"):

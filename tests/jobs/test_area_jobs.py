@@ -10,6 +10,7 @@ from insar_dask.detect.areas import Areas
 from insar_dask.detect.errors import honest_errors
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.mapping import area_maps
+from insar_dask.detect.rules import Rule
 from insar_dask.jobs.area_jobs import save_areas, stored_areas, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.recipe import Stage, Step
@@ -93,6 +94,8 @@ def test_what_is_not_there_is_named(halves: Path, tmp_path: Path) -> None:
         save_areas(halves, **OPTIONS)
     with pytest.raises(ValueError, match=r"scene is '\.\./x'"):
         save_areas(halves, ["west"], scene="../x", **OPTIONS)
+    with pytest.raises(TypeError, match=r"\['season'\] are of a rule"):
+        save_areas(halves, ["west"], rule=Rule(), **OPTIONS)
     with pytest.raises(FileNotFoundError, match="keeps no areas of 'none'"):
         stored_areas(halves, "none")
     insar.save(scene(), tmp_path / "raw.zarr", "site/raw", quiet=True)
