@@ -100,15 +100,17 @@ def whole_objects(objects: Iterable[Runs], fewest: int) -> list[Cells]:
 
 
 def _touching(runs: Runs) -> Iterator[tuple[int, int]]:
-    """Pairs of runs that touch, where not in one group already."""
-    last = 0  # no run before this one reaches the present row or the one above
-    for one in range(len(runs.row)):
-        while runs.row[last] < runs.row[one] - 1:
-            last += 1
-        for other in range(last, one):
-            meets = runs.start[other] <= runs.stop[one] and runs.stop[other] >= runs.start[one]
-            if meets and runs.group[one] != runs.group[other]:
-                yield one, other
+    """Pairs of runs that touch, where not in one group already; runs come row by row, from west to east."""
+    width = int(runs.stop.max()) + 1
+    row, above = runs.row * width, (runs.row - 1) * width
+    starts, stops = row + runs.start, row + runs.stop
+    in_row_above = np.searchsorted(stops, above + runs.start), np.searchsorted(starts, above + runs.stop, side="right")
+    in_own_row = np.searchsorted(stops, starts), np.arange(len(starts))
+    for first, last in (in_row_above, in_own_row):
+        for one in np.flatnonzero(first < last).tolist():
+            for other in range(first[one], last[one]):
+                if runs.group[one] != runs.group[other]:
+                    yield one, other
 
 
 def _root(parent: Whole, group: int) -> int:
