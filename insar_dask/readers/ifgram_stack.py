@@ -131,8 +131,12 @@ def read_ifgram_stack(
         values = dataset(file, name, path, 3)
         attributes = Attributes(path.name, {**file.attrs, **values.attrs})
         first, second = _days(dataset(file, "date", path, 2)[()], path.name)
-        if len(first) != values.shape[0]:
-            raise CubeError(f"{path.name}: {name!r} has shape {values.shape} for {len(first)} pairs: is it cut off?")
+        wanted = {name: (len(first),), "coherence": values.shape, "bperp": (len(first),), "dropIfgram": (len(first),)}
+        for one, shape in wanted.items():
+            if one in file and file[one].shape[: len(shape)] != shape:
+                raise CubeError(
+                    f"{path.name}: {one!r} has shape {file[one].shape} for {len(first)} pairs: is it cut off?"
+                )
         bperp = np.asarray(file["bperp"][()] if "bperp" in file else np.full(len(first), np.nan), np.float64)
         used = np.asarray(file["dropIfgram"][()], bool) if "dropIfgram" in file else np.ones(len(first), bool)
         grid, chunk = grid_of(attributes, values.shape[1:], source_crs), values.chunks and values.chunks[1:]

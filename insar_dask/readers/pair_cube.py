@@ -16,9 +16,9 @@ from pyproj import CRS
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.declared import describe_source, read_day
-from insar_dask.readers.geotiff_stack import GeoTiffStack, raster_at
+from insar_dask.readers.geotiff_stack import GeoTiffStack, look_at, raster_at
 from insar_dask.readers.grid import same_grid
-from insar_dask.readers.pair_headers import GEOTIFF, PairFile, look_at_pair
+from insar_dask.readers.pair_headers import DATES, GEOTIFF, PairFile, look_at_pair
 from insar_dask.readers.pair_stack import BinaryStack, SignedStack
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
 from insar_dask.readers.pixels import PixelStack, Tile, find_pixels
@@ -27,7 +27,8 @@ from insar_dask.readers.raster import checksum_of
 
 __all__ = ["Ends", "cube_of_pairs", "read_pairs"]
 
-SUFFIXES = (".tif", ".tiff", ".vrt", ".unw")
+RASTERS = (".tif", ".tiff", ".vrt")
+SUFFIXES = (*RASTERS, ".unw")
 Days = npt.NDArray[np.datetime64]
 
 
@@ -103,7 +104,11 @@ def read_pairs(
     FileNotFoundError, CubeError
         No such file or header; files of several kinds, or grids that differ; a pair twice, or without a baseline in
         the table; what neither files nor caller say; nothing left.
+    ValueError
+        For another ``phase_sign``.
     """
+    if phase_sign not in (None, 1, -1):
+        raise ValueError(f"phase_sign is {phase_sign!r}, wanted 1 or -1")
     paths = _files(files)
     dem, image = (None if given is None else Path(given) for given in (gamma_dem, gamma_image))
     found = [look_at_pair(path, dem, image, source_crs) for path in paths]
@@ -240,9 +245,15 @@ def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], e
     """Coherence as a stack in the order of the pairs; 0 is kept, for it is a coherence."""
     if len(paths) != len(files):
         raise CubeError(f"{len(paths)} files of coherence for {len(files)} interferograms: wanted one each, in order")
+    for path, file in zip(paths, files, strict=True):
+        _check_of_pair(path, file)
     first, chosen = files[0], [paths[k] for k in order]
     times, checksum = ends.second.astype("datetime64[ns]"), checksum_of(chosen)
-    if chosen[0].suffix.lower() in (".tif", ".tiff", ".vrt"):
+    if chosen[0].suffix.lower() in RASTERS:
+        for path in chosen:
+            same_grid(
+                first.grid, look_at(path, first.grid.crs_wkt).grid, first.path.name, path.name, "bring it to that grid"
+            )
         bands = tuple((path, 1) for path in chosen)
         return GeoTiffStack(bands, first.grid, times, 1.0, None, Tile.of(first.grid, 8), checksum, chosen[0].name)
     if wrong := [path.name for path in chosen if path.stat().st_size != 4 * first.grid.rows * first.grid.columns]:
@@ -252,15 +263,24 @@ def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], e
     )
 
 
+def _check_of_pair(path: Path, file: PairFile) -> None:
+    """Raise where a file of coherence is called after other dates than its interferogram has."""
+    said = DATES.findall(path.name)
+    ends = {str(day).replace("-", "")[2:] for day in (file.first, file.second)}
+    if len(said) == 2 and {digits[-6:] for digits in said} != ends:
+        raise CubeError(f"the coherence {path.name} goes with {file.path.name}, of other dates: give both in one order")
+
+
 def _agreed(files: Sequence[PairFile], name: str, given: Any) -> Any:
     """What the caller says, else what all files do."""
     if given is not None:
         return given
-    said = {getattr(file, name) for file in files}
+    found = [getattr(file, name) for file in files]
+    said = {None if value != value else value for value in found}  # NaN of a file is none
     if len(said) > 1:
         raise CubeError(f"the interferograms have several values of {name}, {sorted(map(str, said))}: pass {name}=")
     (value,) = said
-    if value is None or value != value:
+    if value is None:
         cure = "phase_sign=1 where phase grows with the distance to the satellite, -1 where it falls"
         raise CubeError(f"{files[0].path.name} does not say its {name.replace('_', ' ')}: pass "
                         f"{cure if name == 'phase_sign' else 'wavelength= in metres, such as 0.05547'}")  # fmt: skip

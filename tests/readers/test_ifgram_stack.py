@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 
@@ -60,6 +61,13 @@ def test_what_is_no_stack_says_so(tmp_path):
     without = write_stack(tmp_path / "w.h5", attributes={"WAVELENGTH": "none"})
     with pytest.raises(CubeError, match="WAVELENGTH"):
         insar.read_ifgram_stack(without)
+    cut = write_stack(tmp_path / "cut.h5")
+    with h5py.File(cut, "r+") as file:
+        kept = file["bperp"][:-1]
+        del file["bperp"]
+        file["bperp"] = kept
+    with pytest.raises(CubeError, match=r"'bperp' has shape \(5,\) for 6 pairs"):
+        insar.read_ifgram_stack(cut)
     few = write_stack(tmp_path / "few.h5", drop=("bperp", "coherence"))
     pairs = insar.read_ifgram_stack(few)
     assert np.isnan(pairs["bperp"].values).all() and "coherence" not in pairs

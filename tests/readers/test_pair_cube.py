@@ -88,11 +88,18 @@ def test_coherence_goes_along_in_the_order_of_the_pairs(folder):
     np.testing.assert_allclose(pairs["coherence"].values, [[0.2, 0.3, 0.4]] * pairs.sizes["point"])
     with pytest.raises(CubeError, match="2 files of coherence for 3"):
         insar.read_pairs(folder, coherence=[beside / f"{name}.tif" for name in NAMES[:2]], **DECLARED, **SAID)
+    with pytest.raises(CubeError, match="of other dates: give both in one order"):
+        insar.read_pairs(folder, coherence=[beside / f"{name}.tif" for name in NAMES[::-1]], **DECLARED, **SAID)
+    tif(beside, NAMES[1], np.full((ROWS - 1, COLUMNS), 0.2, np.float32), size=(ROWS - 1, COLUMNS))
+    with pytest.raises(CubeError, match=r"20200103_20200127\.tif has 11 x 15"):
+        insar.read_pairs(folder, coherence=beside, **DECLARED, **SAID)
 
 
 def test_what_files_and_caller_do_not_say_is_asked_for(folder):
-    with pytest.raises(CubeError, match="wavelength="):
+    with pytest.raises(CubeError, match=r"does not say its wavelength: pass wavelength="):
         insar.read_pairs(folder, phase_sign=1, **DECLARED)
+    with pytest.raises(ValueError, match="phase_sign is 0, wanted 1 or -1"):
+        insar.read_pairs(folder, wavelength=0.0555, phase_sign=0, **DECLARED)
     with pytest.raises(CubeError, match="phase_sign=1 where"):
         insar.read_pairs(folder, wavelength=0.0555, **DECLARED)
     with pytest.raises(CubeError, match="track="):
