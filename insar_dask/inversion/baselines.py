@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.cube import CubeError
+from insar_dask.inversion.choosing import components_of
 from insar_dask.inversion.pairs import check_pairs, timeline
 
 __all__ = ["date_baselines"]
@@ -49,4 +50,5 @@ def date_baselines(pairs: xr.Dataset) -> xr.DataArray:
         "long_name": "perpendicular baseline", "units": "m", "misfit": float(abs(residual).max()),
         "doubtful": doubtful,
     }  # fmt: skip
-    return xr.DataArray(found - found[0], {"time": line.dates}, ("time",), attrs=attrs)
+    starts, parts = np.unique(components_of(line), return_index=True, return_inverse=True)[1:]
+    return xr.DataArray(found - found[starts[parts]], {"time": line.dates}, ("time",), attrs=attrs)

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import Timeline, check_pairs, timeline
 
-__all__ = ["Choice", "choose_pairs", "n_components", "reject_pairs"]
+__all__ = ["Choice", "choose_pairs", "components_of", "n_components", "reject_pairs"]
 
 Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
@@ -64,6 +64,8 @@ def choose_pairs(
     ------
     CubeError
         Without the baselines or coherence that are asked for.
+    ValueError
+        When ``coherence`` has not one value for each pair.
 
     Notes
     -----
@@ -105,19 +107,31 @@ def reject_pairs(pairs: xr.Dataset, residuals: npt.ArrayLike) -> Choice:
         raise ValueError(f"{size.shape} residuals for {len(line.first)} pairs: wanted one each")
     median = float(np.nanmedian(size))
     bad = np.flatnonzero(~(size <= TOO_LARGE * median)).tolist()
-    return _held_together(line, {k: f"residual {size[k]:.1f} mm, median {median:.1f}" for k in bad}, -size)
+    return _held_together(
+        line, {k: f"residual {size[k]:.1f} mm, median {median:.1f}" for k in bad}, np.nan_to_num(-size, nan=-np.inf)
+    )
 
 
 def n_components(line: Timeline, kept: Bools | None = None) -> int:
     """Parts into which the dates of a network fall."""
+    return int(components_of(line, kept).max()) + 1
+
+
+def components_of(line: Timeline, kept: Bools | None = None) -> npt.NDArray[np.int32]:
+    """(T,) number of the part of the network that each date is in."""
     first, second = (line.first, line.second) if kept is None else (line.first[kept], line.second[kept])
     graph = coo_matrix((np.ones(first.size), (first, second)), (len(line.dates), len(line.dates)))
-    return int(connected_components(graph, directed=False)[0])
+    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def _quality(pairs: xr.Dataset, given: npt.ArrayLike | None, needed: float | None) -> Float64:
     if given is not None:
-        return np.asarray(given, np.float64)
+        quality = np.asarray(given, np.float64)
+        if quality.shape != (pairs.sizes["pair"],):
+            raise ValueError(
+                f"coherence has shape {quality.shape} for {pairs.sizes['pair']} pairs: wanted one value each"
+            )
+        return quality
     if needed is None:
         return np.zeros(pairs.sizes["pair"])
     if "coherence" not in pairs:

@@ -35,13 +35,13 @@ def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bo
     -------
     xr.Dataset
         Pair cube; ``n_without_delay`` counts pairs left as they were. A warning says so where the spread of most
-        interferograms has grown. Refer and flatten the pairs afterwards.
+        interferograms has grown, of pairs in memory. Refer and flatten the pairs afterwards.
 
     Raises
     ------
     CubeError
-        When dates are missing, the direction is not said, there is no incidence angle for a zenith delay, or points
-        lie outside the grid.
+        When dates are missing, the direction is not said, there is no incidence angle for a zenith delay, points lie
+        outside the grid, or a point has no delay at some date.
     """
     check_pairs(pairs)
     line = timeline(pairs)
@@ -55,6 +55,11 @@ def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bo
             raise CubeError("zenith delays need the coordinate 'incidence_angle' of the points; or give los ones")
         field = field / np.cos(np.radians(np.asarray(pairs["incidence_angle"].values, np.float64)))
     field[~there] = 0.0
+    if (gaps := np.isnan(field)).any():
+        raise CubeError(
+            f"{gaps.any(axis=0).sum()} points have no delay at {gaps.any(axis=1).sum()} dates, which would take their "
+            "phase away: fill the delays, or leave these points out"
+        )
     both = there[line.first] & there[line.second]
     per_mm = pairs.attrs["phase_sign"] * 4 * np.pi / (1000 * float(pairs.attrs["wavelength"]))
     found = xr.apply_ufunc(

@@ -65,7 +65,8 @@ def find_reference(pairs: xr.Dataset, *, window: int = 5, stable_below: float = 
     """
     check_pairs(pairs)
     rough = subtract_offsets(pairs, typical_phase(pairs))
-    cube = invert(rough, min_coherence=0.0)
+    # in one pass: each result of a lazy cube by itself would be an inversion of its own
+    cube = invert(rough, min_coherence=0.0).drop_vars(["displacement", "displacement_std", "gap_bridged"]).compute()
     velocity = fit_motion(rough, height_error=False)["velocity"]
     return pick_reference(cube, velocity.values, window=window, stable_below=stable_below)
 

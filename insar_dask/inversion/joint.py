@@ -31,6 +31,11 @@ USEFUL = 2.0
 USUAL_DATE, USUAL_PAIR = 4.0, 2.0
 """Noise of dates and of pairs [mm] by which that is judged, before any data."""
 
+RESULTS = {
+    "velocity", "season", "annual_cosine", "annual_sine", "acceleration", "height_error", "date_noise", "pair_noise",
+}  # fmt: skip
+"""Names that further columns cannot have."""
+
 
 def fit_motion(
     pairs: xr.Dataset,
@@ -85,7 +90,7 @@ def fit_motion(
     CubeError
         When the data set is no pair cube, or has no incidence angle, range or baselines for the height error.
     ValueError
-        When ``index`` or a column is not as long as the dates are many.
+        When ``index`` or a column is not as long as the dates are many, or a column has the name of a result.
     """
     check_pairs(pairs)
     kept = known_pairs(pairs, as_of)
@@ -144,6 +149,8 @@ def _columns(
 ) -> dict[str, tuple[Float64, str]]:
     years = line.years
     columns: dict[str, tuple[Float64, str]] = {"velocity": (years, "mm yr-1")}
+    if taken := sorted(RESULTS & set(others)):
+        raise ValueError(f"columns={taken} are names of results: give them others")
     given = {**({} if index is None else {"season": index}), **others}
     for name, values in given.items():
         if len(values) != len(years):

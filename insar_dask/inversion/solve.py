@@ -100,7 +100,7 @@ def invert(
     """
     check_pairs(pairs)
     whole = pairs.sizes["pair"]
-    _check_choices(method, network, weights, fill, terms, tree_weights, covariance, whole)
+    _check_choices(method, network, weights, looks, fill, terms, index, tree_weights, covariance, whole)
     kept = known_pairs(pairs, as_of)
     chosen = slice(None) if as_of is None else pairs["second"].values <= np.datetime64(as_of)
     line = timeline(kept)
@@ -153,8 +153,8 @@ def _model(line: Timeline, terms: Sequence[str], index: Sequence[float] | None) 
 
 
 def _check_choices(
-    method: str, network: str, weights: str, fill: str | None, terms: Sequence[str], tree_weights: Any,
-    covariance: Any, n_pairs: int,
+    method: str, network: str, weights: str, looks: float, fill: str | None, terms: Sequence[str], index: Any,
+    tree_weights: Any, covariance: Any, n_pairs: int,
 ) -> None:  # fmt: skip
     for name, value, known in (
         ("method", method, METHODS), ("network", network, ("all", "tree")),
@@ -168,8 +168,14 @@ def _check_choices(
         raise ValueError("network='tree' goes with tree_weights=, one for each pair, and with 'svd' or 'laplacian'")
     if by_velocities and weights == "coherence":
         raise ValueError(f"method {method!r} knows no weights: pass weights='equal', or method='sbas'")
-    if fill and method != "nsbas":
-        raise ValueError(f"fill='model' needs the model of method='nsbas', not {method!r}")
+    if not looks > 0:
+        raise ValueError(f"looks is {looks!r}, wanted a number above 0")
+    for name, value, needed, solver in (
+        ("fill", fill, "model", "nsbas"), ("index", index, "model", "nsbas"),
+        ("covariance", covariance, "smoothing", "laplacian"),
+    ):  # fmt: skip
+        if value is not None and method != solver:
+            raise ValueError(f"{name}= needs the {needed} of method={solver!r}, not {method!r}")
     for name, sequence in (("tree_weights", tree_weights), ("covariance", covariance)):
         if sequence is not None and len(sequence) != n_pairs:
             raise ValueError(f"{name} has {len(sequence)} entries for {n_pairs} pairs: wanted one for each")

@@ -78,7 +78,7 @@ def remove_surfaces(
     pairs : xr.Dataset
         Pair cube, in memory or lazy; it is read once for the sums.
     kind : {"plane", "quadratic", "height"}
-        The surface; "height" needs the coordinate ``height``.
+        The surface; "height" needs the coordinate ``height``, and points that have none lose their phase.
     stable : (point,) array of bool
         Ground that does not move. Without it moving ground bends the surfaces, which makes velocities worse than
         without any correction: a warning says so.
@@ -94,7 +94,11 @@ def remove_surfaces(
     ------
     CubeError
         When points are no pixels, have no height, or a pair has too few stable points.
+    ValueError
+        For another surface or way.
     """
+    if how not in ("network", "pair"):
+        raise ValueError(f"how is {how!r}, wanted 'network' or 'pair'")
     surface = surface_of(pairs, kind)
     if stable is None:
         warnings.warn(

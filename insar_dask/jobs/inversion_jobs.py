@@ -1,6 +1,7 @@
 """A stored pair cube to a displacement cube: corrections are found in passes of small sums, then one job a shard.
 
-Nothing but sums and the pixels of the reference area comes to this process.
+To this process come sums, the pixels of the reference area, and where no reference is named a sample of the points and
+of a first inversion what a reference is picked by, some numbers a point.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def invert_stored(
     ------
     CubeError
         When there is no pair cube, or the reference area has no data.
+    ValueError
+        When ``kept`` is not places of pairs.
     JobError
         When ``PRODUCT/pairs`` is not whole.
     """
@@ -121,7 +124,7 @@ def store_series(
     pairs = check_pairs(open_group(engine.store, group))
     if surface is not None and reference is None:
         raise CubeError("surfaces are fitted on stable ground, and only a reference says what is: pass reference=")
-    chosen = None if kept is None else [int(place) for place in kept]
+    chosen = None if kept is None else _places(kept, pairs.sizes["pair"])
     if reject:
         chosen = _unrejected(engine, product, pairs, chosen, closure)
     if reference == "auto":
@@ -210,8 +213,18 @@ def _flattened(
     return Step("flatten_pairs", prepare.result, "flat", {"surface": _plain(surface), "state": state})
 
 
+def _places(kept: Sequence[int], n_pairs: int) -> list[int]:
+    """Places of pairs, each once; a mask of all pairs would be taken for the places 0 and 1."""
+    places = np.asarray(kept)
+    if places.dtype.kind not in "iu" or not places.size or np.unique(places).size < places.size:
+        raise ValueError("kept takes places of pairs, each once, such as choose_pairs(pairs).kept.nonzero()[0]")
+    if places.min() < 0 or places.max() >= n_pairs:
+        raise ValueError(f"kept goes from {places.min()} to {places.max()}, wanted 0 to {n_pairs - 1}")
+    return [int(place) for place in places]
+
+
 def _missing(engine: Engine, product: str, prepare: Step) -> list[float]:
-    """Share of the grid's pixels that each pair lacks."""
+    """Share of the points that each pair lacks."""
     found = f"jobs/partials/{product}/missing"
     stage = f"{product}/missing", f"{product}/pairs", (prepare, Step("count_missing", prepare.result, "missing"))
     engine.run(Stage(*stage, {"missing": found}))

@@ -79,6 +79,8 @@ def test_sums_of_shards_are_those_of_the_whole():
     np.testing.assert_allclose(solve_surfaces(parts, line), whole, rtol=1e-9, atol=1e-12)
     with pytest.raises(CubeError, match="stable points"):
         remove_surfaces(pairs, stable=np.zeros(900, bool))
+    with pytest.raises(ValueError, match="how is 'pairs'"):
+        remove_surfaces(pairs, stable=np.ones(900, bool), how="pairs")
 
 
 def test_stratified_delays_are_no_season():
@@ -122,6 +124,8 @@ def test_delays_of_a_model_are_taken_off_and_bad_ones_warn():
     assert some.attrs["n_without_delay"] == int((line.first == 0).sum())
     with pytest.raises(CubeError, match="direction"):
         correct_delays(dirty, los.assign_attrs(direction=None))
+    with pytest.raises(CubeError, match="1 points have no delay at 2 dates"):
+        correct_delays(dirty, los.where((los["point"] != 7) | (los["date"] > line.dates[1])).assign_attrs(los.attrs))
     with pytest.raises(CubeError, match="outside the grid"):
         correct_delays(dirty, zenith.isel(x=slice(3, None)))
 
@@ -173,6 +177,10 @@ def test_pairs_are_chosen_without_breaking_the_network():
     bad = np.ones(len(length))
     bad[[3, 8]] = 9.0
     assert set(reject_pairs(pairs, bad).reasons) == {line.name(3), line.name(8)}
+    bad[5] = np.nan  # a pair without any value
+    assert set(reject_pairs(pairs, bad).reasons) == {line.name(k) for k in (3, 5, 8)}
+    with pytest.raises(ValueError, match=r"coherence has shape \(1,\)"):
+        choose_pairs(pairs, max_bperp=None, coherence=[0.5])
     with pytest.raises(CubeError, match="max_bperp=None"):
         choose_pairs(pairs.drop_vars("bperp"))
 

@@ -61,6 +61,11 @@ def test_baselines_of_dates_are_those_of_the_pairs_and_doubts_are_named():
     bperp[20] += 60
     wrong = date_baselines(pairs.assign_coords(bperp=("pair", bperp)))
     assert timeline(pairs).name(20) in wrong.attrs["doubtful"] and wrong.attrs["misfit"] > 20
+    parts = pair_cube(3, 3, 40, lost=(100, 150))
+    of_parts, start = date_baselines(parts), int(np.argmax(np.diff(timeline(parts).days))) + 1
+    assert of_parts.values[start] == 0 and of_parts.attrs["misfit"] < 1e-9
+    own = parts["true_bperp"].values
+    np.testing.assert_allclose(of_parts.values[start:], own[start:] - own[start], atol=1e-9)
     with pytest.raises(CubeError, match="baselines="):
         date_baselines(pairs.drop_vars("bperp"))
 
@@ -75,3 +80,5 @@ def test_step_is_found_beside_the_motion():
     assert fit["quake_std"].attrs["units"] == "mm"
     with pytest.raises(ValueError, match="quake has 1 values"):
         fit_motion(pairs, columns={"quake": [1.0]})
+    with pytest.raises(ValueError, match=r"columns=\['velocity'\] are names of results"):
+        fit_motion(pairs, columns={"velocity": step.tolist()})

@@ -108,3 +108,8 @@ def test_what_cannot_be_is_said(pairs, tmp_path):
         invert_stored(path, "site", quiet=True, surface="plane")
     with pytest.raises(CubeError, match="row 500"):
         invert_stored(path, "site", quiet=True, reference=(500, 3))
+    for kept in ([True, False], [0, 0, 1], []):
+        with pytest.raises(ValueError, match="places of pairs, each once"):
+            invert_stored(path, "site", quiet=True, kept=kept)
+    with pytest.raises(ValueError, match=r"kept goes from -1 to 3"):
+        invert_stored(path, "site", quiet=True, kept=[-1, 3])
