@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.jobs.engine import Engine
@@ -91,6 +92,8 @@ def _check_exports() -> None:
 @contextmanager
 def opened(config: Config, *, client: Client | None = None, quiet: bool = False) -> Iterator[Workbench]:
     """Hold the configured store and cluster for a while; the configuration is kept beside the store."""
+    for file in filter(is_bucket, config.source.files):
+        bucket_address(file)  # one that holds a secret is refused before it is kept
     path = config.store.place
     beside(path).parent.mkdir(parents=True, exist_ok=True)
     with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:

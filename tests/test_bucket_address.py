@@ -9,6 +9,7 @@ from insar_dask.aws_profile import ProfileCredentials, profile_region
 from insar_dask.bucket_address import address_parts, bucket_address
 from insar_dask.config import ConfigError, parse_config, to_toml
 from insar_dask.objects import address, beside, child_address, open_store, parent_address
+from insar_dask.pipeline import opened
 
 HUSH = "hush-0815"
 
@@ -67,12 +68,21 @@ def test_a_configuration_says_how_to_get_to_a_bucket_and_nothing_secret() -> Non
     config = parse_config({"store": {"path": "s3://bucket/a.zarr", "options": {"region": "eu-west-1"}}})
     assert config.store.place == "s3://bucket/a.zarr?region=eu-west-1"
     assert parse_config(tomllib.loads(to_toml(config))) == config
-    for wrong in ({"secret_access_key": HUSH}, {"endpoint": f"http://me:{HUSH}@host"}):
+    for wrong in ({"secret_access_key": HUSH}, {"secret_access_key": [HUSH]}, {"endpoint": f"http://me:{HUSH}@host"}):
         with pytest.raises(ConfigError) as refused:
             parse_config({"store": {"path": "s3://bucket/a.zarr", "options": wrong}})
         assert HUSH not in str(refused.value)
     with pytest.raises(ConfigError, match="options are for a store in a bucket"):
         parse_config({"store": {"path": "a.zarr", "options": {"region": "x"}}})
+
+
+def test_a_source_with_a_secret_in_its_address_is_kept_nowhere(tmp_path: Path) -> None:
+    source = {"files": [f"s3://bucket/a.zip?secret_access_key={HUSH}"]}
+    config = parse_config({"source": source, "store": {"path": str(tmp_path / "a.zarr")}, "cluster": {"workers": 0}})
+    with pytest.raises(ValueError, match="no option secret_access_key") as refused, opened(config):
+        raise AssertionError("it was opened")
+    assert HUSH not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_profile_is_read_whenever_it_is_asked(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

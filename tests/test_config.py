@@ -21,6 +21,7 @@ def test_values_survive_the_round_trip() -> None:
         {
             "source": {"files": ['a "quoted" \\ name.zip'], "area": [1.0, 2.0, 3.0, 4.0], "min_coherence": 0.7},
             "forecast": {"horizon": 4, "as_published": False},
+            "report": {"title": "two lines\nand \x7f, \x00, é"},
             "cluster": {
                 "workers": 3,
                 "memory_limit": "8GiB",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
@@ -104,8 +106,9 @@ def _explain(fault: Any) -> str:
         known = [*Config.model_fields, *_keys()]
         near = difflib.get_close_matches(where, known, 1, cutoff=0.0)
         return f"unknown key {where!r}; did you mean {near[0]!r}? `insar-dask config` prints all"
-    # what was given for a store may hold what it must not: a secret
-    given = "" if where in ("store", "store.options") else f" = {fault['input']!r}"
+    # options of a store and addresses of buckets may hold what they must not: a secret
+    hushed = re.match(r"store$|store\.options", where) or "s3://" in str(fault["input"])
+    given = "" if hushed else f" = {fault['input']!r}"
     return f"{where}{given}: {fault['msg'].removeprefix('Value error, ')}"
 
 
@@ -119,5 +122,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        # JSON's escapes are TOML's, which wants one more character escaped
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)
