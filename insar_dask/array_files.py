@@ -25,6 +25,13 @@ MOST_RATIO = 100
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
+MALFORMED = (
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError, NotImplementedError, RuntimeError, SyntaxError, IndexError,
+    OSError, OverflowError, KeyError, TypeError, ValueError, EOFError,
+)  # fmt: skip
+"""What comes of archives, headers and values that are none: an OSError where there is no such place in the file, a
+RuntimeError where a password is wanted."""
+
 
 def read_arrays(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
     """All arrays of an open .npz file by name.
@@ -46,14 +53,6 @@ def read_arrays(file: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
         raise ValueError(f"no file of arrays, or damaged ({str(error)[:200] or type(error).__name__})") from error
 
 
-MALFORMED = (
-    zipfile.BadZipFile, zlib.error, tokenize.TokenError, NotImplementedError, RuntimeError, SyntaxError, IndexError,
-    OSError, OverflowError, KeyError, TypeError, ValueError, EOFError, MemoryError,
-)  # fmt: skip
-"""What comes of archives, headers and values that are none: an OSError where there is no such place in the file, a
-RuntimeError where a password is wanted, a MemoryError of the parser of headers."""
-
-
 def _check_sizes(archive: zipfile.ZipFile) -> None:
     size = sum(member.file_size for member in archive.infolist())
     packed = sum(member.compress_size for member in archive.infolist())
@@ -67,7 +66,10 @@ def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         version = np.lib.format.read_magic(values)
         if version not in HEADERS:
             raise ValueError(f"{member.filename} is an array of format {version}")
-        shape, _, dtype = HEADERS[version](values)
+        try:
+            shape, _, dtype = HEADERS[version](values)
+        except MemoryError as error:  # of the parser, not of this machine
+            raise ValueError(f"{member.filename} has a header that goes too deep") from error
         if dtype.hasobject:
             raise ValueError(f"{member.filename} holds Python objects, which are not unpickled")
         if math.prod(shape) * dtype.itemsize != member.file_size - values.tell():

@@ -44,7 +44,10 @@ def understood(place: str) -> Iterator[None]:
         if isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno is not None):
             raise  # a bucket or disk that cannot be read; codecs have OSErrors of their own
         first = (str(error).splitlines() or [""])[0][:200]
-        raise CubeError(f"{place} is not as it was written ({type(error).__name__}: {first}); {CURE}") from error
+        wrong = "is not as it was written"
+        if isinstance(error, MemoryError):
+            wrong += ", or more than there is memory for here"
+        raise CubeError(f"{place} {wrong} ({type(error).__name__}: {first}); {CURE}") from error
 
 
 def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:

@@ -59,3 +59,20 @@ def test_what_would_inflate_to_gigabytes_is_told_before() -> None:
 def test_what_is_no_archive_is_told(data: bytes) -> None:
     with pytest.raises(ValueError, match="no file of arrays, or damaged"):
         read_arrays(io.BytesIO(data))
+
+
+def test_a_header_that_goes_too_deep_is_damage() -> None:
+    def write(member: Any) -> None:
+        member.write(b"\x93NUMPY\x01\x00" + (9000).to_bytes(2, "little") + b"-" * 8999 + b"1")
+
+    with pytest.raises(ValueError, match=r"a\.npy has a header that goes too deep"):
+        read_arrays(zipped(write))
+
+
+def test_want_of_memory_is_no_damage() -> None:
+    class Full(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        read_arrays(Full(packed(a=np.arange(3.0)).getvalue()))

@@ -12,11 +12,17 @@ from insar_dask.store_errors import StoreError
 from insar_dask.stored_arrays import check_layout, understood
 
 
-@pytest.mark.parametrize("error", [TypeError("x"), RuntimeError(""), BadGzipFile("no gzip"), MemoryError("8 TB")])
+@pytest.mark.parametrize("error", [TypeError("x"), RuntimeError(""), BadGzipFile("no gzip")])
 def test_whatever_a_codec_says_names_the_place(error: Exception) -> None:
     said = rf"site/raw/height is not as it was written \({type(error).__name__}"
     with pytest.raises(CubeError, match=said), understood("site/raw/height"):
         raise error
+
+
+def test_want_of_memory_is_not_laid_on_the_store_alone() -> None:
+    said = r"site/raw/height is not as it was written, or more than there is memory for here \(MemoryError: 8 TB\)"
+    with pytest.raises(CubeError, match=said), understood("site/raw/height"):
+        raise MemoryError("8 TB")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "disk"), StoreError("denied"), CubeError("said already")])
