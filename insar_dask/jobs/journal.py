@@ -58,6 +58,8 @@ class Journal:
         self._thread: Thread | None = None
         self._written = 0.0
         self._has_page = False
+        self._torn = False
+        """Whether the history lacks events, which the board has."""
         self._troubles: set[str] = set()
 
     def __call__(self, event: Event) -> None:
@@ -164,12 +166,16 @@ class Journal:
                 self.book.write(self._taken(self._to_write), self._written)
                 while self._to_write and not self.book.full:
                     self.book.write(self._taken(self._to_write), self._written)
-                if self.book.full or self.board.ended is not None:
+                if self._torn or self.book.full or self.board.ended is not None:
                     with self._changed:
                         kept = self.board.to_dict()
                         self._to_write.clear()  # the board has taken them
                     self.book.settle(kept)
+                    self._torn = False
             except Exception as error:  # a full disk or a lost bucket is for the run itself to find
+                with self._changed:
+                    self._to_write.clear()  # nor are they kept here for ever
+                self._torn = True
                 self._trouble("the history of this run cannot be written", error)
 
     def _open_page(self, client: Client) -> None:

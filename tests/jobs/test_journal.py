@@ -84,6 +84,18 @@ def test_a_run_that_cannot_write_its_history_goes_on_and_says_so_once(
     assert [record.message.split(" (")[0] for record in caplog.records] == ["the history of this run cannot be written"]
 
 
+def test_a_history_that_could_not_be_written_for_a_while_lacks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "history").write_text("a file where a folder is wanted")
+    journal = Journal(LocalStore(tmp_path), quiet=True)
+    journal(stage(2, at=100.0))
+    journal(done(0, at=101.0))
+    (tmp_path / "jobs" / "history").unlink()
+    journal(stage(1, name="site/next", at=102.0))
+    assert latest_run(LocalStore(tmp_path)).read().stages[STAGE].counts()["done"] == 1
+    journal.close()
+
+
 def test_nothing_is_written_before_something_is_told() -> None:
     store = MemoryStore()
     Journal(store).close()
