@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["ACTION", "MEMORY_TOPIC", "say_before_going"]
@@ -35,12 +36,15 @@ def say_before_going(worker: Any) -> None:
 
 
 def _handle(worker: Any) -> None:
+    process = os.getpid()
+
     def terminated(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        try:
-            worker.loop.asyncio_loop.call_soon_threadsafe(_say_and_go, worker)
-        except RuntimeError:  # the loop has ended, and the process with it
-            os.kill(os.getpid(), signal.SIGTERM)
+        if os.getpid() == process:
+            with suppress(RuntimeError):  # the loop has ended, and the process with it
+                worker.loop.asyncio_loop.call_soon_threadsafe(_say_and_go, worker)
+                return
+        os.kill(os.getpid(), signal.SIGTERM)  # a process that was forked here has no loop, and no word to say
 
     try:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
