@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from zarr.abc.store import Store
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.cube import CubeError
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_blocks, get_bytes, list_keys, open_store
@@ -41,10 +42,11 @@ def export_page(store: str | Path, folder: Path, address: str | None = None) -> 
     Raises
     ------
     CubeError
-        When the folder holds something else, or the address is none of a web server.
+        When the folder holds something else, or the store itself; or the address is none of a web server.
     """
+    _check_apart(store, folder)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names and not {"index.html", "app.js"} <= names:
+    if names and not set(PAGE[1:]) <= names:
         raise CubeError(f"{folder} holds something else than a page of the explorer; name a new folder")
     page = (page_folder() / "index.html").read_text(encoding="utf-8")
     if address is not None:
@@ -57,6 +59,15 @@ def export_page(store: str | Path, folder: Path, address: str | None = None) -> 
         _copy(open_store(store), folder / STORE)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
+
+
+def _check_apart(store: str | Path, folder: Path) -> None:
+    """Raise where what an export replaces is the store that it is made of."""
+    if is_bucket(store):
+        return
+    own, copy = Path(store).resolve(), (folder / STORE).resolve()
+    if copy == own or copy in own.parents or own in copy.parents:
+        raise CubeError(f"{store} and the page in {folder} would lie in each other; name another folder")
 
 
 def _pointing(page: str, address: str) -> str:
@@ -75,12 +86,12 @@ def _copy(store: Store, folder: Path) -> None:
     index = get_bytes(store, INDEX)
     if index is None:
         raise CubeError("the store has no overview; `insar-dask explore` makes it")
-    groups = [str(one["group"]) for one in parsed(index)["attributes"]["products"]]
+    groups = [_within(str(one["group"])) for one in parsed(index)["attributes"]["products"]]
     wanted = ["zarr.json", INDEX]
     for group in groups:
         wanted += list_keys(store, f"{group}/")
         for array in _arrays(parsed(get_bytes(store, f"{group}/zarr.json") or b"{}")["attributes"]):
-            wanted += [*list_keys(store, f"{array}/"), f"{array.rpartition('/')[0]}/zarr.json"]
+            wanted += [*list_keys(store, f"{_within(array)}/"), f"{array.rpartition('/')[0]}/zarr.json"]
         wanted.append(f"{group.rpartition('/')[0]}/zarr.json")
     for key in sorted(set(wanted)):
         size_and_blocks = get_blocks(store, key)
@@ -90,6 +101,15 @@ def _copy(store: Store, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             file.writelines(size_and_blocks[1])
+
+
+def _within(name: str) -> str:
+    """A name that a document of the store gives, which may be somebody else's: it leads nowhere out of the store."""
+    if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\\" in name:
+        raise CubeError(
+            f"the store's overview names {name!r}, which is no place in it; `insar-dask explore` makes it anew"
+        )
+    return name
 
 
 def _arrays(about: dict[str, Any]) -> Iterable[str]:

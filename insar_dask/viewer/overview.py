@@ -172,7 +172,7 @@ def shown_range(name: str, sample: Numbers) -> tuple[float, float]:
     """Range of the colours to begin with: between the 2nd and 98th percentile, as round numbers; symmetric if signed.
 
     >>> shown_range("velocity", np.linspace(-9.0, 5.0, 100))
-    (-9.0, 9.0)
+    (-8.8, 8.8)
     """
     sample = sample[np.isfinite(sample)]
     if not sample.size:

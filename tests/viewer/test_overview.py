@@ -116,15 +116,15 @@ def test_bytes_do_not_depend_on_the_run_and_nothing_is_done_twice(site: Path, tm
 def test_many_levels_and_chunks_agree_with_the_cube(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 64)
-    monkeypatch.setattr(overview_jobs, "CHUNK_POINTS", 600)
+    monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 20)
+    monkeypatch.setattr(overview_jobs, "CHUNK_POINTS", 200)
     path = tmp_path / "levels.zarr"
     shutil.copytree(site, path)
     with owned(path), Engine(path, threads=2, quiet=True) as engine:
         report = write_overview(engine, "site")
     about = document(path)["attributes"]
     assert len(about["levels"]) == 3
-    assert report.computed == report.shards == sum(-(-size // 600) for size in about["levels"])
+    assert report.computed == report.shards == sum(-(-size // 200) for size in about["levels"])
     velocity = insar.open_cube(path, "site/products")["velocity"].values
     seen = []
     for number in range(3):
@@ -133,8 +133,8 @@ def test_many_levels_and_chunks_agree_with_the_cube(
         seen.append(rows)
         stored = chunks["velocity"][:]
         assert np.allclose(stored * about["variables"]["velocity"]["step"], velocity[rows], atol=0.00501)
-        assert len(about["chunk_boxes"][number]) == -(-len(rows) // 600)
-    assert np.array_equal(np.sort(np.concatenate(seen)), np.arange(3000))
+        assert len(about["chunk_boxes"][number]) == -(-len(rows) // 200)
+    assert np.array_equal(np.sort(np.concatenate(seen)), np.arange(1000))
 
 
 def test_a_damaged_chunk_is_found_and_made_again(site: Path, tmp_path: Path) -> None:

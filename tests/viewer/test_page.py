@@ -17,7 +17,7 @@ from insar_dask.viewer.overview_jobs import prepare
 from tests.viewer.serving import Plain, Ranged, explorer, plain
 
 Opened = Callable[..., Any]
-ROW = 1234
+ROW = 234
 
 GO = """row => { const {map} = explorer; const c = map.chunks[0]; const i = c.row.indexOf(row);
     map.show([c.east[i], c.north[i], 2]); }"""
@@ -33,6 +33,9 @@ OUTLINE = """corners => { const {map} = explorer; const b = map.overlay.getBound
 COLOUR = """row => { const {map} = explorer; const c = map.chunks[0]; const i = c.row.indexOf(row);
     map.view = [c.east[i], c.north[i], 0.02]; map.draw(); const gl = map.gl; const p = new Uint8Array(4);
     gl.readPixels(map.canvas.width / 2, map.canvas.height / 2, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, p); return [...p]; }"""
+
+THERE_AND_BACK = """[1, 0, 1].forEach(k => { const menu = document.querySelector('#product');
+    menu.selectedIndex = k; menu.onchange(); })"""
 
 UNNAMED = """[...document.querySelectorAll('button, input, select')].filter(e => e.offsetParent &&
     !e.textContent.trim() && !e.labels?.length && !e.getAttribute('aria-label')).map(e => e.outerHTML)"""
@@ -89,7 +92,7 @@ def click(page: Any, row: int, *keys: str) -> None:
 
 def test_a_click_shows_the_numbers_of_its_point(opened: Opened, address: str, site: Path) -> None:
     page = opened(address)
-    assert page.locator("#count").inner_text() == "3,000 of 3,000 points shown"
+    assert page.locator("#count").inner_text() == "1,000 of 1,000 points shown"
     page.evaluate(GO, ROW)
     click(page, ROW)
     raw, motion, parts = (insar.open_cube(site, f"site/{name}") for name in ("raw", "products", "parts"))
@@ -126,8 +129,8 @@ def test_filters_compare_and_the_link_say_the_same_again(opened: Opened, address
     page.locator("#only-coherence").fill("0.7")
     limit = page.evaluate("explorer.page.filters.coherence[0]")
     wanted = int((np.rint(coherence / 1e-4) >= round(limit / 1e-4)).sum())
-    page.wait_for_selector(f"#count:has-text('{wanted:,} of 3,000')")
-    rows = [int(row) for row in np.flatnonzero(coherence > limit + 0.05)[[10, 400]]]
+    page.wait_for_selector(f"#count:has-text('{wanted:,} of 1,000')")
+    rows = [int(row) for row in np.flatnonzero(coherence > limit + 0.05)[[10, 100]]]
     for row, keys in zip(rows, ((), ("Shift",)), strict=True):
         page.evaluate(GO, row)
         click(page, row, *keys)
@@ -195,15 +198,15 @@ def test_colours_are_where_they_belong(opened: Opened, address: str, site: Path)
 def test_a_large_cube_is_drawn_finer_where_somebody_looks(
     opened: Opened, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 64)
-    for name, value in (("CHUNK_POINTS", 150), ("AT_ONCE", 700)):
+    monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 20)
+    for name, value in (("CHUNK_POINTS", 100), ("AT_ONCE", 400)):
         monkeypatch.setattr(overview_jobs, name, value)
     shutil.copytree(site, tmp_path / "large.zarr")
     assert prepare(tmp_path / "large.zarr", quiet=True) == ""
     with explorer(tmp_path / "large.zarr") as port:
         page = opened(f"http://127.0.0.1:{port}/")
         coarse = page.evaluate("explorer.page.loaded")
-        assert coarse == 750  # every fourth point
+        assert coarse == 250  # every fourth point
         x, y = json.loads((tmp_path / "large.zarr/site/explore/zarr.json").read_text())["attributes"]["offset"]
         raw = insar.open_cube(site, "site/raw")
         place = [10 * (raw["easting"].values[ROW + 1] - x), 10 * (raw["northing"].values[ROW + 1] - y), 0.3]
@@ -213,8 +216,8 @@ def test_a_large_cube_is_drawn_finer_where_somebody_looks(
             if page.evaluate(wanted, ROW + 1):
                 break
             page.wait_for_timeout(100)
-        assert coarse < page.evaluate("explorer.page.loaded") < 3000
-        assert "of 3,000 points shown" in page.locator("#count").inner_text()
+        assert coarse < page.evaluate("explorer.page.loaded") < 1000
+        assert "of 1,000 points shown" in page.locator("#count").inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1024, "dark"), (400, "light")])
@@ -246,6 +249,32 @@ def test_an_export_works_on_a_plain_server_and_says_what_one_lacks(opened: Opene
         page.wait_for_selector("body[data-error=ranges]", state="attached")
         assert "byte ranges" in page.locator("#fault").inner_text()
         assert page.evaluate("explorer.panel.points.length") == 0
+
+
+def test_nothing_of_a_product_stays_when_another_is_shown(opened: Opened, site: Path, tmp_path: Path) -> None:
+    export_page(site, tmp_path / "share")
+    index = tmp_path / "share/data.zarr/explore/zarr.json"
+    document = json.loads(index.read_text())
+    document["attributes"]["products"].append({"name": "again", "group": "site/explore"})
+    index.write_text(json.dumps(document))
+    with plain(tmp_path / "share", Ranged) as port:
+        page = opened(f"http://127.0.0.1:{port}/")
+        page.evaluate("explorer.panel.choose(7, false)")
+        page.wait_for_selector("#chart .uplot")
+        # there and back before the first chunk has come
+        page.evaluate(THERE_AND_BACK)
+        page.wait_for_selector("body[data-ready]", state="attached")
+        page.wait_for_timeout(300)
+        assert page.evaluate("[explorer.page.product.name, explorer.page.loaded, explorer.map.chunks.length]") == [
+            "again", 1000, 1,
+        ]  # fmt: skip
+        assert page.evaluate("[explorer.panel.points.length, document.querySelectorAll('#chart .uplot').length]") == [
+            0,
+            0,
+        ]
+        page.evaluate("explorer.panel.choose(8, false)")
+        assert page.evaluate("document.querySelectorAll('#chart .uplot').length") == 1
+        opened.complaints[:] = [c for c in opened.complaints if "400" not in c]  # type: ignore[attr-defined]
 
 
 def test_what_cannot_be_shown_is_said(opened: Opened, site: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import http.client
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,20 @@ def test_an_export_holds_what_the_page_reads_and_no_more(site: Path, tmp_path: P
     assert not (data / "jobs").exists()
     assert not (data / "site/raw/easting").exists()
     assert export_page(site, tmp_path / "share") == page
+    for store, folder in ((data, page.parent), (site, site / "page")):
+        with pytest.raises(CubeError, match="would lie in each other"):
+            export_page(store, folder)
+    assert (data / "explore/zarr.json").exists()
+
+
+def test_an_overview_that_names_other_places_is_not_followed(site: Path, tmp_path: Path) -> None:
+    data = export_page(site, tmp_path / "share").with_name("data.zarr")
+    document = json.loads((data / "explore/zarr.json").read_text())
+    for name in ("../site/explore", "/etc", "site/./explore", "site\\explore"):
+        document["attributes"]["products"][0]["group"] = name
+        (data / "explore/zarr.json").write_text(json.dumps(document))
+        with pytest.raises(CubeError, match="is no place in it"):
+            export_page(data, tmp_path / "copy")
 
 
 def test_an_export_of_a_store_elsewhere_names_that_place_alone(site: Path, tmp_path: Path) -> None:

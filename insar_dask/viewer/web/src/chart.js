@@ -21,7 +21,8 @@ export class Chart {
   constructor(place) {
     this.place = place;
     this.plot = null;
-    new ResizeObserver(() => this.resize()).observe(place);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(place);
   }
 
   size() {
@@ -58,8 +59,9 @@ export class Chart {
     if (kept) this.plot.setScale("x", kept);
   }
 
-  reset() {
-    if (this.plot) this.plot.setData(this.data);
+  close() {
+    this.observer.disconnect();
+    this.show([]);
   }
 }
 

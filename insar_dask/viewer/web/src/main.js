@@ -10,7 +10,7 @@ import { decode, encode } from "./state.js";
 const FILTERS = { coherence: "least", rmse: "most", n_dates: "least" };
 const REACH = 12;
 
-const page = { filters: {}, wanted: new Set(), loading: 0 };
+const page = { filters: {}, wanted: new Set(), loading: 0, turns: 0 };
 let map, store, about, panel;
 
 // for tests: what is shown, as numbers
@@ -38,19 +38,23 @@ const shownVariable = () => about.variables[page.variable];
 
 const size = (level) => Math.min(about.chunk, about.levels[level]);
 
+// of a product that was left meanwhile nothing is drawn
 async function load(level, number) {
   const key = `${level}/${number}`;
+  const mine = page.turns;
   if (page.wanted.has(key)) return;
   page.wanted.add(key);
   page.loading += 1;
   try {
     const names = [...new Set([page.variable, ...Object.keys(page.filters)])];
     const found = await store.part(level, number, ["easting", "northing", "row", ...names]);
+    if (mine !== page.turns) return;
     const n = Math.min(size(level), about.levels[level] - number * size(level));
     const cut = (name) => found[name].subarray(0, n);
     const chunk = { east: cut("easting"), north: cut("northing"), row: cut("row"), values: {}, level, number, box: about.chunk_boxes[level][number] };
     for (const name of names) chunk.values[name] = cut(name);
     await complete(chunk);
+    if (mine !== page.turns) return;
     chunk.shown = sift(chunk, page.filters, about.variables, about.missing);
     map.add(chunk);
     map.chunks.sort((a, b) => a.level - b.level || a.number - b.number);
@@ -59,6 +63,7 @@ async function load(level, number) {
     if (!document.body.dataset.first) document.body.dataset.first = String(Math.round(performance.now()));
     count();
   } catch (error) {
+    if (mine !== page.turns) return;
     page.wanted.delete(key);
     throw error;
   } finally {
@@ -79,9 +84,11 @@ async function complete(chunk) {
 const numbers = (level) => Array.from({ length: Math.ceil(about.levels[level] / size(level)) }, (_, i) => i);
 
 async function loadAll() {
+  const mine = page.turns;
   const coarse = about.n_points <= about.at_once ? about.levels.length : Math.min(2, about.levels.length);
   for (let level = 0; level < coarse; level++) {
     await Promise.all(numbers(level).map((number) => load(level, number)));
+    if (mine !== page.turns) return;
   }
   document.body.dataset.ready = String(Math.round(performance.now()));
   await loadView();
@@ -90,6 +97,7 @@ async function loadAll() {
 // of a large cube: finer chunks where the view is, once few enough meet it
 async function loadView() {
   if (about.n_points <= about.at_once || document.body.dataset.ready === undefined) return;
+  const mine = page.turns;
   const [west, south, east, north] = map.bounds();
   for (let level = 2; level < about.levels.length; level++) {
     const meets = numbers(level).filter((i) => {
@@ -98,6 +106,7 @@ async function loadView() {
     });
     if (meets.length * size(level) > about.at_once) return;
     await Promise.all(meets.map((number) => load(level, number)));
+    if (mine !== page.turns) return;
   }
 }
 
@@ -421,11 +430,16 @@ function facts() {
 
 async function open(product, state) {
   page.opening = true;
+  page.turns += 1;
+  const mine = page.turns;
   Object.assign(page, { product, filters: {}, wanted: new Set(), shown: 0, loaded: 0, home: true });
   delete document.body.dataset.ready;
   delete document.body.dataset.first;
   map.clear();
-  about = await store.open(product);
+  panel?.close();
+  const found = await store.open(product);
+  if (mine !== page.turns) return;
+  about = found;
   facts();
   const names = Object.keys(about.variables);
   if (!names.length) throw new Fault("variables", `${about.name} has no variable to colour points by.`, "Run `insar-dask products STORE`, then `insar-dask explore STORE` again.");
@@ -435,7 +449,7 @@ async function open(product, state) {
   page.variable = wanted.variable ?? names.find((one) => one === "velocity") ?? names[0];
   page.range = wanted.range ?? shownVariable().range;
   $("variable").value = page.variable;
-  panel = new Panel(store, about, () => { mark(); remember(); });
+  panel = new Panel(store, about, () => { mark(); remember(); }, (error) => fail(error, true));
   if (wanted.lines) panel.on = new Set(wanted.lines);
   panel.tab = wanted.tab ?? "series";
   panel.render();
@@ -448,6 +462,7 @@ async function open(product, state) {
   if (wanted.view) { map.show(wanted.view); page.home = false; } else home();
   await loadAll();
   for (const { row, id } of wanted.points) {
+    if (mine !== page.turns) return;
     if (row >= about.n_points) continue;
     await panel.choose(row, true);
     if (panel.points.at(-1)?.id !== id) {
@@ -456,6 +471,7 @@ async function open(product, state) {
       fail(new Fault("moved", `The link names point ${id}, which is not at its place in this store any more.`, "The store was made anew since: choose the point again."), true);
     }
   }
+  if (mine !== page.turns) return;
   page.opening = false;
   mark();
   remember();

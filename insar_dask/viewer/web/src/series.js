@@ -11,10 +11,12 @@ const MOST_OF_LASSO = 200;
 const COMPONENTS = { trend: "#0072b2", season: "#009e73", residual: "#8a8f98" };
 
 export class Panel {
-  constructor(store, about, changed) {
+  constructor(store, about, changed, failed) {
     this.store = store;
     this.about = about;
     this.changed = changed;
+    this.failed = failed;
+    this.asked = 0;
     this.points = [];
     this.area = null;
     this.tab = "series";
@@ -22,7 +24,7 @@ export class Panel {
     this.chart = new Chart($("chart"));
     this.chart.told = (at) => this.tell(at);
     for (const button of $("tabs").querySelectorAll("[role=tab]")) {
-      button.onclick = () => this.turn(button.dataset.tab);
+      button.onclick = () => this.turn(button.dataset.tab).catch(this.failed);
       button.onkeydown = (event) => {
         const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
         const all = [...$("tabs").querySelectorAll("[role=tab]:not([hidden])")];
@@ -74,11 +76,10 @@ export class Panel {
     const at = this.points.findIndex((point) => point.row === row);
     if (add && at >= 0) return this.drop(at);
     if (add && this.points.length >= MOST_POINTS) return `Five points are compared already; drop one first.`;
-    this.turnNumber = (this.turnNumber ?? 0) + 1;
-    const mine = this.turnNumber;
+    const mine = ++this.asked;
     const point = await this.read(row);
     await this.more(point);
-    if (mine !== this.turnNumber) return "";
+    if (mine !== this.asked) return "";
     this.area = null;
     this.points = add ? [...this.points, point] : [point];
     this.render();
@@ -92,16 +93,25 @@ export class Panel {
   }
 
   clear() {
+    this.asked += 1;
     this.points = [];
     this.area = null;
     this.render();
   }
 
+  // another panel takes its place; what was asked for and has not come is not shown
+  close() {
+    this.asked += 1;
+    this.chart.close();
+  }
+
   async enclose(rows, outline) {
+    const mine = ++this.asked;
     const read = sample(rows, MOST_OF_LASSO);
     const { path, packing, days } = this.about.series.displacement;
     const all = [];
     for (let i = 0; i < read.length; i += 12) all.push(...(await Promise.all(read.slice(i, i + 12).map((row) => this.store.numbers(path, row, packing)))));
+    if (mine !== this.asked) return "";
     const columns = days.map((_, t) => all.map((values) => values[t]).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b));
     this.points = [];
     this.area = {
@@ -234,7 +244,7 @@ export class Panel {
     const two = this.points.length === 2;
     const names = { fit: motion?.phase && "Fit", smooth: series.smooth && "Smoothed", forecast: forecast && "Forecast", difference: two && "1 − 2" };
     return Object.entries(names).filter(([, label]) => label).map(([name, label]) =>
-      h("label", {}, h("input", { type: "checkbox", checked: this.on.has(name), onchange: (event) => this.toggle(name, event.target.checked) }), label));
+      h("label", {}, h("input", { type: "checkbox", checked: this.on.has(name), onchange: (event) => this.toggle(name, event.target.checked).catch(this.failed) }), label));
   }
 
   // what lies under the cursor
