@@ -31,8 +31,8 @@ AT_ONCE = 32
 REQUEST_SECONDS = 30
 RETRY_SECONDS = 60
 MOST_RETRIES = 40
-"""More than the seconds leave time for when all goes slowly. Of 60 requests to a bucket that takes ten a second, some
-are among the lucky only after more than ten."""
+"""The seconds are the limit, not this: of 60 requests at once to a bucket that takes ten a second, some need more than
+ten tries."""
 LINGER_SECONDS = REQUEST_SECONDS + RETRY_SECONDS
 """Longest that a request which was begun may still reach the bucket: no attempt begins after the one, none lasts longer
 than the other."""
@@ -175,9 +175,25 @@ class Bucket(ObjectStore[Any]):
 
     def modified(self, key: str) -> datetime | None:
         """When an object was written, by the bucket's clock; None where there is none."""
+        found = self.look_at(key)
+        return found and found[1]
+
+    def look_at(self, key: str) -> tuple[int, datetime, str | None] | None:
+        """Bytes of an object, its date and its tag; None where there is none."""
         import obstore
 
-        return self._if_there(key, lambda: obstore.head(self.store, key)["last_modified"])
+        def look() -> tuple[int, datetime, str | None]:
+            found = obstore.head(self.store, key)
+            return found["size"], found["last_modified"], found["e_tag"]
+
+        return self._if_there(key, look)
+
+    def get_part(self, key: str, first: int, stop: int, tag: str | None) -> bytes | None:
+        """Some bytes of an object, or None; StoreError where it is another one than had the tag."""
+        import obstore
+
+        options: Any = {"range": (first, stop)} | ({"if_match": tag} if tag else {})
+        return self._if_there(key, lambda: bytes(obstore.get(self.store, key, options=options).bytes()))
 
     def get_tagged(self, key: str) -> tuple[bytes | None, str | None]:
         """Whole object, or None, and its tag."""

@@ -29,6 +29,7 @@ CURES = {
     "RequestTimeTooSkewed": ("the clock of this machine is wrong", "set it"),
     "PermanentRedirect": ("the bucket is in another region", "name its region: ?region=..., or AWS_REGION"),
     "AuthorizationHeaderMalformed": ("the region is wrong", "name the bucket's region: ?region=..., or AWS_REGION"),
+    "PreconditionFailed": ("it was replaced while it was read", "run again when it is no longer written to"),
     "QuotaExceeded": ("the quota is used up", "make room and run again: the shards that are done stay done"),
     "MethodNotAllowed": ("it does not know this request", "use a server that speaks S3, conditional puts included"),
     "NotImplemented": ("it does not know this request", "use a server that speaks S3, conditional puts included"),

@@ -63,7 +63,7 @@ class _Draft:
     """What is to be written: in memory, a large one in a file."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._file = SpooledTemporaryFile(PART_BYTES)  # noqa: SIM115  closed when its bytes are read, or it is
+        self._file = SpooledTemporaryFile(PART_BYTES)  # noqa: SIM115  closed with the draft
         self._data: bytes | None = None
         try:
             self._file.writelines(blocks)

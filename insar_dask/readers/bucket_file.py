@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import io
 import re
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
-from zarr.abc.store import RangeByteRequest
-from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from insar_dask.bucket_address import address_parts, bucket_address, is_bucket
@@ -89,11 +88,16 @@ class BucketFile:
         return self.bucket.modified(self.name) is not None
 
     def stat(self) -> Stat:
-        """Size and date, for two requests; FileNotFoundError where it is not there."""
-        modified = self.bucket.modified(self.name)
-        if modified is None:
+        """Size and date; FileNotFoundError where it is not there."""
+        size, modified, _ = self.look()
+        return Stat(size, int(modified.timestamp() * 1e9))
+
+    def look(self) -> tuple[int, datetime, str | None]:
+        """Size, date and tag; FileNotFoundError where it is not there."""
+        found = self.bucket.look_at(self.name)
+        if found is None:
             raise FileNotFoundError(f"{self.address}: no such object")
-        return Stat(sync(self.bucket.getsize(self.name)), int(modified.timestamp() * 1e9))
+        return found
 
     def open(self, mode: str = "rb") -> io.BufferedReader:
         """Its bytes, from the first on."""
@@ -132,10 +136,11 @@ def bucket_files(source: str) -> list[BucketFile]:
 
 
 class _Ranged(io.RawIOBase):
-    """An object as a file that is read on from anywhere."""
+    """An object as a file that is read on from anywhere; never the parts of two, one having taken the other's place."""
 
     def __init__(self, file: BucketFile) -> None:
-        self._bucket, self._name, self._size = file.bucket, file.name, file.stat().st_size
+        self._bucket, self._name = file.bucket, file.name
+        self._size, _, self._tag = file.look()
         self._at = self._begin = 0
         self._step, self._block = FIRST_BLOCK, b""
 
@@ -167,9 +172,8 @@ class _Ranged(io.RawIOBase):
         """The block that begins where one reads; a larger one each time that it follows on the one before."""
         follows = self._at == self._begin + len(self._block) and self._block
         self._step = min(2 * self._step, LARGEST_BLOCK) if follows else FIRST_BLOCK
-        wanted = RangeByteRequest(self._at, min(self._at + self._step, self._size))
         self._block = b""  # one is held at a time
-        found = sync(self._bucket.get(self._name, default_buffer_prototype(), wanted))
-        if found is None or not len(found):
+        found = self._bucket.get_part(self._name, self._at, min(self._at + self._step, self._size), self._tag)
+        if not found:
             raise FileNotFoundError(f"{self._bucket.address}: {self._name} went away while it was read")
-        self._begin, self._block = self._at, found.to_bytes()
+        self._begin, self._block = self._at, found

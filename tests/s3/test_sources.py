@@ -16,6 +16,7 @@ from insar_dask.readers import bucket_file
 from insar_dask.readers.bucket_file import BucketFile, bucket_files
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.recognise import reader_of
+from insar_dask.store_errors import StoreError
 from insar_dask.synthetic import scene, write_egms
 from insar_dask.workbench import named_products
 from tests.s3.faulty import Proxy
@@ -67,6 +68,17 @@ def test_a_file_in_a_bucket_holds_the_bytes_it_has_on_a_disk(
     assert not lost.is_file()
     with pytest.raises(FileNotFoundError, match=r"s3://.*/egms/lost.zip: no such object"):
         lost.stat()
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_no_mixture(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_file, "FIRST_BLOCK", 1000)
+    store = open_store(prefix)
+    put_bytes(store, "large.csv", b"a" * 5000)
+    with BucketFile(f"{prefix}/large.csv").open() as file:
+        assert file.read(10) == b"a" * 10
+        put_bytes(store, "large.csv", b"b" * 5000)
+        with pytest.raises(StoreError, match=r"large.csv in s3://.* replaced while it was read"):
+            file.read()
 
 
 def test_products_are_found_by_name_prefix_and_signs(prefix: str) -> None:
