@@ -64,7 +64,7 @@ def measures(board: Board) -> list[Measure]:
             "insar_run_active",
             "Whether a run goes on",
             [],
-            [([], float(any(stage.ended is None for stage in stages)))],
+            [([], float(board.goes_on))],
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ RUNS_KEPT = 8
 MOST_RUNS = 64
 TRAINING = "insar-training-"
 """Begins the topic that the ranks of a training tell their driver by."""
+
+log = logging.getLogger(__name__)
 
 
 class JobsPlugin(SchedulerPlugin):
@@ -104,8 +107,9 @@ class JobsPlugin(SchedulerPlugin):
         return self.boards[run]
 
     def _make_room(self) -> None:
-        """Let the oldest runs go, those that go on after all others."""
+        """Let the oldest runs go: those that have ended first, then those between two stages, then all others."""
         over = [name for name, board in self.boards.items() if not board.goes_on]
+        over.sort(key=lambda name: self.boards[name].ended is None)
         for name in over[: max(len(over) - RUNS_KEPT + 1, 0)]:
             del self.boards[name], self.drivers[name]
         while len(self.boards) >= MOST_RUNS:
@@ -121,7 +125,10 @@ class JobsPlugin(SchedulerPlugin):
         if mark is not None and mark["attempt"] == attempt:
             return {"begun": str(mark["worker"])}
         self.scheduler.set_metadata(keys=keys, value={"attempt": attempt, "worker": event["worker"]})
-        self._hear(event)
+        try:
+            self._hear(event)
+        except Exception as error:  # of a worker with another version: its job is worth more than the page
+            log.warning("the page does not show that a job has begun (%s: %s)", type(error).__name__, error)
         return {"begun": None}
 
     # --- what drivers and pages ask for -------------------------------------------------------------------------------

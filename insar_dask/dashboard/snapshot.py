@@ -179,7 +179,7 @@ def _worker(board: Board, one: Mapping[str, Any], running: Mapping[str, int]) ->
 
 def _losses(board: Board) -> list[dict[str, Any]]:
     """Loss curves of the models that trained last."""
-    latest = sorted(board.training, key=lambda name: board.training[name]["at"])[-MOST_MODELS:]
+    latest = sorted(board.training, key=lambda name: board.training[name].get("at", 0.0))[-MOST_MODELS:]
     return [
         {"model": name, "rows": thinned(board.losses.get(name, []), LOSS_POINTS), "last": board.training[name]}
         for name in latest

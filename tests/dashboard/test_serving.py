@@ -16,8 +16,10 @@ from distributed import Client, LocalCluster
 from zarr.storage import LocalStore
 
 import insar_dask as insar
+from insar_dask.dashboard.plugin import RUNS_KEPT, JobsPlugin
 from insar_dask.dashboard.serving import running, serve
 from insar_dask.jobs.attempt import BEGIN, mark_keys
+from insar_dask.jobs.batches import packed
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.events import TOPIC, Event
 from insar_dask.jobs.journal import Journal
@@ -193,8 +195,8 @@ def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path)
     with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
         engine.told(Event("stage", "marked/raw", extra={"n_shards": 3}))
 
-        def begin(attempt: str, worker: str) -> object:
-            event = Event("running", "marked/raw", 1, worker=worker, at=7.0).to_dict()
+        def begin(attempt: str, worker: str, **further: object) -> object:
+            event = Event("running", "marked/raw", 1, worker=worker, at=7.0).to_dict() | further
             return ask(client, BEGIN, keys=mark_keys("run", 0), attempt=attempt, event=event)
 
         assert begin("first", "tcp://a:1") == {"begun": None}
@@ -203,6 +205,7 @@ def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path)
         assert ask(client, "get_metadata", keys=mark_keys("run", 0), default=None) == mark
         assert running(client, engine.told.board.run) == (("marked/raw", 1, 7.0, "tcp://a:1"),)  # type: ignore[attr-defined]
         assert begin("next in this seat", "tcp://b:1") == {"begun": None}
+        assert begin("of another version", "tcp://b:1", unheard_of=1) == {"begun": None}
         engine.told(Event("ended", "marked/raw"))
 
 
@@ -216,6 +219,18 @@ def test_attempts_of_a_scheduler_with_a_page_are_marked_by_it(client: Client, tm
         engine.told(Event("ended", "paged"))
     # workers had nothing to say beside
     assert not any("kind" in message for _, message in client.get_events(TOPIC)[before:])
+
+
+def test_runs_that_have_ended_make_room_before_one_between_two_stages() -> None:
+    plugin = JobsPlugin()
+
+    def tell(run: str, *events: Event) -> None:
+        plugin.log_event(TOPIC, {"run": run, "store": run, "client": "", "events": packed(events)})
+
+    tell("between", Event("stage", "a/raw", extra={"n_shards": 1}), Event("ended", "a/raw"))
+    for number in range(2 * RUNS_KEPT):
+        tell(f"over {number}", Event("stage", "b/raw", extra={"n_shards": 1}), Event("ended", "b/raw"), Event("ended"))
+    assert [*plugin.boards] == ["between", *(f"over {number}" for number in range(RUNS_KEPT + 1, 2 * RUNS_KEPT))]
 
 
 def shard_of(_path: str, _stage: str, shard: int) -> int:
