@@ -94,7 +94,8 @@ def peek(source: str | SourceFile, *, name: str | None = None, max_ratio: float 
         reader = BandReader(stream, buffers=2, band_bytes=1 << 18)
         header = parse_header(reader.header, stream.name)
         band = next(iter(reader), None)
-        per_point = np.inf if band is None else band.used / np.count_nonzero(band.text[: band.used] == NEWLINE)
+        ends = 0 if band is None else int(np.count_nonzero(band.text[: band.used] == NEWLINE))
+        per_point = np.inf if band is None else band.used / max(ends, 1)  # a first row that is cut off has no end
         n_points = round((stream.size - len(reader.header)) / per_point)
         return ProductInfo(product, header.dates, len(header.names), stream.size, stream.crc, n_points)
 

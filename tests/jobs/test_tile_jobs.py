@@ -8,7 +8,7 @@ import xarray as xr
 from pyproj import CRS
 
 import insar_dask as insar
-from insar_dask import layout, shard_store
+from insar_dask import layout, objects
 from insar_dask.cube import CubeError, describe
 from insar_dask.jobs import receipts
 from insar_dask.jobs.engine import Engine
@@ -139,7 +139,7 @@ def _kill_at(instant: int, patch: pytest.MonkeyPatch, *, after: bool) -> None:
 
         return wrapped
 
-    for module, name in ((layout, "put_bytes"), (shard_store, "put_blocks"), (receipts, "put_bytes")):
+    for module, name in ((layout, "put_bytes"), (objects, "put_blocks"), (receipts, "put_bytes")):
         patch.setattr(module, name, dying(getattr(module, name)))
 
 
