@@ -50,9 +50,12 @@ def _watch(doors: list[str], minutes: float, seed: int) -> int:
             command = [sys.executable, "-m", "tests.fuzz.run", f"--minutes={left / 60}", f"--seed={seed}"]
             with subprocess.Popen([*command, f"--folder={folder}", *doors]) as process:
                 died = _ended(process, current)
-            if died and current.exists():
+            if died and not current.exists():
+                break  # it cannot even begin
+            if died:
                 faults += 1
                 _keep(died, current.read_text())
+                current.unlink()
             seed += 1
         told = json.loads(log.read_text()) if log.exists() else {"tries": {}, "faults": []}
     for door, tries in told["tries"].items():
