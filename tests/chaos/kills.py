@@ -28,6 +28,9 @@ SEEDS = 20
 LIFE_CHUNKS = 3
 """How long a worker lives, on average."""
 
+LOOK = 1.0
+"""Seconds between two looks at the workers: by default 5, which is most of such a life."""
+
 
 def chunk_seconds(folder: Path, client: Client) -> float:
     """What a chunk takes on this machine, as busy as it is now: 2 s and more."""
@@ -50,7 +53,7 @@ def run_under_fire(folder: Path, wanted: dict[str, bytes], mode: str, seed: int)
         seconds = chunk_seconds(folder, client)
         client.register_plugin(KillWarmWorker(str(folder), seed, LIFE_CHUNKS * seconds, mode))
         try:
-            computed = SlowEngine(store, client, sleep, told=told, limits=Limits(look=1.0)).run(STAGE).computed
+            computed = SlowEngine(store, client, sleep, told=told, limits=Limits(look=LOOK)).run(STAGE).computed
         except Exception as broken:
             computed, error = 0, f"{type(broken).__name__}: {broken}"
     return {
