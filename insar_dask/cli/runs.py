@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def _run(config: Config, quiet: bool) -> None:
         for line in outcome.summary:
             typer.echo(f"  {line}")
     if len(stores := {str(outcome.store) for outcome in outcomes}) == 1:
-        typer.echo(f"Every point in the browser: {_program()} explore {stores.pop()}")
+        typer.echo(f"Every point in the browser: {_program()} explore {shlex.quote(stores.pop())}")
 
 
 def _program() -> str:
