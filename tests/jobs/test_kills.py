@@ -19,8 +19,8 @@ from tests.jobs.site_run import TARGETS, run
 
 STAGES = {"": ("site/raw", "site/prepare"), "onward": tuple(TARGETS)}
 SHARDS = {"": 21, "onward": 11}
-KILLS = [*(("", range(n, n + 4)) for n in range(0, 8, 4)), *(("onward", range(n, n + 2)) for n in range(0, 4, 2))]
-"""Twelve; `make chaos` kills a driver at fifty instants."""
+KILLS = [("", range(4)), ("onward", range(2))]
+"""Six; `make chaos` kills a driver at fifty instants."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def undisturbed(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("undisturbed", "numbers"), KILLS, indirect=["undisturbed"], ids=[f"{s or 'first'}-{n.start}" for s, n in KILLS]
+    ("undisturbed", "numbers"), KILLS, indirect=["undisturbed"], ids=[onward or "first" for onward, _ in KILLS]
 )
 def test_a_killed_run_loses_only_what_was_in_flight(
     numbers: range,
