@@ -88,7 +88,7 @@ def save_east_up(
     """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
     with owned(path), Engine(path, client, quiet=quiet) as engine:
-        found = [source for one in many for source in tile_sources(one) if _is_track(source)]
+        found = [source for one in many for source in _tracks_of(one)]
         store_east_up(engine, found, name, Options.of(options), shard_cells)
     return _group(name, "east"), _group(name, "up")
 
@@ -182,8 +182,15 @@ class _Stored:
     checksums: tuple[str, ...]
 
 
-def _is_track(source: TileSource) -> bool:
-    return bool(open_group(source.path, source.group).attrs.get("component") == "los")
+def _tracks_of(source: str | Path) -> list[TileSource]:
+    sources = tile_sources(source)
+    components = [open_group(one.path, one.group).attrs.get("component") for one in sources]
+    found = [one for one, component in zip(sources, components, strict=True) if component == "los"]
+    if not found:
+        raise CubeError(
+            f"{source} has no lines of sight ('los'), it has {sorted(set(map(str, components)))}: leave it out"
+        )
+    return found
 
 
 def _looked_at(sources: Sequence[TileSource]) -> list[_Stored]:

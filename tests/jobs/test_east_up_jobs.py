@@ -93,6 +93,11 @@ def test_faults_are_named_before_any_work(source: Path, tmp_path: Path) -> None:
         save_east_up(tmp_path / "none.zarr", tmp_path / "both.zarr", quiet=True)
 
 
+def test_a_source_without_lines_of_sight_is_not_passed_over(source: Path, saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(CubeError, match=r"east_up_U has no lines of sight .*\['up'\]"):
+        save_east_up([source, f"{saved}/east_up_U"], tmp_path / "both.zarr", quiet=True)
+
+
 def test_a_damaged_source_is_refused(cubes: list[xr.Dataset], tmp_path: Path) -> None:
     for cube in cubes:
         insar.save(cube, tmp_path / "site.zarr", quiet=True)
