@@ -128,8 +128,8 @@ def _velocity(velocity: Float64, std: Float64 | None, area: float) -> dict[str, 
         "velocity_extreme": float(extreme),
     }
     if std is not None:
-        independent = min(max(area / CORRELATION_AREA, 1.0), max(velocity.size, 1))
-        card["velocity_std"] = float(np.sqrt(np.nanmean(std**2) / independent)) if velocity.size else np.nan
+        independent, known = min(max(area / CORRELATION_AREA, 1.0), max(velocity.size, 1)), std[np.isfinite(std)]
+        card["velocity_std"] = float(np.sqrt(np.mean(known**2) / independent)) if known.size else np.nan
     return card | {
         f"share_over_{limit}": float((np.abs(velocity) > limit).mean()) if velocity.size else 0.0 for limit in LIMITS
     }
