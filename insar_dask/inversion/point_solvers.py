@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -58,12 +59,21 @@ def least_squares(
     order: npt.NDArray[np.int64] | None,
 ) -> tuple[Any, ...]:
     """Results of some points in the order of `RESULTS`, a block after the other: what is made of phase is as large."""
+
+    def solve(some: Floats, own: Floats | None) -> tuple[Any, ...]:
+        found, mean = _solve_block(some, own, line, scale, min_pairs, min_coherence, model, fill, looks, order)
+        return _read_off(found, mean, min_coherence)
+
+    return _in_blocks(solve, phase, coherence)
+
+
+def _in_blocks(
+    solve: Callable[[Floats, Floats | None], tuple[Any, ...]], phase: Floats, coherence: Floats | None
+) -> tuple[Any, ...]:
     results = []
     for start in range(0, max(len(phase), 1), AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        own = None if coherence is None else coherence[some]
-        found, mean = _solve_block(phase[some], own, line, scale, min_pairs, min_coherence, model, fill, looks, order)
-        results.append(_read_off(found, mean, min_coherence))
+        results.append(solve(phase[some], None if coherence is None else coherence[some]))
     return tuple(np.concatenate(parts) for parts in zip(*results, strict=True))
 
 
@@ -101,11 +111,20 @@ def velocities(
     *,
     line: Timeline,
     scale: float,
-    min_pairs: int,
     min_coherence: float,
     solver: VelocityNetwork,
 ) -> tuple[Any, ...]:
     """As `least_squares`, by velocities; dates after one that is not resolved are not either."""
+
+    def solve(some: Floats, own: Floats | None) -> tuple[Any, ...]:
+        return _by_velocities(some, own, line, scale, min_coherence, solver)
+
+    return _in_blocks(solve, phase, coherence)
+
+
+def _by_velocities(
+    phase: Floats, coherence: Floats | None, line: Timeline, scale: float, min_coherence: float, solver: VelocityNetwork
+) -> tuple[Any, ...]:
     mean, phase = _incoherent(phase, coherence, min_coherence)
     values = phase.astype(np.float64) * scale
     increments = solver.increments(values)

@@ -107,12 +107,13 @@ def invert(
     if weights == "coherence" and "coherence" not in kept:
         raise CubeError("the pair cube has no coherence to weigh with: read it too, or pass weights='equal'")
     scale = mm_per_radian(kept)
-    options: dict[str, Any] = {"line": line, "scale": scale, "min_pairs": min_pairs, "min_coherence": min_coherence}
+    options: dict[str, Any] = {"line": line, "scale": scale, "min_coherence": min_coherence}
     function: Callable[..., tuple[Any, ...]]
     if method == "sbas" or method == "nsbas":
         model = _model(line, terms, index) if method == "nsbas" else None
         looks = looks if weights == "coherence" else 0.0
         options |= {"model": model, "fill": fill == "model", "looks": looks, "order": elimination_order(line)}
+        options["min_pairs"] = min_pairs
         function = least_squares
     else:
         own = None if tree_weights is None else np.asarray(tree_weights, np.float64)[chosen]
