@@ -18,7 +18,7 @@ from insar_dask.cube import CubeError
 from insar_dask.inversion.blocks import flatten_block, prepare_block
 from insar_dask.inversion.choosing import reject_pairs
 from insar_dask.inversion.finding import pick_reference, typical_phase
-from insar_dask.inversion.pairs import check_pairs, timeline
+from insar_dask.inversion.pairs import check_pairs, known_pairs, timeline
 from insar_dask.inversion.reference import reference_offsets
 from insar_dask.inversion.residuals import residual_rms
 from insar_dask.inversion.surfaces import solve_surfaces, surface_of
@@ -112,7 +112,7 @@ def store_series(
     motion : dict, optional
         Options of `insar_dask.inversion.joint.fit_motion`, whose results then go to ``PRODUCT/motion``.
     **options
-        Of `insar_dask.invert`.
+        Of `insar_dask.invert`. With ``as_of`` later pairs have no say in corrections either.
 
     Returns
     -------
@@ -125,6 +125,8 @@ def store_series(
     if surface is not None and reference is None:
         raise CubeError("surfaces are fitted on stable ground, and only a reference says what is: pass reference=")
     chosen = None if kept is None else _places(kept, pairs.sizes["pair"])
+    if options.get("as_of") is not None:
+        chosen, options = _known_then(pairs, chosen, options)
     if reject:
         chosen = _unrejected(engine, product, pairs, chosen, closure)
     if reference == "auto":
@@ -221,6 +223,23 @@ def _places(kept: Sequence[int], n_pairs: int) -> list[int]:
     if places.min() < 0 or places.max() >= n_pairs:
         raise ValueError(f"kept goes from {places.min()} to {places.max()}, wanted 0 to {n_pairs - 1}")
     return [int(place) for place in places]
+
+
+def _known_then(
+    pairs: xr.Dataset, chosen: list[int] | None, options: dict[str, Any]
+) -> tuple[list[int] | None, dict[str, Any]]:
+    """Pairs that were complete on the day ``as_of``, and options of those alone."""
+    places = np.arange(pairs.sizes["pair"]) if chosen is None else np.array(chosen)
+    known_pairs(pairs.isel(pair=places), options["as_of"])
+    early = pairs["second"].values[places] <= np.datetime64(options["as_of"])
+    if early.all():
+        return chosen, options
+    own = dict(options)
+    if own.get("tree_weights") is not None:
+        own["tree_weights"] = np.asarray(own["tree_weights"])[early].tolist()
+    if own.get("covariance") is not None:
+        own["covariance"] = np.asarray(own["covariance"])[early][:, early].tolist()
+    return places[early].tolist(), own
 
 
 def _missing(engine: Engine, product: str, prepare: Step) -> list[float]:
