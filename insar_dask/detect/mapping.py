@@ -103,14 +103,11 @@ def _joined(motions: Sequence[xr.Dataset]) -> xr.Dataset:
         for name in ("component", "positive", "reference"):
             if motion.attrs[name] != first.attrs[name]:
                 raise CubeError(
-                    f"{motion.attrs.get('source')} has {name} {motion.attrs[name]!r}, {first.attrs.get('source')} "
-                    f"{first.attrs[name]!r}: an area across both would be neither's; take products that are alike"
+                    f"{_name(motion)} has {name} {motion.attrs[name]!r}, {_name(first)} {first.attrs[name]!r}: an area "
+                    "across both would be neither's; take products that are alike"
                 )
         if not _same_crs(motion, first):
-            raise CubeError(
-                f"{motion.attrs.get('source')} and {first.attrs.get('source')} are in two CRSs: read one of them "
-                "again with crs="
-            )
+            raise CubeError(f"{_name(motion)} and {_name(first)} are in two CRSs: read one of them again with crs=")
     names = [
         str(name)
         for name, variable in first.variables.items()
@@ -120,6 +117,10 @@ def _joined(motions: Sequence[xr.Dataset]) -> xr.Dataset:
     places = {name: columns.pop(name) for name in ("easting", "northing", "point_id")}
     joined = xr.Dataset(columns, {**places, "crs": first["crs"].variable}, first.attrs)
     return joined.assign_attrs(source=", ".join(str(motion.attrs.get("source", "")) for motion in motions))
+
+
+def _name(motion: xr.Dataset) -> str:
+    return str(motion.attrs.get("source") or motion.attrs.get("product") or "a product")
 
 
 def _same_crs(one: xr.Dataset, other: xr.Dataset) -> bool:

@@ -37,7 +37,7 @@ from insar_dask.store import open_group, shard_plan
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["save_east_up", "store_east_up"]
+__all__ = ["save_east_up", "store_east_up", "track_sources"]
 
 SHARD_CELLS = 16_384
 """Cells of a shard: their sums take 12 kB each at 304 dates, 200 MB."""
@@ -88,9 +88,27 @@ def save_east_up(
     """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
     with owned(path), Engine(path, client, quiet=quiet) as engine:
-        found = [source for one in many for source in _tracks_of(one)]
+        found = [source for one in many for source in track_sources(one)]
         store_east_up(engine, found, name, Options.of(options), shard_cells)
     return _group(name, "east"), _group(name, "up")
+
+
+def track_sources(source: str | Path) -> list[TileSource]:
+    """Lines of sight behind a path: all of a store, or the one that ``STORE/PRODUCT`` names.
+
+    Raises
+    ------
+    CubeError
+        When there are none.
+    """
+    sources = tile_sources(source)
+    components = [open_group(one.path, one.group).attrs.get("component") for one in sources]
+    found = [one for one, component in zip(sources, components, strict=True) if component == "los"]
+    if not found:
+        raise CubeError(
+            f"{source} has no lines of sight ('los'), it has {sorted(set(map(str, components)))}: leave it out"
+        )
+    return found
 
 
 def store_east_up(
@@ -180,17 +198,6 @@ class _Stored:
     cube: xr.Dataset
     plan: ShardPlan
     checksums: tuple[str, ...]
-
-
-def _tracks_of(source: str | Path) -> list[TileSource]:
-    sources = tile_sources(source)
-    components = [open_group(one.path, one.group).attrs.get("component") for one in sources]
-    found = [one for one, component in zip(sources, components, strict=True) if component == "los"]
-    if not found:
-        raise CubeError(
-            f"{source} has no lines of sight ('los'), it has {sorted(set(map(str, components)))}: leave it out"
-        )
-    return found
 
 
 def _looked_at(sources: Sequence[TileSource]) -> list[_Stored]:

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+import insar_dask as insar
+from insar_dask.cli import app
+from tests.conftest import stored_bytes
+from tests.geometry.conftest import LOOKS, look, track_of
+
+DAYS = np.arange(0, 730, 12)
+
+
+def sinking(way: str, number: int) -> xr.Dataset:
+    """A bowl that sinks by 40 mm/yr in the middle of 20 x 20 cells, seen from one side."""
+    chance = np.random.default_rng(number)
+    place = chance.uniform(0, 2000, (1500, 2))
+    up = -40 * np.clip(1 - np.hypot(*(place - 1000).T) / 600, 0, 1)
+    values = np.multiply.outer(up * look(way)[2], DAYS / 365) + chance.normal(0, 1, (1500, len(DAYS)))
+    times = np.datetime64("2020-01-03", "ns") + DAYS * np.timedelta64(1, "D")
+    return track_of(way, place + np.array([4.5e6, 1.7e6]), times, values, f"{117 + number}")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("site") / "site.zarr"
+    for number, way in enumerate(LOOKS):
+        insar.save(sinking(way, number), path, quiet=True)
+    return path
+
+
+def told(*words: object, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["--cluster", "workers=0", *map(str, words), "--quiet"])
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output if code == 0 else f"{done.output}{done.exception}"
+
+
+def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Path) -> None:
+    ups = tmp_path / "ups.zarr"
+    assert told("east-up", store, ups, "--every", "12D") == (
+        f"{ups}/east_up_E and east_up_U: 1 shards of cells, 1 made now\n"
+    )
+    before = stored_bytes(ups)
+    assert "0 made now" in told("east-up", store, ups, "--every", "12D")
+    assert stored_bytes(ups) == before
+    told("products", ups)
+    shown = told("areas", ups, "--product", "east_up_U", "--into", tmp_path / "sinking.geojson").splitlines()
+    assert shown[0].startswith("1 areas, ") and shown[1] == str(tmp_path / "sinking.geojson")
+    areas = geopandas.read_file(tmp_path / "sinking.geojson")
+    middle = insar.open_cube(ups, "east_up_U/raw")
+    assert areas.to_crs(3035).covers(geopandas.points_from_xy([4.501e6], [1.701e6])[0]).all()
+    assert np.pi * 400**2 < areas.to_crs(3035).area.sum() < np.pi * 600**2  # 13 mm/yr and 0 there
+    assert middle.sizes["point"] > 350
+    assert told("areas", ups, "--product", "east_up_E").startswith("no area moves")
+
+
+def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
+    assert "1 cube came" in told("east-up", f"{store}/{insar.products(store)[0]}", tmp_path / "x", code=1)
+    assert "how is 'best'" in told("east-up", store, tmp_path / "x", "--how", "best", code=1)
+    assert "products" in told("areas", store, code=1)
