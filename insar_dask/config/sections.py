@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from insar_dask.bucket_address import bucket_address, is_bucket
+from insar_dask.config.ground import AreaSearch, EastUp
+from insar_dask.config.section import Section
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 from insar_dask.sessions import SlurmJobs, Tls
 
@@ -24,12 +26,6 @@ PRODUCT = "{product}"
 
 class ConfigError(ValueError):
     """A configuration is wrong; the message names the key and the cure."""
-
-
-class Section(BaseModel):
-    """A table of the TOML file: frozen, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def said_by_egms(options: dict[str, Any]) -> str:
@@ -286,10 +282,12 @@ class Config(Section):
     source: Source = Source()
     synthetic: Synthetic = Synthetic()
     store: Store = Store()
+    east_up: EastUp = EastUp()
     prepare: Prepare = Prepare()
     patterns: Patterns = Patterns()
     decompose: Decompose = Decompose()
     forecast: Forecast = Forecast()
+    areas: AreaSearch = AreaSearch()
     maps: Maps = Maps()
     report: Report = Report()
     cluster: Cluster = Cluster()
@@ -303,5 +301,21 @@ class Config(Section):
             raise ValueError(
                 f"maps are made of one store, and store.path has {PRODUCT}: run without [maps], then "
                 "`insar-dask tiles STORE... TILES.zarr` and `insar-dask train TILES.zarr`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_tracks_for_east_and_up(self) -> Self:
+        if self.east_up.name is None:
+            return self
+        if PRODUCT in self.store.path:
+            raise ValueError(
+                f"east and up are made of tracks in one store, and store.path has {PRODUCT}: run without [east_up], "
+                "then name the stores as tracks of a second configuration"
+            )
+        if not self.source.files and not self.east_up.tracks:
+            raise ValueError(
+                "east and up take an ascending and a descending track: name their files in [source], or stores that "
+                "have them in [east_up] tracks"
             )
         return self

@@ -1,0 +1,118 @@
+"""Sections that say how the ground moves: to the east and up, and in which areas."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from insar_dask.config.section import Section
+
+__all__ = ["AreaSearch", "EastUp"]
+
+PLAIN = re.compile(r"\w[\w.-]*")
+
+
+class EastUp(Section):
+    """Ascending and descending tracks to east and up of cells, on which the steps that follow run."""
+
+    name: str | None = Field(None, description='the products are NAME_E and NAME_U, such as "east_up"; unset: none')
+    tracks: list[str] = Field(
+        [], description="stored tracks besides those of [source]: stores, or STORE/PRODUCT; made by an earlier run"
+    )
+    alone: bool = Field(True, description="steps that follow run on east and up alone; false: on each track too")
+    cell: float = Field(100.0, gt=0, description="side of a cell [m]")
+    every: str = Field("6D", description="spacing of the dates")
+    how: Literal["nearest", "linear", "previous"] = Field("nearest", description="which acquisition is a date's")
+    anchor: Literal["model", "first", "none"] = Field("model", description="what is zero: model as EGMS has it")
+    max_distance: float = Field(90.0, ge=0, description="days from an acquisition to a date that it may serve")
+    north: float | str | None = Field(
+        None, description="motion to the north [mm/yr], or the variable that has it; unset: taken to be still"
+    )
+    sigma: str | None = Field(None, description="variable with the error of the displacement; unset: all weigh alike")
+    max_condition: float = Field(30.0, gt=0, description="cells are left without values from this condition number on")
+    min_angle: float = Field(10.0, ge=0, description="and where the two looks are less apart [degree]")
+    extent: tuple[float, float, float, float] | None = Field(
+        None, description="[west, south, east, north] in metres: points outside do not count"
+    )
+    start: str | None = Field(None, description="first date; unset: of the time that both ways cover")
+    end: str | None = Field(None, description="day that no date is after")
+
+    @field_validator("name")
+    @classmethod
+    def _is_plain(cls, name: str | None) -> str | None:
+        if name is not None and not PLAIN.fullmatch(name):
+            raise ValueError("wanted letters, digits, dots, dashes and underscores")
+        return name
+
+    @field_validator("every")
+    @classmethod
+    def _is_duration(cls, text: str) -> str:
+        if not re.fullmatch(r"[1-9]\d* ?D", text):
+            raise ValueError('wanted a whole number of days such as "6D"')
+        return text
+
+    @model_validator(mode="after")
+    def _is_wanted(self) -> Self:
+        if self.tracks and self.name is None:
+            raise ValueError('tracks are named, and no name of what is made of them: name = "east_up"')
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of `insar_dask.geometry.options.Options`."""
+        return self.model_dump(exclude={"name", "tracks", "alone"}, exclude_none=True)
+
+
+class AreaSearch(Section):
+    """Moving areas: outlines of ground that moves, named for good, with the evidence for each."""
+
+    method: Literal["hysteresis", "paper", "none"] = Field(
+        "none", description="hysteresis, paper (all beyond 15 mm/yr, as published), or none: no areas are looked for"
+    )
+    body: float | None = Field(None, gt=0, description="an area goes out to this velocity [mm/yr]; unset: 5, paper 15")
+    seed: float | None = Field(None, gt=0, description="and holds this one [mm/yr]; unset: 10, paper 15")
+    sigmas: float = Field(2.5, ge=0, description="and is beyond so many standard errors")
+    sign: Literal["away", "towards", "both"] = Field(
+        "away", description="away (sinking), towards (rising), or both; of east always both"
+    )
+    season: float | None = Field(
+        None, description="thaw: a season [mm] above that of still ground; unset: motion of any kind"
+    )
+    peak: float | None = Field(None, ge=1, le=366, description="day of the year at which the season is highest")
+    peak_within: float = Field(60.0, ge=0, description="days from it")
+    fewest: int = Field(5, ge=1, description="cells of an area")
+    cell: float | None = Field(None, gt=0, description="side of a cell [m]; unset: the product's own, or 2.5 spacings")
+    inventory: str | None = Field(None, description="file of outlines of yours, which are judged instead of found")
+    scene: str = Field("scene", description="what areas are named after; their names last over vintages")
+    vintage: str | None = Field(None, description="such as a date; unset: the last date of the record")
+    before: str | None = Field(
+        None, description="GeoParquet of an earlier vintage, whose names go on; unset: the latest in the store"
+    )
+    rate_years: float = Field(2.0, gt=0, description="years before the vintage that its rate is taken over")
+    dem: str | None = Field(
+        None, description="raster of heights [m], for slope and aspect; unset: heights of the points"
+    )
+    worst: int = Field(3, ge=1, le=4, description="areas of a lower quality class are told and left off the map")
+    cards: int = Field(6, ge=0, description="areas whose evidence the page shows, the largest first")
+
+    @field_validator("scene", "vintage")
+    @classmethod
+    def _is_plain(cls, text: str | None) -> str | None:
+        if text is not None and not PLAIN.fullmatch(text):
+            raise ValueError("wanted letters, digits, dots, dashes and underscores")
+        return text
+
+    @model_validator(mode="after")
+    def _goes_out_from_what_is_fast(self) -> Self:
+        body, seed = (15.0, 15.0) if self.method == "paper" else (5.0, 10.0)
+        if (self.body or body) > (self.seed or seed):
+            raise ValueError(f"body {self.body or body:g} is above seed {self.seed or seed:g} mm/yr")
+        return self
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """Of `insar_dask.detect.rules.Rule`."""
+        names = {"method", "body", "seed", "sigmas", "sign", "season", "peak", "peak_within", "fewest"}
+        return self.model_dump(include=names)
