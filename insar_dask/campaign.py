@@ -42,7 +42,7 @@ from insar_dask.workbench import named_products
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["BOOK", "Campaign", "campaign_table", "holds_campaign", "is_campaign"]
+__all__ = ["BOOK", "Campaign", "campaign_table", "holds_campaign", "is_campaign", "stores_done"]
 
 BOOK = "campaign"
 """Folder of the book, beside the stores."""
@@ -237,6 +237,14 @@ class Campaign:
 def holds_campaign(root: str | Path) -> bool:
     """Whether a folder or prefix is a campaign's."""
     return get_bytes(open_store(child_address(root, BOOK)), "jobs/catalogue.json") is not None
+
+
+def stores_done(root: str | Path) -> dict[str, str | Path]:
+    """Stores of the products of a campaign that are done, by name."""
+    ledger = Ledger(open_store(child_address(root, BOOK)))
+    done = ledger.done(TARGET)
+    notes = {name: ledger.read_note(f"outcomes/{name}") for i, name in enumerate(_named(ledger, root)) if i in done}
+    return {name: _place(note["store"]) for name, note in sorted(notes.items()) if note is not None}
 
 
 def campaign_table(root: str | Path) -> str:
