@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
+from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.pruning import prune_states
@@ -65,19 +66,32 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
 def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Outcome]:
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
-        for source in bench.sources():
-            product = bench.ingest(source)
+        for product in _products(bench):
             bench.prepare(product)
             bench.find_patterns(product)
             bench.decompose(product)
             bench.foresee(product)
             page = publish(bench, product)
             outcomes.append(Outcome(product, bench.store, page, summary(bench, product)))
+        if bench.config.areas.method != "none":
+            outcomes += area_outcomes(bench, [outcome.product for outcome in outcomes])
         if bench.config.maps.method != "none":
             outcomes.append(map_outcome(bench))
         publish_index(bench.folder, outcomes, config.report.title)
         prune_states(bench.engine.ledger)
     return outcomes
+
+
+def _products(bench: Workbench) -> Iterator[str]:
+    """Products as they are there to be worked on: of each file, and east and up of them where that is wanted."""
+    wanted, tracks = bench.config.east_up, []
+    for source in bench.sources():
+        product = bench.ingest(source)
+        tracks.append(product)
+        if wanted.name is None or not wanted.alone:
+            yield product
+    if wanted.name is not None:
+        yield from meet(bench, tracks)
 
 
 def _check_exports() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from insar_dask.bucket_address import is_bucket
 from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, Source
-from insar_dask.cube import CubeError
+from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.jobs.cube_ingest import ingest_cube, product_of
 from insar_dask.jobs.engine import Engine
@@ -66,7 +66,7 @@ class Workbench:
     def sources(self) -> list[SourceFile]:
         """Product files of the configuration; the synthetic one is written where none is named."""
         if not self.config.source.files:
-            return [self._synthetic()]
+            return [] if self.config.east_up.tracks else [self._synthetic()]
         return list(named_products(self.config.source).values())
 
     def ingest(self, source: SourceFile) -> str:
@@ -169,7 +169,10 @@ class Workbench:
         return fitted
 
     def foresee(self, product: str) -> None:
-        """Score and forecast; of a record that is too short, keep why there is neither."""
+        """Score and forecast; of a record that is too short, or has seen its future, keep why there is neither."""
+        if seen := self._seen_ahead(product):
+            self.engine.ledger.write_note(f"scores/{product}", {"absent": seen})
+            return
         try:
             self.evaluate(product)
         except TooShortError as error:
@@ -214,6 +217,18 @@ class Workbench:
         """What ingestion noted of a product."""
         fetch_rejected(self.store, product)
         return self.engine.ledger.read_note(f"ingest/{product}") or {}
+
+    def _seen_ahead(self, product: str) -> str:
+        """Why east and up of tracks cannot be forecast honestly; nothing where they can."""
+        raw = open_group(self.engine.store, f"{product}/raw")
+        if raw.attrs.get("product") != "east_up" or not sees_future(raw):
+            return ""
+        days = sees_future(raw)
+        seen = "the whole series" if days < 0 else f"{days} days of the future"
+        return (
+            f"each value of {product} has seen {seen}, as the official recipe has it; an honest forecast takes "
+            '[east_up] how = "previous" and anchor = "first"'
+        )
 
     def _every(self, product: str) -> str:
         return self.config.prepare.spacing(product)

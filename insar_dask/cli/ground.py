@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from insar_dask.cli.shared import Quiet, StorePath, settings_of
-
-if TYPE_CHECKING:
-    from insar_dask.detect.areas import Areas
 
 
 def east_up(
@@ -39,7 +36,8 @@ def east_up(
 def areas(
     store: StorePath,
     product: Annotated[
-        list[str] | None, typer.Option(help="whose motion makes the map; repeat it to join neighbours; default: all")
+        list[str] | None,
+        typer.Option(help="whose motion makes the map, or STORE/PRODUCT; repeat it to join neighbours; default: all"),
     ] = None,
     season: Annotated[
         float | None, typer.Option(help="thaw: a season [mm] above that of still ground; unset: any motion")
@@ -50,34 +48,27 @@ def areas(
     fewest: Annotated[int, typer.Option(help="cells of an area, at least")] = 5,
     scene: Annotated[str, typer.Option(help="what areas are named after; their names last over vintages")] = "scene",
     vintage: Annotated[str | None, typer.Option(help="such as a date; default: the last date of the record")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="outlines of yours, which are judged instead of found")] = None,
+    before: Annotated[Path | None, typer.Option(help="GeoParquet of an earlier vintage, whose names go on")] = None,
+    dem: Annotated[str | None, typer.Option(help="raster of heights, for slope and aspect")] = None,
     into: Annotated[
         Path | None, typer.Option(help=".geojson, .parquet or .gpkg; default: SCENE-areas.geojson beside the store")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Find moving areas of a store whose motion is known, name them, and write their outlines with the evidence."""
-    from insar_dask.detect.finding import TILE
+    from insar_dask.detect.counting import told
+    from insar_dask.detect.given import read_areas
     from insar_dask.detect.rules import Rule
     from insar_dask.detect.writing import write_areas
-    from insar_dask.jobs.area_jobs import store_areas
+    from insar_dask.jobs.area_jobs import Search, store_areas
     from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
 
     rule = Rule(season=season, sign=sign, body=body, seed=seed, fewest=fewest)
+    given, older = (None if file is None else read_areas(file) for file in (inventory, before))
+    search = Search(rule, scene, vintage, inventory=given, before=older, dem=dem)
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
-        found = store_areas(bench.engine, product or bench.products, scene, vintage, rule, None, TILE)
+        found = store_areas(bench.engine, product or bench.products, search)
         path = write_areas(found, into or bench.folder / f"{scene}-areas.geojson")
-    typer.echo(f"{_told(found)}\n{path}")
-
-
-def _told(found: Areas) -> str:
-    """How many areas there are, how large and how fast."""
-    from insar_dask.detect.counting import inventory
-
-    if not len(found):
-        return "no area moves by more than the rule asks for"
-    counted = inventory(found)
-    return (
-        f"{counted.n_areas} areas, {counted.area_km2:.3f} km2; {counted.over_10} move by more than 10 mm/yr, "
-        f"{counted.over_20} by more than 20"
-    )
+    typer.echo(f"{told(found)}\n{path}")

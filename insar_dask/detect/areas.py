@@ -59,6 +59,16 @@ class MapGrid:
         wkt = str(maps["crs"].attrs.get("crs_wkt", ""))
         return cls(float(x[0]) - cell / 2, float(y[0]) + cell / 2, cell, len(y), len(x), wkt)
 
+    def window(self, rows: slice, columns: slice) -> MapGrid:
+        """Some of its cells."""
+        n_rows, n_columns = rows.stop - rows.start, columns.stop - columns.start
+        west, north = self.west + columns.start * self.cell, self.north - rows.start * self.cell
+        return MapGrid(west, north, self.cell, n_rows, n_columns, self.crs_wkt)
+
+    def offset(self, window: MapGrid) -> tuple[int, int]:
+        """Row and column of a window's first cell."""
+        return round((self.north - window.north) / self.cell), round((window.west - self.west) / self.cell)
+
     def outline(self, cells: Cells) -> Any:
         """The cells' own outline: a polygon, or several where cells meet at a corner only."""
         shapely = shapely_of()

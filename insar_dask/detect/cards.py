@@ -14,7 +14,7 @@ from insar_dask.detect.labelling import Cells
 from insar_dask.detect.rules import Background, Rule, evidence_of
 from insar_dask.detect.windows import HALO
 
-__all__ = ["CORRELATION_AREA", "LIMITS", "cards_of", "median_of"]
+__all__ = ["CORRELATION_AREA", "LIMITS", "cards_of", "median_of", "nearest_of"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -27,6 +27,9 @@ CORRELATION_AREA = 400.0**2
 FEWEST_HEIGHTS = 6
 """Cells with a height that a plane takes."""
 
+LEVEL = 1e-6
+"""Rise of a metre in a thousand kilometres: such ground falls no way."""
+
 MEDIANS = {
     "seasonality": "seasonality_mm",
     "acceleration": "acceleration_mm_per_yr2",
@@ -37,7 +40,12 @@ MEDIANS = {
 
 
 def cards_of(
-    areas: Areas, maps: xr.Dataset, cells: Sequence[Cells], rule: Rule, background: Background | None = None
+    areas: Areas,
+    maps: xr.Dataset,
+    cells: Sequence[Cells],
+    rule: Rule,
+    background: Background | None = None,
+    scene: MapGrid | None = None,
 ) -> Areas:
     """Areas with what the maps tell of their cells.
 
@@ -52,6 +60,9 @@ def cards_of(
         Whose votes are told.
     background : Background, optional
         Without one no votes are told, as of outlines that somebody gave.
+    scene : MapGrid, optional
+        Cells of the whole scene, of which the maps are a window that goes `HALO` cells beyond the areas; the areas'
+        cells are numbered so.
 
     Returns
     -------
@@ -64,19 +75,23 @@ def cards_of(
         heights ``slope_deg`` and ``aspect_deg``, from north to east the way down; ``nearest_m``, the distance to the
         nearest other area; and ``votes``, each rule with the share of the cells that it has.
     """
-    grid = MapGrid.of(maps)
-    rows = [_card(outline, maps, grid, mine) for outline, mine in zip(areas.geometry, cells, strict=True)]
-    names = list(rows[0]) if rows else list(_empty(maps, grid))
+    window = MapGrid.of(maps)
+    scene = scene or window
+    top, left = scene.offset(window)
+    local = [Cells(mine.row - top, mine.column - left) for mine in cells]
+    of = zip(areas.geometry, cells, local, strict=True)
+    rows = [_card(outline, maps, scene, mine, here) for outline, mine, here in of]
+    names = list(rows[0]) if rows else list(_empty(maps, window))
     columns = {name: np.array([row[name] for row in rows]) for name in names}
-    columns["nearest_m"] = _nearest(areas.geometry)
+    columns["nearest_m"] = nearest_of(areas.geometry)
     if background is not None:
-        columns["votes"] = np.array([_votes(maps, mine, rule, background) for mine in cells], dtype=object)
+        columns["votes"] = np.array([_votes(maps, mine, rule, background) for mine in local], dtype=object)
     return areas.with_columns(columns)
 
 
-def _card(outline: Any, maps: xr.Dataset, grid: MapGrid, cells: Cells) -> dict[str, Any]:
+def _card(outline: Any, maps: xr.Dataset, grid: MapGrid, cells: Cells, local: Cells) -> dict[str, Any]:
     def of(name: str) -> Float64:
-        return np.asarray(maps[name].values[cells.row, cells.column], np.float64)
+        return np.asarray(maps[name].values[local.row, local.column], np.float64)
 
     velocity = of("velocity")
     known = np.isfinite(velocity)
@@ -116,7 +131,7 @@ def _terrain(height: Float64, cells: Cells, cell: float) -> dict[str, float]:
     rise = float(np.hypot(to_east, to_north))
     return {
         "slope_deg": float(np.degrees(np.arctan(rise))),
-        "aspect_deg": float(np.degrees(np.arctan2(-to_east, -to_north)) % 360) if rise else np.nan,
+        "aspect_deg": float(np.degrees(np.arctan2(-to_east, -to_north)) % 360) if rise > LEVEL else np.nan,
     }
 
 
@@ -138,7 +153,7 @@ def _velocity(velocity: Float64, std: Float64 | None, area: float) -> dict[str, 
 def _empty(maps: xr.Dataset, grid: MapGrid) -> dict[str, Any]:
     """Names of the columns, of any one cell."""
     one = Cells(np.zeros(1, np.int64), np.zeros(1, np.int64))
-    return _card(grid.outline(one), maps, grid, one)
+    return _card(grid.outline(one), maps, grid, one, one)
 
 
 def _middle(cells: Cells) -> int:
@@ -160,7 +175,7 @@ def _mean_day(days: Float64) -> float:
     return float((np.arctan2(np.sin(angle).mean(), np.cos(angle).mean()) / (2 * np.pi) * 365 - 1) % 365 + 1)
 
 
-def _nearest(outlines: Sequence[Any]) -> Float64:
+def nearest_of(outlines: Sequence[Any]) -> Float64:
     """Distance of each outline to the nearest other [m]; NaN where there is no other."""
     if len(outlines) < 2:
         return np.full(len(outlines), np.nan)

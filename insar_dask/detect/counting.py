@@ -14,7 +14,7 @@ from insar_dask.detect.vintages import Match, match_areas
 from insar_dask.readers.projection import crs_of
 from insar_dask.settings import positive
 
-__all__ = ["Change", "Growth", "Inventory", "growth", "inventory"]
+__all__ = ["Change", "Growth", "Inventory", "growth", "inventory", "told"]
 
 RATES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, np.inf)
 SIZES = (0.0, 1e4, 3e4, 1e5, 3e5, 1e6, np.inf)
@@ -119,6 +119,17 @@ def inventory(areas: Areas) -> Inventory:
         _histogram(rate, RATES),
         _histogram(size, SIZES),
         _histogram(season, SEASONS) if season.size else [],
+    )
+
+
+def told(areas: Areas) -> str:
+    """How many areas there are, how large and how fast, in a line."""
+    if not len(areas):
+        return "no area moves by more than the rule asks for"
+    counted = inventory(areas)
+    return (
+        f"{counted.n_areas} areas, {counted.area_km2:.3f} km2; {counted.over_10} move by more than 10 mm/yr, "
+        f"{counted.over_20} by more than 20"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from insar_dask.detect.rules import Background, Rule, background_of, evidence_of
 from insar_dask.detect.windows import HALO, closed
 from insar_dask.settings import whole
 
-__all__ = ["find_areas", "find_cells_of_areas"]
+__all__ = ["check_background", "find_areas", "find_cells_of_areas", "recipe_of", "runs_of_window", "ways_of"]
 
 TILE = 512
 
@@ -58,30 +58,63 @@ def find_areas(maps: xr.Dataset, rule: Rule | None = None, *, tile: int = TILE, 
     if "velocity" not in maps or maps["velocity"].dims != ("y", "x"):
         raise CubeError("wanted 'velocity' over ('y', 'x'): make maps with area_maps(motion)")
     grid, background = MapGrid.of(maps), background_of(maps, rule)
-    if rule.season is not None and "seasonality" in maps and np.isnan(background.season):
+    if "seasonality" in maps:
+        check_background(rule, background)
+    found = find_cells_of_areas(maps, rule, background, tile)
+    attrs = recipe_of(maps.attrs, rule, grid.cell, background)
+    areas = Areas([grid.outline(cells) for cells in found], {}, grid.crs_wkt, attrs)
+    return cards_of(areas, maps, found, rule, background)
+
+
+def check_background(rule: Rule, background: Background) -> None:
+    """Raise `CubeError` where a rule judges by a season that no still ground has."""
+    if rule.season is not None and np.isnan(background.season):
         raise CubeError(
             f"no cell slower than {rule.body:g} mm/yr has a season, so none tells what thaw adds to it: give maps with "
             "still ground, or season=None"
         )
-    found = find_cells_of_areas(maps, rule, background, tile)
-    recipe = {"rule": rule.to_dict(), "cell": grid.cell, "background": list(map(float, background))}
-    attrs = {
-        "source": str(maps.attrs.get("source", "")),
-        "component": str(maps.attrs.get("component", "")),
-        "reference": str(maps.attrs.get("reference", "")),
-        **recipe,
-        "recipe": recipe_hash(recipe),
-    }
-    areas = Areas([grid.outline(cells) for cells in found], {}, grid.crs_wkt, attrs)
-    return cards_of(areas, maps, found, rule, background)
+
+
+def recipe_of(attrs: Mapping[str, Any], rule: Rule, cell: float, background: Background) -> dict[str, Any]:
+    """What the areas of maps share: where they come from, how they were found, and a hash of that."""
+    recipe = {"rule": rule.to_dict(), "cell": cell, "background": list(map(float, background))}
+    told = {name: str(attrs.get(name, "")) for name in ("source", "component", "reference")}
+    return {**told, **recipe, "recipe": recipe_hash(recipe)}
 
 
 def find_cells_of_areas(maps: xr.Dataset, rule: Rule, background: Background, tile: int = TILE) -> list[Cells]:
     """Cells of each area, by its first cell; what moves one way is no part of what moves the other."""
     side = whole("tile", tile, of="cells")
-    ways = [replace(rule, sign=sign) for sign in ("away", "towards")] if rule.sign == "both" else [rule]
-    objects = [found for way in ways for found in join_tiles_of_runs(_runs(maps, way, background, side))]
+    objects = [found for way in ways_of(rule) for found in join_tiles_of_runs(_runs(maps, way, background, side))]
     return whole_objects(objects, rule.fewest)
+
+
+def ways_of(rule: Rule) -> list[Rule]:
+    """A rule for each way that ground may move by it: what moves one way is no part of what moves the other."""
+    return [replace(rule, sign=sign) for sign in ("away", "towards")] if rule.sign == "both" else [rule]
+
+
+def runs_of_window(
+    maps: xr.Dataset, rule: Rule, background: Background, inner: tuple[slice, slice], top: int, left: int
+) -> Runs:
+    """Runs of the cells that move in the ``inner`` cells of a window of maps.
+
+    Parameters
+    ----------
+    maps : xr.Dataset
+        The window: `HALO` cells more than the inner ones on each side, but for the scene's edges.
+    rule : Rule
+        Of one way.
+    background : Background
+        Of the whole scene.
+    inner : tuple of slice
+        Rows and columns of the window that are looked at.
+    top, left : int
+        Row and column of the first of them in the scene.
+    """
+    evidence = evidence_of(maps, rule, background)
+    body = evidence.body if rule.method == "paper" else closed(evidence.body)
+    return runs_of(body[inner], (evidence.seed & body)[inner], top, left)
 
 
 def _runs(maps: xr.Dataset, rule: Rule, background: Background, side: int) -> Iterator[Runs]:
@@ -89,10 +122,5 @@ def _runs(maps: xr.Dataset, rule: Rule, background: Background, side: int) -> It
     for rows, columns in tiles_of((n_rows, n_columns), side):
         top, left = max(rows.start - HALO, 0), max(columns.start - HALO, 0)
         part = maps.isel(y=slice(top, rows.stop + HALO), x=slice(left, columns.stop + HALO))
-        evidence = evidence_of(part, rule, background)
-        inner = (
-            slice(rows.start - top, rows.stop - top),
-            slice(columns.start - left, columns.stop - left),
-        )
-        body = evidence.body if rule.method == "paper" else closed(evidence.body)
-        yield runs_of(body[inner], (evidence.seed & body)[inner], rows.start, columns.start)
+        inner = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        yield runs_of_window(part, rule, background, inner, rows.start, columns.start)

@@ -12,10 +12,11 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid, shapely_of
 from insar_dask.detect.cards import cards_of
-from insar_dask.detect.rules import Rule, background_of
+from insar_dask.detect.labelling import Cells
+from insar_dask.detect.rules import Rule, background_of, lenient
 from insar_dask.readers.projection import crs_of
 
-__all__ = ["judge_areas", "read_areas"]
+__all__ = ["cells_of_outlines", "checked", "in_crs", "judge_areas", "read_areas"]
 
 
 def read_areas(path: str | Path, crs: Any = None) -> Areas:
@@ -48,23 +49,45 @@ def read_areas(path: str | Path, crs: Any = None) -> Areas:
     if frame.crs is None:
         raise CubeError(f"{path.name} does not say its CRS: write it with one")
     columns = {str(name): frame[name].to_numpy() for name in frame.columns if name != frame.geometry.name}
-    areas = checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs}))
-    return areas if crs is None else _in_crs(areas, crs_of(crs, "crs").to_wkt())
+    areas = checked(
+        Areas(
+            list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs, "file": path.name}
+        )
+    )
+    return areas if crs is None else in_crs(areas, crs_of(crs, "crs").to_wkt())
 
 
 def checked(areas: Areas) -> Areas:
     """Areas whose outlines are polygons with something in them, made valid; else `CubeError`."""
-    shapely = shapely_of()
+    shapely, source = shapely_of(), areas.attrs.get("file") or areas.attrs.get("source", "the inventory")
     if not len(areas):
-        raise CubeError(f"{areas.attrs.get('source', 'the inventory')} holds no polygon")
+        raise CubeError(f"{source} holds no polygon: draw some, or leave it out")
     for number, outline in enumerate(areas.geometry):
         kind = getattr(outline, "geom_type", type(outline).__name__)
         if kind not in ("Polygon", "MultiPolygon"):
-            raise CubeError(f"outline {number} is a {kind}, wanted a polygon")
+            raise CubeError(f"{source}: outline {number} is a {kind}, wanted a polygon: leave it out")
         if outline.is_empty or outline.area == 0:
-            raise CubeError(f"outline {number} is empty: it holds no ground, leave it out")
+            raise CubeError(f"{source}: outline {number} is empty: it holds no ground, leave it out")
     valid = [shapely.make_valid(outline) for outline in areas.geometry]
     return Areas(valid, areas.columns, areas.crs_wkt, areas.attrs)
+
+
+def cells_of_outlines(areas: Areas, grid: MapGrid) -> list[Cells]:
+    """Cells whose middles lie in each outline; `CubeError` where an outline, or every one, holds none."""
+    cells = [grid.inside(outline) for outline in areas.geometry]
+    bare = [number for number, mine in enumerate(cells) if not len(mine.row)]
+    source = areas.attrs.get("file") or areas.attrs.get("source", "the inventory")
+    if len(bare) == len(areas):
+        raise CubeError(
+            f"{source}: none of {len(areas)} outlines holds the middle of a cell of the maps, which begin at "
+            f"({grid.west:.0f}, {grid.north:.0f}) in cells of {grid.cell:g} m: do they lie elsewhere?"
+        )
+    if bare:
+        raise CubeError(
+            f"{source}: outlines {bare[:5]} hold no middle of a cell of {grid.cell:g} m, or lie beyond the maps: leave "
+            "them out (areas.part), or take smaller cells"
+        )
+    return cells
 
 
 def judge_areas(outlines: Areas | Sequence[Any], maps: xr.Dataset, rule: Rule | None = None) -> Areas:
@@ -77,13 +100,13 @@ def judge_areas(outlines: Areas | Sequence[Any], maps: xr.Dataset, rule: Rule | 
     maps : xr.Dataset
         As of `insar_dask.detect.finding.find_areas`.
     rule : Rule, optional
-        Whose votes are told; its thresholds decide nothing.
+        Whose votes are told; its thresholds decide nothing, and what it asks for need not be there.
 
     Returns
     -------
     Areas
         In the CRS of the maps, with the columns of `insar_dask.detect.cards.cards_of`, of the cells whose middles lie
-        in an outline.
+        in an outline. The attribute ``not_judged`` says what the maps lack, and so could not be voted on.
 
     Raises
     ------
@@ -92,24 +115,15 @@ def judge_areas(outlines: Areas | Sequence[Any], maps: xr.Dataset, rule: Rule | 
     """
     grid = MapGrid.of(maps)
     areas = outlines if isinstance(outlines, Areas) else Areas(list(outlines), {}, grid.crs_wkt, {"source": "given"})
-    areas = _in_crs(checked(areas), grid.crs_wkt)
-    cells = [grid.inside(outline) for outline in areas.geometry]
-    bare = [number for number, mine in enumerate(cells) if not len(mine.row)]
-    if len(bare) == len(areas):
-        raise CubeError(
-            f"none of {len(areas)} outlines holds the middle of a cell of the maps, which begin at "
-            f"({grid.west:.0f}, {grid.north:.0f}) in cells of {grid.cell:g} m: do they lie elsewhere?"
-        )
-    if bare:
-        raise CubeError(
-            f"outlines {bare[:5]} hold no middle of a cell of {grid.cell:g} m, or lie beyond the maps: leave them out "
-            "(areas.part), or take smaller cells"
-        )
-    rule = rule or Rule()
-    return cards_of(areas, maps, cells, rule, background_of(maps, rule))
+    areas = in_crs(checked(areas), grid.crs_wkt)
+    cells = cells_of_outlines(areas, grid)
+    less, missing = lenient(rule or Rule(), map(str, maps.data_vars))
+    judged = cards_of(areas, maps, cells, less, background_of(maps, less))
+    return judged.with_columns({}, not_judged=missing) if missing else judged
 
 
-def _in_crs(areas: Areas, crs_wkt: str) -> Areas:
+def in_crs(areas: Areas, crs_wkt: str) -> Areas:
+    """Areas with their outlines in a CRS."""
     if areas.crs_wkt == crs_wkt:
         return areas
     from pyproj import CRS, Transformer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from insar_dask.cube import CubeError, check_points
+from insar_dask.detect.areas import MapGrid
 from insar_dask.settings import positive
 
-__all__ = ["area_maps", "cell_of"]
+__all__ = ["area_maps", "cell_of", "check_alike", "grid_of", "join_motions", "maps_on", "side_of", "sum_places"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -26,6 +27,9 @@ FOURTH = 4
 
 NEAREST = 5.0
 """Rounded to so many metres."""
+
+FEWEST_EVEN = 10
+"""Points that have to agree on a grid."""
 
 MOST_CELLS = 50_000_000
 """A full tile of EGMS Level 3 has 1,000,000 cells, a burst in cells of 30 m three times as many."""
@@ -58,22 +62,45 @@ def area_maps(motion: xr.Dataset | Sequence[xr.Dataset], cell: float | None = No
     CubeError
         When there are no points, or the cells are too many; when products differ in component or CRS.
     """
-    motion = motion if isinstance(motion, xr.Dataset) else _joined(motion)
+    motion = motion if isinstance(motion, xr.Dataset) else join_motions(motion)
     check_points(motion)
     place = np.stack([np.asarray(motion[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
     if not len(place):
         raise CubeError("there are no points, so nothing to find areas on")
     side = cell_of(place) if cell is None else positive("cell", cell, of="metres")
-    column, row = np.floor(place / side).astype(np.int64).T
-    west, north = int(column.min()), int(row.max())
-    shape = north - int(row.min()) + 1, int(column.max()) - west + 1
-    if shape[0] * shape[1] > MOST_CELLS:
+    box = (*place.min(axis=0), *place.max(axis=0))
+    return maps_on(motion, grid_of(box, side, str(motion["crs"].attrs.get("crs_wkt", ""))))
+
+
+def grid_of(box: Sequence[float], side: float, crs_wkt: str, most: float = MOST_CELLS) -> MapGrid:
+    """Grid of the cells [m] that hold a box (west, south, east, north); edges are on multiples of the side.
+
+    Raises
+    ------
+    CubeError
+        When there are more than ``most`` of them.
+    """
+    west, south, east, north = (int(np.floor(edge / side)) for edge in box)
+    rows, columns = north - south + 1, east - west + 1
+    if rows * columns > most:
         raise CubeError(
-            f"cells of {side:g} m make maps of {shape[0]:,} x {shape[1]:,}, more than {MOST_CELLS:,}: take larger "
+            f"cells of {side:g} m make maps of {rows:,} x {columns:,}, more than {most:,.0f}: take larger "
             "cells, or select an area"
         )
-    index = (north - row) * shape[1] + (column - west)
-    order = np.argsort(index, kind="stable")
+    return MapGrid(west * side, (north + 1) * side, side, rows, columns, crs_wkt)
+
+
+def maps_on(motion: xr.Dataset, grid: MapGrid) -> xr.Dataset:
+    """As `area_maps` on the cells of a grid whose edges are on multiples of its side; points beyond do not count."""
+    side, shape = grid.cell, (grid.rows, grid.columns)
+    column, row = (
+        np.floor(np.asarray(motion[axis].values, np.float64) / side).astype(np.int64)
+        for axis in ("easting", "northing")
+    )
+    west, north = round(grid.west / side), round(grid.north / side) - 1
+    inside = (column >= west) & (column < west + grid.columns) & (row <= north) & (row > north - grid.rows)
+    index = np.where(inside, (north - row) * shape[1] + (column - west), -1)
+    order = np.argsort(index, kind="stable")[np.count_nonzero(~inside) :]
     cells, first, counts = np.unique(index[order], return_index=True, return_counts=True)
     ranks = np.repeat(np.arange(len(cells)), counts)
     variables: dict[str, Any] = {}
@@ -93,30 +120,43 @@ def area_maps(motion: xr.Dataset | Sequence[xr.Dataset], cell: float | None = No
     return xr.Dataset(variables, coords, {**motion.attrs, "cell": side})
 
 
-def _joined(motions: Sequence[xr.Dataset]) -> xr.Dataset:
-    """Points of several products, with the numbers that all have."""
-    if not motions:
-        raise CubeError("there is no product to make maps of")
+def join_motions(motions: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Points of several products, with the numbers that all have.
+
+    Raises
+    ------
+    CubeError
+        What `check_alike` says of them.
+    """
+    check_alike(motions)
     first = motions[0]
-    for motion in motions:
-        check_points(motion)
-        for name in ("component", "positive", "reference"):
-            if motion.attrs[name] != first.attrs[name]:
-                raise CubeError(
-                    f"{_name(motion)} has {name} {motion.attrs[name]!r}, {_name(first)} {first.attrs[name]!r}: an area "
-                    "across both would be neither's; take products that are alike"
-                )
-        if not _same_crs(motion, first):
-            raise CubeError(f"{_name(motion)} and {_name(first)} are in two CRSs: read one of them again with crs=")
     names = [
         str(name)
         for name, variable in first.variables.items()
         if variable.dims == ("point",) and all(name in motion.variables for motion in motions)
     ]
     columns = {name: ("point", np.concatenate([motion[name].values for motion in motions])) for name in names}
-    places = {name: columns.pop(name) for name in ("easting", "northing", "point_id")}
+    places = {name: columns.pop(name) for name in ("easting", "northing", "point_id") if name in columns}
     joined = xr.Dataset(columns, {**places, "crs": first["crs"].variable}, first.attrs)
-    return joined.assign_attrs(source=", ".join(str(motion.attrs.get("source", "")) for motion in motions))
+    sources = dict.fromkeys(str(motion.attrs.get("source", "")) for motion in motions)
+    return joined.assign_attrs(source=", ".join(sources))
+
+
+def check_alike(motions: Sequence[xr.Dataset]) -> None:
+    """Raise `CubeError` where products cannot be one map: of two components, passes, references or CRSs, or none."""
+    if not motions:
+        raise CubeError("there is no product to make maps of")
+    first = motions[0]
+    for motion in motions:
+        check_points(motion)
+        for name in ("component", "positive", "reference", "pass"):
+            if motion.attrs.get(name) != first.attrs.get(name):
+                raise CubeError(
+                    f"{_name(motion)} has {name} {motion.attrs.get(name)!r}, {_name(first)} {first.attrs.get(name)!r}: "
+                    "an area across both would be neither's; take products that are alike"
+                )
+        if not _same_crs(motion, first):
+            raise CubeError(f"{_name(motion)} and {_name(first)} are in two CRSs: read one of them again with crs=")
 
 
 def _name(motion: xr.Dataset) -> str:
@@ -134,11 +174,39 @@ def _same_crs(one: xr.Dataset, other: xr.Dataset) -> bool:
 
 def cell_of(place: Float64) -> float:
     """Side of the cells [m] that suit places (n, 2): their own grid's, else 2.5 spacings, to 5 m."""
+    return _own_side(place) or _scattered_side(place)
+
+
+def sum_places(points: xr.Dataset) -> dict[str, npt.NDArray[Any]]:
+    """Where ``n`` points of a part of a scene lie: their ``box`` and the ``side`` of cells that suit them [m].
+
+    ``even`` says that it is that of their own grid.
+    """
+    place = np.stack([np.asarray(points[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
+    own = _own_side(place)
+    side = own or _scattered_side(place)
+    box = np.concatenate([place.min(axis=0), place.max(axis=0)])
+    return {"box": box, "n": np.array(len(place)), "side": np.array(side), "even": np.array(own is not None)}
+
+
+def side_of(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> float:
+    """Side of the cells [m] of a scene of which `sum_places` has looked at the parts."""
+    large = [part for part in parts if part["n"] >= FEWEST_EVEN] or list(parts)
+    if all(part["even"] for part in large):
+        return float(min(part["side"] for part in large))
+    return max(round(float(np.median([part["side"] for part in large])) / NEAREST), 1) * NEAREST
+
+
+def _own_side(place: Float64) -> float | None:
+    """Spacing of places that lie on a regular grid."""
     steps = np.concatenate([np.diff(np.unique(axis)) for axis in place.T])
-    if len(place) >= 10 and steps.size and steps.min() >= 1:
-        share = steps / steps.min()
-        if np.abs(share - np.round(share)).max() < 1e-6:
-            return float(steps.min())
+    if len(place) < FEWEST_EVEN or not steps.size or steps.min() < 1:
+        return None
+    share = steps / steps.min()
+    return float(steps.min()) if np.abs(share - np.round(share)).max() < 1e-6 else None
+
+
+def _scattered_side(place: Float64) -> float:
     if len(place) <= FOURTH:
         return 100.0
     spacing = float(np.median(cKDTree(place).query(place, [FOURTH + 1])[0]))

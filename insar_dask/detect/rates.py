@@ -14,7 +14,7 @@ from insar_dask.detect.evidence import points_in
 from insar_dask.settings import positive
 from insar_kernels.nested_models import MIN_DATES
 
-__all__ = ["rates_in_space", "recent_rates"]
+__all__ = ["rates_in_space", "recent_dates", "recent_rates"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -45,10 +45,9 @@ def recent_rates(areas: Areas, cube: xr.Dataset, until: str | None = None, years
     """
     check_cube(cube)
     times = cube["time"].values
-    last = times[-1] if until is None else np.datetime64(until, "ns")
-    span = np.timedelta64(round(positive("years", years) * 365.25), "D")
-    window = np.flatnonzero((times <= last) & (times > last - span))
+    window = recent_dates(times, until, years)
     if window.size < MIN_DATES:
+        last = times[-1] if until is None else np.datetime64(until, "ns")
         raise CubeError(
             f"{window.size} dates lie in the {years:g} years before {last.astype('datetime64[D]')}, and a rate takes "
             f"{MIN_DATES}: give a longer window, or another until="
@@ -63,6 +62,13 @@ def recent_rates(areas: Areas, cube: xr.Dataset, until: str | None = None, years
         rates.append(velocity.mean() if velocity.size else np.nan)
         errors.append(velocity.std(ddof=1) / np.sqrt(independent) if velocity.size > 1 else np.nan)
     return areas.with_columns({"rate": np.array(rates), "rate_std": np.array(errors)})
+
+
+def recent_dates(times: npt.NDArray[np.datetime64], until: str | None, years: float) -> npt.NDArray[np.int64]:
+    """Places of the dates in so many years up to a day, by default the last date."""
+    last = times[-1] if until is None else np.datetime64(until, "ns")
+    span = np.timedelta64(round(positive("years", years) * 365.25), "D")
+    return np.flatnonzero((times <= last) & (times > last - span))
 
 
 def rates_in_space(areas: Areas, east: xr.Dataset, up: xr.Dataset) -> Areas:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,17 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.windows import median_of_nine
 from insar_dask.settings import known, positive, whole
 
-__all__ = ["METHODS", "Background", "Evidence", "Rule", "background_of", "evidence_of"]
+__all__ = [
+    "METHODS",
+    "Background",
+    "Evidence",
+    "Rule",
+    "background_of",
+    "count_seasons",
+    "evidence_of",
+    "lenient",
+    "median_season",
+]
 
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -25,6 +36,9 @@ FLATTENED = 0.8
 """What the median of nine leaves of a peak's velocity, so that a seed passes at this share of its threshold."""
 
 DAYS = 365.0
+
+QUANTUM = 1e-3
+"""Seasons are counted in thousandths of a millimetre: so the counts of any parts add up to the same median."""
 
 SURE = 2.0
 """Standard errors beyond which a cell votes that it accelerates, which is told and decides nothing."""
@@ -104,12 +118,42 @@ class Evidence(NamedTuple):
 
 def background_of(maps: xr.Dataset, rule: Rule) -> Background:
     """That of a whole scene: of cells slower than a body; NaN where no season is known."""
-    if "seasonality" not in maps:
+    return median_season([count_seasons(maps, rule)])
+
+
+def count_seasons(maps: xr.Dataset, rule: Rule) -> dict[str, npt.NDArray[np.int64]]:
+    """How often still cells of a part of a scene have each amplitude, in thousandths of a millimetre."""
+    season = np.empty(0)
+    if "seasonality" in maps:
+        season = maps["seasonality"].values[np.abs(maps["velocity"].values) < (rule.body or 0.0)]
+    whole, counts = np.unique(np.rint(season[np.isfinite(season)] / QUANTUM).astype(np.int64), return_counts=True)
+    return {"amplitudes": whole, "counts": counts.astype(np.int64)}
+
+
+def median_season(parts: Iterable[Mapping[str, npt.NDArray[np.int64]]]) -> Background:
+    """Background of a scene from what `count_seasons` says of its parts."""
+    every = list(parts)
+    whole = np.concatenate([part["amplitudes"] for part in every])
+    counts = np.concatenate([part["counts"] for part in every])
+    if not counts.sum():
         return Background(float("nan"))
-    slow = np.abs(maps["velocity"].values) < (rule.body or 0.0)
-    season = maps["seasonality"].values[slow]
-    season = season[np.isfinite(season)]
-    return Background(float(np.median(season)) if season.size else float("nan"))
+    order = np.argsort(whole, kind="stable")
+    below = np.cumsum(counts[order])
+    middle = [whole[order][np.searchsorted(below, k, side="right")] for k in ((below[-1] - 1) // 2, below[-1] // 2)]
+    return Background(float(middle[0] + middle[1]) / 2 * QUANTUM)
+
+
+def lenient(rule: Rule, names: Iterable[str]) -> tuple[Rule, list[str]]:
+    """A rule that asks for nothing beyond what maps have, and what it then does not judge, in words."""
+    has, less = set(names), rule
+    missing: list[str] = []
+    if rule.sigmas and "velocity_std" not in has:
+        less, missing = replace(less, sigmas=0), [*missing, "how sure the velocity is: the maps have no 'velocity_std'"]
+    if rule.season is not None and "seasonality" not in has:
+        less, missing = replace(less, season=None), [*missing, "the season: the maps have no 'seasonality'"]
+    if rule.peak is not None and "phase" not in has:
+        less, missing = replace(less, peak=None), [*missing, "when the season peaks: the maps have no 'phase'"]
+    return less, missing
 
 
 def evidence_of(maps: xr.Dataset, rule: Rule, background: Background) -> Evidence:

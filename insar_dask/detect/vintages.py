@@ -12,7 +12,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, shapely_of
 
-__all__ = ["EVENTS", "Match", "carry_ids", "first_ids", "match_areas"]
+__all__ = ["EVENTS", "Match", "carry_ids", "check_order", "first_ids", "match_areas"]
 
 OVERLAP = 0.3
 """Share of the smaller of two areas that they share, from which they are one through the years."""
@@ -51,8 +51,7 @@ def match_areas(old: Areas, new: Areas) -> Match:
     Raises
     ------
     CubeError
-        When both were found, but on other grids, by other rules or references, or lie in other CRSs; or when the
-        older one is the later.
+        When both were found, but on other grids, by other rules or references, or lie in other CRSs.
     """
     _check_alike(old, new)
     shapely = shapely_of()
@@ -130,9 +129,7 @@ def carry_ids(old: Areas, new: Areas, vintage: str, match: Match | None = None) 
     """
     if "area_id" not in old.columns:
         raise CubeError("the older areas have no names: use first_ids(areas, scene, vintage)")
-    before = str(old.attrs.get("vintage", ""))
-    if not before < vintage:
-        raise CubeError(f"vintage {vintage!r} is not after {before!r}: the older one was given as the newer")
+    check_order(old, vintage)
     match = match or match_areas(old, new)
     fresh = first_ids(new, str(old.attrs.get("scene", "")), vintage)
     columns = {name: fresh[name].copy() for name in ("area_id", "first_seen", "event", "parents")}
@@ -144,6 +141,17 @@ def carry_ids(old: Areas, new: Areas, vintage: str, match: Match | None = None) 
             columns["event"][b] = event
             columns["parents"][b] = " ".join(filter(None, [columns["parents"][b], old["area_id"][a]]))
     return fresh.with_columns(columns, ended=[str(old["area_id"][a]) for a in match.ended])
+
+
+def check_order(old: Areas, vintage: str) -> None:
+    """Raise `CubeError` where a vintage is not after that of older areas."""
+    before, file = str(old.attrs.get("vintage", "")), str(old.attrs.get("file", ""))
+    if not before < vintage:
+        where = f" of {file}" if file else ""
+        raise CubeError(
+            f"vintage {vintage!r} is not after {before!r}{where}: the older one was given as the newer; change them "
+            "over, or give vintages names that sort as they follow each other"
+        )
 
 
 def _check_alike(old: Areas, new: Areas) -> None:

@@ -21,7 +21,7 @@ from insar_dask.report.gridding import Grid, display_grid, round_length
 from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, words
 
-__all__ = ["legend_line", "map_panel", "paint", "plot_map", "scale_bar_length", "source_line"]
+__all__ = ["legend_line", "map_panel", "mark_places", "paint", "plot_map", "scale_bar_length", "source_line"]
 
 WIDTH = 4.7
 """Inches; on a page column of 550 px the 7.5 pt labels come out at 12 px, on a telephone at 8 px."""
@@ -66,7 +66,7 @@ def plot_map(
     bar.set_label(quantity.unit, color=PALETTE["ink"], fontsize=7.5)
     if marks:
         points, width = list(marks.values()), grid.extent[1] - grid.extent[0]
-        _mark(axes, list(marks), np.column_stack([easting[points], northing[points]]), 260 / width)
+        mark_places(axes, list(marks), np.column_stack([easting[points], northing[points]]), 260 / width)
     return figure
 
 
@@ -148,7 +148,7 @@ def _furniture(axes: Axes, view: tuple[float, float, float, float]) -> None:
     axes.annotate("▲\nN", (0.965, low), (0, 2), xycoords="axes fraction", ha="center", linespacing=0.9, **inside)
 
 
-def _mark(axes: Axes, labels: list[str], places: npt.NDArray[np.float64], scale: float) -> None:
+def mark_places(axes: Axes, labels: list[str], places: npt.NDArray[np.float64], scale: float) -> None:
     """Dots with numbered badges, each on the side that is farthest from the other dots and badges.
 
     ``scale`` is in points of type per metre; it need only be about right.

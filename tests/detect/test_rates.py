@@ -64,7 +64,7 @@ def test_names_are_carried_on_from_a_file(scenes: list[xr.Dataset], tmp_path: Pa
     areas = find_areas(scenes[2])
     old = first_ids(areas, "plateau", "2019-12-31")
     back = read_areas(write_areas(old, tmp_path / "old.parquet"))
-    assert back.attrs == old.attrs
+    assert back.attrs == {**old.attrs, "file": "old.parquet"}
     again = carry_ids(back, areas, "2023-12-31")
     assert again["area_id"].tolist() == old["area_id"].tolist() and set(again["event"]) == {"same"}
     assert growth(back, again).difference_km2 == 0

@@ -95,6 +95,8 @@ def results() -> dict[str, Any]:
         "rasterise": tiles,
         "east_up": looked_at(raw),
         "velocity_errors": run("velocity_errors", raw),
+        "sum_errors": run("sum_errors", run("velocity_errors", raw)),
+        "find_areas": found(),
         "forecast_tiles": run("forecast_tiles", tiles, plan=plan, state=calibrated),
         "hindcast_tile": run("hindcast_tile", tiles, plan=plan, state=calibrated),
         "holt_winters": run("holt_winters", regular, period=30, until="2019-01-01"),
@@ -179,6 +181,29 @@ def looked_at(raw: xr.Dataset) -> xr.Dataset:
         tracks.append(half.assign_attrs(component="los", positive="towards the satellite", **looks))
     east, up = run("east_up", tracks, cell=2000.0)
     return east.assign({f"up_{name}": up[name] for name in ("displacement", "displacement_std")})
+
+
+def found() -> Any:
+    """Two bowls that sink, one of them with a season and a change of its rate, on 30 x 40 cells of uneven velocity."""
+    chance = np.random.default_rng(6)
+    row, column = np.mgrid[:30, :40]
+    bowls = [np.clip(1.3 - np.hypot(row - 12, column - at) / 7, 0, 1) for at in (10, 29)]
+    values = {
+        "velocity": -25 * (bowls[0] + bowls[1]) + chance.normal(0, 1, row.shape),
+        "velocity_std": np.full(row.shape, 0.8),
+        "seasonality": 3 + 8 * bowls[0] + chance.normal(0, 0.3, row.shape),
+        "phase": 180 + chance.normal(0, 10, row.shape),
+        "acceleration": -2 * bowls[0],
+        "acceleration_std": np.full(row.shape, 0.2),
+        "height": 900 - 5.0 * row,
+    }
+    places = {"y": ("y", 985.0 - 30 * np.arange(30)), "x": ("x", 15.0 + 30 * np.arange(40))}
+    maps = xr.Dataset(
+        {name: (("y", "x"), array.astype(np.float32)) for name, array in values.items()},
+        {**places, "crs": ((), np.int32(0), {"crs_wkt": "LOCAL_CS[]"})},
+        {"cell": 30.0},
+    )
+    return run("find_areas", maps, season=None, fewest=4).columns
 
 
 def explored(raw: xr.Dataset) -> xr.Dataset:

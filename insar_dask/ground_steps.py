@@ -1,0 +1,150 @@
+"""Steps of a run that say how the ground moves: tracks to east and up, and moving areas with a page of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from insar_dask.config import to_toml
+from insar_dask.detect.errors import TooFewDatesError
+from insar_dask.detect.rules import Rule
+from insar_dask.geometry.options import Options
+from insar_dask.jobs.area_jobs import Search, scene_of, store_areas, stored_areas, stored_overview, vintages_of
+from insar_dask.jobs.area_views import view_areas
+from insar_dask.jobs.east_up_jobs import store_east_up, track_sources
+from insar_dask.jobs.engine import str_path
+from insar_dask.jobs.tile_jobs import TileSource
+from insar_dask.jobs.watch import alone
+from insar_dask.outcomes import Outcome
+from insar_dask.store import open_group
+
+if TYPE_CHECKING:
+    from insar_dask.detect.areas import Areas
+    from insar_dask.workbench import Workbench
+
+__all__ = ["area_outcomes", "meet", "write_outlines"]
+
+ALIKE = ("component", "pass", "track", "positive", "reference")
+"""What products of one map of areas have in common, besides their CRS."""
+
+
+def meet(bench: Workbench, products: Sequence[str]) -> list[str]:
+    """East and up of the tracks of a run, and of stores that it names; returns the names of both."""
+    wanted = bench.config.east_up
+    tracks = [TileSource(str_path(bench.engine.path), f"{name}/raw") for name in products]
+    tracks += [track for named in wanted.tracks for track in track_sources(named)]
+    name = str(wanted.name)
+    store_east_up(bench.engine, tracks, name, Options.of(wanted.options), bench.config.store.shard_points)
+    made = [f"{name}_E", f"{name}_U"]
+    for product in made:
+        cube = open_group(bench.engine.store, f"{product}/raw")
+        told = {
+            "source": ", ".join(f"track {track}" for track in cube.attrs["tracks"]),
+            "n_points": cube.sizes["point"],
+        }
+        bench.engine.ledger.write_note(f"ingest/{product}", {**told, "n_rejected": 0, "options": wanted.options})
+    return made
+
+
+def area_outcomes(bench: Workbench, products: Sequence[str]) -> list[Outcome]:
+    """Areas of all products of a run, each map of those that are alike with a page of its own."""
+    maps: dict[tuple[str, ...], list[str]] = {}
+    for product in products:
+        attrs, crs = bench.group(product, "raw").attrs, bench.group(product, "raw")["crs"].attrs
+        maps.setdefault((*(str(attrs.get(name, "")) for name in ALIKE), str(crs.get("crs_wkt", ""))), []).append(
+            product
+        )
+    return [_outcome(bench, names, _scene(bench, names[0])) for names in maps.values()]
+
+
+def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Path]:
+    """Outlines as GeoJSON, and as GeoParquet where tables are wanted; returns what each is called on a page."""
+    from insar_dask.detect.writing import write_areas
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"outlines": write_areas(areas, folder / "areas.geojson")}
+    if tables:
+        files["outlines for GIS and for the next vintage"] = write_areas(areas, folder / "areas.parquet", style=False)
+    return files
+
+
+def _outcome(bench: Workbench, names: list[str], scene: str) -> Outcome:
+    config, folder = bench.config, bench.folder / f"areas-{scene}"
+    try:
+        found = store_areas(bench.engine, names, _search(bench, scene))
+    except TooFewDatesError as error:
+        return Outcome(f"areas-{scene}", bench.store, bench.folder / names[0] / "index.html", (f"no areas: {error}",))
+    with alone(bench.engine, f"areas/{scene}/report"):
+        files: dict[str, str | Path] = {
+            "store": bench.store,
+            **write_outlines(found, folder, tables=config.report.exports),
+        }
+        page = _write_page(bench, folder, names, found, files)
+    return Outcome(f"areas-{scene}", bench.store, page, _lines(found))
+
+
+def _search(bench: Workbench, scene: str) -> Search:
+    """What the configuration says of a scene; what moves to the west is no less than what moves to the east."""
+    from insar_dask.detect.given import read_areas
+
+    wanted = bench.config.areas
+    rule = wanted.rule | ({"sign": "both"} if scene.endswith("-east") else {})
+    inventory, before = (None if file is None else read_areas(file) for file in (wanted.inventory, wanted.before))
+    return Search(
+        Rule(**rule), scene, wanted.vintage, wanted.cell,
+        inventory=inventory, before=before, years=wanted.rate_years, dem=wanted.dem,
+    )  # fmt: skip
+
+
+def _scene(bench: Workbench, product: str) -> str:
+    """Name of a map's scene, which lasts over vintages: what it shows follows the configured name."""
+    attrs = bench.group(product, "raw").attrs
+    parts = [bench.config.areas.scene, str(attrs["component"])]
+    parts += [str(attrs["track"])] if attrs["component"] == "los" and attrs.get("track") is not None else []
+    return "-".join(parts)
+
+
+def _write_page(bench: Workbench, folder: Path, names: list[str], found: Areas, files: dict[str, str | Path]) -> Path:
+    from insar_dask.report.area_page import largest, write_area_report
+
+    config, scene, vintage = bench.config, found.attrs["scene"], found.attrs["vintage"]
+    known = [one for one in vintages_of(bench.engine.store, scene) if one < vintage]
+    earlier = {one: stored_areas(bench.engine.store, scene, one) for one in known}
+    ground = scene_of(bench.engine, names, found)
+    views = view_areas(ground, found, largest(found, config.areas.cards, config.areas.worst))
+    forecast = bench.scores(names[0])[0]
+    return write_area_report(
+        folder,
+        areas=found,
+        earlier=earlier or _before(bench),
+        overview=stored_overview(bench.engine.store, scene, vintage),
+        views=views,
+        worst=config.areas.worst,
+        threshold=config.forecast.threshold if "exceedance" in found.columns else None,
+        level=config.forecast.level if forecast else None,
+        timings=[one.to_dict() for one in bench.engine.reports if one.stage.startswith(f"areas/{scene}/")],
+        config_text=to_toml(config),
+        title=f"{config.report.title}: areas of {scene}",
+        files=files,
+    )
+
+
+def _before(bench: Workbench) -> dict[str, Areas]:
+    """The earlier vintage that the configuration names."""
+    from insar_dask.detect.given import read_areas
+
+    file = bench.config.areas.before
+    if file is None:
+        return {}
+    areas = read_areas(file)
+    return {str(areas.attrs["vintage"]): areas}
+
+
+def _lines(found: Areas) -> tuple[str, ...]:
+    from insar_dask.detect.counting import told
+
+    lines = [told(found)]
+    if ended := found.attrs.get("ended"):
+        lines.append(f"{len(ended)} areas of the vintage before have ended")
+    return tuple(lines)
