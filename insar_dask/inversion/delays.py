@@ -12,9 +12,12 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import Timeline, check_pairs, timeline
 
-__all__ = ["correct_delays"]
+__all__ = ["correct_delays", "scatter_ratio", "without_delays"]
 
 Float64 = npt.NDArray[np.float64]
+
+AT_ONCE = 4096
+"""Points corrected at once, lest what is subtracted takes more than the phase."""
 
 
 def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bool = False) -> xr.Dataset:
@@ -25,9 +28,9 @@ def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bo
     pairs : xr.Dataset
         Pair cube, in memory or lazy.
     delays : xr.DataArray
-        Delay [mm] over ``(date, point)`` of the same points, or ``(date, y, x)`` on a regular grid with coordinates in
-        the CRS of the points, between which it is interpolated bilinearly. ``attrs["direction"]`` says whether along
-        the "zenith" or the line of sight, "los". A longer path is positive.
+        Delay [mm] over ``(date, point)`` of the same points, or ``(date, y, x)`` on a regular grid, between whose nodes
+        it is interpolated bilinearly; its coordinates are in ``attrs["crs_wkt"]``, or else in the CRS of the points.
+        ``attrs["direction"]`` says whether along the "zenith" or the line of sight, "los". A longer path is positive.
     allow_missing : bool
         Leave pairs uncorrected of which a date is missing. Default: an error.
 
@@ -43,6 +46,20 @@ def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bo
         When dates are missing, the direction is not said, there is no incidence angle for a zenith delay, points lie
         outside the grid, or a point has no delay at some date.
     """
+    corrected = without_delays(pairs, delays, allow_missing=allow_missing)
+    if not hasattr(corrected["phase"].data, "dask"):
+        ratio = scatter_ratio(pairs["phase"].values, corrected["phase"].values)
+        if ratio > 1:
+            warnings.warn(
+                f"with these delays interferograms scatter {ratio:.2f} times as much (median): is their sign, "
+                "direction or place right?",
+                stacklevel=2,
+            )
+    return corrected
+
+
+def without_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bool = False) -> xr.Dataset:
+    """As `correct_delays`, and without a word on whether it helped."""
     check_pairs(pairs)
     line = timeline(pairs)
     direction = delays.attrs.get("direction")
@@ -68,10 +85,22 @@ def correct_delays(pairs: xr.Dataset, delays: xr.DataArray, *, allow_missing: bo
         dask="parallelized", output_dtypes=[np.float32], dask_gufunc_kwargs={"allow_rechunk": True},
     )  # fmt: skip
     found.attrs = pairs["phase"].attrs
-    corrected = pairs.assign(phase=found).assign_attrs(n_without_delay=int((~both).sum()))
-    if not hasattr(found.data, "dask"):
-        _warn_if_worse(pairs["phase"].values[:, both], found.values[:, both])
-    return corrected
+    return pairs.assign(phase=found).assign_attrs(n_without_delay=int((~both).sum()))
+
+
+def scatter_ratio(before: Any, after: Any) -> float:
+    """Median over interferograms of their standard deviation after a correction by that before; 1 where none changed.
+
+    Parameters
+    ----------
+    before, after : (point, pair) arrays
+        Phase of some points [rad].
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of pairs without any value
+        first, last = np.nanstd(before, axis=0), np.nanstd(after, axis=0)
+        changed = np.isfinite(first) & np.isfinite(last) & (first != last) & (first > 0)
+    return float(np.median(last[changed] / first[changed])) if changed.any() else 1.0
 
 
 def _dates_of(delays: xr.DataArray, line: Timeline, allow_missing: bool) -> tuple[npt.NDArray[np.bool_], Any]:
@@ -96,30 +125,35 @@ def _at_points(delays: xr.DataArray, pairs: xr.Dataset) -> Float64:
     from scipy.interpolate import RegularGridInterpolator
 
     grid = delays.transpose("date", "y", "x").sortby(["y", "x"])
-    easting, northing = (np.asarray(pairs[name].values) for name in ("easting", "northing"))
+    easting, northing = _places(delays, pairs)
     x, y = np.asarray(grid["x"].values), np.asarray(grid["y"].values)
     outside = (easting < x[0]) | (easting > x[-1]) | (northing < y[0]) | (northing > y[-1])
     if outside.any():
         raise CubeError(
-            f"{outside.sum()} points lie outside the grid of delays, x {x[0]:.0f} to {x[-1]:.0f}, y {y[0]:.0f} to "
-            f"{y[-1]:.0f}: is it in the CRS of the points?"
+            f"{outside.sum()} points lie outside the grid of delays, x {x[0]:.6g} to {x[-1]:.6g}, y {y[0]:.6g} to "
+            f"{y[-1]:.6g}: is it in the CRS of the points?"
         )
     found = RegularGridInterpolator((y, x), np.moveaxis(np.asarray(grid.values, np.float64), 0, -1))
     return np.asarray(found(np.stack([northing, easting], axis=1)).T)
 
 
+def _places(delays: xr.DataArray, pairs: xr.Dataset) -> tuple[Float64, Float64]:
+    """Easting and northing of the points in the CRS of the delays."""
+    easting, northing = (np.asarray(pairs[name].values, np.float64) for name in ("easting", "northing"))
+    wkt = delays.attrs.get("crs_wkt")
+    if wkt is not None:
+        from pyproj import CRS, Transformer
+
+        own, theirs = CRS.from_wkt(pairs["crs"].attrs["crs_wkt"]), CRS.from_wkt(wkt)
+        if own != theirs:
+            easting, northing = Transformer.from_crs(own, theirs, always_xy=True).transform(easting, northing)
+    return easting, northing
+
+
 def _subtract(phase: Any, field: Any, *, line: Timeline, both: npt.NDArray[np.bool_]) -> Any:
-    change = np.where(both, field[..., line.second] - field[..., line.first], 0.0)
-    return (phase - change).astype(np.float32)
-
-
-def _warn_if_worse(before: Any, after: Any) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of pairs without any value
-        ratio = float(np.nanmedian(np.nanstd(after, axis=0) / np.nanstd(before, axis=0)))
-    if ratio > 1:
-        warnings.warn(
-            f"with these delays interferograms scatter {ratio:.2f} times as much (median): is their sign, direction "
-            "or place right?",
-            stacklevel=3,
-        )
+    corrected = np.empty(phase.shape, np.float32)
+    for start in range(0, len(phase), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        change = np.where(both, field[some, line.second] - field[some, line.first], 0.0)
+        corrected[some] = phase[some] - change
+    return corrected

@@ -16,8 +16,11 @@ from insar_dask.readers.csv_source import open_csv
 from insar_dask.readers.egms import peek
 from insar_dask.readers.geotiff_stack import check_grids, look_at
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
+from insar_dask.readers.ifgram_stack import PHASE, pair_days
 from insar_dask.readers.mintpy_attributes import parse_dates
 from insar_dask.readers.netcdf_stack import is_netcdf, look_into
+from insar_dask.readers.pair_cube import files_of_pairs, pair_files
+from insar_dask.readers.pair_headers import look_at_pair
 from insar_dask.readers.psi_rows import parse_psi_header
 from insar_dask.readers.raster import raster_files
 from insar_dask.readers.raster_dates import DATE, DATE_FORMAT, dated_bands
@@ -35,13 +38,15 @@ class Extent:
     """Dates of a source, the bytes read for them (inflated, where they are text), and how many points there may be.
 
     ``n_points`` is about right for a table, whose first rows are measured; of rasters it is all pixels, and ``at_most``
-    says so: which of them hold a series is known once they are read.
+    says so: which of them hold a series is known once they are read. Of interferograms ``times`` are the dates of their
+    network, and ``pairs`` how many there are.
     """
 
     n_points: int
     times: npt.NDArray[np.datetime64]
     size: int
     at_most: bool
+    pairs: int = 0
 
 
 def extent_of(source: str | SourceFile, reader: str, options: Options) -> Extent:
@@ -56,7 +61,8 @@ def extent_of(source: str | SourceFile, reader: str, options: Options) -> Extent
     if isinstance(file, BucketFile) or reader == "egms":
         return _of_egms(file, options)
     measures: dict[str, Callable[[Path, Options], Extent]] = {
-        "mintpy": _of_mintpy, "raster": _of_rasters, "psi_csv": _of_table,
+        "mintpy": _of_mintpy, "raster": _of_rasters, "psi_csv": _of_table, "pairs": _of_pairs,
+        "ifgram_stack": _of_ifgram_stack,
     }  # fmt: skip
     return measures[reader](file, options)
 
@@ -84,6 +90,24 @@ def _of_rasters(source: Path, options: Options) -> Extent:
         how = options.get("pattern", DATE), options.get("date_format", DATE_FORMAT)
         grid, (_bands, times) = files[0].grid, dated_bands(files, options.get("dates"), *how)
     return Extent(grid.rows * grid.columns, times, sum(path.stat().st_size for path in paths), True)
+
+
+def _of_pairs(source: Path, options: Options) -> Extent:
+    paths = pair_files(source)
+    dem = options.get("gamma_dem")
+    files = [look_at_pair(path, dem and Path(dem), None, options.get("source_crs")) for path in paths]
+    ends = np.unique([[file.first, file.second] for file in files]).astype("datetime64[ns]")
+    grid, size = files[0].grid, sum(path.stat().st_size for path in files_of_pairs(source, options))
+    return Extent(grid.rows * grid.columns, ends, size, True, len(files))
+
+
+def _of_ifgram_stack(path: Path, _: Options) -> Extent:
+    with open_hdf5(path) as file:
+        first, second = pair_days(dataset(file, "date", path, 2)[()], path.name)
+        name = next((one for one in PHASE if one in file), PHASE[-1])
+        values, size = dataset(file, name, path, 3), path.stat().st_size
+        ends = np.unique([first, second]).astype("datetime64[ns]")
+        return Extent(values.shape[1] * values.shape[2], ends, size, True, len(first))
 
 
 def _of_table(path: Path, options: Options) -> Extent:

@@ -28,7 +28,7 @@ from insar_dask.readers.pair_stack import SignedStack
 from insar_dask.readers.pixel_points import choose, count_pixels
 from insar_dask.readers.pixels import Piece, Pieces, Tile, find_pixels
 
-__all__ = ["IfgramStack", "read_ifgram_stack"]
+__all__ = ["PHASE", "IfgramStack", "pair_days", "read_ifgram_stack"]
 
 PHASE = ("unwrapPhase_bridging_phaseClosure", "unwrapPhase_phaseClosure", "unwrapPhase_bridging", "unwrapPhase")
 """Corrected phase goes before the first one."""
@@ -130,7 +130,7 @@ def read_ifgram_stack(
             )
         values = dataset(file, name, path, 3)
         attributes = Attributes(path.name, {**file.attrs, **values.attrs})
-        first, second = _days(dataset(file, "date", path, 2)[()], path.name)
+        first, second = pair_days(dataset(file, "date", path, 2)[()], path.name)
         wanted = {name: (len(first),), "coherence": values.shape, "bperp": (len(first),), "dropIfgram": (len(first),)}
         for one, shape in wanted.items():
             if one in file and file[one].shape[: len(shape)] != shape:
@@ -165,7 +165,8 @@ def read_ifgram_stack(
     return cube_of_pairs(stack, quality, pixels, ends, attrs)
 
 
-def _days(values: npt.NDArray[Any], name: str) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.datetime64]]:
+def pair_days(values: npt.NDArray[Any], name: str) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.datetime64]]:
+    """First and second dates of the pairs, (P,) each, of MintPy's texts (P, 2)."""
     texts = [value.decode() if isinstance(value, bytes) else str(value) for value in values.ravel().tolist()]
     try:
         days = np.array([f"{t[:4]}-{t[4:6]}-{t[6:8]}" for t in texts], "datetime64[D]").reshape(-1, 2)

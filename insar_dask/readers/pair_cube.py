@@ -18,14 +18,14 @@ from insar_dask.cube import CubeError
 from insar_dask.readers.declared import describe_source, read_day
 from insar_dask.readers.geotiff_stack import GeoTiffStack, look_at, raster_at
 from insar_dask.readers.grid import same_grid
-from insar_dask.readers.pair_headers import DATES, GEOTIFF, PairFile, look_at_pair
+from insar_dask.readers.pair_headers import DATES, GEOTIFF, PairFile, headers_beside, look_at_pair
 from insar_dask.readers.pair_stack import BinaryStack, SignedStack
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
 from insar_dask.readers.pixels import PixelStack, Tile, find_pixels
 from insar_dask.readers.projection import project
 from insar_dask.readers.raster import checksum_of
 
-__all__ = ["Ends", "cube_of_pairs", "read_pairs"]
+__all__ = ["Ends", "cube_of_pairs", "files_of_pairs", "pair_files", "read_pairs"]
 
 RASTERS = (".tif", ".tiff", ".vrt")
 SUFFIXES = (*RASTERS, ".unw")
@@ -78,7 +78,8 @@ def read_pairs(
         CSV table ``first,second,bperp`` [m] with a line for each pair; goes before what headers say.
     gamma_dem, gamma_image : str or Path, optional
         GAMMA's parameters of the map and of an image; the second has wavelength and heading, and with
-        ``FIRST-SECOND_base.par`` beside the interferogram gives its baseline.
+        ``FIRST-SECOND_base.par`` beside the interferogram gives its baseline. What ``base_perp`` printed, kept beside
+        it as ``FIRST-SECOND_bperp`` (or ``.par``, ``.txt``), goes before.
     wavelength : float, optional
         Of the radar [m], where the files do not say it.
     phase_sign : {1, -1}, optional
@@ -109,7 +110,7 @@ def read_pairs(
     """
     if phase_sign not in (None, 1, -1):
         raise ValueError(f"phase_sign is {phase_sign!r}, wanted 1 or -1")
-    paths = _files(files)
+    paths = pair_files(files)
     dem, image = (None if given is None else Path(given) for given in (gamma_dem, gamma_image))
     found = [look_at_pair(path, dem, image, source_crs) for path in paths]
     _check_alike(found)
@@ -133,7 +134,7 @@ def read_pairs(
               "phase_sign": _agreed(found, "phase_sign", phase_sign), "source": paths[0].name, "n_files": len(paths),
               "source_blake3": checksum_of(paths), "source_size": sum(path.stat().st_size for path in paths),
               **count_pixels(stack, kept, pixels)}  # fmt: skip
-    quality = None if coherence is None else _coherence(_files(coherence), found, order, ends)
+    quality = None if coherence is None else _coherence(pair_files(coherence), found, order, ends)
     return cube_of_pairs(stack, quality, pixels, ends, attrs)
 
 
@@ -177,7 +178,8 @@ def turned(first: Days, second: Days, bperp: npt.NDArray[np.float64], name: str)
     return Ends(low, high, bperp[order] * signs, int(late.sum())), order.tolist(), signs.tolist()
 
 
-def _files(files: str | Path | Iterable[str | Path]) -> list[Path]:
+def pair_files(files: str | Path | Iterable[str | Path]) -> list[Path]:
+    """Interferograms behind a path, folder or glob, by name; raises FileNotFoundError where there is none."""
     if not isinstance(files, str | Path):
         found = [Path(file) for file in files]
     elif Path(files).is_dir():
@@ -187,6 +189,16 @@ def _files(files: str | Path | Iterable[str | Path]) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"no interferograms: nothing matches {files}")
     return found
+
+
+def files_of_pairs(source: str | Path, options: Mapping[str, Any]) -> list[Path]:
+    """All files that `read_pairs` looks into for a source: interferograms, headers beside them, and what is named."""
+    found = pair_files(source)
+    beside = [header for path in found for header in headers_beside(path)]
+    named = [Path(options[name]) for name in ("baselines", "gamma_dem", "gamma_image") if options.get(name)]
+    columns = [Path(path) for path in (options.get("columns") or {}).values()]
+    coherence = pair_files(options["coherence"]) if options.get("coherence") else []
+    return list(dict.fromkeys([*found, *beside, *coherence, *named, *columns]))
 
 
 def _check_alike(files: Sequence[PairFile]) -> None:
@@ -220,9 +232,14 @@ def _baselines(path: Path) -> dict[tuple[Any, Any], float]:
         lines = list(csv.DictReader(file))
     if not lines or not {"first", "second", "bperp"} <= set(lines[0]):
         raise CubeError(f"{path.name} has the columns {list(lines[0]) if lines else []}, wanted first,second,bperp")
-    known = {}
+    known: dict[tuple[Any, Any], float] = {}
+    stands: dict[frozenset[Any], int] = {}
     for number, line in enumerate(lines, start=2):
         days = [read_day(str(line[name]), f"{path.name}, line {number}").tolist() for name in ("first", "second")]
+        if (before := stands.setdefault(frozenset(days), number)) != number:
+            raise CubeError(
+                f"{path.name}: the pair {days[0]}/{days[1]} stands in line {before} and in line {number}: remove one"
+            )
         try:
             known[days[0], days[1]] = float(line["bperp"])
         except ValueError:

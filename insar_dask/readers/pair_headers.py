@@ -19,11 +19,14 @@ from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.projection import crs_of
 
-__all__ = ["GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "look_at_pair", "read_header"]
+__all__ = ["DATES", "GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "headers_beside", "look_at_pair", "read_header"]
 
 GEOTIFF, GAMMA, ROI_PAC = "geotiff", "gamma", "roi_pac"
 PROCESSORS = ("gamma", "roi_pac", "roipac", "isce", "mintpy", "licsbas", "licsar", "snap", "hyp3", "aria")
 """Whose phase is known to grow with the range, as ``INSAR_PROCESSOR`` or ``PROCESSOR`` names them."""
+
+BASELINES = ("_bperp.par", "_bperp.txt", "_bperp", ".base_perp", "_base.par")
+"""Ends of the files of GAMMA's baselines: as ``base_perp`` prints them, and as ``base_orbit`` estimates them."""
 
 DATES = re.compile(r"(?<!\d)(\d{8}|\d{6})(?!\d)")
 LIGHT = 299_792_458.0
@@ -75,6 +78,16 @@ def read_header(path: Path) -> dict[str, str]:
         raise FileNotFoundError(f"{path}: no such header")
     pairs = (line.split(None, 1) for line in path.read_text(errors="replace").splitlines())
     return {pair[0].rstrip(":"): pair[1].strip() for pair in pairs if len(pair) == 2}
+
+
+def headers_beside(path: Path) -> list[Path]:
+    """Files beside an interferogram that say something of it: ROI_PAC's header, GAMMA's baselines."""
+    found = DATES.findall(path.name)
+    names = [path.name + ".rsc"]
+    if len(found) == 2:
+        pairs = [f"{found[0]}{between}{found[1]}" for between in "-_"]
+        names += [f"{pair}{end}" for pair in pairs for end in BASELINES]
+    return [file for name in names if (file := path.with_name(name)).is_file()]
 
 
 def _geotiff(path: Path, source_crs: object) -> PairFile:
@@ -129,9 +142,11 @@ def _gamma(path: Path, header: Mapping[str, str], image: Path | None, source_crs
 
 def _gamma_baseline(path: Path, radar: Mapping[str, str]) -> float:
     """Perpendicular baseline at the centre: C cos(look) - N sin(look) of the baseline in TCN; NaN without its file."""
-    found = DATES.findall(path.name)
-    files = [path.with_name(f"{found[0]}{between}{found[1]}_base.par") for between in "-_"]
-    base = next((file for file in files if file.is_file()), None)
+    beside = headers_beside(path)
+    printed = next((file for file in beside if file.name.endswith(BASELINES[:-1])), None)
+    if printed is not None:
+        return _printed_baseline(printed)
+    base = next((file for file in beside if file.name.endswith(BASELINES[-1])), None)
     needed = ("incidence_angle", "earth_radius_below_sensor", "sar_to_earth_center")
     if base is None or any(name not in radar for name in needed):
         return np.nan
@@ -141,6 +156,27 @@ def _gamma_baseline(path: Path, radar: Mapping[str, str]) -> float:
     vectors = [header.get(f"{kind}_baseline(TCN)", "").split()[:3] for kind in ("precision", "initial")]
     across, normal = next((float(v[1]), float(v[2])) for v in [*vectors, ["0", "nan", "nan"]] if len(v) == 3)
     return float(across * np.cos(look) - normal * np.sin(look))
+
+
+def _printed_baseline(path: Path) -> float:
+    """Mean of the column ``bperp`` of the table that ``base_perp`` prints: rows over all of the image."""
+    lines = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    head = next((number for number, words in enumerate(lines) if {"bpara", "bperp"} <= set(words)), None)
+    if head is None:
+        raise CubeError(f"{path.name} has no table with the columns bpara and bperp, as GAMMA's base_perp prints it")
+    from_end = lines[head].index("bperp") - len(lines[head])  # names of the first columns are of several words
+    rows = [numbers for words in lines[head + 1 :] if len(numbers := _numbers(words)) >= -from_end]
+    if not rows:
+        raise CubeError(f"{path.name} has no line of numbers below {' '.join(lines[head])!r}: is it cut off?")
+    return float(np.mean([row[from_end] for row in rows if len(row) == len(rows[0])]))
+
+
+def _numbers(words: list[str]) -> list[float]:
+    """Words as numbers; none where one of them is no number, as in a line of units."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return []
 
 
 def _dates(text: str, name: str) -> tuple[np.datetime64, np.datetime64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from glob import glob
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from insar_dask.readers.egms_names import parse_name
 from insar_dask.readers.hdf5_source import open_hdf5
 from insar_dask.readers.netcdf_stack import is_netcdf
 from insar_dask.readers.raster import SUFFIXES as RASTERS
+from insar_dask.readers.raster_dates import DATE
 
 __all__ = ["files_behind", "reader_of"]
 
 TABLES = (".csv", ".zip")
 SERIES = "timeseries*.h5"
+UNWRAPPED = ".unw"
+DAY = re.compile(DATE)
 HDF5 = b"\x89HDF"
 HEADER_BYTES = 1 << 18
 GUESSES = {
@@ -34,11 +38,12 @@ GUESSES = {
 
 
 def reader_of(source: str | SourceFile) -> str:
-    """Name of the reader of a file, folder or glob: "egms", "mintpy" or "raster".
+    """Name of the reader of a file, folder or glob: "egms", "mintpy", "raster", "ifgram_stack" or "pairs".
 
-    EGMS products are known by name or header, MintPy's series by what the HDF5 file holds, rasters as NetCDF or by
-    their ending. What is not there, or is none of them, is left to the reader of EGMS, whose error names it; so is what
-    lies in a bucket, where no other reader goes.
+    EGMS products are known by name or header, MintPy's series and interferograms by what the HDF5 file holds, rasters
+    as NetCDF or by their ending, and single interferograms by theirs or the two dates in the name of a raster. What is
+    not there, or is none of them, is left to the reader of EGMS, whose error names it; so is what lies in a bucket,
+    where no other reader goes.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def files_behind(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
         series = set(path.glob(SERIES)) | set(path.glob(f"geo_{SERIES}"))
-        return sorted(file for file in path.iterdir() if file in series or _is_raster(file) or parse_name(file))
+        return sorted(file for file in path.iterdir() if file in series or _is_source(file))
     hits = glob(str(source))  # noqa: PTH207 - Path.glob takes no absolute pattern
     return sorted(file for hit in hits if (file := Path(hit)).is_file())
 
@@ -76,7 +81,9 @@ def _reader_of_file(path: Path) -> str:
     with path.open("rb") as file:
         begin = file.read(len(HDF5))
     if begin == HDF5:
-        return "mintpy" if _is_of_mintpy(path) else "raster"
+        return _reader_of_hdf5(path)
+    if path.suffix.lower() == UNWRAPPED or (_is_raster(path) and len(set(DAY.findall(path.stem))) == 2):
+        return "pairs"
     if _is_raster(path) or is_netcdf(path):
         return "raster"
     if path.suffix.lower() in TABLES and begin:
@@ -84,14 +91,20 @@ def _reader_of_file(path: Path) -> str:
     return "egms"
 
 
+def _is_source(path: Path) -> bool:
+    return _is_raster(path) or path.suffix.lower() == UNWRAPPED or parse_name(path) is not None
+
+
 def _is_raster(path: Path) -> bool:
     return path.suffix.lower() in RASTERS
 
 
-def _is_of_mintpy(path: Path) -> bool:
-    """Whether an HDF5 file is MintPy's: a series, or another of its files, of which its reader says what is wrong."""
+def _reader_of_hdf5(path: Path) -> str:
+    """MintPy's interferograms, its series (or another of its files, of which its reader says what is wrong), or any."""
     with open_hdf5(path) as file:
-        return "timeseries" in file or "FILE_TYPE" in file.attrs
+        if any(name.startswith("unwrapPhase") for name in file) and "date" in file:
+            return "ifgram_stack"
+        return "mintpy" if "timeseries" in file or "FILE_TYPE" in file.attrs else "raster"
 
 
 def _check_egms_table(path: Path) -> None:

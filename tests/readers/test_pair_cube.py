@@ -63,6 +63,9 @@ def test_table_of_baselines_serves_pairs_either_way_round(folder):
     table.write_text("first,second,bperp\n20200103,20200115,30.5\n")
     with pytest.raises(CubeError, match=r"no line for the pair .*20200103_20200127\.tif"):
         insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
+    table.write_text("first,second,bperp\n20200103,20200115,30.5\n20200103,20200127,1\n20200115,20200103,-30.5\n")
+    with pytest.raises(CubeError, match="2020-01-15/2020-01-03 stands in line 2 and in line 4"):
+        insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
     table.write_text("a,b\n1,2\n")
     with pytest.raises(CubeError, match="wanted first,second,bperp"):
         insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
@@ -136,6 +139,19 @@ def test_binary_files_need_their_headers_and_all_their_bytes(tmp_path):
     pairs = insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)
     np.testing.assert_array_equal(to_grid(pairs)["phase"].values[..., 0], radians(NAMES[0]))
     assert float(to_grid(pairs)["y"][0]) == 34.0  # GAMMA's corner is the centre of the first pixel
+    printed = tmp_path / "20200103_20200115_bperp.par"
+    printed.write_text(
+        "*** Calculate baseline components ***\n\n line  range  look vector angle  bpara  bperp  blen\n"
+        "  (m)  (deg.)  (m)  (m)  (m)\n" + "".join(f" {k} 850e3 {k / 9} -3.5 {b} 80.2\n" for k, b in ((0, 70), (9, 74)))
+    )
+    assert insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)["bperp"].values.tolist() == [72]
+    printed.write_text("line  range  bpara  bperp  blen\n")
+    with pytest.raises(CubeError, match=r"_bperp\.par has no line of numbers"):
+        insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)
+    printed.write_text("nothing\n")
+    with pytest.raises(CubeError, match="no table with the columns bpara and bperp"):
+        insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)
+    printed.unlink()
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(CubeError, match="is it cut off"):
         insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)

@@ -13,6 +13,7 @@ from insar_dask.config import parse_config
 from insar_dask.cube import CubeError
 from insar_dask.readers.recognise import reader_of
 from insar_dask.synthetic import scene, write_egms
+from tests.readers.ifgram_layout import write_stack
 from tests.readers.mintpy_layout import write_plane, write_series
 
 EGMS = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"
@@ -29,6 +30,11 @@ def tif(path, bands=1):
 
 def egms(path):
     write_egms(path, scene("l2b", n_points=20, n_dates=25, seed=2))
+    return path
+
+
+def unwrapped(path):
+    path.write_bytes(bytes(64))
     return path
 
 
@@ -53,6 +59,9 @@ def netcdf(path, **how):
         (lambda folder: egms(folder / f"{EGMS}.zip").parent, "egms"),
         (lambda folder: egms(folder / f"{EGMS}.zip").parent / "*.zip", "egms"),
         (lambda folder: write_series(folder / "geo_timeseries.h5").parent, "mintpy"),
+        (lambda folder: write_stack(folder / "ifgramStack.h5"), "ifgram_stack"),
+        (lambda folder: tif(folder / "geo_20200103-20200115_unw.tif").parent, "pairs"),
+        (lambda folder: unwrapped(folder / "20200103_20200115.unw").parent / "*.unw", "pairs"),
         (lambda folder: folder / "not there.h5", "egms"),
         (lambda folder: folder, "egms"),
     ],
