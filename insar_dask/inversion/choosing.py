@@ -63,7 +63,7 @@ def choose_pairs(
     Raises
     ------
     CubeError
-        Without the baselines or coherence that are asked for.
+        Without the baselines or coherence that are asked for; when no pair at all is within the limits.
     ValueError
         When ``coherence`` has not one value for each pair.
 
@@ -78,12 +78,21 @@ def choose_pairs(
     if max_bperp is not None:
         bperp = np.asarray(pairs["bperp"].values, np.float64) if "bperp" in pairs.variables else np.array([np.nan])
         if np.isnan(bperp).any():
-            raise CubeError("not every pair has its baseline: read them with baselines=, or pass max_bperp=None")
+            raise CubeError(
+                "not every pair has its baseline: read them with baselines=, or pass max_bperp=None (in a "
+                "configuration, max_bperp = inf under [pairs])"
+            )
         reasons |= {k: f"baseline {bperp[k]:.0f} m" for k in np.flatnonzero(abs(bperp) > max_bperp).tolist()}
     quality = _quality(pairs, coherence, min_coherence)
     if min_coherence is not None:
         reasons |= {k: f"coherence {quality[k]:.2f}" for k in np.flatnonzero(~(quality >= min_coherence)).tolist()}
     reasons |= {k: f"{length[k]:.0f} days" for k in np.flatnonzero(length > max_days).tolist()}
+    if len(reasons) == len(length):
+        nearest = min(reasons, key=lambda k: length[k])
+        raise CubeError(
+            f"no pair is left of {len(length)}: all are longer than {max_days:g} days, of a larger baseline or less "
+            f"coherent than was asked for; the shortest, {line.name(nearest)}, has {reasons[nearest]}: widen the limits"
+        )
     return _held_together(line, reasons, np.nan_to_num(quality))
 
 

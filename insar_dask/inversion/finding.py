@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +17,27 @@ from insar_dask.inversion.reference import subtract_offsets
 from insar_dask.inversion.solve import invert
 from insar_dask.readers.grid import PixelGrid
 
-__all__ = ["ReferenceArea", "find_reference", "pick_reference", "typical_phase"]
+__all__ = [
+    "ReferenceArea",
+    "find_reference",
+    "ground_block",
+    "median_phase",
+    "pick_reference",
+    "sample_block",
+    "sample_step",
+    "typical_phase",
+]
 
+Arrays = Mapping[str, npt.NDArray[Any]]
 Float64 = npt.NDArray[np.float64]
 
+PLACE = ("easting", "northing")
+
 SAMPLE = 8192
-"""Points whose median stands for the scene's; every so manieth one, whatever the shards."""
+"""Points whose median stands for the scene's, about."""
+
+MIXERS = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+"""Odd numbers without a pattern, by which places are shuffled."""
 
 BEST = 90.0
 """Areas whose coherence is in the top decile are looked at."""
@@ -65,35 +81,61 @@ def find_reference(pairs: xr.Dataset, *, window: int = 5, stable_below: float = 
     """
     check_pairs(pairs)
     rough = subtract_offsets(pairs, typical_phase(pairs))
-    # in one pass: each result of a lazy cube by itself would be an inversion of its own
-    cube = invert(rough, min_coherence=0.0).drop_vars(["displacement", "displacement_std", "gap_bridged"]).compute()
-    velocity = fit_motion(rough, height_error=False)["velocity"]
-    return pick_reference(cube, velocity.values, window=window, stable_below=stable_below)
+    return pick_reference(PixelGrid.of(pairs), [ground_block(rough)], window=window, stable_below=stable_below)
 
 
 def typical_phase(pairs: xr.Dataset) -> Float64:
     """Median phase of each interferogram over the scene [rad], (P,), by a sample of its points; 0 without any."""
-    step = -(-pairs.sizes["point"] // SAMPLE)
-    some = pairs["phase"].isel(point=slice(None, None, step)).values.astype(np.float64)
+    return median_phase([sample_block(pairs, sample_step(pairs.sizes["point"]))])
+
+
+def sample_step(n_points: int) -> int:
+    """One point in so many is drawn for the median."""
+    return -(-n_points // SAMPLE)
+
+
+def sample_block(pairs: xr.Dataset, step: int) -> Arrays:
+    """Phase of one point in about ``step``, drawn by its own place, whoever its neighbours are: ``phase`` (m, P)."""
+    easting, northing = (np.floor(pairs[name].values).astype(np.int64).view(np.uint64) for name in PLACE)
+    words = easting * MIXERS[0] + northing * MIXERS[1]
+    drawn = ((words ^ (words >> np.uint64(29))) * MIXERS[0] >> np.uint64(33)) % np.uint64(step) == 0
+    return {"phase": pairs["phase"].isel(point=np.flatnonzero(drawn)).values}
+
+
+def median_phase(samples: Iterable[Arrays]) -> Float64:
+    """Of samples of all shards, the median of each interferogram [rad]; 0 of one without any value."""
+    some = np.concatenate([np.asarray(part["phase"], np.float64) for part in samples])
     known = ~np.isnan(some).all(axis=0)
     return np.where(known, np.nanmedian(np.where(known, some, 0.0), axis=0), 0.0)
 
 
+def ground_block(pairs: xr.Dataset, min_pairs: int = 10) -> Arrays:
+    """What a reference is picked by, of each point: place in the raster, coherences, residual [mm], velocity."""
+    grid = PixelGrid.of(pairs)
+    # in one pass: each result of a lazy cube by itself would be an inversion of its own
+    names = ["displacement", "displacement_std", "gap_bridged"]
+    cube = invert(pairs, min_coherence=0.0, min_pairs=min_pairs).drop_vars(names).compute()
+    velocity = fit_motion(pairs, height_error=False)["velocity"].values
+    found = {name: cube[name].values for name in ("pair_coherence", "coherence", "residual_rms")}
+    row, col = (np.asarray(cube[name].values, np.int64) for name in ("row", "col"))
+    return {**found, "velocity": np.asarray(velocity, np.float32), "place": row * grid.columns + col}
+
+
 def pick_reference(
-    cube: xr.Dataset, velocity: npt.ArrayLike, *, window: int = 5, stable_below: float = 5.0
+    grid: PixelGrid, ground: Iterable[Arrays], *, window: int = 5, stable_below: float = 5.0
 ) -> ReferenceArea:
-    """Pick of inverted points: ``residual_rms``, ``pair_coherence`` (or ``coherence``), ``row`` and ``col``."""
+    """Pick from what `ground_block` says of all shards, 24 bytes a point."""
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window is {window}, wanted an odd number of pixels")
-    grid = PixelGrid.of(cube)
-    at = np.asarray(cube["row"].values, np.int64) * grid.columns + np.asarray(cube["col"].values, np.int64)
-    quality = np.asarray(cube["pair_coherence"].values, np.float64)
-    if np.isnan(quality).all():
-        quality = np.asarray(cube["coherence"].values, np.float64)
-    residual = np.asarray(cube["residual_rms"].values, np.float64)
-    rate = np.asarray(velocity, np.float64)
-    rate = rate - np.nanmedian(rate)
+    parts = list(ground)
+    at, residual, rate, of_pairs, temporal = (
+        np.concatenate([part[name] for part in parts])
+        for name in ("place", "residual_rms", "velocity", "pair_coherence", "coherence")
+    )
+    quality = temporal if np.isnan(of_pairs).all() else of_pairs
     good = np.isfinite(quality) & np.isfinite(residual) & np.isfinite(rate)
+    if good.any():
+        rate = rate - np.median(rate[good])
     planes = []
     for values in (good, *(np.where(good, part, 0.0) for part in (quality, residual, rate))):
         plane = np.zeros(grid.rows * grid.columns)

@@ -28,8 +28,9 @@ WEEK = 5
 def composite_index(
     temperature: xr.DataArray,
     dates: npt.ArrayLike,
-    alpha: float | Literal["close"] = "close",
+    alpha: float | Literal["close", "fit"] = "close",
     *,
+    series: xr.Dataset | None = None,
     reset: bool = True,
 ) -> xr.DataArray:
     """Index of frost and thaw at dates: 0 fully frozen, 1 at the end of a usual summer.
@@ -45,8 +46,11 @@ def composite_index(
         degrees too cold and tell less than half of the season.
     dates : array of datetime64, (T,)
         Dates wanted, within those of the temperature; the first summer before them should be too.
-    alpha : float or "close"
-        Weight of frost; by default the one that brings the index back to 0 by spring in the median year.
+    alpha : float, "close" or "fit"
+        Weight of frost; by default the one that brings the index back to 0 by spring in the median year; "fit": the one
+        between 0.3 and 1.3 that ``series`` say, `insar_dask.inversion.frost_weight.fit_weight`.
+    series : xr.Dataset, optional
+        Point cube, for "fit".
     reset : bool
         Begin anew each year. Without it the yearly ends are summed, which is nearly a straight line: a warning says
         how badly conditioned index and time are together.
@@ -65,6 +69,8 @@ def composite_index(
     -----
     Stefan (1891), doi:10.1002/andp.18912780206; of displacement: Liu et al. (2012), doi:10.1029/2010JB007941.
     """
+    if alpha == "fit":
+        alpha = _fitted(temperature, series)
     thawed, frozen, years = frost_and_thaw(temperature)
     days, wanted = _days(temperature), np.asarray(dates, "datetime64[D]")
     if wanted.min() < days[0] or wanted.max() > days[-1]:
@@ -121,6 +127,14 @@ def frost_and_thaw(temperature: xr.DataArray) -> tuple[Float64, Float64, Float64
             f"temperatures of {days[0]} to {days[-1]} hold no whole year from one thaw to the next: is there frost?"
         )
     return np.sqrt(thawed), np.sqrt(frozen), np.sqrt(np.array(years))
+
+
+def _fitted(temperature: xr.DataArray, series: xr.Dataset | None) -> float:
+    from insar_dask.inversion.frost_weight import fit_weight  # which makes an index of each weight here
+
+    if series is None:
+        raise ValueError("alpha='fit' takes the weight from series: pass series=, a cube")
+    return fit_weight(temperature, series)
 
 
 def _onsets(days: Days, holds: npt.NDArray[np.bool_], month: int, day: int) -> list[int]:

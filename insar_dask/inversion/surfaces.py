@@ -194,7 +194,11 @@ def without_surfaces(pairs: xr.Dataset, surface: Surface, slopes: Any) -> xr.Dat
 
 
 def _subtract(phase: Any, terms: Any, weights: Any) -> Any:
-    surface = np.zeros(phase.shape)
-    for k in range(terms.shape[-1]):  # not a matrix product, whose sums depend on how many rows it has
-        surface += terms[..., k, None] * weights[..., k]
-    return (phase - surface).astype(np.float32)
+    flat = np.empty(phase.shape, np.float32)
+    for start in range(0, len(phase), BLOCK):  # a surface is float64, and would take twice what the phase does
+        block = slice(start, start + BLOCK)
+        surface = np.zeros(phase[block].shape)
+        for k in range(terms.shape[-1]):  # not a matrix product, whose sums depend on how many rows it has
+            surface += terms[block, k, None] * weights[:, k]
+        flat[block] = phase[block] - surface
+    return flat

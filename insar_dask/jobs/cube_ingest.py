@@ -20,9 +20,16 @@ from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.pair_cube import files_of_pairs, pair_files
 from insar_dask.readers.raster import checksum_of, raster_files
 
-__all__ = ["ingest_cube", "product_of"]
+__all__ = ["INTERFEROGRAMS", "ingest_cube", "product_of", "target_of"]
+
+INTERFEROGRAMS = ("pairs", "ifgram_stack")
+"""Readers of pair cubes, which become displacement later: they are kept as ``PRODUCT/pairs``."""
+
+BESIDE = ("geometry", "lookup", "mask")
+"""Files that go with MintPy's stack, where they are named."""
 
 IN_MEMORY = ("psi_csv",)
 """Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
@@ -40,21 +47,30 @@ def product_of(source: str | SourceFile) -> str:
     return path.parent.name if any(sign in path.name for sign in "*?[") else path.stem
 
 
+def target_of(product: str, reader: str) -> str:
+    """Group that a source of a reader is stored in.
+
+    >>> target_of("site", "raster"), target_of("site", "ifgram_stack")
+    ('site/raw', 'site/pairs')
+    """
+    return f"{product}/{'pairs' if reader in INTERFEROGRAMS else 'raw'}"
+
+
 def ingest_cube(
     engine: Engine, source: str | Path, product: str, reader: str, options: Mapping[str, Any], shard_points: int
 ) -> StageReport:
-    """Bring the group ``PRODUCT/raw`` of a store up to date with a source of another format than EGMS.
+    """Bring ``PRODUCT/raw``, or ``PRODUCT/pairs``, of a store up to date with a source of another format than EGMS.
 
     Parameters
     ----------
     engine : Engine
         Where tasks run and which store they write; its workers must see the source under the same path.
     source : str or Path
-        A file; for rasters also a folder or glob.
+        A file; for rasters and interferograms also a folder or glob.
     product : str
         Name of the product's group.
     reader : str
-        One of ``STEPS``: "mintpy", "raster" or "psi_csv".
+        One of ``STEPS``: "mintpy", "raster", "psi_csv", "pairs" or "ifgram_stack".
     options : mapping
         Keyword arguments of the reader.
     shard_points : int
@@ -70,15 +86,15 @@ def ingest_cube(
     ValueError, OSError
         What the reader says of bad files.
     """
-    began, target = time.perf_counter(), f"{product}/raw"
-    files = [path.absolute() for path in (raster_files(source) if reader == "raster" else [Path(source)])]
+    began, target = time.perf_counter(), target_of(product, reader)
+    files = _files(source, reader, options)
     note = engine.ledger.read_note(f"ingest/{product}") or {}
     done = {index: receipt.key for index, receipt in engine.ledger.done(target).items()}
     key = _key(files, reader, options, shard_points) if done and all(file.is_file() for file in files) else None
     if key and note.get("key") == key and len(done) == note["shards"] and not engine.stale(target, done):
         return engine.report(StageReport(target, len(done), 0, 0, 0, time.perf_counter() - began))
     with Progress(f"{product}/reading", None, quiet=engine.quiet):
-        cube, quarantine = _read(engine, files, product, reader, options)
+        cube, quarantine = _read(engine, source, files, product, reader, options)
     give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
     here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
     written = store_cube(here, cube, target, shard_points)
@@ -101,14 +117,29 @@ def ingest_cube(
     return engine.report(StageReport(target, len(receipts), len(written), points, size, time.perf_counter() - began))
 
 
+def _files(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
+    """What a cube follows from."""
+    if reader == "raster":
+        found = raster_files(source)
+    elif reader == "pairs":
+        found = files_of_pairs(source, options)
+    else:
+        beside = [Path(options[name]) for name in BESIDE if options.get(name)] if reader == "ifgram_stack" else []
+        found = [Path(source), *beside]
+    return [path.absolute() for path in found]
+
+
 def _read(
-    engine: Engine, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
+    engine: Engine, source: str | Path, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, str | None]:
     """The cube, and where its rejected rows or pixels are listed."""
     read = Step(reader, "files", "raw").resolve()
     where = rejected_path(engine.path, product)
     known = {} if where is None else {"rejected": where}
-    cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
+    if reader == "pairs":
+        cube = read([path.absolute() for path in pair_files(source)], **known, **options)
+    else:
+        cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
     if cube.attrs["n_rejected"]:
         keep_rejected(engine.path, product)
     return cube, None if where is None else str(where)

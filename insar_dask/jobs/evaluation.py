@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy.typing as npt
@@ -34,6 +35,9 @@ class Learned(NamedTuple):
     trained: str | None
     """Hash of the stored state that has the networks; None without any."""
 
+
+INVERTED = "interferograms"
+"""Product of a cube whose displacement was made of interferograms."""
 
 READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
@@ -167,7 +171,7 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     if "gaussian_process" in plan.methods:
         steps.append(Step("outlook_block", "raw", "outlook", {**params, "threshold": threshold}))
     saves = {step.result: f"{product}/{step.result}" for step in steps}
-    engine.run(Stage(f"{product}/forecast", f"{product}/raw", tuple(steps), saves))
+    engine.run(Stage(f"{product}/forecast", f"{product}/raw", _as_known(engine, product, steps), saves))
 
 
 def _plan(raw: Any, settings: dict[str, Any]) -> Any:
@@ -177,8 +181,17 @@ def _plan(raw: Any, settings: dict[str, Any]) -> Any:
     return protocol.plan(raw["time"].values, observed=observed, **settings)
 
 
+def _as_known(engine: Engine, product: str, steps: list[Step]) -> tuple[Step, ...]:
+    """Steps on a cube that was inverted here, whose later pairs have a say in earlier dates: the scores say so."""
+    attrs = open_group(engine.store, f"{product}/raw").attrs
+    if attrs.get("product") != INVERTED or not attrs.get("sees_future"):
+        return tuple(steps)
+    first = Step("take_as_known", "raw", "known", {}, steps[0].reads)
+    return first, *(replace(step, source=first.result) for step in steps)
+
+
 def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, Iterator[dict[str, Any]]]:
     """Run steps whose results are small arrays; yields those of each result in shard order."""
     targets = {step.result: f"jobs/partials/{product}/{step.result}" for step in steps}
-    engine.run(Stage(f"{product}/{name}", f"{product}/raw", tuple(steps), targets))
+    engine.run(Stage(f"{product}/{name}", f"{product}/raw", _as_known(engine, product, steps), targets))
     return {result: engine.partials(target) for result, target in targets.items()}

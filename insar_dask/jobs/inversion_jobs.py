@@ -1,39 +1,47 @@
 """A stored pair cube to a displacement cube: corrections are found in passes of small sums, then one job a shard.
 
-To this process come sums, the pixels of the reference area, and where no reference is named a sample of the points and
-of a first inversion what a reference is picked by, some numbers a point.
+To this process come sums, the pixels of the reference area, a sample of the points and, where no reference is named,
+some numbers a point of a first inversion by which one is picked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
+import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.inversion.blocks import flatten_block, prepare_block
-from insar_dask.inversion.choosing import reject_pairs
-from insar_dask.inversion.finding import pick_reference, typical_phase
-from insar_dask.inversion.pairs import check_pairs, known_pairs, timeline
+from insar_dask.inversion.blocks import flatten_block
+from insar_dask.inversion.delays import scatter_ratio
+from insar_dask.inversion.frost_weight import fit_weight_to
+from insar_dask.inversion.pairs import check_pairs, timeline
+from insar_dask.inversion.point_solvers import SOLVED
 from insar_dask.inversion.reference import reference_offsets
-from insar_dask.inversion.residuals import residual_rms
-from insar_dask.inversion.surfaces import solve_surfaces, surface_of
+from insar_dask.inversion.season import composite_index
+from insar_dask.inversion.surfaces import surface_of
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.lock import owned
-from insar_dask.jobs.recipe import Stage, Step, state_reference
+from insar_dask.jobs.pair_choice import choose_stored, places_of, without_contradictions
+from insar_dask.jobs.pair_corrections import Corrections, delays_of
+from insar_dask.jobs.pair_passes import PairStack, plain
+from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.store import open_group
+from insar_kernels.network_closure import triplets
 
 if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = ["invert_stored", "store_series"]
 
-ROUGH = 5.0
-"""Ground whose rough velocity [mm/yr] is below counts as stable."""
+NO_SERIES = SOLVED.index("too_few_pairs")
+"""From this place of `SOLVED` on, a point has no series."""
+
+Float64 = npt.NDArray[np.float64]
 
 
 def invert_stored(
@@ -52,8 +60,8 @@ def invert_stored(
     quiet : bool
         No progress bars.
     **options
-        Of `store_series`: ``kept``, ``closure``, ``reject``, ``reference``, ``window``, ``surface``, ``stable_below``
-        and ``motion``; the others of `insar_dask.invert`.
+        Fields of `Corrections`; the others of `insar_dask.invert`. With ``as_of`` later pairs have no say in
+        corrections either.
 
     Returns
     -------
@@ -63,7 +71,7 @@ def invert_stored(
     Raises
     ------
     CubeError
-        When there is no pair cube, or the reference area has no data.
+        When there is no pair cube, no pair is left, or the reference area has no data.
     ValueError
         When ``kept`` is not places of pairs.
     JobError
@@ -73,190 +81,126 @@ def invert_stored(
         return store_series(engine, product, **options).stage
 
 
-def store_series(
-    engine: Engine,
-    product: str,
-    *,
-    kept: Sequence[int] | None = None,
-    closure: bool = False,
-    reference: tuple[int, int] | Literal["auto"] | None = None,
-    window: int = 5,
-    surface: Literal["plane", "quadratic", "height"] | None = None,
-    stable_below: float = ROUGH,
-    reject: bool = False,
-    motion: dict[str, Any] | None = None,
-    **options: Any,
-) -> StageReport:
-    """As `invert_stored`, where an engine works already.
-
-    Parameters
-    ----------
-    engine : Engine
-        Where tasks run.
-    product : str
-        Name of the product.
-    kept : sequence of int, optional
-        Places of the pairs that are used, such as ``choose_pairs(pairs).kept.nonzero()[0]``.
-    closure : bool
-        Correct whole cycles by loops.
-    reference : (row, col) or "auto", optional
-        Centre of the reference area; "auto" looks for one after a first inversion, `find_reference`.
-    window : int
-        Its pixels on a side.
-    surface : {"plane", "quadratic", "height"}, optional
-        Surfaces of the dates that are taken off, fitted on stable ground; needs ``reference``.
-    stable_below : float
-        Limit of the rough velocity of stable ground [mm/yr].
-    reject : bool
-        Leave out pairs whose residual after a first inversion is above three times the median, `reject_pairs`.
-    motion : dict, optional
-        Options of `insar_dask.inversion.joint.fit_motion`, whose results then go to ``PRODUCT/motion``.
-    **options
-        Of `insar_dask.invert`. With ``as_of`` later pairs have no say in corrections either.
-
-    Returns
-    -------
-    StageReport
-        Of the inversion; ``stage`` is the group of the cube.
-    """
-    group, target = f"{product}/pairs", f"{product}/raw"
+def store_series(engine: Engine, product: str, **options: Any) -> StageReport:
+    """As `invert_stored`, where an engine works already; the report is that of the inversion."""
+    names = {field.name for field in fields(Corrections)}
+    wanted = Corrections(**{name: value for name, value in options.items() if name in names})
+    solving = {name: value for name, value in options.items() if name not in names}
+    group = f"{product}/pairs"
     engine.require(group)
     pairs = check_pairs(open_group(engine.store, group))
-    if surface is not None and reference is None:
-        raise CubeError("surfaces are fitted on stable ground, and only a reference says what is: pass reference=")
-    chosen = None if kept is None else _places(kept, pairs.sizes["pair"])
-    if options.get("as_of") is not None:
-        chosen, options = _known_then(pairs, chosen, options)
-    if reject:
-        chosen = _unrejected(engine, product, pairs, chosen, closure)
-    if reference == "auto":
-        reference = _found(engine, product, pairs, chosen, closure, window, stable_below)
-    used = prepare_block(pairs, chosen)
-    prepare = _prepared(engine, pairs, chosen, closure, reference, window)
-    steps = [prepare]
-    if surface is not None and reference is not None:
-        steps.append(_flattened(engine, product, pairs, used, prepare, surface, stable_below, reference, window))
-    if options.get("network") == "tree" and "tree_weights" not in options:
-        options["tree_weights"] = _missing(engine, product, prepare)
-    last = steps[-1].result
-    steps.append(Step("invert", last, "raw", options))
-    saves = {"raw": target}
-    if motion is not None:
-        steps.append(Step("fit_motion", last, "motion", motion))
-        saves["motion"] = f"{product}/motion"
-    report = engine.run(Stage(target, group, tuple(steps), saves))
-    note = {"reference": reference and list(reference), "window": window, "surface": surface, "pairs": chosen}
+    delays = None if wanted.delays is None else delays_of(wanted.delays, pairs)
+    given = None if wanted.kept is None else places_of(wanted.kept, pairs.sizes["pair"])
+    note: dict[str, Any] = {"pairs_read": pairs.sizes["pair"], "as_of": solving.get("as_of")}
+    whole = PairStack(engine, product, pairs, given, wanted.closure, delays, wanted.allow_missing)
+    stack, solving = choose_stored(whole, wanted, solving, note)
+    if delays is not None:
+        note["scatter"] = _scatter(stack)
+    typical = stack.typical() if wanted.reject or wanted.reference == "auto" else np.zeros(len(stack.places))
+    if wanted.reject:
+        before, stack = stack, without_contradictions(stack, typical, note)
+        typical = typical[np.isin(before.places, stack.places)]
+    steps, reference = _corrected(stack, wanted, typical, int(solving.get("min_pairs", 10)))
+    if solving.get("network") == "tree" and "tree_weights" not in solving:
+        solving["tree_weights"] = stack.missing(steps[0])
+    motion = None if wanted.motion is None else dict(wanted.motion)
+    if wanted.temperature is not None:
+        index = _season(stack, steps, wanted, solving, note)
+        if solving.get("method") == "nsbas":
+            solving["index"] = index
+        motion = None if motion is None else {**motion, "index": index}
+    report = _run(stack, steps, solving, motion)
+    _check_solved(engine, product)
+    note |= {
+        "pairs": stack.kept, "reference": reference and list(reference), "window": wanted.window,
+        "surface": wanted.surface, "closure": wanted.closure, "method": solving.get("method", "sbas"),
+        "delays": delays is not None, **_loops(stack),
+    }  # fmt: skip
     engine.ledger.write_note(f"inversion/{product}", note)
     return report
 
 
-def _prepared(
-    engine: Engine, pairs: xr.Dataset, kept: list[int] | None, closure: bool, reference: Any, window: int
-) -> Step:
-    """The first step: pairs chosen, cycles corrected, referred; offsets are found from the reference area alone."""
-    params: dict[str, Any] = {"kept": kept, "closure": closure}
-    if reference is not None:
-        area = prepare_block(_around(pairs, reference, window), kept, closure)
-        offsets = reference_offsets(area, *reference, window=window)
-        params["state"] = state_reference(engine.ledger.write_state({"offsets": offsets}))
-    return Step("prepare_pairs", "pairs", "referred", params)
+def _run(
+    stack: PairStack, steps: tuple[Step, ...], solving: Mapping[str, Any], motion: Mapping[str, Any] | None
+) -> StageReport:
+    """The stage that makes the cube, and the motion of the joint model where it is asked for."""
+    last, target = steps[-1].result, f"{stack.product}/raw"
+    made, saves = [Step("invert", last, "raw", solving)], {"raw": target}
+    if motion is not None:
+        made.append(Step("fit_motion", last, "motion", motion))
+        saves["motion"] = f"{stack.product}/motion"
+    return stack.engine.run(Stage(target, f"{stack.product}/pairs", (*steps, *made), saves))
 
 
-def _rough(engine: Engine, pairs: xr.Dataset, kept: list[int] | None, closure: bool) -> Step:
-    """The first step before there is a reference: the scene's median stands for one."""
-    offsets = typical_phase(prepare_block(pairs, kept))
-    state = state_reference(engine.ledger.write_state({"offsets": offsets}))
-    return Step("prepare_pairs", "pairs", "referred", {"kept": kept, "closure": closure, "state": state})
+def _corrected(
+    stack: PairStack, wanted: Corrections, typical: Float64, min_pairs: int
+) -> tuple[tuple[Step, ...], tuple[int, int] | None]:
+    """Steps up to the inversion, and the reference; surfaces go off before a reference is looked for."""
+    reference, window = wanted.reference, wanted.window
+    if reference is None:
+        return (stack.step(),), None
+    before = typical if reference == "auto" else stack.offsets(reference, window)
+    prepare, nothing = stack.step(before), np.zeros(len(before))
+    if wanted.surface is None:
+        if reference != "auto":
+            return (prepare,), reference
+        found = stack.reference((prepare,), window, wanted.stable_below, min_pairs)
+        return (stack.step(stack.offsets(found, window)),), found
+    surface = surface_of(stack.pairs, wanted.surface)
+    slopes = stack.slopes(prepare, surface, wanted.stable_below)
+    if reference == "auto":
+        steps = prepare, stack.flat(prepare, surface, slopes, nothing)
+        reference = stack.reference(steps, window, wanted.stable_below, min_pairs)
+    area = flatten_block(stack.around(*reference, window), plain(surface), {"slopes": slopes, "offsets": nothing})
+    offsets = reference_offsets(area, *reference, window=window) - before
+    return (prepare, stack.flat(prepare, surface, slopes, offsets)), reference
 
 
-def _unrejected(engine: Engine, product: str, pairs: xr.Dataset, kept: list[int] | None, closure: bool) -> list[int]:
-    """Places of the pairs that one round of rejection leaves."""
-    prepare, found = _rough(engine, pairs, kept, closure), f"jobs/partials/{product}/residuals"
-    steps = prepare, Step("sum_residuals", prepare.result, "residuals")
-    engine.run(Stage(f"{product}/residuals", f"{product}/pairs", steps, {"residuals": found}))
-    choice = reject_pairs(prepare_block(pairs, kept), residual_rms(engine.partials(found)))
-    places = range(pairs.sizes["pair"]) if kept is None else kept
-    return [place for place, good in zip(places, choice.kept.tolist(), strict=True) if good]
+def _scatter(stack: PairStack) -> float:
+    """How much interferograms scatter with delays off, by that before; a warning where it is more."""
+    after, before = stack.sampled(), replace(stack, delays=None).sampled("sample-before")
+    ratio = scatter_ratio(*(np.concatenate([part["phase"] for part in parts]) for parts in (before, after)))
+    if ratio > 1:
+        warnings.warn(
+            f"{stack.product}: with these delays interferograms scatter {ratio:.2f} times as much (median): is their "
+            "sign, direction or place right?",
+            stacklevel=2,
+        )
+    return ratio
 
 
-def _found(
-    engine: Engine, product: str, pairs: xr.Dataset, kept: list[int] | None, closure: bool, window: int, limit: float
-) -> tuple[int, int]:
-    """A reference area, from a first inversion of all points that is kept as ``PRODUCT/rough``."""
-    prepare = _rough(engine, pairs, kept, closure)
-    steps = (
-        prepare,
-        Step("invert", prepare.result, "rough", {"min_coherence": 0.0}),
-        Step("fit_motion", prepare.result, "rough_motion", {"height_error": False}),
+def _season(
+    stack: PairStack, steps: tuple[Step, ...], wanted: Corrections, solving: Mapping[str, Any], note: dict[str, Any]
+) -> list[float]:
+    """The index of frost and thaw at the dates; its weight by a first inversion where it is to be fitted."""
+    dates, alpha = timeline(stack.used).dates, wanted.alpha
+    if wanted.temperature is None:
+        raise CubeError("an index of frost and thaw needs daily temperatures: pass temperature=")
+    if alpha == "fit":
+        names = ("min_pairs", "min_coherence")
+        rough = Step("invert", steps[-1].result, "rough", {name: solving[name] for name in names if name in solving})
+        moments = stack.sums((*steps, rough, Step("sum_series", "rough", "moments")), "moments")
+        alpha = fit_weight_to(wanted.temperature, dates, moments)
+    index = composite_index(wanted.temperature, dates, alpha)
+    note["alpha"] = index.attrs["alpha"]
+    return [float(value) for value in index.values]
+
+
+def _check_solved(engine: Engine, product: str) -> None:
+    """Refuse a cube without a single series, and say why there is none."""
+    solved = open_group(engine.store, f"{product}/raw")["solved"].values
+    if (solved < NO_SERIES).any():
+        return
+    counts = {SOLVED[code]: int((solved == code).sum()) for code in np.unique(solved).tolist()}
+    told = ", ".join(f"{name.replace('_', ' ')}: {count:,}" for name, count in counts.items())
+    raise CubeError(
+        f"{product}: none of {solved.size:,} points has a series ({told}): lower min_pairs or min_coherence, or give "
+        "interferograms that cover the same ground"
     )
-    saves = {name: f"{product}/{name}" for name in ("rough", "rough_motion")}
-    engine.run(Stage(f"{product}/rough", f"{product}/pairs", steps, saves))
-    cube, motion = (open_group(engine.store, group) for group in saves.values())
-    area = pick_reference(cube, motion["velocity"].values, window=window, stable_below=limit)
-    return area.row, area.col
 
 
-def _flattened(
-    engine: Engine, product: str, pairs: xr.Dataset, used: xr.Dataset, prepare: Step, kind: Any, limit: float,
-    reference: tuple[int, int], window: int,
-) -> Step:  # fmt: skip
-    """A pass that sums the surface on stable ground, and the step that takes it off and refers anew."""
-    surface = surface_of(pairs, kind)
-    found = f"jobs/partials/{product}/surface-sums"
-    step = Step("sum_surfaces", prepare.result, "sums", {"surface": _plain(surface), "limit": limit})
-    engine.run(Stage(f"{product}/surface-sums", f"{product}/pairs", (prepare, step), {"sums": found}))
-    slopes = solve_surfaces(engine.partials(found), timeline(used))
-    params = {name: value for name, value in prepare.params.items() if name != "state"}
-    area = prepare_block(_around(pairs, reference, window), **params)
-    before = engine.ledger.read_state(prepare.params["state"]["state"])["offsets"]
-    nothing = {"slopes": slopes, "offsets": np.zeros(len(slopes))}
-    offsets = reference_offsets(flatten_block(area, _plain(surface), nothing), *reference, window=window) - before
-    state = state_reference(engine.ledger.write_state({"slopes": slopes, "offsets": offsets}))
-    return Step("flatten_pairs", prepare.result, "flat", {"surface": _plain(surface), "state": state})
-
-
-def _places(kept: Sequence[int], n_pairs: int) -> list[int]:
-    """Places of pairs, each once; a mask of all pairs would be taken for the places 0 and 1."""
-    places = np.asarray(kept)
-    if places.dtype.kind not in "iu" or not places.size or np.unique(places).size < places.size:
-        raise ValueError("kept takes places of pairs, each once, such as choose_pairs(pairs).kept.nonzero()[0]")
-    if places.min() < 0 or places.max() >= n_pairs:
-        raise ValueError(f"kept goes from {places.min()} to {places.max()}, wanted 0 to {n_pairs - 1}")
-    return [int(place) for place in places]
-
-
-def _known_then(
-    pairs: xr.Dataset, chosen: list[int] | None, options: dict[str, Any]
-) -> tuple[list[int] | None, dict[str, Any]]:
-    """Pairs that were complete on the day ``as_of``, and options of those alone."""
-    places = np.arange(pairs.sizes["pair"]) if chosen is None else np.array(chosen)
-    known_pairs(pairs.isel(pair=places), options["as_of"])
-    early = pairs["second"].values[places] <= np.datetime64(options["as_of"])
-    if early.all():
-        return chosen, options
-    own = dict(options)
-    if own.get("tree_weights") is not None:
-        own["tree_weights"] = np.asarray(own["tree_weights"])[early].tolist()
-    if own.get("covariance") is not None:
-        own["covariance"] = np.asarray(own["covariance"])[early][:, early].tolist()
-    return places[early].tolist(), own
-
-
-def _missing(engine: Engine, product: str, prepare: Step) -> list[float]:
-    """Share of the points that each pair lacks."""
-    found = f"jobs/partials/{product}/missing"
-    stage = f"{product}/missing", f"{product}/pairs", (prepare, Step("count_missing", prepare.result, "missing"))
-    engine.run(Stage(*stage, {"missing": found}))
-    parts = list(engine.partials(found))
-    valid, points = (sum(part[name] for part in parts) for name in ("valid", "points"))
-    return [float(share) for share in 1 - np.asarray(valid) / np.asarray(points)]
-
-
-def _around(pairs: xr.Dataset, reference: tuple[int, int], window: int) -> xr.Dataset:
-    """The pixels of the reference area."""
-    near = (abs(pairs["row"].values - reference[0]) <= window) & (abs(pairs["col"].values - reference[1]) <= window)
-    return pairs.isel(point=np.flatnonzero(near)).compute()
-
-
-def _plain(surface: Any) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(surface).items()}
+def _loops(stack: PairStack) -> dict[str, int]:
+    """Loops of three among the pairs, and pairs that are in none, whose cycles nobody can check."""
+    line = timeline(stack.used)
+    loops = triplets(line.first, line.second)
+    return {"loops": len(loops), "unchecked": len(line.first) - np.unique(loops).size}

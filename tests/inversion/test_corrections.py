@@ -179,6 +179,8 @@ def test_pairs_are_chosen_without_breaking_the_network():
     assert set(reject_pairs(pairs, bad).reasons) == {line.name(3), line.name(8)}
     bad[5] = np.nan  # a pair without any value
     assert set(reject_pairs(pairs, bad).reasons) == {line.name(k) for k in (3, 5, 8)}
+    with pytest.raises(CubeError, match=r"no pair is left of .* the shortest, 2018-\S+, has 12 days"):
+        choose_pairs(pairs, max_days=10, max_bperp=None)
     with pytest.raises(ValueError, match=r"coherence has shape \(1,\)"):
         choose_pairs(pairs, max_bperp=None, coherence=[0.5])
     with pytest.raises(CubeError, match="max_bperp=None"):

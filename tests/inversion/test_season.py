@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.inversion.frost_weight import fit_weight_to, series_moments
+from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.season import composite_index
-from insar_dask.synthetic import air_temperature
+from insar_dask.synthetic import air_temperature, pair_cube
 
 DATES = np.arange(np.datetime64("2015-03-01"), np.datetime64("2020-03-01"))
 
@@ -68,6 +71,22 @@ def test_index_that_is_summed_up_warns():
         summed = composite_index(temperature, DATES, 0.2, reset=False)
     reset = composite_index(temperature, DATES, 0.2)
     assert summed.values[-1] > reset.values[-1] + 2
+
+
+def test_weight_of_frost_is_what_the_series_say():
+    temperature = air_temperature("2016-01-01", 365 * 7, seed=5)
+    days = timeline(pair_cube(2, 2, 80)).dates
+    index = composite_index(temperature, days, 0.7)
+    pairs = pair_cube(8, 8, 80, season=index.values, season_size=12, atmosphere=2, decorrelation=1, height_error=0)
+    cube = insar.invert(pairs.isel(point=slice(0, 60)))
+    found = composite_index(temperature, days, "fit", series=cube)
+    assert abs(found.attrs["alpha"] - 0.7) < 0.05
+    halves = [series_moments(cube.isel(point=part)) for part in (slice(0, 25), slice(25, None))]
+    assert fit_weight_to(temperature, days, halves) == pytest.approx(found.attrs["alpha"], abs=1e-9)
+    with pytest.raises(ValueError, match="pass series="):
+        composite_index(temperature, days, "fit")
+    with pytest.raises(CubeError, match="no point has a value at every date"):
+        fit_weight_to(temperature, days, [series_moments(cube.where(cube["time"] > days[3]))])
 
 
 def test_bad_temperatures_are_refused():

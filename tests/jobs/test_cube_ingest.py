@@ -12,7 +12,10 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.cube_ingest import ingest_cube
 from insar_dask.jobs.engine import Engine
 from insar_dask.readers.grid import to_grid
+from insar_dask.store import open_group
+from tests.readers.ifgram_layout import write_stack
 from tests.readers.mintpy_layout import metres, write_series
+from tests.readers.test_pair_cube import tif
 
 DECLARED = {"component": "up", "reference": "a rock", "reference_date": "2020-01-03", "units": "mm"}
 
@@ -42,6 +45,16 @@ def table(folder):
     return folder / "points.csv", {**DECLARED, "columns": {"point_id": "id", "longitude": "x", "latitude": "y"}}
 
 
+def pairs_of(folder):
+    for number, name in enumerate(("20200103_20200115", "20200103_20200127", "20200115_20200127")):
+        tif(folder, name, (number * np.arange(1.0, 181.0).reshape(12, 15) / 50).astype(np.float32))
+    return folder / "*.tif", {"track": "63", "orbit_direction": "descending", "wavelength": 0.0555, "phase_sign": 1}
+
+
+def stack_of(folder):
+    return write_stack(folder / "ifgramStack.h5"), {}
+
+
 @pytest.mark.parametrize(("reader", "write"), [("mintpy", mintpy), ("raster", rasters), ("psi_csv", table)])
 def test_source_is_read_once_and_again_when_something_changed(tmp_path, reader, write):
     source, options = write(tmp_path)
@@ -58,6 +71,27 @@ def test_source_is_read_once_and_again_when_something_changed(tmp_path, reader, 
     changed = ingest_cube(engine, source, "site", reader, {**options, "release": "v2"}, 256)
     assert changed.computed == changed.shards
     assert insar.open_cube(tmp_path / "s.zarr").attrs["release"] == "v2"
+
+
+@pytest.mark.parametrize(("reader", "write"), [("pairs", pairs_of), ("ifgram_stack", stack_of)])
+def test_interferograms_are_kept_as_such_and_read_again_when_a_header_changed(tmp_path, reader, write):
+    source, options = write(tmp_path)
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    assert ingest_cube(engine, source, "site", reader, options, 256).computed > 0
+    assert ingest_cube(engine, source, "site", reader, options, 256).computed == 0
+    stored = open_group(tmp_path / "s.zarr", "site/pairs")
+    read = {"pairs": insar.read_pairs, "ifgram_stack": insar.read_ifgram_stack}[reader]
+    np.testing.assert_array_equal(stored["phase"].values, read(source, **options)["phase"].values)
+    assert engine.ledger.read_note("ingest/site")["n_points"] == stored.sizes["point"]
+    if reader == "pairs":
+        baselines = tmp_path / "baselines.csv"
+        options["baselines"] = str(baselines)
+        for metres_apart in (30, 31):
+            baselines.write_text(
+                f"first,second,bperp\n20200103,20200115,{metres_apart}\n20200103,20200127,1\n20200115,20200127,2\n"
+            )
+            ingest_cube(engine, source, "site", reader, options, 256)
+            assert open_group(tmp_path / "s.zarr", "site/pairs")["bperp"].values[0] == metres_apart
 
 
 def test_damaged_shard_is_made_again(tmp_path):

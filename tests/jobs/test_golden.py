@@ -28,7 +28,7 @@ from insar_dask.jobs import component_training
 from insar_dask.jobs.recipe import STEPS, Step
 from insar_dask.jobs.training import RESULT_VERSION
 from insar_dask.synthetic import pair_cube
-from tests.jobs.test_cube_ingest import mintpy, rasters, table
+from tests.jobs.test_cube_ingest import mintpy, pairs_of, rasters, stack_of, table
 
 TRAININGS = {"networks": RESULT_VERSION, "component_networks": component_training.RESULT_VERSION}
 VERSIONS = TRAININGS | {name: version for name, (_, version) in STEPS.items()}
@@ -128,11 +128,17 @@ def inverted() -> dict[str, Any]:
     prepared = run("prepare_pairs", pairs, closure=True, state=offsets)
     return {
         "prepare_pairs": prepared,
+    series = run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model")
         "count_missing": run("count_missing", prepared),
         "sum_surfaces": run("sum_surfaces", prepared, surface=surface, limit=8.0),
         "flatten_pairs": run("flatten_pairs", prepared, surface=surface, state={"slopes": slopes, **offsets}),
+        "sum_coherence": run("sum_coherence", prepared),
+        "sample_phase": run("sample_phase", prepared, step=3),
+        "judge_ground": run("judge_ground", prepared, min_pairs=5),
+        "sum_series": run("sum_series", series),
+        "take_as_known": run("take_as_known", series)[["displacement"]],
         "sum_residuals": run("sum_residuals", prepared),
-        "invert": run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model"),
+        "invert": series,
         "fit_motion": run("fit_motion", prepared, index=index, annual=True, height_error=True),
     }
 
@@ -165,7 +171,8 @@ def taught_parts(raw: xr.Dataset) -> dict[str, npt.NDArray[np.float64]]:
 def read() -> dict[str, Any]:
     """Cubes of files that are written first: their values are exact in any version of the libraries that write them."""
     cubes = {}
-    for name, write in {"mintpy": mintpy, "raster": rasters, "psi_csv": table}.items():
+    writers = {"mintpy": mintpy, "raster": rasters, "psi_csv": table, "pairs": pairs_of, "ifgram_stack": stack_of}
+    for name, write in writers.items():
         with TemporaryDirectory() as folder:
             source, options = write(Path(folder))
             cubes[name] = run(name, source, **options).compute()

@@ -6,15 +6,22 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.inversion.choosing import choose_pairs
 from insar_dask.inversion.closure import correct_closure
+from insar_dask.inversion.delays import correct_delays
 from insar_dask.inversion.finding import find_reference
 from insar_dask.inversion.joint import fit_motion
+from insar_dask.inversion.lines import line_fit
+from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.reference import refer_pairs
+from insar_dask.inversion.season import composite_index
 from insar_dask.inversion.surfaces import remove_surfaces
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.inversion_jobs import invert_stored, store_series
-from insar_dask.synthetic import pair_cube
+from insar_dask.store import open_group
+from insar_dask.synthetic import air_temperature, pair_cube
 
+EXTRA = ["true_cycles", "true_season_shape", "true_bperp"]
 REFERENCE = {"reference": (4, 4), "window": 5}
 
 
@@ -89,6 +96,74 @@ def test_reference_is_found_and_bad_pairs_rejected(tmp_path):
     np.testing.assert_array_equal(by_point(insar.open_cube(path, "site/raw")), by_point(expected))
 
 
+def test_reference_is_found_once_surfaces_are_off(pairs, tmp_path):
+    path = stored(pairs, tmp_path)
+    options = {"closure": True, "surface": "plane", "reference": "auto", "window": 5}
+    invert_stored(path, "site", quiet=True, **options)
+    with Engine(path, quiet=True) as engine:
+        note = engine.ledger.read_note("inversion/site")
+        assert store_series(engine, "site", **options).computed == 0
+        partials = [dict(part) for part in engine.partials("jobs/partials/site/ground")]
+    assert sum(len(part["place"]) for part in partials) == pairs.sizes["point"]
+    row, col = note["reference"]
+    cube = insar.open_cube(path).compute()
+    truth = pairs.set_index(point="point_id")["true_velocity"].sel(point=cube["point_id"].values).values
+    wrong = line_fit(cube)["velocity"].values - truth
+    at = (abs(cube["row"] - row) <= 2).values & (abs(cube["col"] - col) <= 2).values
+    assert abs(truth[at]).mean() < 5 and np.nanstd(wrong) < 4
+    assert note["loops"] > 50 and note["unchecked"] < 5
+
+
+def test_pairs_are_chosen_by_sums_of_shards_and_told(tmp_path):
+    several = pair_cube(20, 20, 30, longest=72, baseline=60).drop_vars(EXTRA)
+    several["coherence"][:, 7] = 0.05
+    path = stored(several, tmp_path, 128)
+    limits = {"max_days": 50.0, "max_bperp": 120.0, "min_coherence": 0.3}
+    invert_stored(path, "site", quiet=True, limits=limits, **REFERENCE)
+    choice = choose_pairs(several, **limits)
+    with Engine(path, quiet=True) as engine:
+        note = engine.ledger.read_note("inversion/site")
+    assert note["pairs"] == choice.kept.nonzero()[0].tolist()
+    assert note["reasons"] == choice.reasons and note["held"] == choice.held
+    assert any(why.startswith("coherence 0.05") for why in {**note["reasons"], **note["held"]}.values())
+
+
+def test_delays_go_off_shard_by_shard_and_bad_ones_warn(tmp_path):
+    several = pair_cube(20, 20, 30, atmosphere=0.0, decorrelation=0.1).drop_vars(EXTRA)
+    dates, rng = timeline(several).dates, np.random.default_rng(0)
+    axes = {"date": dates, "y": np.linspace(3.698e6, 3.7005e6, 6), "x": np.linspace(499e3, 502e3, 7)}
+    field = rng.normal(0, 20, (30, 6, 7))
+    delays = xr.DataArray(field, axes, ("date", "y", "x"), attrs={"direction": "zenith"})
+    with pytest.warns(UserWarning, match="scatter"):
+        dirty = correct_delays(several, (-delays).assign_attrs(delays.attrs))
+    path = stored(dirty, tmp_path, 128)
+    invert_stored(path, "site", quiet=True, delays=delays, **REFERENCE)
+    expected = insar.invert(refer_pairs(several, 4, 4, window=5))
+    np.testing.assert_allclose(by_point(insar.open_cube(path)), by_point(expected), atol=2e-3)
+    with Engine(path, quiet=True) as engine:
+        assert engine.ledger.read_note("inversion/site")["scatter"] < 0.9
+    with pytest.warns(UserWarning, match="site: with these delays interferograms scatter"):
+        invert_stored(path, "site", quiet=True, delays=(-delays).assign_attrs(delays.attrs), **REFERENCE)
+    with pytest.raises(CubeError, match="delays have dims"):
+        invert_stored(path, "site", quiet=True, delays=delays.isel(x=0), **REFERENCE)
+
+
+def test_season_of_frost_and_thaw_is_one_more_column(tmp_path):
+    temperature = air_temperature("2016-01-01", 365 * 5, seed=5)
+    days = timeline(pair_cube(2, 2, 60)).dates
+    index = composite_index(temperature, days, 0.6).values
+    scene = pair_cube(16, 16, 60, season=index, season_size=12, atmosphere=2, decorrelation=1, height_error=0)
+    path = stored(scene.drop_vars(EXTRA), tmp_path, 128)
+    options = {"temperature": temperature, "alpha": "fit", "motion": {"height_error": False}}
+    invert_stored(path, "site", quiet=True, **REFERENCE, **options)
+    with Engine(path, quiet=True) as engine:
+        assert abs(engine.ledger.read_note("inversion/site")["alpha"] - 0.6) < 0.08
+    found = open_group(path, "site/motion").compute()
+    truth = scene.set_index(point="point_id")["true_season"].sel(point=found["point_id"].values).values
+    wrong = found["season"].values - truth
+    assert np.sqrt(np.mean((wrong - np.median(wrong)) ** 2)) < 0.25 * truth.std()
+
+
 def test_what_was_known_on_a_day_is_what_an_older_store_gives(pairs, tmp_path):
     day = np.datetime64("2018-10-01")
     old = pairs.isel(pair=np.flatnonzero(pairs["second"].values <= day))
@@ -105,6 +180,13 @@ def test_what_cannot_be_is_said(pairs, tmp_path):
     with pytest.raises(JobError, match="no site/pairs"):
         invert_stored(tmp_path / "empty.zarr", "site", quiet=True)
     path = stored(pairs, tmp_path)
+    with pytest.raises(CubeError, match=r"site: 5 pairs of \d+ are left and min_pairs is 10"):
+        invert_stored(path, "site", quiet=True, kept=list(range(5)))
+    apart = [k for k in range(pairs.sizes["pair"]) if not 30 < k < 70]
+    with pytest.raises(CubeError, match=r"into 2 parts, no chain of pairs joins 2018-\S+ and 2018-.*disconnected="):
+        invert_stored(path, "site", quiet=True, kept=apart, disconnected="refuse")
+    with pytest.raises(CubeError, match=r"none of 720 points has a series \(low coherence: 720\)"):
+        invert_stored(path, "site", quiet=True, min_coherence=0.999)
     with pytest.raises(CubeError, match="pass reference="):
         invert_stored(path, "site", quiet=True, surface="plane")
     with pytest.raises(CubeError, match="row 500"):
