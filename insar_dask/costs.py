@@ -8,7 +8,7 @@ how much faster or slower another machine is says a run that was made there, who
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from insar_dask.jobs.history import Reader, runs
 from insar_dask.jobs.stage_board import StageBoard
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import address, open_store
-from insar_dask.shards import ShardPlan
+from insar_dask.shards import SERIES_DATES, ShardPlan
 from insar_dask.store import open_group
 
 __all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work_of"]
@@ -27,19 +27,26 @@ __all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work
 
 @dataclass(frozen=True)
 class Size:
-    """What the seconds of a product follow from: points, dates, shards, and forecasts a point that are scored."""
+    """What the seconds of a product follow from: points, dates, shards, and forecasts a point that are scored.
+
+    ``pairs`` are those of interferograms it is inverted from, and ``passes`` how often these are gone over.
+    """
 
     points: int
     dates: int
     shards: int
     scored: int
+    pairs: int = 0
+    passes: int = 0
 
     @classmethod
-    def of(cls, points: int, dates: int, product: str, config: Config) -> Size:
+    def of(cls, points: int, dates: int, product: str, config: Config, pairs: int = 0) -> Size:
         """Size of a product under a configuration."""
-        wanted, shards = config.forecast, ShardPlan.of(points, dates, config.store.shard_points).n_shards
+        longest = SERIES_DATES if pairs else dates
+        wanted, shards = config.forecast, ShardPlan.of(points, longest, config.store.shard_points).n_shards
         horizon = wanted.horizon or (10 if product.startswith("EGMS_L3") else 6)
-        return cls(points, dates, shards, horizon * ceil(wanted.test_fraction * dates / wanted.stride))
+        scored = horizon * ceil(wanted.test_fraction * dates / wanted.stride)
+        return cls(points, dates, shards, scored, pairs, config.pairs.passes(config.inversion) if pairs else 0)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Rate:
     """Seconds of one core.
 
     ``once`` and for each ``date``, whatever the points; for each ``shard``; and for a million ``values``, points times
-    dates, or forecasts that are ``scored``. All but the first two are shared by workers.
+    dates, forecasts that are ``scored``, or values of ``pairs`` that are gone over. All but the first two are shared by
+    workers.
     """
 
     once: float
@@ -55,10 +63,12 @@ class Rate:
     shard: float = 0.0
     values: float = 0.0
     scored: float = 0.0
+    pairs: float = 0.0
 
     def parts(self, size: Size) -> tuple[float, float]:
         """Seconds that one process has for itself, and seconds that workers share."""
-        grown = size.points * (self.values * size.dates + self.scored * size.scored) / 1e6
+        each = self.values * size.dates + self.scored * size.scored + self.pairs * size.pairs * max(size.passes, 1)
+        grown = size.points * each / 1e6
         return self.once + self.date * size.dates, self.shard * size.shards + grown
 
 
@@ -77,6 +87,12 @@ REFERENCE = {
 whatever the points follows from the steps that its likelihood wants: 17, 28 and 44 s there. `tests.benchmarks.costs`
 compares these rates with other runs."""
 
+OF_PAIRS = {
+    "ingest": Rate(3.0, shard=0.1, pairs=0.03),
+    "invert": Rate(2.0, shard=0.3, pairs=0.06),
+}
+"""What takes the place of ``ingest``, and comes besides, where a product is inverted from interferograms."""
+
 MACHINE = "the reference machine, a core of a cloud server of 2026"
 
 
@@ -90,13 +106,21 @@ class Speed:
 
 def work_of(size: Size, speed: Speed = Speed()) -> dict[str, float]:
     """Seconds of one core by stage."""
-    return {stage: speed.factor * sum(rate.parts(size)) for stage, rate in REFERENCE.items()}
+    return {stage: speed.factor * sum(parts) for stage, parts in _parts(size).items()}
 
 
 def wall_of(size: Size, workers: int, speed: Speed = Speed()) -> float:
     """Seconds that a product takes on so many one-thread workers."""
-    parts = [rate.parts(size) for rate in REFERENCE.values()]
+    parts = _parts(size).values()
     return speed.factor * sum(own + shared / min(workers, size.shards) for own, shared in parts)
+
+
+def _parts(size: Size) -> dict[str, tuple[float, float]]:
+    """Seconds of the reference machine by stage, those that one process has for itself and those that are shared."""
+    if not size.pairs:
+        return {stage: rate.parts(size) for stage, rate in REFERENCE.items()}
+    read = {"ingest": OF_PAIRS["ingest"].parts(replace(size, passes=1))}  # interferograms are read but once
+    return {**{stage: rate.parts(size) for stage, rate in (REFERENCE | OF_PAIRS).items()}, **read}
 
 
 def speed_of(store: str | Path, config: Config) -> Speed:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from insar_dask.forecast import Forecaster
     from insar_dask.report.hindcasts import Hindcasts
 
-__all__ = ["Outcome", "foresee_maps", "map_outcome", "publish", "publish_index", "summary"]
+__all__ = ["Outcome", "foresee_maps", "inversion_lines", "map_outcome", "publish", "publish_index", "summary"]
 
 SERIES = {"smooth": "smoothed", "regular": "regular"}
 """Stage that is taken apart -> what its series are called."""
@@ -83,6 +83,7 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
     scores, _ = bench.scores(product)
     reasons = bench.reasons(product)
     series = SERIES[bench.config.decompose.source]
+    inversion = bench.engine.ledger.read_note(f"inversion/{product}")
     found = [name for name, of in OPTIONAL.items() if of not in reasons]
     return write_report(
         folder,
@@ -92,6 +93,8 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         smooth=bench.group(product, "smooth"),
         cumulative=bench.group(product, "cumulative"),
         **{name: bench.group(product, name).assign_attrs(series=series) for name in found},
+        pairs=None if inversion is None else bench.group(product, "pairs"),
+        inversion=inversion,
         forecast=bench.group(product, "forecast") if scores else None,
         scores=scores,
         reasons=reasons,
@@ -192,8 +195,32 @@ def summary(bench: Workbench, product: str) -> tuple[str, ...]:
     if np.isfinite(velocity).any():
         low, middle, high = np.nanquantile(velocity, [0.05, 0.5, 0.95])
         lines.append(f"velocity {middle:+.1f} mm/yr in the middle, {low:+.1f} to {high:+.1f} for 90 % of the points")
-    lines += [*_pattern_lines(bench, product), _forecast_line(bench, product)]
+    lines += [*inversion_lines(bench, product), *_pattern_lines(bench, product), _forecast_line(bench, product)]
     return (*(f"LOOK HERE: {alarm}" for alarm in alarms(velocity, ingested)), *lines)
+
+
+def inversion_lines(bench: Workbench, product: str) -> list[str]:
+    """What became of interferograms; nothing of a product that came as displacement."""
+    note = bench.engine.ledger.read_note(f"inversion/{product}")
+    if note is None:
+        return []
+    raw = bench.group(product, "raw")
+    quality = raw["coherence"].values
+    n_used = note["pairs_read"] if note["pairs"] is None else len(note["pairs"])
+    lines = [f"{n_used} of {note['pairs_read']} interferograms inverted to {raw.sizes['time']} dates"]
+    if note["parts"] > 1:
+        lines.append(f"LOOK HERE: the network falls into {note['parts']} parts, and what is between them is bridged")
+    if note.get("scatter", 0) > 1:
+        lines.append(f"LOOK HERE: with their delays off interferograms scatter {note['scatter']:.2f} times as much")
+    solved = np.isfinite(quality)
+    lines.append(
+        f"{solved.sum():,} of {solved.size:,} points have a series, median temporal coherence "
+        f"{np.median(quality[solved]):.2f}"
+    )
+    if note["reference"] is not None:
+        (row, column), window = note["reference"], note["window"]
+        lines.append(f"zero: the median of {window} x {window} pixels around row {row}, column {column}")
+    return lines
 
 
 def _pattern_lines(bench: Workbench, product: str) -> list[str]:

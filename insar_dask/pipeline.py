@@ -27,7 +27,7 @@ __all__ = ["Outcome", "kept_config", "opened", "run"]
 
 
 def run(config: Config | str | Path, *, client: Client | None = None, quiet: bool = False) -> list[Outcome]:
-    """Run a configuration: ingest, prepare, forecast, score, report; what is done already is not done again.
+    """Run a configuration: ingest, invert, prepare, forecast, score, report; what is done already is not done again.
 
     Parameters
     ----------
@@ -87,6 +87,7 @@ def _products(bench: Workbench) -> Iterator[str]:
     wanted, tracks = bench.config.east_up, []
     for source in bench.sources():
         product = bench.ingest(source)
+        bench.invert(source, product)
         tracks.append(product)
         if wanted.name is None or not wanted.alone:
             yield product

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
-from insar_dask.shards import ShardPlan
+from insar_dask.shards import SERIES_DATES, ShardPlan
 from insar_dask.workbench import listed
 
 __all__ = ["Planned", "plan_run", "planned"]
@@ -38,7 +39,7 @@ PAGE_BYTES = 4_000_000
 EXPORT_BYTES = 250
 """Of a product's page and figures, and of a point in GeoTIFF and GeoParquet."""
 
-PIXELS = ("mintpy", "raster")
+PIXELS = ("mintpy", "raster", "pairs", "ifgram_stack")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def planned(config: Config) -> Planned:
     else:
         found = [(source, _extent(source, config)) for source in listed(config.source)]
         tables = [_source(source, extent, config) for source, extent in found]
-        sizes = [Size.of(extent.n_points, len(extent.times), product_of(source), config) for source, extent in found]
+        sizes = [
+            Size.of(extent.n_points, len(extent.times), product_of(source), config, extent.pairs)
+            for source, extent in found
+        ]
     if config.maps.method != "none":
         tables.append(plan_maps(config, [(size.points, size.dates) for size in sizes]))
     return Planned(tuple(tables), tuple(sizes))
@@ -107,7 +111,8 @@ def _source(source: SourceFile, extent: Extent, config: Config) -> tuple[str, St
     kind = f"{extent.size / 1e6:,.0f} MB of {'rasters' if extent.at_most else 'text'}"
     if extent.at_most:
         kind += ", pixels without a series being left out"
-    return _product(name, extent.n_points, len(extent.times), _grid(extent, name, config), kind, config, reader)
+    sizes = extent.n_points, len(extent.times), _grid(extent, name, config)
+    return _product(name, *sizes, kind, config, reader, extent.pairs)
 
 
 def _grid(extent: Extent, name: str, config: Config) -> int:
@@ -125,14 +130,32 @@ def _ingest(plan: ShardPlan, n_points: int, n_dates: int, raw: int, reader: str)
     return plan.n_shards, written, max(task_memory(plan.shard, raw) + TILE_BYTES, places)
 
 
+def _of_pairs(plan: ShardPlan, n_points: int, n_dates: int, pairs: int, config: Config) -> dict[str, Any]:
+    """Interferograms read, and gone over until they are displacement."""
+    coherent = 2  # phase and coherence; where there is none, less is written
+    read = 4 * pairs * coherent + POINT_COLUMNS * 8
+    made = (4 + 4 + 1) * n_dates + POINT_COLUMNS * 8
+    places = BASE_BYTES + PLACE_BYTES * n_points
+    passes = config.pairs.passes(config.inversion)
+    written = {"ingest": STORED_FLOAT * coherent * pairs * n_points, "invert": 2 * STORED_FLOAT * n_dates * n_points}
+    return {
+        "ingest": (plan.n_shards, written["ingest"], max(task_memory(plan.shard, read) + TILE_BYTES, places)),
+        "invert": (passes * plan.n_shards, written["invert"], task_memory(plan.shard, read + made)),
+    }
+
+
 def _product(
-    name: str, n_points: int, n_dates: int, n_grid: int, kind: str, config: Config, reader: str = "egms"
+    name: str, n_points: int, n_dates: int, n_grid: int, kind: str, config: Config, reader: str = "egms", pairs: int = 0
 ) -> tuple[str, Stages]:
-    plan = ShardPlan.of(n_points, n_dates, config.store.shard_points)
+    plan = ShardPlan.of(n_points, SERIES_DATES if pairs else n_dates, config.store.shard_points)
     columns = POINT_COLUMNS * 8
     raw, regular = 4 * n_dates + columns, 4 * n_grid + columns
     stages: dict[str, tuple[int, float, float | None]] = {
-        "ingest": _ingest(plan, n_points, n_dates, raw, reader),
+        **(
+            _of_pairs(plan, n_points, n_dates, pairs, config)
+            if pairs
+            else {"ingest": _ingest(plan, n_points, n_dates, raw, reader)}
+        ),
         "prepare": (plan.n_shards, 2 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, raw + 2 * regular)),
         "patterns": (PASSES * plan.n_shards, STORED_FLOAT * 2 * n_points, task_memory(plan.shard, regular + columns)),
         "decompose": (plan.n_shards, 3 * STORED_FLOAT * n_grid * n_points, task_memory(plan.shard, 4 * regular)),
@@ -142,7 +165,8 @@ def _product(
         "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, None),
     }
     about = (
-        f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from {kind}, "
+        f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from "
+        f"{f'{pairs:,} interferograms, ' if pairs else ''}{kind}, "
         f"{plan.n_shards} shards of {plan.shard:,} points"
     )
     return about, stages

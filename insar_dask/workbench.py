@@ -13,10 +13,11 @@ from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.timetable import TooShortError
-from insar_dask.jobs.cube_ingest import ingest_cube, product_of
+from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, ingest_cube, product_of, target_of
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
 from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.inversion_jobs import store_series
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.prediction import fit_product, predict_product
@@ -26,10 +27,12 @@ from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
 from insar_dask.jobs.watch import Progress
 from insar_dask.objects import beside
 from insar_dask.readers.bucket_file import SourceFile
+from insar_dask.readers.delays import read_delays
 from insar_dask.readers.egms import find_egms
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.netcdf_stack import is_netcdf
 from insar_dask.readers.recognise import files_behind, reader_of
+from insar_dask.readers.temperature import read_temperature
 from insar_dask.store import open_group, products
 
 if TYPE_CHECKING:
@@ -69,14 +72,19 @@ class Workbench:
             return [] if self.config.east_up.tracks else [self._synthetic()]
         return list(named_products(self.config.source).values())
 
-    def ingest(self, source: SourceFile) -> str:
-        """Read a product file into the store; returns the product's name."""
-        reader, shard_points = self.config.source.reader or reader_of(source), self.config.store.shard_points
+    def read(self, source: SourceFile) -> str:
+        """Read a product file into the store; returns the group."""
+        product = self.ingest(source)
+        return target_of(product, self._reader(source))
+
+    def ingest(self, source: SourceFile, product: str | None = None) -> str:
+        """Read a product file into the store; returns the product's name. Interferograms are not inverted yet."""
+        reader, shard_points = self._reader(source), self.config.store.shard_points
         known = self.config.source.known(reader)
+        product = product or (source.stem if reader == "egms" else product_of(source))
         if reader == "egms":
-            ingest(self.engine, source, source.stem, known, shard_points)
-            return source.stem
-        product = product_of(source)
+            ingest(self.engine, source, product, known, shard_points)
+            return product
         try:
             ingest_cube(self.engine, str(source), product, reader, known, shard_points)
         except CubeError as error:
@@ -85,6 +93,19 @@ class Workbench:
             cure = TO_PASS.format(reader=reader, source=source, name=wanted[1])
             raise CubeError(f"{error}\n{cure}") from error
         return product
+
+    def invert(self, source: SourceFile, product: str) -> None:
+        """Interferograms to displacement; what was read as such is left as it is."""
+        if self._reader(source) not in INTERFEROGRAMS:
+            return
+        pairs, inversion = self.config.pairs, self.config.inversion
+        options: dict[str, Any] = {"limits": pairs.limits(), **pairs.corrections(), **inversion.solving()}
+        options |= {"disconnected": inversion.disconnected, "motion": {} if inversion.joint else None}
+        if pairs.delays is not None:
+            options["delays"] = read_delays(pairs.delays, direction=pairs.delay_direction)
+        if inversion.temperature is not None:
+            options |= {"temperature": read_temperature(inversion.temperature), "alpha": inversion.alpha}
+        store_series(self.engine, product, **options)
 
     def prepare(self, product: str) -> None:
         """Regular dates -> smooth -> displacement in all, and motion parameters: the results of one task a shard."""
@@ -230,6 +251,9 @@ class Workbench:
             '[east_up] how = "previous" and anchor = "first"'
         )
 
+    def _reader(self, source: SourceFile) -> str:
+        return self.config.source.reader or reader_of(source)
+
     def _every(self, product: str) -> str:
         return self.config.prepare.spacing(product)
 
@@ -293,4 +317,4 @@ def named_products(source: Source) -> dict[str, SourceFile]:
 def _behind(name: str, reader: str) -> list[Path]:
     if is_bucket(name):
         raise CubeError(f"{name} lies in a bucket, where EGMS files alone are read: copy it here for {reader!r}")
-    return [Path(name)] if reader == "raster" else files_behind(name) or [Path(name)]
+    return [Path(name)] if reader in ("raster", "pairs") else files_behind(name) or [Path(name)]

@@ -50,6 +50,17 @@ def test_a_forecaster_is_kept_and_compared_with_what_came(tmp_path: Path, capsys
     assert (tmp_path / "model" / "README.md").exists()
 
 
+def test_interferograms_become_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "interferograms.py"))["main"](None, str(tmp_path), 12, 14, 60)
+    shown = capsys.readouterr().out
+    assert "of 270 interferograms inverted to 60 dates" in shown and "around row" in shown
+    off = float(shown.splitlines()[-1].split()[2])
+    assert off < 4, shown
+    page = (tmp_path / "ifgramStack" / "index.html").read_text()
+    assert "Interferograms</h2>" in page and "id='network'" in page and "id='pair-residuals'" in page
+    assert "scores LEAK on top" in page  # later pairs changed what the origins are told
+
+
 @pytest.mark.slow
 def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tiles").mkdir()

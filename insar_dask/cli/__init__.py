@@ -7,6 +7,7 @@ import sys
 import typer
 
 from insar_dask.cli.ground import areas, east_up
+from insar_dask.cli.inverting import invert
 from insar_dask.cli.looking import catalogue, explore, report, status, synthetic_tiles, verify
 from insar_dask.cli.models import forecast, train
 from insar_dask.cli.runs import config, demo, plan, run
@@ -17,7 +18,7 @@ __all__ = ["app", "main"]
 
 for verb in (
     *(demo, run, plan, config),
-    *(ingest, products, cluster, tiles, evaluate, train, forecast, report),
+    *(ingest, invert, products, cluster, tiles, evaluate, train, forecast, report),
     *(east_up, areas),
     *(synthetic_tiles, catalogue, status, verify, explore),
 ):

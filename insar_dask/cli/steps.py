@@ -22,7 +22,7 @@ def ingest(
     files = settings.source.model_copy(update={"files": source})
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
         for path in bench.sources():
-            typer.echo(f"{store}/{bench.ingest(path)}/raw")
+            typer.echo(f"{store}/{bench.read(path)}")
 
 
 def products(store: StorePath, quiet: Quiet = False) -> None:

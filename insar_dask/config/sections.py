@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from insar_dask.bucket_address import bucket_address, is_bucket
+from insar_dask.config.alarms import Alarms
 from insar_dask.config.ground import AreaSearch, EastUp
+from insar_dask.config.interferograms import Inversion, Pairs
 from insar_dask.config.section import Section
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 from insar_dask.sessions import SlurmJobs, Tls
@@ -38,10 +40,13 @@ class Source(Section):
 
     files: list[str] = Field(
         [],
-        description="EGMS zip or csv files (also s3://), MintPy series, NetCDF, folders, globs; empty: the scene below",
+        description="EGMS zip or csv files (also s3://), MintPy series, NetCDF, folders, globs, interferograms; empty: "
+        "the scene below",
     )
-    reader: Literal["egms", "mintpy", "raster", "psi_csv"] | None = Field(
-        None, description="egms, mintpy, raster (a folder or glob of GeoTIFFs is one) or psi_csv; unset: by the files"
+    reader: Literal["egms", "mintpy", "raster", "psi_csv", "ifgram_stack", "pairs"] | None = Field(
+        None,
+        description="egms, mintpy, raster (a folder or glob of GeoTIFFs is one), psi_csv; of interferograms "
+        "ifgram_stack (MintPy) or pairs (GeoTIFF, GAMMA, ROI_PAC); unset: by the files",
     )
     options: dict[str, Any] = Field(
         {}, description='what files of other readers do not say, such as {track = "022", units = "mm"}'
@@ -66,7 +71,13 @@ class Source(Section):
         """Keyword arguments of a reader."""
         if reader == "egms" and self.options:
             raise ConfigError(f"source: {said_by_egms(self.options)}")
-        return {**self.model_dump(exclude={"files", "reader", "options"}), **self.options}
+        known = self.model_dump(exclude={"files", "reader", "options"})
+        if reader in ("ifgram_stack", "pairs") and known.pop("min_coherence") is not None:
+            raise ConfigError(
+                "source.min_coherence is of displacement: for interferograms set it under [pairs], and for the points "
+                "under [inversion]"
+            )
+        return {**known, **self.options}
 
 
 class Synthetic(Section):
@@ -282,11 +293,14 @@ class Config(Section):
     source: Source = Source()
     synthetic: Synthetic = Synthetic()
     store: Store = Store()
+    pairs: Pairs = Pairs()
+    inversion: Inversion = Inversion()
     east_up: EastUp = EastUp()
     prepare: Prepare = Prepare()
     patterns: Patterns = Patterns()
     decompose: Decompose = Decompose()
     forecast: Forecast = Forecast()
+    alarms: Alarms = Alarms()
     areas: AreaSearch = AreaSearch()
     maps: Maps = Maps()
     report: Report = Report()

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from insar_dask.config.sections import PLACES, Config, ConfigError, Section
 from insar_dask.sessions import SlurmJobs, Tls
 
-__all__ = ["load_config", "parse_config", "to_toml", "with_cluster"]
+__all__ = ["load_config", "parse_config", "parse_settings", "to_toml", "with_cluster"]
 
 
 def load_config(path: str | Path) -> Config:
@@ -55,15 +55,7 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
 
     Values are TOML, or else text. A setting that says where the work runs takes the place of the one that did.
     """
-    given: dict[str, Any] = {}
-    for setting in settings:
-        key, found, text = setting.partition("=")
-        if not found:
-            raise ConfigError(f"--cluster {setting}: wanted KEY=VALUE with a key of [cluster], such as workers=4")
-        try:
-            given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except (tomllib.TOMLDecodeError, RecursionError):
-            given[key.strip()] = text.strip()
+    given = parse_settings(settings, "--cluster", "a key of [cluster], such as workers=4")
     kept = config.model_dump(exclude_unset=True)
     dropped: set[str] = set()
     if given.keys() & {"workers", *PLACES}:
@@ -71,6 +63,24 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
         dropped = {"workers", *PLACES} - ({"slurm"} if jobs else set())
     cluster = {key: value for key, value in kept.get("cluster", {}).items() if key not in dropped}
     return parse_config({**kept, "cluster": cluster | given}, "--cluster")
+
+
+def parse_settings(settings: Sequence[str], option: str, example: str) -> dict[str, Any]:
+    """Settings ``KEY=VALUE`` of a command line: values are TOML, or else text.
+
+    >>> parse_settings(["phase_sign=-1", "track=063"], "--option", "track=063")
+    {'phase_sign': -1, 'track': '063'}
+    """
+    given: dict[str, Any] = {}
+    for setting in settings:
+        key, found, text = setting.partition("=")
+        if not found:
+            raise ConfigError(f"{option} {setting}: wanted KEY=VALUE with {example}")
+        try:
+            given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except (tomllib.TOMLDecodeError, RecursionError):
+            given[key.strip()] = text.strip()
+    return given
 
 
 def to_toml(config: Config) -> str:

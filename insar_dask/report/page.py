@@ -21,6 +21,7 @@ from insar_dask.report.decomposition import decomposition_section
 from insar_dask.report.figures import sentence
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.markup import facts
+from insar_dask.report.network import network_section
 from insar_dask.report.patterns import labels_of, patterns_section
 from insar_dask.report.shares import shares_part
 from insar_dask.totals import component_shares
@@ -47,6 +48,8 @@ def write_report(
     variances: xr.Dataset | None = None,
     reasons: Mapping[str, str] | None = None,
     min_coherence: float = 0.3,
+    pairs: xr.Dataset | None = None,
+    inversion: Mapping[str, Any] | None = None,
     forecast: xr.Dataset | None = None,
     scores: Mapping[str, Any] | None = None,
     ingest: Mapping[str, Any],
@@ -84,6 +87,8 @@ def write_report(
         Why there are no ``"patterns"``, ``"parts"`` or ``"scores"``: said in their place.
     min_coherence : float
         Points with this coherence or less are left out of maps, distributions, tables and shares, and counted.
+    pairs, inversion : xr.Dataset and mapping, optional
+        Interferograms that ``raw`` was made of, and what was kept of how: `insar_dask.report.network.network_section`.
     forecast : xr.Dataset, optional
         Forecast cube of the same points; the last origin is drawn.
     scores : mapping, optional
@@ -117,6 +122,9 @@ def write_report(
     reasons = reasons or {}
     told = {
         "Maps": sections.maps_section(folder, products, chosen, grid, who),
+        "Interferograms": network_section(folder, pairs, raw, inversion, grid)
+        if pairs is not None and inversion is not None
+        else "",
         "Distributions": sections.histograms_section(folder, products),
         "Points": sections.points_section(folder, chosen, raw, products, smooth, forecast),
         "Patterns": patterns_section(folder, products, patterns, grid)

@@ -1,0 +1,80 @@
+"""The verb that makes displacement of interferograms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from insar_dask.cli.shared import Quiet, StorePath, settings_of
+
+INTERFEROGRAMS = "MintPy's ifgramStack.h5, or a folder or glob (in quotes) of GeoTIFF, GAMMA or ROI_PAC interferograms"
+
+
+def invert(
+    source: Annotated[list[str], typer.Argument(help=INTERFEROGRAMS)],
+    store: StorePath,
+    coherence: Annotated[str | None, typer.Option(help="folder or glob of their coherence, in the same order")] = None,
+    baselines: Annotated[str | None, typer.Option(help="CSV table first,second,bperp [m]")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="what else the files do not say, such as track=063, phase_sign=1"),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="ROW,COLUMN", help="pixel that stands still; or auto, none; default: auto")
+    ] = None,
+    max_days: Annotated[float | None, typer.Option(help="longest pair; default: 50")] = None,
+    max_bperp: Annotated[float | None, typer.Option(help="largest baseline [m], inf: any; default: 100")] = None,
+    min_coherence: Annotated[float | None, typer.Option(help="least mean coherence of an interferogram")] = None,
+    surface: Annotated[str | None, typer.Option(help="plane, quadratic, height or none; default: plane")] = None,
+    closure: Annotated[bool | None, typer.Option(help="correct whole cycles by loops; default: yes")] = None,
+    reject: Annotated[
+        bool | None, typer.Option(help="leave out what contradicts the others; default: yes")
+    ] = None,
+    delays: Annotated[str | None, typer.Option(help="NetCDF of delays of the atmosphere [mm]")] = None,
+    method: Annotated[str | None, typer.Option(help="sbas, nsbas, svd or laplacian; default: sbas")] = None,
+    min_pairs: Annotated[int | None, typer.Option(help="least interferograms of a point; default: 10")] = None,
+    bridge: Annotated[bool | None, typer.Option("--bridge", help="bridge the gaps of a network in parts")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="DAY", help="the series as it was known on a day")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Turn interferograms into displacement: read, choose, correct, refer, invert; what is done is not done again."""
+    from insar_dask.config import parse_config, parse_settings
+    from insar_dask.outcomes import inversion_lines
+    from insar_dask.pipeline import opened
+
+    settings = settings_of(store)
+    kept = settings.model_dump(exclude_unset=True)
+    options = {**settings.source.options, "coherence": coherence, "baselines": baselines}
+    options |= parse_settings(option or [], "--option", "track=063")
+    pairs = {
+        "reference": None if reference is None else _pixel(reference), "max_days": max_days, "max_bperp": max_bperp,
+        "min_coherence": min_coherence, "surface": surface, "closure": closure, "reject": reject, "delays": delays,
+    }  # fmt: skip
+    solving = {"method": method, "min_pairs": min_pairs, "as_of": as_of, "disconnected": "bridge" if bridge else None}
+    tables: dict[str, dict[str, Any]] = {
+        "source": {"files": source, "options": _said(options)}, "pairs": _said(pairs), "inversion": _said(solving),
+    }  # fmt: skip
+    wanted = parse_config({**kept, **{name: kept.get(name, {}) | own for name, own in tables.items()}}, "invert")
+    with opened(wanted, quiet=quiet) as bench:
+        for path in bench.sources():
+            product = bench.ingest(path)
+            bench.invert(path, product)
+            typer.echo(
+                "\n".join([f"{store}/{product}/raw", *(f"  {line}" for line in inversion_lines(bench, product))])
+            )
+
+
+def _said(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _pixel(text: str) -> str | list[int]:
+    """``auto``, ``none`` or a row and a column."""
+    if text in ("auto", "none"):
+        return text
+    try:
+        row, column = (int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--reference {text} is no ROW,COLUMN, nor auto or none") from None
+    return [row, column]

@@ -1,0 +1,121 @@
+"""Sections of a run that starts from interferograms: which pairs, what is taken off them, how they are inverted."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from insar_dask.config.section import Section
+
+__all__ = ["Inversion", "Pairs"]
+
+AnyNumber = Annotated[float, Field(gt=0)]
+Cell = Annotated[int, Field(ge=0)]
+
+
+class Pairs(Section):
+    """Interferograms: which are used, and what is taken off them before they are inverted."""
+
+    max_days: AnyNumber = Field(50.0, description="longest pair; inf: any")
+    max_bperp: AnyNumber = Field(100.0, description="largest perpendicular baseline in metres; inf: any, or none known")
+    min_coherence: float | None = Field(
+        None, ge=0, le=1, description="leave out interferograms of a smaller mean coherence; unset: none for that"
+    )
+    reject: bool = Field(True, description="leave out pairs that contradict the others after a first inversion")
+    closure: bool = Field(True, description="correct whole cycles by loops of three, and mask loops that stay open")
+    delays: str | None = Field(None, description="NetCDF of delays (date, y, x) in mm that are taken off")
+    delay_direction: Literal["zenith", "los"] | None = Field(
+        None, description="along which delays are; unset: as the file says"
+    )
+    allow_missing_delays: bool = Field(False, description="leave pairs uncorrected of which a date has no delay")
+    surface: Literal["plane", "quadratic", "height", "none"] = Field(
+        "plane", description="plane, quadratic (orbits), height (stratified delays) or none is taken off each date"
+    )
+    stable_below: float = Field(
+        5.0, gt=0, description="mm/yr; surfaces are fitted, and a reference is sought, on slower ground"
+    )
+    reference: Literal["auto", "none"] | tuple[Cell, Cell] = Field(
+        "auto", description="[row, column] of the pixel that stands still; auto: it is sought; none: it is off already"
+    )
+    window: int = Field(5, ge=1, description="pixels a side of the area around it, odd")
+
+    @field_validator("window")
+    @classmethod
+    def _is_odd(cls, window: int) -> int:
+        if window % 2 == 0:
+            raise ValueError("wanted an odd number of pixels")
+        return window
+
+    def limits(self) -> dict[str, float | None]:
+        """Keyword arguments of `insar_dask.inversion.choosing.choose_pairs`."""
+        bperp = None if math.isinf(self.max_bperp) else self.max_bperp
+        return {"max_days": self.max_days, "max_bperp": bperp, "min_coherence": self.min_coherence}
+
+    def passes(self, inversion: Inversion) -> int:
+        """How often all interferograms are gone over: for coherence, a median, rejection, surfaces, a reference."""
+        rough = self.reject or self.reference == "auto"
+        wanted = (
+            self.min_coherence is not None, rough, self.reject, self.surface != "none", self.reference == "auto",
+            self.delays is not None, inversion.network == "tree",
+            inversion.temperature is not None and inversion.alpha == "fit", inversion.joint,
+        )  # fmt: skip
+        return 1 + sum(wanted)
+
+    def corrections(self) -> dict[str, Any]:
+        """What else of this section `insar_dask.jobs.inversion_jobs.store_series` takes, but the delays themselves."""
+        return {
+            "reject": self.reject,
+            "closure": self.closure,
+            "surface": None if self.surface == "none" else self.surface,
+            "stable_below": self.stable_below,
+            "reference": None if self.reference == "none" else self.reference,
+            "window": self.window,
+            "allow_missing": self.allow_missing_delays,
+        }
+
+
+class Inversion(Section):
+    """Displacement from interferograms."""
+
+    method: Literal["sbas", "nsbas", "svd", "laplacian"] = Field(
+        "sbas", description="sbas; nsbas: parts of a network are joined by a model; svd, laplacian: as older programmes"
+    )
+    network: Literal["all", "tree"] = Field("all", description="of svd and laplacian: all pairs, or a tree of them")
+    weights: Literal["equal", "coherence"] = Field("equal", description="of sbas and nsbas: equal or coherence")
+    looks: float = Field(1.0, gt=0, description="independent looks of the coherence that weighs")
+    terms: list[Literal["linear", "quadratic", "annual", "semiannual"]] = Field(
+        ["linear"], description="model of nsbas beside a constant"
+    )
+    fill: Literal["model"] | None = Field(None, description="of nsbas: dates without a pair get the model's value")
+    min_pairs: int = Field(10, ge=1, description="points with fewer valid interferograms have no series")
+    min_coherence: float = Field(0.30, ge=0, le=1, description="nor have points of a smaller mean coherence")
+    disconnected: Literal["refuse", "bridge"] = Field(
+        "refuse", description="a network in several parts: refuse it, or bridge the gaps by the method's assumption"
+    )
+    as_of: str | None = Field(None, description="YYYY-MM-DD; the series as it was known on that day")
+    joint: bool = Field(False, description="also fit velocity, season and height error to the interferograms")
+    temperature: str | None = Field(
+        None, description="CSV date,temperature of daily means in degrees Celsius: the season is one of frost and thaw"
+    )
+    alpha: float | Literal["close", "fit"] = Field(
+        "close", description="weight of frost in it: a number; close: it is over by spring; fit: by the series"
+    )
+
+    @field_validator("as_of")
+    @classmethod
+    def _is_day(cls, text: str | None) -> str | None:
+        import numpy as np
+
+        if text is not None:
+            try:
+                np.datetime64(text, "D")
+            except ValueError:
+                raise ValueError("wanted a day such as 2023-06-30") from None
+        return text
+
+    def solving(self) -> dict[str, Any]:
+        """Keyword arguments of `insar_dask.invert`; what one of its methods does not know is left out."""
+        names = ("method", "network", "weights", "looks", "terms", "fill", "min_pairs", "min_coherence", "as_of")
+        return {name: getattr(self, name) for name in names}

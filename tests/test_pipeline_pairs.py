@@ -1,0 +1,134 @@
+"""A whole run that starts from interferograms, and the verb that inverts them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from typer.testing import CliRunner
+
+import insar_dask as insar
+from insar_dask.cli import app
+from insar_dask.config import ConfigError, load_config, parse_config
+from insar_dask.cube import CubeError
+from insar_dask.jobs.status import status_table
+from insar_dask.outcomes import inversion_lines
+from insar_dask.pipeline import opened
+from insar_dask.planning import plan_run
+from insar_dask.store import open_group
+from insar_dask.synthetic import pair_cube
+from tests.conftest import stored_bytes
+
+ROWS, COLUMNS, DATES = 9, 11, 30
+SCENE = {"velocity": 30.0, "season_size": 2.0, "height_error": 0.0, "atmosphere": 1.0, "decorrelation": 0.5}
+
+
+def write_pairs(folder: Path, pairs: xr.Dataset, of: str = "phase") -> Path:
+    """GeoTIFFs of a pair cube, named by their dates, and for phase the table of baselines beside the folder."""
+    folder.mkdir()
+    place = rasterio.Affine(40, 0, 5e5 - 20, 0, -40, 3.7e6 + 20)
+    lines = ["first,second,bperp"]
+    for k in range(pairs.sizes["pair"]):
+        days = [str(pairs[end].values[k])[:10] for end in ("first", "second")]
+        path = folder / f"{'_'.join(days).replace('-', '')}.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", height=ROWS, width=COLUMNS, count=1, dtype="float32", nodata=-9999,
+            crs="EPSG:32644", transform=place,
+        ) as file:  # fmt: skip
+            file.write(np.nan_to_num(pairs[of].values[:, k], nan=-9999).reshape(ROWS, COLUMNS), 1)
+        lines.append(f"{days[0]},{days[1]},{float(pairs['bperp'][k]):.2f}")
+    if of == "phase":
+        (folder.parent / "baselines.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    pairs = pair_cube(ROWS, COLUMNS, DATES, longest=40, baseline=45.0, ramps=2.0, unwrapping=0.01, **SCENE)
+    write_pairs(folder / "pairs", pairs)
+    write_pairs(folder / "coherence", pairs, "coherence")
+    (folder / "site.toml").write_text(
+        f'[source]\nfiles = ["{folder}/pairs/*.tif"]\n[source.options]\ntrack = "63"\nwavelength = 0.05546576\n'
+        f'orbit_direction = "descending"\nphase_sign = 1\nbaselines = "{folder}/baselines.csv"\n'
+        f'coherence = "{folder}/coherence"\n[store]\npath = "{folder}/site.zarr"\n[pairs]\nreference = [1, 1]\n'
+        "window = 3\n[cluster]\nworkers = 0\n"
+    )
+    return folder
+
+
+def taken(site: Path) -> tuple[list[str], list[int]]:
+    """Lines on the inversion, and how many shards of each stage were made."""
+    with opened(load_config(site / "site.toml"), quiet=True) as bench:
+        (source,) = bench.sources()
+        product = bench.ingest(source)
+        bench.invert(source, product)
+        bench.prepare(product)
+        return inversion_lines(bench, product), [report.computed for report in bench.engine.reports]
+
+
+def test_interferograms_become_series_and_motion_once(site: Path) -> None:
+    lines, made = taken(site)
+    assert lines[0].endswith("interferograms inverted to 30 dates") and min(made) > 0
+    assert lines[-1] == "zero: the median of 3 x 3 pixels around row 1, column 1"
+    store = site / "site.zarr"
+    cube = insar.open_cube(store)
+    assert cube.attrs["sees_future"] == -1 and cube.attrs["product"] == "interferograms"
+    velocity = insar.to_grid(open_group(store, "pairs/products"))["velocity"].values
+    truth = pair_cube(ROWS, COLUMNS, DATES, longest=40, **SCENE)["true_velocity"].values.reshape(ROWS, COLUMNS)
+    error = velocity - truth
+    assert np.median(abs(error - np.median(error))) < 2
+    before = stored_bytes(store)
+    again, none = taken(site)
+    assert again == lines and set(none) == {0} and stored_bytes(store) == before
+    assert "pairs/raw" in status_table(store)
+
+
+def test_plan_says_what_the_interferograms_take(site: Path) -> None:
+    text = plan_run(load_config(site / "site.toml"))
+    assert text.startswith("pairs: at most 99 points x 30 dates from ")
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith("  ")}
+    assert rows["invert"][1] == "4"  # a median, rejection, surfaces, and what is stored
+    assert float(rows["invert"][4]) > 0 and {"ingest", "prepare", "report"} <= set(rows)
+
+
+def told(*words: object, code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["--cluster", "workers=0", *map(str, words), "--quiet"])
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output if code == 0 else f"{done.output}{done.exception}"
+
+
+def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Path) -> None:
+    store = tmp_path / "cube.zarr"
+    options = ("--option", "track=063", "--option", "wavelength=0.05546576", "--option", "orbit_direction=descending")
+    source = site / "pairs" / "*.tif", store, *options, "--option", "phase_sign=1"
+    asked = "--reference", "2,2", "--max-bperp", "inf", "--surface", "none", "--min-pairs", "5"
+    shown = told("invert", *source, *asked).splitlines()
+    assert shown[0] == f"{store}/pairs/raw" and "99 of 99 points have a series" in shown[2]
+    assert told("invert", *source, *asked).splitlines() == shown
+    known = told("invert", *source, *asked, "--as-of", "2018-09-01")
+    assert insar.open_cube(store)["time"].values[-1] <= np.datetime64("2018-09-01") and "series" in known
+    told("products", store)
+
+
+def test_what_is_wrong_with_interferograms_is_said_with_its_cure(site: Path, tmp_path: Path) -> None:
+    config = load_config(site / "site.toml").model_dump(exclude_unset=True)
+    config["store"]["path"] = str(tmp_path / "bad.zarr")
+
+    def run(**tables: dict[str, object]) -> None:
+        wanted = parse_config({**config, **{name: config.get(name, {}) | own for name, own in tables.items()}})
+        with opened(wanted, quiet=True) as bench:
+            (source,) = bench.sources()
+            bench.invert(source, bench.ingest(source))
+
+    for tables, message in (
+        ({"pairs": {"max_days": 5.0}}, r"no pair is left of \d+.*widen the limits"),
+        ({"pairs": {"reference": [400, 2]}}, r"row 400, column 2, has data in 0%"),
+        ({"inversion": {"min_pairs": 500}}, "min_pairs is 500"),
+        ({"inversion": {"as_of": "2017-01-01"}}, "no pair ends by 2017-01-01"),
+        ({"source": {"min_coherence": 0.4}}, r"set it under \[pairs\]"),
+        ({"source": {"options": {"track": "63"}}}, r"(?s)pass orbit_direction=.*a line under \[source\]"),
+    ):
+        with pytest.raises((CubeError, ConfigError), match=message):
+            run(**tables)
