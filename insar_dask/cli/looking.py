@@ -100,21 +100,35 @@ def explore(
     address: Annotated[
         str | None, typer.Option("--store", help="with --export: where the store is on the web, so nothing is copied")
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(help="address of background images, .../{z}/{x}/{y}.png; of stores in EPSG:3857 alone"),
+    ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="open no browser")] = False,
     port: Annotated[int, typer.Option(help="of this machine; 0: one that is free", min=0, max=65535)] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Explore a store in the browser: map, series, fit, components and forecast of every point."""
-    from insar_dask.jobs.status import existing_store
-    from insar_dask.viewer.export import export_page
-    from insar_dask.viewer.overview_jobs import prepare
-    from insar_dask.viewer.serve import serve
+    """Explore a store, or a folder of stores, in the browser: map, series, fit, parts and forecast of each point."""
+    from insar_dask.viewer.campaign_page import find_stores
+    from insar_dask.viewer.fresh import bring_up
 
     if address is not None and export is None:
         raise typer.BadParameter("--store says where an exported page finds the store: give --export DIR too")
-    if earlier := prepare(existing_store(store), quiet=quiet):
-        typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+    many = find_stores(store)
+    if address is not None and many is not None:
+        raise typer.BadParameter("--store names one store, and this is a folder of many: export it with its data")
+    for one in many.values() if many else [store]:
+        if earlier := bring_up(one, quiet=quiet):
+            typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+    if tiles is not None:
+        from insar_dask.viewer.background import check_tiles
+
+        check_tiles(tiles, many or {"": store})
     if export is not None:
-        typer.echo(str(export_page(store, export, address)))
+        from insar_dask.viewer.export import export_page
+
+        typer.echo(str(export_page(many or store, export, address, tiles)))
     else:
-        serve(store, port, show=not no_open, told=lambda at: typer.echo(f"{at}  (Ctrl-C ends it)"))
+        from insar_dask.viewer.serve import serve
+
+        serve(many or store, port, tiles=tiles, show=not no_open, told=lambda at: typer.echo(f"{at}  (Ctrl-C ends it)"))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
+from zarr.abc.store import Store
 
 from insar_dask.jobs.engine import Engine
 from insar_dask.objects import get_bytes
 from insar_dask.store import open_group
 from insar_dask.tenths import PACKING
 
-__all__ = ["about"]
+__all__ = ["about", "arrays_of"]
 
 SAID = (
     *("component", "positive", "reference_date", "reference", "release", "track", "pass", "source", "attribution"),
@@ -33,20 +35,26 @@ SERIES = {
 
 MOTION = (
     *("velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std"),
-    *("phase", "rmse", "n_dates"),
+    *("phase", "rmse"),
 )
-PLACE = ("point_id", "longitude", "latitude", "height", "coherence")
+PLACE = ("point_id", "height", "coherence")
+DEGREES = ("longitude", "latitude")
+"""Read point by point only where the page cannot compute them."""
 
 
-def about(engine: Engine, product: str, cubes: Mapping[str, xr.Dataset]) -> dict[str, Any]:
-    """Attributes of the overview's group that describe the product."""
+def about(
+    engine: Engine, product: str, cubes: Mapping[str, xr.Dataset], degrees: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Attributes of the overview's group that describe the product, whose places have ``degrees`` or none."""
     raw = open_group(engine.store, f"{product}/raw")
+    places = PLACE if degrees is not None else PLACE + DEGREES
     found: dict[str, Any] = {
         "name": product,
         "said": {name: _json(raw.attrs[name]) for name in SAID if name in raw.attrs},
         "crs": {"epsg": _json(raw["crs"].attrs.get("epsg")), "wkt": str(raw["crs"].attrs.get("crs_wkt", ""))},
         "series": _series(engine, product),
-        "points": {name: f"{product}/raw/{name}" for name in PLACE if name in raw.variables},
+        "degrees": degrees,
+        "points": {name: f"{product}/raw/{name}" for name in places if name in raw.variables},
         "motion": _motion(engine, product),
         "forecast": _forecast(engine, product),
         "scores": _scores(engine, product),
@@ -55,7 +63,22 @@ def about(engine: Engine, product: str, cubes: Mapping[str, xr.Dataset]) -> dict
         exceedance = cubes["outlook"]["exceedance"]
         last = _days(cubes["outlook"]["time"].values)[-1]
         found["limit"] = {"threshold": float(exceedance.attrs["threshold"]), "day": last}
-    return found
+    return found | {"documents": _documents(engine.store, found)}
+
+
+def arrays_of(about: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of the arrays whose values the page reads beside the overview, from what it is told."""
+    yield from (one["path"] for one in about["series"].values())
+    for paths in (about["points"], about["motion"] or {}, (about["forecast"] or {}).get("paths", {})):
+        yield from paths.values()
+
+
+def _documents(store: Store, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page else asks for array by array at the first click: 14 requests and more."""
+    return {
+        path: {**json.loads(get_bytes(store, f"{path}/zarr.json") or b"{}"), "attributes": {}}
+        for path in arrays_of(found)
+    }
 
 
 def _series(engine: Engine, product: str) -> dict[str, Any]:

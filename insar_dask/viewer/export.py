@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import shutil
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from zarr.abc.store import Store
 
@@ -15,24 +12,30 @@ from insar_dask.bucket_address import is_bucket
 from insar_dask.cube import CubeError
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_blocks, get_bytes, list_keys, open_store
-from insar_dask.viewer.overview_jobs import INDEX
-from insar_dask.viewer.serve import PAGE, STORE, page_folder
+from insar_dask.viewer.about import arrays_of
+from insar_dask.viewer.campaign_page import joined_index
+from insar_dask.viewer.documents import INDEX
+from insar_dask.viewer.page import PAGE, STORE, page_folder, page_text
 
 __all__ = ["export_page"]
 
 
-def export_page(store: str | Path, folder: Path, address: str | None = None) -> Path:
+def export_page(
+    stores: str | Path | Mapping[str, str | Path], folder: Path, address: str | None = None, tiles: str | None = None
+) -> Path:
     """Write the page of a store into a folder.
 
     Parameters
     ----------
-    store : str or Path
-        Store that has an overview; a folder or ``s3://bucket/prefix``.
+    stores : str, Path or mapping
+        Store that has an overview, a folder or ``s3://bucket/prefix``; or product -> store, of a campaign.
     folder : Path
         New, or an earlier export, which is replaced.
     address : str, optional
         Where the store can be read over HTTP: nothing is copied, and the page's policy names that place alone.
         Default: what the page reads is copied into ``FOLDER/data.zarr``.
+    tiles : str, optional
+        Address of background images with ``{z}``, ``{x}`` and ``{y}``, which the policy names too.
 
     Returns
     -------
@@ -42,21 +45,28 @@ def export_page(store: str | Path, folder: Path, address: str | None = None) -> 
     Raises
     ------
     CubeError
-        When the folder holds something else, or the store itself; or the address is none of a web server.
+        When the folder holds something else, or the store itself.
+    ValueError
+        When an address is none of a web server.
     """
-    _check_apart(store, folder)
+    many = stores if isinstance(stores, Mapping) else {"": stores}
+    for store in many.values():
+        _check_apart(store, folder)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if names and not set(PAGE[1:]) <= names:
         raise CubeError(f"{folder} holds something else than a page of the explorer; name a new folder")
-    page = (page_folder() / "index.html").read_text(encoding="utf-8")
-    if address is not None:
-        page = _pointing(page, address)
+    page = page_text(address, tiles)
     folder.mkdir(parents=True, exist_ok=True)
     for name in PAGE[1:]:
         shutil.copyfile(page_folder() / name, folder / name)
     shutil.rmtree(folder / STORE, ignore_errors=True)
     if address is None:
-        _copy(open_store(store), folder / STORE)
+        for name, store in many.items():
+            _copy(open_store(store), folder / STORE / name)
+        if isinstance(stores, Mapping):
+            index = folder / STORE / INDEX
+            index.parent.mkdir(parents=True, exist_ok=True)
+            index.write_text(joined_index(stores), encoding="utf-8")
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
@@ -70,17 +80,6 @@ def _check_apart(store: str | Path, folder: Path) -> None:
         raise CubeError(f"{store} and the page in {folder} would lie in each other; name another folder")
 
 
-def _pointing(page: str, address: str) -> str:
-    """The page of a store elsewhere."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not set(address).isdisjoint(" ;,'\"<>"):
-        raise CubeError(f"{address!r} is no address of a store on a web server, such as https://example.org/site.zarr")
-    origin, meta = f"{parts.scheme}://{parts.netloc}", f'<meta name="store" content="{html.escape(address)}">\n'
-    if "connect-src 'self'" not in page or "<title>" not in page:
-        raise CubeError("the built page names no place to connect to: build it anew with `make viewer`")
-    return page.replace("connect-src 'self'", f"connect-src 'self' {origin}").replace("<title>", f"{meta}<title>", 1)
-
-
 def _copy(store: Store, folder: Path) -> None:
     """Copy what the page reads: overviews, series, motion parameters, names; not what the other stages need."""
     index = get_bytes(store, INDEX)
@@ -90,7 +89,7 @@ def _copy(store: Store, folder: Path) -> None:
     wanted = ["zarr.json", INDEX]
     for group in groups:
         wanted += list_keys(store, f"{group}/")
-        for array in _arrays(parsed(get_bytes(store, f"{group}/zarr.json") or b"{}")["attributes"]):
+        for array in arrays_of(parsed(get_bytes(store, f"{group}/zarr.json") or b"{}")["attributes"]):
             wanted += [*list_keys(store, f"{_within(array)}/"), f"{array.rpartition('/')[0]}/zarr.json"]
         wanted.append(f"{group.rpartition('/')[0]}/zarr.json")
     for key in sorted(set(wanted)):
@@ -110,9 +109,3 @@ def _within(name: str) -> str:
             f"the store's overview names {name!r}, which is no place in it; `insar-dask explore` makes it anew"
         )
     return name
-
-
-def _arrays(about: dict[str, Any]) -> Iterable[str]:
-    yield from (one["path"] for one in about["series"].values())
-    for paths in (about["points"], about["motion"] or {}, (about["forecast"] or {}).get("paths", {})):
-        yield from paths.values()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +20,16 @@ from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.task import read_input
 from insar_dask.jobs.watch import watched
 from insar_dask.layout import CODEC, create_group
-from insar_dask.objects import get_bytes, list_names, open_store, put_bytes
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
-from insar_dask.store import all_arrays, open_group, products, shard_plan
-from insar_dask.viewer.about import about
-from insar_dask.viewer.overview import (
-    AT_ONCE,
-    CHUNK_POINTS,
-    MISSING,
-    VARIABLES,
-    Level,
-    explore_chunk,
-    levels_of,
-    packing,
-    shown_range,
-)
+from insar_dask.store import open_group, products, shard_plan
+from insar_dask.viewer.documents import GROUP, INDEX, describe, put_index
+from insar_dask.viewer.fresh import stamp
+from insar_dask.viewer.overview import CHUNK_POINTS, MISSING, VARIABLES, Level, explore_chunk, levels_of
+from insar_dask.viewer.survey import PLACES, Source, Survey, base_of, plain, sources_of, survey_of
 
-__all__ = ["GROUP", "INDEX", "explore_shard", "prepare", "write_overview", "write_overviews"]
-
-GROUP = "explore"
-INDEX = "explore/zarr.json"
-"""Key of the document that says which products the page can show; each has its own group beside its cube."""
-
-PLACES = ("easting", "northing")
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A group that variables of the map are read from, whole."""
-
-    names: tuple[str, ...]
-    checksums: tuple[str, ...]
+__all__ = ["explore_shard", "prepare", "write_overview", "write_overviews"]
 
 
 def prepare(path: str | Path, *, quiet: bool = False) -> str:
@@ -67,6 +43,7 @@ def prepare(path: str | Path, *, quiet: bool = False) -> str:
     try:
         with owned(path), Engine(path, quiet=quiet) as engine:
             write_overviews(engine)
+            stamp(engine.ledger)
     except (JobError, PermissionError) as error:
         if get_bytes(open_store(path), INDEX) is None:
             raise
@@ -89,18 +66,17 @@ def write_overviews(engine: Engine) -> list[str]:
         raise CubeError(f"{engine.path} holds no product yet; read one with `insar-dask ingest` or `insar-dask run`")
     for product in found:
         write_overview(engine, product)
-    attributes = {"version": 1, "products": [{"name": name, "group": f"{name}/{GROUP}"} for name in found]}
-    _put_document(engine.store, INDEX, attributes, {})
+    put_index(engine.store, found)
     return found
 
 
 def write_overview(engine: Engine, product: str) -> StageReport:
     """Bring the overview of a product up to date: ``PRODUCT/explore``, chunks whose receipts and bytes agree stay."""
     began = time.perf_counter()
-    sources = _sources(engine, product)
-    base, cubes = _base(sources), {name: open_group(engine.store, f"{product}/{name}") for name in sources}
+    sources = sources_of(engine, product)
+    base, cubes = base_of(sources), {name: open_group(engine.store, f"{product}/{name}") for name in sources}
     plan = shard_plan(engine.store, f"{product}/{base}")
-    survey = _survey(cubes, base, sources)
+    survey = survey_of(cubes, base, sources)
     computed = points = size = chunks = 0
     for number, level in enumerate(levels_of(plan.n_points)):
         made, level_plan = _run_level(engine, product, number, level, plan, sources, survey)
@@ -108,7 +84,7 @@ def write_overview(engine: Engine, product: str) -> StageReport:
         computed += len(made)
         points += sum(receipt.points for receipt in made.values())
         size += sum(receipt.size for receipt in made.values())
-    _describe(engine, product, cubes, survey, levels_of(plan.n_points))
+    describe(engine, product, cubes, base, survey, levels_of(plan.n_points))
     counts = computed, points, size
     return engine.report(StageReport(f"{product}/{GROUP}", chunks, *counts, time.perf_counter() - began))
 
@@ -125,7 +101,7 @@ def explore_shard(
         for at, checksum in checksums:
             inside = rows[(rows >= at * shard) & (rows < (at + 1) * shard)] - at * shard
             block = read_input(store, group, at, checksum, names)
-            parts.append({name: _plain(name, block[name].values)[inside] for name in names})
+            parts.append({name: plain(name, block[name].values)[inside] for name in names})
         values.update({name: np.concatenate([part[name] for part in parts]) for name in names})
     made = explore_chunk(values, rows, order["offset"], order["steps"])
     claim = Ledger(store).check_free(target, index, key)
@@ -135,93 +111,14 @@ def explore_shard(
     return [receipt]
 
 
-def _plain(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """One number a point: of the probability of passing a limit that of the last date."""
-    return values[:, -1] if name == "exceedance" else values
-
-
-def _sources(engine: Engine, product: str) -> dict[str, _Source]:
-    """Groups that are there and whole, and what is read of each; places come from the first, which is the smallest."""
-    groups: dict[str, list[str]] = {}
-    whole = [group for group in ("products", "patterns", "outlook", "raw") if _whole(engine, f"{product}/{group}")]
-    if not whole:
-        engine.require(f"{product}/raw")
-    known = {group: {array.basename for array, _ in all_arrays(engine.store, f"{product}/{group}")} for group in whole}
-    for name in (*PLACES, *VARIABLES):
-        # what a group has taken over from the raw cube is read there: the series need not be
-        shown = VARIABLES.get(name)
-        wanted = whole[:1] if shown is None or shown.group == "raw" else [shown.group]
-        for group in wanted:
-            if name in known.get(group, ()):
-                groups.setdefault(group, []).append(name)
-    return {
-        group: _Source(tuple(names), tuple(r.checksum for r in engine.require(f"{product}/{group}").values()))
-        for group, names in groups.items()
-    }
-
-
-def _whole(engine: Engine, group: str) -> bool:
-    if get_bytes(engine.store, f"{group}/zarr.json") is None:
-        return False
-    try:
-        engine.require(group)
-    except JobError:
-        return False
-    return True
-
-
-def _base(sources: Mapping[str, _Source]) -> str:
-    return next(group for group, source in sources.items() if "easting" in source.names)
-
-
-@dataclass(frozen=True)
-class _Survey:
-    """What is true of all points: whence places count, extent; steps, first ranges and least and most of variables."""
-
-    offset: tuple[float, float]
-    extent: tuple[float, float, float, float]
-    steps: Mapping[str, float]
-    ranges: Mapping[str, tuple[float, float]]
-    limits: Mapping[str, tuple[float, float]]
-    classes: int
-
-
-def _survey(cubes: Mapping[str, xr.Dataset], base: str, sources: Mapping[str, _Source]) -> _Survey:
-    """One look at every variable: a few bytes a point."""
-    east, north = (cubes[base][name].values for name in PLACES)
-    extent = float(east.min()), float(north.min()), float(east.max()), float(north.max())
-    middle = round((extent[0] + extent[2]) / 2), round((extent[1] + extent[3]) / 2)
-    steps: dict[str, float] = {}
-    ranges: dict[str, tuple[float, float]] = {}
-    limits: dict[str, tuple[float, float]] = {}
-    classes = 0
-    for group, name in _variables(sources):
-        values = _plain(name, cubes[group][name].values)
-        if name == "cluster":
-            classes = int(values.max(initial=-1)) + 1
-            steps[name], ranges[name], limits[name] = 1.0, (0.0, float(classes)), (-1.0, classes - 1.0)
-            continue
-        known = values[np.isfinite(values)]
-        if known.size:  # of a variable without any value there is nothing to show
-            limits[name] = float(known.min()), float(known.max())
-            steps[name] = packing(name, max(map(abs, limits[name])))
-            ranges[name] = shown_range(name, np.asarray(known, np.float64))
-    return _Survey((float(middle[0]), float(middle[1])), extent, steps, ranges, limits, classes)
-
-
-def _variables(sources: Mapping[str, _Source]) -> Iterator[tuple[str, str]]:
-    of = {name: group for group, source in sources.items() for name in source.names}
-    return ((of[name], name) for name in VARIABLES if name in of)
-
-
 def _run_level(
     engine: Engine,
     product: str,
     number: int,
     level: Level,
     cut: ShardPlan,
-    sources: Mapping[str, _Source],
-    survey: _Survey,
+    sources: Mapping[str, Source],
+    survey: Survey,
 ) -> tuple[dict[int, Receipt], ShardPlan]:
     target = f"{product}/{GROUP}/{number}"
     plan = ShardPlan(level.size, min(CHUNK_POINTS, level.size))
@@ -241,7 +138,7 @@ def _run_level(
     return {index: receipt for (_, index), receipt in made.items()}, plan
 
 
-def _template(survey: _Survey) -> xr.Dataset:
+def _template(survey: Survey) -> xr.Dataset:
     none = np.empty(0)
     values = {name: none.astype(np.int8 if name == "cluster" else float) for name in (*PLACES, *survey.steps)}
     made = explore_chunk(values, none, survey.offset, survey.steps)
@@ -256,7 +153,7 @@ def _template(survey: _Survey) -> xr.Dataset:
 
 
 def _order(
-    product: str, level: Level, where: slice, cut: ShardPlan, sources: Mapping[str, _Source], survey: _Survey
+    product: str, level: Level, where: slice, cut: ShardPlan, sources: Mapping[str, Source], survey: Survey
 ) -> dict[str, Any]:
     """What a task is told: which shards of which groups hold its rows."""
     shards = np.unique(level.rows(where.start, where.stop) // cut.shard).tolist()
@@ -275,66 +172,3 @@ def _order(
 def _key(order: Mapping[str, Any], where: slice) -> str:
     what = {**order, "rows": [where.start, where.stop]}
     return canonical_key({**what, "version": STEPS["explore"][1], "codec": CODEC})
-
-
-def _describe(
-    engine: Engine, product: str, cubes: Mapping[str, xr.Dataset], survey: _Survey, levels: list[Level]
-) -> None:
-    """Write the group's document: all that the page has to know before it draws, in one request."""
-    group = f"{product}/{GROUP}"
-    variables = {
-        name: {
-            "kind": VARIABLES[name].kind,
-            "label": VARIABLES[name].label,
-            "units": VARIABLES[name].units,
-            "step": step,
-            "range": list(survey.ranges[name]),
-            "limits": list(survey.limits[name]),
-        }
-        for name, step in survey.steps.items()
-    }
-    if "cluster" in variables:
-        variables["cluster"]["classes"] = survey.classes
-    attributes = {
-        "version": 1,
-        "n_points": levels[0].n_points,
-        "levels": [level.size for level in levels],
-        "chunk": CHUNK_POINTS,
-        "at_once": AT_ONCE,
-        "offset": list(survey.offset),
-        "extent": list(survey.extent),
-        "missing": MISSING,
-        "variables": variables,
-        "chunk_boxes": [_boxes(engine.store, f"{group}/{number}") for number in range(len(levels))],
-        **about(engine, product, cubes),
-    }
-    stored = [name for name in list_names(engine.store, group) if name != "zarr.json"]
-    for name in stored[len(levels) :]:
-        raise CubeError(f"{group}/{name} is no level of this product; remove the folder {group}")
-    documents = {
-        key: json.loads(get_bytes(engine.store, f"{group}/{key}/zarr.json") or b"{}")
-        for number in range(len(levels))
-        for key in (str(number), *(f"{number}/{name}" for name in (*PLACES, "row", *survey.steps)))
-    }
-    _put_document(engine.store, f"{group}/zarr.json", attributes, documents)
-
-
-def _boxes(store: Store, group: str) -> list[list[int]]:
-    """West, south, east and north of every chunk, in steps of the places."""
-    arrays = {array.basename: array for array, _ in all_arrays(store, group)}
-    boxes = []
-    for start in range(0, arrays["easting"].shape[0], CHUNK_POINTS):
-        east, north = (np.asarray(arrays[name][start : start + CHUNK_POINTS]) for name in PLACES)
-        boxes.append([int(limit) for limit in (east.min(), north.min(), east.max(), north.max())])
-    return boxes
-
-
-def _put_document(store: Store, key: str, attributes: Mapping[str, Any], documents: Mapping[str, Any]) -> None:
-    """A group's ``zarr.json`` with those of everything below it: sorted, so that equal overviews have equal bytes."""
-    document: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    if documents:
-        inline = {"kind": "inline", "must_understand": False, "metadata": documents}
-        document["consolidated_metadata"] = inline
-    data = json.dumps(document, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    if get_bytes(store, key) != data:
-        put_bytes(store, key, data)

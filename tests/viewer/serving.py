@@ -12,11 +12,11 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from insar_dask.viewer.serve import application
+from insar_dask.viewer.serve import Stores, application
 
 
 @contextmanager
-def explorer(store: Path) -> Iterator[int]:
+def explorer(store: Stores) -> Iterator[int]:
     """The port of the explorer's own server of a store."""
     sockets = bind_sockets(0, "127.0.0.1")
     loop, ended, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()

@@ -13,7 +13,7 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.status import damaged
-from insar_dask.viewer import overview_jobs
+from insar_dask.viewer import documents, overview_jobs
 from insar_dask.viewer.overview import MISSING, VARIABLES, explore_chunk, levels_of, packing, shown_range
 from insar_dask.viewer.overview_jobs import prepare, write_overview
 
@@ -117,7 +117,8 @@ def test_many_levels_and_chunks_agree_with_the_cube(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 20)
-    monkeypatch.setattr(overview_jobs, "CHUNK_POINTS", 200)
+    for module in (overview_jobs, documents):
+        monkeypatch.setattr(module, "CHUNK_POINTS", 200)
     path = tmp_path / "levels.zarr"
     shutil.copytree(site, path)
     with owned(path), Engine(path, threads=2, quiet=True) as engine:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib import colormaps
 
 import insar_dask as insar
-from insar_dask.viewer import overview_jobs
+from insar_dask.viewer import documents, overview_jobs
 from insar_dask.viewer.export import export_page
 from insar_dask.viewer.overview_jobs import prepare
 from tests.viewer.serving import Plain, Ranged, explorer, plain
@@ -103,7 +103,7 @@ def test_a_click_shows_the_numbers_of_its_point(opened: Opened, address: str, si
     for name in ("velocity", "velocity_std", "seasonality", "phase", "rmse"):
         assert np.float32(page.evaluate(f"explorer.panel.points[0].motion.{name}")) == motion[name].values[ROW]
     assert f"{abs(motion['velocity'].values[ROW]):.2f}" in page.locator("#evidence").inner_text()
-    assert page.locator("#toggles label").all_inner_texts() == ["Fit", "Smoothed"]  # no forecast is stored
+    assert page.locator("#toggles label").all_inner_texts() == ["Fit", "Smoothed", "Hold y"]  # no forecast is stored
     fit = page.evaluate("explorer.panel.fit(explorer.panel.points[0])")
     assert np.nanmean(np.array(fit) - raw["displacement"].values[ROW]) == pytest.approx(0, abs=1e-6)
     page.click("#tab-components")
@@ -199,8 +199,9 @@ def test_a_large_cube_is_drawn_finer_where_somebody_looks(
     opened: Opened, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("insar_dask.viewer.overview.FIRST_POINTS", 20)
+    monkeypatch.setattr(overview_jobs, "CHUNK_POINTS", 100)
     for name, value in (("CHUNK_POINTS", 100), ("AT_ONCE", 400)):
-        monkeypatch.setattr(overview_jobs, name, value)
+        monkeypatch.setattr(documents, name, value)
     shutil.copytree(site, tmp_path / "large.zarr")
     assert prepare(tmp_path / "large.zarr", quiet=True) == ""
     with explorer(tmp_path / "large.zarr") as port:

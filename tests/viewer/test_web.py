@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from insar_dask.report.colours import pattern_colours
-from insar_dask.viewer.serve import page_folder
+from insar_dask.viewer.page import page_folder
 
 WEB = Path(__file__).parents[2] / "insar_dask" / "viewer" / "web"
 STATIC = page_folder()

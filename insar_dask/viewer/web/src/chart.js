@@ -29,15 +29,25 @@ export class Chart {
     return { width: Math.max(this.place.clientWidth, 200), height: Math.max(this.place.clientHeight, 160) };
   }
 
+  // the dates that somebody has zoomed to; null where all are shown
+  zoomed() {
+    if (!this.plot) return null;
+    const { min, max } = this.plot.scales.x;
+    const days = this.data[0];
+    return min > days[0] || max < days.at(-1) ? { min, max } : null;
+  }
+
   resize() {
     if (this.plot) this.plot.setSize(this.size());
   }
 
-  show(lines, { origin = null, unit = "mm", reset = true } = {}) {
-    const kept = !reset && this.plot ? { min: this.plot.scales.x.min, max: this.plot.scales.x.max } : null;
+  // hold: the vertical axis stays as it was, and grows where a line leaves it
+  show(lines, { origin = null, unit = "mm", reset = true, hold = false } = {}) {
+    const kept = reset ? null : this.zoomed();
     this.plot?.destroy();
     this.plot = null;
     this.lines = lines;
+    this.held = hold && lines.length ? reach(lines, this.held) : null;
     if (!lines.length) return;
     const axis = { stroke: theme("--ink"), grid: { stroke: theme("--line"), width: 1 }, ticks: { stroke: theme("--line"), width: 1 }, font: "12px system-ui, sans-serif" };
     const options = {
@@ -45,7 +55,7 @@ export class Chart {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
-      scales: { x: { time: true } },
+      scales: { x: { time: true }, ...(this.held ? { y: { range: this.held } } : {}) },
       axes: [
         { ...axis, space: 64, values: dates },
         { ...axis, label: unit, labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 46 },
@@ -63,6 +73,16 @@ export class Chart {
     this.observer.disconnect();
     this.show([]);
   }
+}
+
+// least and most of all values and of a range before
+function reach(lines, before) {
+  const [low, high] = before ?? [Infinity, -Infinity];
+  const known = lines.flatMap((line) => line.values).filter(Number.isFinite);
+  const [least, most] = known.reduce(([a, b], x) => [Math.min(a, x), Math.max(b, x)], [Infinity, -Infinity]);
+  const margin = known.length ? 0.04 * Math.max(most - least, 1) : 0;
+  const found = [Math.min(low, least - margin), Math.max(high, most + margin)];
+  return found[0] < found[1] ? found : null;
 }
 
 function dates(plot, splits, axis, space, step) {

@@ -28,6 +28,14 @@ const NO_RANGES = [
   "Serve the folder with `insar-dask explore`, nginx, Apache or an object store; `python -m http.server` cannot.",
 ];
 
+function unreached(address, error) {
+  const own = address.origin === location.origin;
+  const cure = own
+    ? "The server has ended: start `insar-dask explore` again."
+    : "The other server must allow this page by CORS, and the page's policy must name it: `insar-dask explore --export DIR --store URL`.";
+  return new Fault("network", `${address.href} cannot be reached (${error.message}).`, cure);
+}
+
 class Http {
   constructor(root) {
     this.root = root.endsWith("/") ? root : `${root}/`;
@@ -43,20 +51,18 @@ class Http {
     try {
       return await fetch(address, options);
     } catch (error) {
-      throw new Fault(
-        "network",
-        `${address.href} cannot be reached (${error.message}).`,
-        address.origin === location.origin
-          ? "The server has ended: start `insar-dask explore` again."
-          : "The other server must allow this page by CORS, and the page's policy must name it: `insar-dask explore --export DIR --store URL`.",
-      );
+      throw unreached(address, error);
     }
   }
 
   async body(answer) {
-    const data = new Uint8Array(await answer.arrayBuffer());
-    this.bytes += data.length;
-    return data;
+    try {
+      const data = new Uint8Array(await answer.arrayBuffer());
+      this.bytes += data.length;
+      return data;
+    } catch (error) {
+      throw unreached(new URL(answer.url), error);
+    }
   }
 
   async get(key) {
@@ -64,7 +70,7 @@ class Http {
     if (known) return known;
     const answer = await this.ask(key);
     if (answer.status === 404 || answer.status === 403) return undefined;
-    if (!answer.ok) throw new Fault("status", `${key}: the server answered ${answer.status}.`, "Look at the server's log.");
+    if (!answer.ok) throw await refused(key, answer);
     return this.body(answer);
   }
 
@@ -84,6 +90,7 @@ class Http {
       const answer = await this.ask(key, { headers: { Range: `bytes=-${range.suffixLength}` } });
       if (answer.status === 404) return undefined;
       if (answer.status === 206) return this.body(answer);
+      if (answer.status >= 500) throw await refused(key, answer);
       this.suffix = false;
       await answer.body?.cancel();
     }
@@ -98,6 +105,7 @@ class Http {
   async part(key, offset, length) {
     const answer = await this.ask(key, { headers: { Range: `bytes=${offset}-${offset + length - 1}` } });
     if (answer.status === 404) return undefined;
+    if (answer.status >= 500) throw await refused(key, answer);
     if (answer.status !== 206) {
       await answer.body?.cancel();
       throw new Fault(...NO_RANGES);
@@ -108,7 +116,14 @@ class Http {
   }
 }
 
-const MOST_KEPT = 48;
+// with what the server says of it, if it says a word
+async function refused(key, answer) {
+  const text = answer.headers.get("Content-Type")?.startsWith("text/plain") ? (await answer.text()).trim().slice(0, 300) : "";
+  const said = text && text !== String(answer.status) ? `: ${text}` : ".";
+  return new Fault("status", `${key}: the server answered ${answer.status}${said}`, "Mend that and click again; the server's log may tell more.");
+}
+
+const MOST_KEPT = 64;
 
 export class Store {
   constructor(address) {
@@ -135,11 +150,14 @@ export class Store {
     if (!document?.attributes?.levels) {
       throw new Fault("explore", `${product.group} is not there.`, "Run `insar-dask explore STORE` again.");
     }
-    const encoder = new TextEncoder();
-    for (const [name, found] of Object.entries(document.consolidated_metadata?.metadata ?? {})) {
-      this.http.documents.set(`${product.group}/${name}/zarr.json`, encoder.encode(JSON.stringify(found)));
-    }
+    for (const [name, found] of Object.entries(document.consolidated_metadata?.metadata ?? {})) this.know(`${product.group}/${name}`, found);
+    for (const [path, found] of Object.entries(document.attributes.documents ?? {})) this.know(path, found);
     return document.attributes;
+  }
+
+  // what an array of the cube is, without asking for it
+  know(path, document) {
+    this.http.documents.set(`${path}/zarr.json`, new TextEncoder().encode(JSON.stringify(document)));
   }
 
   array(path) {

@@ -1,5 +1,7 @@
-// Points by WebGL2, drawn when something has changed and not otherwise; pan, zoom, hover, click and lasso.
+// Points by WebGL2, drawn when something has changed and not otherwise.
 import { table } from "./colour.js";
+import { gestures } from "./gestures.js";
+import { paint } from "./overlay.js";
 
 const GROUND = [0.37, 0.385, 0.41];
 const MOVING_POINTS = 300000;
@@ -33,16 +35,20 @@ void main() {
 }`;
 
 export class PointMap {
-  constructor(canvas, overlay, events) {
+  constructor(ground, canvas, overlay, events) {
+    this.ground = ground;
     this.canvas = canvas;
     this.overlay = overlay;
     this.events = events;
     this.chunks = [];
     this.view = [0, 0, 1];
     this.marks = [];
+    this.areas = [];
+    this.areasShown = false;
+    this.background = null;
     this.lassoing = false;
     this.path = null;
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, powerPreference: "high-performance" });
+    const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, premultipliedAlpha: true, powerPreference: "high-performance" });
     if (!gl) throw new Error("no WebGL2");
     this.gl = gl;
     this.build();
@@ -53,7 +59,7 @@ export class PointMap {
       this.colour(...this.coloured);
     });
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-    this.gestures();
+    gestures(this);
     this.resize();
   }
 
@@ -140,7 +146,7 @@ export class PointMap {
   resize() {
     const box = this.canvas.parentElement.getBoundingClientRect();
     this.ratio = Math.min(window.devicePixelRatio || 1, 2);
-    for (const canvas of [this.canvas, this.overlay]) {
+    for (const canvas of [this.ground, this.canvas, this.overlay]) {
       canvas.width = Math.max(1, Math.round(box.width * this.ratio));
       canvas.height = Math.max(1, Math.round(box.height * this.ratio));
     }
@@ -167,7 +173,7 @@ export class PointMap {
     const gl = this.gl;
     const began = performance.now();
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(...GROUND, 1);
+    gl.clearColor(...(this.background ? [0, 0, 0, 0] : [...GROUND, 1]));
     gl.clear(gl.COLOR_BUFFER_BIT);
     this.drawn = 0;
     if (this.coloured) {
@@ -191,6 +197,7 @@ export class PointMap {
         this.drawn += chunk.east.length;
       }
     }
+    this.background?.draw(this);
     this.drawOverlay();
     this.frame = performance.now() - began;
     this.events.drawn();
@@ -199,44 +206,7 @@ export class PointMap {
   drawOverlay(context = this.overlay.getContext("2d")) {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
-    this.paint(context);
-  }
-
-  paint(context) {
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    for (const { east, north, colour, label } of this.marks) {
-      const [x, y] = this.toPixel(east, north);
-      for (const [width, ink] of [[5, "#fff"], [2.5, colour]]) {
-        context.beginPath();
-        context.arc(x, y, 9, 0, 7);
-        context.lineWidth = width;
-        context.strokeStyle = ink;
-        context.stroke();
-      }
-      context.beginPath();
-      context.arc(x + 12, y - 12, 8, 0, 7);
-      context.fillStyle = colour;
-      context.fill();
-      context.fillStyle = "#fff";
-      context.font = "bold 11px system-ui, sans-serif";
-      context.textAlign = "center";
-      context.textBaseline = "middle";
-      context.fillText(label, x + 12, y - 11.5);
-    }
-    for (const line of [this.path, this.outline]) {
-      if (!line) continue;
-      context.beginPath();
-      line.forEach(([east, north]) => context.lineTo(...this.toPixel(east, north)));
-      context.closePath();
-      context.fillStyle = "rgba(255, 255, 255, 0.14)";
-      context.fill();
-      context.lineWidth = 3;
-      context.strokeStyle = "#111";
-      context.stroke();
-      context.lineWidth = 1.5;
-      context.strokeStyle = "#fff";
-      context.stroke();
-    }
+    paint(context, this);
   }
 
   toPixel(east, north) {
@@ -253,8 +223,7 @@ export class PointMap {
     return [west, south, east, north];
   }
 
-  home([west, south, east, north]) {
-    const margin = 1.06;
+  home([west, south, east, north], margin = 1.06) {
     const across = Math.max((east - west) / this.width, (north - south) / this.height, 0.5) * margin;
     this.show([(west + east) / 2, (south + north) / 2, across]);
   }
@@ -276,64 +245,6 @@ export class PointMap {
 
   pan(dx, dy) {
     this.show([this.view[0] - dx * this.view[2], this.view[1] + dy * this.view[2], this.view[2]], true);
-  }
-
-  gestures() {
-    const down = new Map();
-    let began = null;
-    const at = (event) => {
-      const box = this.canvas.getBoundingClientRect();
-      return [event.clientX - box.left, event.clientY - box.top];
-    };
-    const target = this.overlay;
-    target.addEventListener("pointerdown", (event) => {
-      target.setPointerCapture(event.pointerId);
-      down.set(event.pointerId, at(event));
-      began = { at: at(event), moved: false, shift: event.shiftKey };
-      if (this.lassoing) this.path = [this.toPlace(...at(event))];
-    });
-    target.addEventListener("pointermove", (event) => {
-      const now = at(event);
-      if (!down.has(event.pointerId)) return this.events.hover(now);
-      const before = down.get(event.pointerId);
-      down.set(event.pointerId, now);
-      if (began && Math.hypot(now[0] - began.at[0], now[1] - began.at[1]) > 4) began.moved = true;
-      if (this.path) {
-        if (Math.hypot(now[0] - before[0], now[1] - before[1]) > 0) this.path.push(this.toPlace(...now));
-        this.drawOverlay();
-      } else if (down.size === 2) {
-        const other = [...down].find(([id]) => id !== event.pointerId)[1];
-        const spread = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]) || 1;
-        this.zoom(spread(before) / spread(now), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
-      } else if (began?.moved) {
-        this.pan(now[0] - before[0], now[1] - before[1]);
-      }
-    });
-    const end = (event) => {
-      if (!down.delete(event.pointerId)) return;
-      if (this.path) {
-        const polygon = this.path;
-        this.path = null;
-        if (polygon.length > 2 && event.type === "pointerup") this.events.lasso(polygon);
-        this.drawOverlay();
-      } else if (event.type === "pointerup" && began && !began.moved && down.size === 0) {
-        this.events.click(began.at, began.shift || event.shiftKey);
-      }
-      if (down.size === 0) began = null;
-    };
-    target.addEventListener("pointerup", end);
-    target.addEventListener("pointercancel", end);
-    target.addEventListener("pointerleave", () => this.events.hover(null));
-    target.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        const lines = event.deltaMode === 1 ? 16 : 1;
-        this.zoom(Math.exp(Math.min(Math.max(event.deltaY * lines, -400), 400) * 0.0018), ...at(event));
-      },
-      { passive: false },
-    );
-    target.addEventListener("dblclick", (event) => this.zoom(0.5, ...at(event)));
   }
 }
 

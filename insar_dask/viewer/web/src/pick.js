@@ -19,25 +19,56 @@ export function nearest(chunks, east, north, reach) {
   return found;
 }
 
-// rows of the points inside a polygon [[east, north], ...]; its box first, then even crossings
-export function inside(chunks, polygon) {
-  const xs = polygon.map((p) => p[0]);
-  const ys = polygon.map((p) => p[1]);
-  const [west, east, south, north] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const n = polygon.length;
+// whether a place lies inside rings [[[east, north], ...], ...]: it does where an odd number of sides lies beside it
+export function encloses(rings, east, north) {
+  let odd = false;
+  for (const ring of rings) {
+    for (let a = 0, b = ring.length - 1; a < ring.length; b = a++) {
+      const [x, y] = ring[a];
+      const [u, v] = ring[b];
+      if (y > north !== v > north && east < ((u - x) * (north - y)) / (v - y) + x) odd = !odd;
+    }
+  }
+  return odd;
+}
+
+// [chunk, number] of the points inside rings; their box first
+export function within(chunks, rings) {
   const found = [];
+  scan(chunks, rings, (chunk, i) => found.push([chunk, i]));
+  return found;
+}
+
+// rows of the points inside a polygon [[east, north], ...], or inside several rings
+export function inside(chunks, polygon) {
+  const found = [];
+  scan(chunks, Array.isArray(polygon[0]?.[0]) ? polygon : [polygon], (chunk, i) => found.push(chunk.row[i]));
+  return Uint32Array.from(found).sort();
+}
+
+// sides are laid out flat: a lasso of 500,000 points is waited for
+function scan(chunks, rings, take) {
+  const sides = rings.flatMap((ring) => ring.map(([x, y], i) => [x, y, ...ring.at(i - 1)]));
+  const n = sides.length;
+  const [ax, ay, bx, by] = [0, 1, 2, 3].map((k) => Float64Array.from(sides, (side) => side[k]));
+  let [west, east, south, north] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let k = 0; k < n; k++) {
+    west = Math.min(west, ax[k]);
+    east = Math.max(east, ax[k]);
+    south = Math.min(south, ay[k]);
+    north = Math.max(north, ay[k]);
+  }
   for (const chunk of chunks) {
-    const { east: x, north: y, shown, row } = chunk;
+    const { east: x, north: y, shown } = chunk;
     for (let i = 0; i < x.length; i++) {
       if (!shown[i] || x[i] < west || x[i] > east || y[i] < south || y[i] > north) continue;
       let odd = false;
-      for (let a = 0, b = n - 1; a < n; b = a++) {
-        if (ys[a] > y[i] !== ys[b] > y[i] && x[i] < ((xs[b] - xs[a]) * (y[i] - ys[a])) / (ys[b] - ys[a]) + xs[a]) odd = !odd;
+      for (let k = 0; k < n; k++) {
+        if (ay[k] > y[i] !== by[k] > y[i] && x[i] < ((bx[k] - ax[k]) * (y[i] - ay[k])) / (by[k] - ay[k]) + ax[k]) odd = !odd;
       }
-      if (odd) found.push(row[i]);
+      if (odd) take(chunk, i);
     }
   }
-  return Uint32Array.from(found).sort();
 }
 
 // filters: {name: [low, high]} or, of classes, {name: Set}; values are stored numbers, step and missing undone here

@@ -1,7 +1,7 @@
 // What the address of the page says after its #: enough to see the same again.
 
 const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
-const short = (x) => String(Number(x.toPrecision(9)));
+const short = (x) => String(Number(x.toPrecision(11)));
 
 function pair(text) {
   const found = (text ?? "").split("~").map(number);
@@ -19,33 +19,40 @@ export function encode(state) {
   }
   for (const { row, id } of state.points ?? []) words.append("point", `${row}~${id}`);
   if (state.tab && state.tab !== "series") words.set("tab", state.tab);
+  if (state.area) words.set("area", state.area);
   if (state.lines) words.set("lines", state.lines.join("."));
   return words.toString();
 }
 
-// what is no value is left out: an address is somebody else's text
+// what is no value is left out: an address is somebody else's text; what names a variable that is not there is told as gone
 export function decode(text, variables = null) {
   const words = new URLSearchParams(text.replace(/^#/, ""));
   const state = { filters: {}, points: [] };
-  if (words.has("lines")) state.lines = words.get("lines").split(".").filter((name) => ["fit", "smooth", "forecast", "difference"].includes(name));
+  if (words.has("lines")) state.lines = words.get("lines").split(".").filter((name) => ["fit", "smooth", "forecast", "difference", "hold"].includes(name));
   if (words.get("product")) state.product = words.get("product");
-  if (words.get("colour") && (!variables || Object.hasOwn(variables, words.get("colour")))) state.variable = words.get("colour");
+  const gone = [];
+  const known = (name) => !variables || Object.hasOwn(variables, name) || (gone.push(name), false);
+  if (words.get("colour") && known(words.get("colour"))) state.variable = words.get("colour");
   const range = pair(words.get("range"));
   if (range && range[0] < range[1]) state.range = range;
   const view = (words.get("view") ?? "").split("~").map(number);
   if (view.length === 3 && view.every((x) => x !== null) && view[2] > 0) state.view = view;
   for (const [key, value] of words) {
     const name = key.startsWith("only.") ? key.slice(5) : null;
-    if (!name || (variables && !Object.hasOwn(variables, name))) continue;
+    if (!name || !known(name)) continue;
     if (variables?.[name].kind === "class") state.filters[name] = new Set(value.split(".").map(number).filter((x) => x !== null));
     else if (pair(value)) state.filters[name] = pair(value);
   }
   for (const one of words.getAll("point").slice(0, 5)) {
     const at = one.indexOf("~");
     const row = number(one.slice(0, at));
-    if (at > 0 && Number.isInteger(row) && row >= 0) state.points.push({ row, id: one.slice(at + 1) });
+    if (at > 0 && Number.isInteger(row) && row >= 0 && !state.points.some((point) => point.row === row)) state.points.push({ row, id: one.slice(at + 1) });
   }
+  const near = (words.get("near") ?? "").split("~").map(number);
+  if (near.length === 2 && near.every((x) => x !== null)) state.near = near;
+  if (words.get("area")) state.area = words.get("area");
   const tab = words.get("tab");
   if (["components", "table"].includes(tab)) state.tab = tab;
+  if (gone.length) state.gone = [...new Set(gone)];
   return state;
 }

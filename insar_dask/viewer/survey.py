@@ -1,0 +1,113 @@
+"""What an overview is made of: which groups of a product are whole, and what is true of all their points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.objects import get_bytes
+from insar_dask.store import all_arrays
+from insar_dask.viewer.overview import VARIABLES, packing, shown_range
+
+__all__ = ["PLACES", "Source", "Survey", "base_of", "plain", "sources_of", "survey_of"]
+
+PLACES = ("easting", "northing")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A group that variables of the map are read from, whole."""
+
+    names: tuple[str, ...]
+    checksums: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is true of all points: whence places count, extent; steps, first ranges and least and most of variables."""
+
+    offset: tuple[float, float]
+    extent: tuple[float, float, float, float]
+    steps: Mapping[str, float]
+    ranges: Mapping[str, tuple[float, float]]
+    limits: Mapping[str, tuple[float, float]]
+    classes: int
+
+
+def sources_of(engine: Engine, product: str) -> dict[str, Source]:
+    """Groups that are there and whole, and what is read of each; places come from the first, which is the smallest.
+
+    Raises
+    ------
+    JobError
+        When not even the cube is whole.
+    """
+    groups: dict[str, list[str]] = {}
+    whole = [group for group in ("products", "patterns", "outlook", "raw") if _whole(engine, f"{product}/{group}")]
+    if not whole:
+        engine.require(f"{product}/raw")
+    known = {group: {array.basename for array, _ in all_arrays(engine.store, f"{product}/{group}")} for group in whole}
+    for name in (*PLACES, *VARIABLES):
+        # what a group has taken over from the raw cube is read there: the series need not be
+        shown = VARIABLES.get(name)
+        wanted = whole[:1] if shown is None or shown.group == "raw" else [shown.group]
+        for group in wanted:
+            if name in known.get(group, ()):
+                groups.setdefault(group, []).append(name)
+    return {
+        group: Source(tuple(names), tuple(r.checksum for r in engine.require(f"{product}/{group}").values()))
+        for group, names in groups.items()
+    }
+
+
+def base_of(sources: Mapping[str, Source]) -> str:
+    """The group that places are read from."""
+    return next(group for group, source in sources.items() if "easting" in source.names)
+
+
+def plain(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """One number a point: of the probability of passing a limit that of the last date."""
+    return values[:, -1] if name == "exceedance" else values
+
+
+def survey_of(cubes: Mapping[str, xr.Dataset], base: str, sources: Mapping[str, Source]) -> Survey:
+    """One look at every variable: a few bytes a point."""
+    east, north = (cubes[base][name].values for name in PLACES)
+    extent = float(east.min()), float(north.min()), float(east.max()), float(north.max())
+    middle = round((extent[0] + extent[2]) / 2), round((extent[1] + extent[3]) / 2)
+    steps: dict[str, float] = {}
+    ranges: dict[str, tuple[float, float]] = {}
+    limits: dict[str, tuple[float, float]] = {}
+    classes = 0
+    for group, name in _variables(sources):
+        values = plain(name, cubes[group][name].values)
+        if name == "cluster":
+            classes = int(values.max(initial=-1)) + 1
+            steps[name], ranges[name], limits[name] = 1.0, (0.0, float(classes)), (-1.0, classes - 1.0)
+            continue
+        known = np.asarray(values[np.isfinite(values)], np.float64)
+        if known.size:  # of a variable without any value there is nothing to show
+            limits[name] = float(known.min()), float(known.max())
+            steps[name] = packing(name, max(map(abs, limits[name])))
+            ranges[name] = shown_range(name, known)
+    return Survey((float(middle[0]), float(middle[1])), extent, steps, ranges, limits, classes)
+
+
+def _whole(engine: Engine, group: str) -> bool:
+    if get_bytes(engine.store, f"{group}/zarr.json") is None:
+        return False
+    try:
+        engine.require(group)
+    except JobError:
+        return False
+    return True
+
+
+def _variables(sources: Mapping[str, Source]) -> Iterator[tuple[str, str]]:
+    of = {name: group for group, source in sources.items() for name in source.names}
+    return ((of[name], name) for name in VARIABLES if name in of)

@@ -1,0 +1,68 @@
+// What is known of the chosen points beside their series: numbers with errors, and where they come from.
+import { CHOSEN } from "./colour.js";
+import { h, said } from "./dom.js";
+import { iso } from "./fit.js";
+
+// days between neighbouring valid dates, the most
+export function longestGap(days, values) {
+  const valid = days.filter((_, i) => !Number.isNaN(values[i]));
+  return valid.length < 2 ? NaN : Math.max(...valid.slice(1).map((day, i) => day - valid[i]));
+}
+
+const count = (point) => point.series.displacement.filter((x) => !Number.isNaN(x)).length;
+
+// label, unit, of(point) -> [value, error, digits]
+const ROWS = [
+  ["Velocity", "mm/yr", (p) => [p.motion.velocity, p.motion.velocity_std, 2]],
+  ["Acceleration", "mm/yr²", (p) => [p.motion.acceleration, p.motion.acceleration_std, 2]],
+  ["Annual amplitude", "mm", (p) => [p.motion.seasonality, p.motion.seasonality_std, 2]],
+  ["RMSE of the model", "mm", (p) => [p.motion.rmse, NaN, 2]],
+  ["Coherence", "", (p) => [p.place.coherence, NaN, 2]],
+  ["Height", "m", (p) => [p.place.height, NaN, 1]],
+];
+
+function cell([value, error, places]) {
+  return h("td", {}, said(value, places), Number.isFinite(error) ? h("small", {}, ` ± ${said(error, places)}`) : "");
+}
+
+function row(label, unit, cells) {
+  return h("tr", {}, h("th", { scope: "row" }, label, unit ? h("small", {}, ` ${unit}`) : ""), ...cells);
+}
+
+export function evidence(about, points) {
+  const { days } = about.series.displacement;
+  const head = points.length > 1 ? [h("thead", {}, h("tr", {}, h("th", {}), ...points.map((p, i) => h("th", {}, h("i", { colour: CHOSEN[i] }), String(i + 1)))))] : [];
+  const rows = ROWS.filter(([, , of]) => points.some((p) => Number.isFinite(of(p)[0]))).map(([label, unit, of]) => row(label, unit, points.map((p) => cell(of(p)))));
+  rows.push(row("Valid dates", "", points.map((p) => h("td", {}, String(count(p)), h("small", {}, ` of ${days.length}`)))));
+  if (points.some((p) => count(p) > 1)) rows.push(row("Longest gap", "days", points.map((p) => cell([longestGap(days, p.series.displacement), NaN, 0]))));
+  for (const [name, label] of [["latitude", "Latitude"], ["longitude", "Longitude"]]) {
+    if (points.some(({ place }) => Number.isFinite(place[name]))) rows.push(row(label, "°", points.map(({ place }) => cell([place[name], NaN, 5]))));
+  }
+  if (about.forecast) rows.push(row(`Forecast for ${iso(about.forecast.days.at(-1))}`, "mm", points.map(lastForecast)));
+  if (!about.motion) rows.push(row("Motion parameters", "", [h("td", { colspan: String(points.length) }, "not stored")]));
+  return h("table", { "aria-label": "Evidence of the chosen points" }, ...head, h("tbody", {}, ...rows));
+}
+
+function lastForecast({ forecast, ready }) {
+  const value = forecast?.displacement.at(-1);
+  if (!Number.isFinite(value)) return h("td", {}, ready ? "none" : "…");
+  const { lower, upper } = forecast;
+  return h("td", {}, said(value, 1), lower && upper ? h("small", {}, ` (${said(lower.at(-1), 1)} to ${said(upper.at(-1), 1)})`) : "");
+}
+
+// what has to be known to read the chart
+export function notes(about, fitted) {
+  const { scores, forecast } = about;
+  const words = [];
+  if (fitted) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
+  if (forecast) {
+    const interval = forecast.level ? ` with its ${Math.round(forecast.level * 100)} % interval` : "";
+    words.push(`Forecast by ${(forecast.method || "a trained forecaster").replaceAll("_", " ")}${interval}.`);
+    if (scores && scores.method === forecast.method) {
+      const kept = scores.persistence ? ` (the last value kept: ${said(scores.persistence)})` : "";
+      const covered = scores.coverage ? `, and ${Math.round(scores.coverage * 100)} % of what came lay inside the interval.` : ".";
+      words.push(`Over past origins its RMSE was ${said(scores.rmse)} mm${kept}${covered}`);
+    }
+  }
+  return words.join(" ");
+}

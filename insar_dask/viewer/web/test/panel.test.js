@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { areaAt, areasOf, boxOf, cardRows } from "../src/areas.js";
+import { longestGap } from "../src/evidence.js";
+import { seriesLines } from "../src/lines.js";
+import { csv } from "../src/table.js";
+
+const days = [0, 6, 12, 24];
+const about = { name: "a\nb", said: { source: "x\ny" }, crs: { epsg: 3035 }, motion: null, forecast: { method: "m", level: 0.9, days: [30, 36] }, series: { displacement: { label: "Observed", days, observed: null } } };
+const point = (id, values, forecast = null) => ({ row: 1, id, series: { displacement: values }, motion: {}, place: {}, forecast, ready: true });
+
+test("a gap is the longest between valid dates", () => {
+  assert.equal(longestGap(days, [1, NaN, 2, 3]), 12);
+  assert.ok(Number.isNaN(longestGap(days, [NaN, NaN, 2, NaN])));
+});
+
+test("a band reaches to the line before it, whatever stands before both", () => {
+  const forecast = { displacement: [1, 2], lower: [0, 1], upper: [2, 3] };
+  const lines = seriesLines(about, [point("a", [1, 2, 3, 4], forecast), point("b", [1, 2, 3, 4], forecast)], new Set(["forecast", "difference"]));
+  const banded = lines.flatMap((line, i) => (line.band === undefined ? [] : [[line.label, lines[line.band].label, i - line.band]]));
+  assert.deepEqual(banded, [["Lower 1", "Upper 1", 1], ["Lower 2", "Upper 2", 1]]);
+  assert.deepEqual(lines.at(-1).values, [0, 0, 0, 0]);
+});
+
+test("no text of a store begins a row of the table", () => {
+  const text = csv(about, [point("p\n1,2", [1, NaN, 2.5, 3])], null);
+  const rows = text.trim().split("\n").filter((line) => !line.startsWith("#"));
+  assert.deepEqual(rows, ["date,observed", "1970-01-01,1", "1970-01-07,", "1970-01-13,2.5", "1970-01-25,3"]);
+});
+
+test("areas are listed by size, found by place and say what is known", () => {
+  const square = (x, y, side) => [x, y, x + side, y, x + side, y + side, x, y + side];
+  const areas = areasOf({ areas: [{ scene: "s", vintage: "v", areas: [{ rings: [square(0, 0, 10)], card: { area_id: "small", area_m2: 1 } }, { rings: [square(20, 20, 30), square(30, 30, 5)], card: { area_id: "ring", area_m2: 9, velocity_mean: -4.25, height_m: null } }] }] });
+  assert.deepEqual(areas.map((area) => area.card.area_id), ["ring", "small"]);
+  assert.equal(areaAt(areas, 5, 5).card.area_id, "small");
+  assert.equal(areaAt(areas, 25, 25).card.area_id, "ring");
+  assert.equal(areaAt(areas, 32, 32), null);
+  assert.deepEqual(boxOf(areas[0]), [20, 20, 50, 50]);
+  assert.deepEqual(cardRows(areas[0].card), [["Area", "m²", "9"], ["Mean velocity", "mm/yr", "−4.3"]]);
+});
