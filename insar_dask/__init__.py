@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from insar_dask.tiling.checking import join_tiles
     from insar_dask.tiling.rasterising import rasterise
     from insar_dask.totals import component_shares, component_variances, cumulative_displacement
+    from insar_dask.updates import update
 
 _HOMES = {
     "Clusters": "cluster.estimator",
@@ -98,6 +99,7 @@ _HOMES = {
     "tile_points": "tiling.cell_points",
     "to_grid": "readers.grid",
     "to_tiles": "tiling.cell_points",
+    "update": "updates",
     "write_csv": "report",
     "write_report": "report",
 }
@@ -151,6 +153,7 @@ __all__ = [
     "tile_points",
     "to_grid",
     "to_tiles",
+    "update",
     "write_csv",
     "write_report",
 ]

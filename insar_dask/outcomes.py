@@ -22,6 +22,7 @@ from insar_dask.workbench import Workbench
 if TYPE_CHECKING:
     from insar_dask.forecast import Forecaster
     from insar_dask.report.hindcasts import Hindcasts
+    from insar_dask.report.outlooks import Departures
 
 __all__ = ["Outcome", "foresee_maps", "inversion_lines", "map_outcome", "publish", "publish_index", "summary"]
 
@@ -85,6 +86,10 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
     series = SERIES[bench.config.decompose.source]
     inversion = bench.engine.ledger.read_note(f"inversion/{product}")
     found = [name for name, of in OPTIONAL.items() if of not in reasons]
+    departures = departures_of(bench, product)
+    if departures is not None:
+        files |= departures.write(folder)
+    likely = scores and "gaussian_process" in bench.config.forecast.methods
     return write_report(
         folder,
         raw=bench.group(product, "raw"),
@@ -97,6 +102,8 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         inversion=inversion,
         forecast=bench.group(product, "forecast") if scores else None,
         scores=scores,
+        outlook=bench.group(product, "outlook") if likely else None,
+        departures=departures,
         reasons=reasons,
         min_coherence=bench.config.report.min_coherence,
         ingest={k: v for k, v in bench.ingested(product).items() if k != "key"},
@@ -105,6 +112,18 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         title=f"{bench.config.report.title if bench.config.source.files else 'Synthetic scene'}: {product}",
         files=files,
     )
+
+
+def departures_of(bench: Workbench, product: str) -> Departures | None:
+    """What new dates of a product came to, where it goes on with another one."""
+    from insar_dask.report.outlooks import Departures
+
+    ledger = bench.engine.ledger
+    if (note := ledger.read_note(f"alarms/{product}")) is None:
+        return None
+    update = ledger.read_note(f"updates/{product}") or {}
+    alarms = None if "absent" in note else bench.group(product, "alarms")
+    return Departures(note, update, alarms)
 
 
 def publish_index(folder: Path, outcomes: list[Outcome], title: str) -> None:

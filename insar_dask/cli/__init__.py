@@ -13,13 +13,14 @@ from insar_dask.cli.models import forecast, train
 from insar_dask.cli.runs import config, demo, plan, run
 from insar_dask.cli.shared import app
 from insar_dask.cli.steps import cluster, evaluate, ingest, products, tiles
+from insar_dask.cli.updating import update
 
 __all__ = ["app", "main"]
 
 for verb in (
     *(demo, run, plan, config),
     *(ingest, invert, products, cluster, tiles, evaluate, train, forecast, report),
-    *(east_up, areas),
+    *(east_up, areas, update),
     *(synthetic_tiles, catalogue, status, verify, explore),
 ):
     app.command()(verb)

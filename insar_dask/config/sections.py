@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from insar_dask.bucket_address import bucket_address, is_bucket
+from insar_dask.config.alarms import Alarms
 from insar_dask.config.ground import AreaSearch, EastUp
 from insar_dask.config.interferograms import Inversion, Pairs
 from insar_dask.config.section import Section
@@ -299,6 +300,7 @@ class Config(Section):
     patterns: Patterns = Patterns()
     decompose: Decompose = Decompose()
     forecast: Forecast = Forecast()
+    alarms: Alarms = Alarms()
     areas: AreaSearch = AreaSearch()
     maps: Maps = Maps()
     report: Report = Report()

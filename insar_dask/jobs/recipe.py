@@ -56,6 +56,12 @@ STEPS: dict[str, tuple[str, int]] = {
     "forecast_tiles": ("insar_dask.forecast.maps.tile_forecasts:forecast_tiles", 1),
     "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 1),
     "count_forecasts": ("insar_dask.jobs.prediction:count_forecasts", 1),
+    "compare_vintages": ("insar_dask.updating.overlap:compare_vintages", 1),
+    "join_vintages": ("insar_dask.updating.joining:joined_series", 1),
+    "find_departures": ("insar_dask.forecast.departure_blocks:find_departures", 1),
+    "count_departures": ("insar_dask.forecast.departure_blocks:count_departures", 1),
+    "judge_departures": ("insar_dask.forecast.departure_blocks:judge_departures", 1),
+    "flag_departures": ("insar_dask.forecast.departure_blocks:flag_departures", 1),
     "explore": ("insar_dask.viewer.overview:explore_chunk", 1),
 }
 """Step name -> where its function lives and its RESULT_VERSION: raise that number whenever its numbers change."""

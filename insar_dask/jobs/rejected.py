@@ -17,7 +17,7 @@ __all__ = ["fetch_rejected", "keep_rejected", "rejected_path"]
 
 def rejected_path(store: str | Path | Store, product: str) -> Path | None:
     """Where the rejected rows go: beside the store; None where the store has no address."""
-    return None if isinstance(store, Store) else beside(store, f"-{product}-rejected.csv")
+    return None if isinstance(store, Store) else beside(store, f"-{product.replace('/', '-')}-rejected.csv")
 
 
 def keep_rejected(store: str | Path | Store, product: str) -> None:

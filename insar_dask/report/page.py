@@ -21,6 +21,7 @@ from insar_dask.report.decomposition import decomposition_section
 from insar_dask.report.figures import sentence
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.markup import facts
+from insar_dask.report.outlooks import Departures, alarms_section, exceedance_section
 from insar_dask.report.network import network_section
 from insar_dask.report.patterns import labels_of, patterns_section
 from insar_dask.report.shares import shares_part
@@ -52,6 +53,8 @@ def write_report(
     inversion: Mapping[str, Any] | None = None,
     forecast: xr.Dataset | None = None,
     scores: Mapping[str, Any] | None = None,
+    outlook: xr.Dataset | None = None,
+    departures: Departures | None = None,
     ingest: Mapping[str, Any],
     timings: Sequence[Mapping[str, Any]],
     config_text: str,
@@ -93,6 +96,10 @@ def write_report(
         Forecast cube of the same points; the last origin is drawn.
     scores : mapping, optional
         Result of the evaluation: methods, leads, tables.
+    outlook : xr.Dataset, optional
+        Output of ``outlook_block``: map of the probability of passing a limit.
+    departures : Departures, optional
+        New dates against the forecast made before they came: map and list of alarms.
     ingest : mapping
         ``n_points``, ``n_rejected``, ``rejected`` (file), ``source``, its checksum and anything else to show.
     timings : sequence of mappings
@@ -133,6 +140,8 @@ def write_report(
         "Decomposition": _decomposition(folder, chosen, raw, products, parts, variances, patterns)
         if parts is not None
         else _why_not("parts", reasons),
+        "Outlook": "" if outlook is None else exceedance_section(folder, outlook),
+        "Alarms": "" if departures is None else alarms_section(folder, departures),
         "Forecast scores": sections.scores_section(folder, scores) if scores else _why_not("scores", reasons),
         "Data": provenance.data_section(folder, raw, regular, ingest, files or {}),
         "Run": provenance.run_section(timings, config_text),

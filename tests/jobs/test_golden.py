@@ -22,6 +22,7 @@ from insar_dask.forecast.components.teaching import School, teach
 from insar_dask.forecast.correction.origin_windows import Shape
 from insar_dask.forecast.correction.teaching import Lesson, Settings, train_here
 from insar_dask.forecast.covariance import GUESS
+from insar_dask.forecast.departures import tail_table
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.training.job import Training
 from insar_dask.jobs import component_training
@@ -112,6 +113,7 @@ def results() -> dict[str, Any]:
         "outlook_block": run("outlook_block", raw, plan=plan, state=THETA, threshold=-20.0),
         "forecast_block": forecast,
         "count_forecasts": run("count_forecasts", forecast),
+        **updated(raw, plan, calibrated, errors),
         "explore": explored(raw),
         "networks": taught(raw),
         "component_networks": taught_parts(raw),
@@ -126,17 +128,17 @@ def inverted() -> dict[str, Any]:
     slopes = 0.1 * np.arange(2 * pairs.sizes["pair"]).reshape(-1, 2) / pairs.sizes["pair"]
     offsets = {"offsets": np.linspace(-1, 1, pairs.sizes["pair"])}
     prepared = run("prepare_pairs", pairs, closure=True, state=offsets)
+    series = run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model")
     return {
         "prepare_pairs": prepared,
-    series = run("invert", prepared, method="nsbas", weights="coherence", looks=4, index=index, fill="model")
         "count_missing": run("count_missing", prepared),
-        "sum_surfaces": run("sum_surfaces", prepared, surface=surface, limit=8.0),
-        "flatten_pairs": run("flatten_pairs", prepared, surface=surface, state={"slopes": slopes, **offsets}),
         "sum_coherence": run("sum_coherence", prepared),
         "sample_phase": run("sample_phase", prepared, step=3),
         "judge_ground": run("judge_ground", prepared, min_pairs=5),
         "sum_series": run("sum_series", series),
         "take_as_known": run("take_as_known", series)[["displacement"]],
+        "sum_surfaces": run("sum_surfaces", prepared, surface=surface, limit=8.0),
+        "flatten_pairs": run("flatten_pairs", prepared, surface=surface, state={"slopes": slopes, **offsets}),
         "sum_residuals": run("sum_residuals", prepared),
         "invert": series,
         "fit_motion": run("fit_motion", prepared, index=index, annual=True, height_error=True),
@@ -211,6 +213,44 @@ def found() -> Any:
         {"cell": 30.0},
     )
     return run("find_areas", maps, season=None, fewest=4).columns
+
+
+def updated(
+    raw: xr.Dataset, plan: protocol.Plan, state: dict[str, Any], errors: dict[str, Any]
+) -> dict[str, dict[str, npt.NDArray[Any]] | xr.Dataset]:
+    """The record as if it had a newer vintage: shifted, with two dates more, of which the last ones are judged."""
+    chance = np.random.default_rng(7)
+    days = raw["time"].values.astype("datetime64[D]").astype(np.int64)
+    older = {name: raw[name].values for name in ("displacement", "easting", "northing", "point_id")}
+    newer = {
+        **older,
+        "displacement": older["displacement"] + chance.normal(3, 1, raw["displacement"].shape).astype("f4"),
+    }
+    tied = np.full(200, 3, np.float32)
+    ratios = errors["honest.harmonic_ridge.ratios"]
+    table = tail_table(ratios, plan.level)
+    made = run("forecast_block", raw, plan=plan, state=state)
+    said = {name: made[name].values[0] for name in ("displacement", "lower", "upper")}
+    new = plan.target_days(plan.future)[:3]
+    observed = (said["displacement"][:, :3] + chance.normal(0, 4, (200, 3))).astype(np.float32)
+    edges, lead = state["honest.future.edges"], np.arange(3)
+    found = run("find_departures", observed, forecast=said, history=older, plan=plan, table=table, edges=edges,
+                tie_error=tied / 3, days=new)  # fmt: skip
+    dims = {1: "point", 2: ("point", "time")}
+    block = xr.Dataset(
+        {name: (dims[a.ndim], a) for name, a in found.items()},
+        {"time": new.astype("datetime64[D]").astype("datetime64[ns]")},
+    )
+    judged = run("judge_departures", block, state={**table, "lead": lead, "shift": np.array([0.5, -0.5, 0.0])}, dates=2)
+    worth = {"p": np.array([0.01, 0.02], np.float32), "q": np.array([0.05, 0.2])}
+    return {
+        "compare_vintages": run("compare_vintages", older["displacement"], newer=newer["displacement"], days=days),
+        "join_vintages": run("join_vintages", older, newer=newer, offset=tied, late=np.arange(2), n_dates=152),
+        "find_departures": found,
+        "count_departures": run("count_departures", block),
+        "judge_departures": judged,
+        "flag_departures": run("flag_departures", judged, state=worth, rate=0.1, dates=2),
+    }
 
 
 def explored(raw: xr.Dataset) -> xr.Dataset:

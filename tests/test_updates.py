@@ -1,0 +1,284 @@
+"""A store goes on with newer dates or a newer vintage, and what departs from its forecast is an alarm."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from typer.testing import CliRunner
+
+import insar_dask as insar
+from insar_dask.cli import app
+from insar_dask.config import load_config
+from insar_dask.cube import CubeError
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.objects import open_store
+from insar_dask.shard_store import ShardWriter
+from insar_dask.synthetic import scene, write_egms
+from insar_dask.updates import Updated
+from insar_dask.workbench import Workbench
+from tests.conftest import stored_bytes
+
+SETTINGS = """
+[store]
+shard_points = 256
+[forecast]
+methods = ["persistence", "harmonic"]
+as_published = false
+[patterns]
+n_clusters = 0
+[decompose]
+method = "none"
+[report]
+exports = false
+[cluster]
+workers = 0
+"""
+N_NEW = 6
+MOVED = 20
+
+
+@pytest.fixture(scope="module")
+def record() -> xr.Dataset:
+    """500 points that do nothing, and at the end of it 20 neighbours that drop by 30 mm."""
+    cube = scene("l2b", n_points=1200, n_dates=166, seed=8).compute()
+    cube = cube.isel(point=np.flatnonzero(cube["true_regime"].values == 0)[:500])
+    place = np.stack([cube["easting"].values, cube["northing"].values], axis=1)
+    mine = np.argsort(np.hypot(*(place - place[250]).T))[:MOVED]
+    values = cube["displacement"].values.copy()
+    values[mine, -N_NEW:] = np.round(values[mine, -N_NEW:] - 30, 1)
+    cube["displacement"] = (("point", "time"), values, cube["displacement"].attrs)
+    moved = np.zeros(500, bool)
+    moved[mine] = True
+    return cube.assign(moved=("point", moved))
+
+
+@pytest.fixture(scope="module")
+def forecast(record: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the record but its last dates, and their forecast."""
+    store = tmp_path_factory.mktemp("before") / "site.zarr"
+    insar.save(plain(record.isel(time=slice(0, -N_NEW))), store, "site/raw", quiet=True, shard_points=256)
+    (store.parent / "site-config.toml").write_text(SETTINGS)
+    bench = Workbench(load_config(store.parent / "site-config.toml"), store, Engine(store, quiet=True))
+    bench.evaluate("site")
+    bench.forecast("site")
+    return store
+
+
+@pytest.fixture
+def store(forecast: Path, tmp_path: Path) -> Path:
+    shutil.copytree(forecast.parent, tmp_path / "site")
+    return tmp_path / "site" / "site.zarr"
+
+
+def plain(cube: xr.Dataset) -> xr.Dataset:
+    """Without the truth, and without most of a burst's columns, each of which is an array in every group."""
+    kept = {"displacement", "observed", "time", "point_id", "easting", "northing", "crs", "coherence"}
+    return cube.drop_vars([name for name in cube.variables if name not in kept])
+
+
+def newer(cube: xr.Dataset, tmp_path: Path, name: str = "new") -> Path:
+    path = tmp_path / f"{name}.zarr"
+    insar.save(plain(cube), path, f"{name}/raw", quiet=True, shard_points=200)
+    return path
+
+
+def once(store: Path, new: Path | str, **options: object) -> Updated:
+    (made,) = insar.update(store, new, quiet=True, **options)  # type: ignore[arg-type]
+    return made
+
+
+def test_newer_dates_go_behind_what_was_there(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    before = stored_bytes(store)
+    made = once(store, newer(record, tmp_path))
+    assert (made.product, made.before, made.verdict.kind, made.verdict.n_new_dates) == ("new", "site", "append", N_NEW)
+    assert made.points == {"matched": 500, "new": 0, "gone": 0, "moved": 0, "matched_by": "point_id"}
+    joined = insar.open_cube(store, "new/raw")
+    assert joined["displacement"].encoding["dtype"] == "int16" and joined.attrs["follows"] == "site"
+    at = {name: row for row, name in enumerate(joined["point_id"].values)}
+    rows = [at[name] for name in record["point_id"].values]
+    np.testing.assert_array_equal(joined["displacement"].values[rows], record["displacement"].values)
+    after = stored_bytes(store)
+    assert {name: after[name] for name in before} == before  # the older product is left as it was
+
+
+def test_alarms_are_where_the_ground_moved(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    made = once(store, newer(record, tmp_path))
+    alarms = insar.open_cube(store, "new/alarms").compute()
+    moved = set(record["point_id"].values[record["moved"].values])
+    raised = set(alarms["point_id"].values[alarms["alarm"].values == 1])
+    assert len(raised & moved) >= 0.9 * MOVED and len(raised - moved) <= 0.2 * len(raised)
+    assert made.alarms["n_alarmed"] == len(raised) and made.alarms["n_judged"] == 500
+    assert len(made.alarms["dates"]) + len(made.alarms["not_judged"]) == N_NEW
+    told = alarms.isel(point=np.isin(alarms["point_id"].values, list(raised & moved)))
+    assert abs(float(told["departure"].median()) + 30) < 4 and (told["lasting"] >= 3).all()
+    assert float(told["q_value"].max()) <= 0.1
+
+
+def test_what_is_done_is_not_done_again(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    new = newer(record, tmp_path)
+    once(store, new)
+    before = stored_bytes(store)
+    again = once(store, new)
+    assert [stage["computed"] for stage in again.stages] == [0] * len(again.stages) and len(again.stages) >= 5
+    assert stored_bytes(store) == before
+
+
+def test_points_that_left_stay_and_new_ones_come(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    stranger = record.isel(point=slice(0, 10))
+    stranger = stranger.assign_coords(
+        point_id=("point", [f"new{i:07d}" for i in range(10)]), easting=stranger["easting"] + 300.5
+    )
+    parts = [one.isel(time=slice(60, None)) for one in (record.isel(point=slice(40, None)), stranger)]
+    part = xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override")
+    shifted = part.assign(displacement=part["displacement"] + np.float32(12.3))  # another reference date
+    made = once(store, newer(shifted, tmp_path))
+    assert made.points == {"matched": 460, "new": 10, "gone": 40, "moved": 0, "matched_by": "point_id"}
+    joined = insar.open_cube(store, "new/raw").compute()
+    assert joined.sizes == {"point": 510, "time": 166}
+    series = dict(zip(joined["point_id"].values, joined["displacement"].values, strict=True))
+    for row, name in enumerate(record["point_id"].values):
+        known = record["displacement"].values[row]
+        late = known[-N_NEW:] if row >= 40 else np.full(N_NEW, np.nan)
+        np.testing.assert_allclose(series[name], np.concatenate([known[:-N_NEW], late]), atol=1e-3)
+    assert np.isnan(series["new0000003"][:-N_NEW]).all() and np.isfinite(series["new0000003"][-N_NEW:]).any()
+    alarms = insar.open_cube(store, "new/alarms").compute()
+    assert (alarms["alarm"] == -1).sum() == 50
+
+
+def test_another_vintage_is_tied_to_the_forecast_and_its_drift_is_told(
+    record: xr.Dataset, store: Path, tmp_path: Path
+) -> None:
+    chance = np.random.default_rng(1)
+    years = (record["time"].values - record["time"].values[0]) / np.timedelta64(365, "D")
+    shift = chance.normal(0, 15, (500, 1)) + 2 * years + chance.normal(0, 0.8, record["displacement"].shape)
+    vintage = record.assign(displacement=(record["displacement"] + shift).astype(np.float32).round(1))
+    vintage["displacement"].attrs = record["displacement"].attrs
+    vintage = vintage.isel(time=slice(70, None)).assign_coords(point_id=("point", [f"v{i:09d}" for i in range(500)]))
+    made = once(store, newer(vintage, tmp_path))
+    assert made.verdict.kind == "vintage" and made.points["matched_by"] == "place" and made.points["matched"] >= 498
+    assert made.verdict.drift[1] == pytest.approx(2, abs=0.3) and 0.8 < made.verdict.rms[1] < 4
+    np.testing.assert_array_equal(
+        np.sort(insar.open_cube(store, "new/raw")["displacement"].values, axis=0),
+        np.sort(vintage["displacement"].values, axis=0),
+    )
+    alarms = insar.open_cube(store, "new/alarms")
+    place = alarms["easting"].values * 1e7 + alarms["northing"].values
+    moved = np.isin(place, (record["easting"].values * 1e7 + record["northing"].values)[record["moved"].values])
+    raised = alarms["alarm"].values == 1
+    assert raised[moved].mean() >= 0.8 and raised[~moved].mean() < 0.02
+
+
+def test_the_next_update_goes_on_with_the_last(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    once(store, newer(record.isel(time=slice(0, -3)), tmp_path, "first"))
+    made = once(store, newer(record, tmp_path, "second"))
+    assert (made.before, made.product, made.verdict.n_new_dates) == ("first", "second", 3)
+    # it was forecast as the first update had left it
+    assert made.alarms["dates"][0] == str(record["time"].values[-3])[:10]
+
+
+def test_a_product_of_the_same_name_gets_its_last_date(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    new, last = newer(record, tmp_path, "site"), str(record["time"].values[-1])[:10].replace("-", "")
+    assert once(store, new).product == f"site-{last}"
+    assert once(store, new).product == f"site-{last}"
+    assert insar.products(store) == ["site", f"site-{last}"]
+
+
+def test_a_file_is_read_and_an_identical_one_brings_nothing(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    path = write_egms(tmp_path / "EGMS_L2b_000_0000_IW1_VV_2020_2024_2.csv", record.isel(time=slice(0, -N_NEW)))
+    made = once(store, path)
+    assert (made.verdict.kind, made.product) == ("nothing_new", "site")
+    assert insar.products(store) == ["site"] and made.alarms == {"absent": "no date is new"}
+
+
+def test_what_cannot_be_updated_is_said(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no store"):
+        once(tmp_path / "nowhere.zarr", newer(record, tmp_path))
+    with pytest.raises(CubeError, match=r"an older vintage does not go on with a newer one"):
+        once(store, newer(record.isel(time=slice(0, 100)), tmp_path, "old"))
+    with pytest.raises(CubeError, match=r"track 117.* is component los track"):
+        once(store, newer(record.assign_attrs(track="117"), tmp_path, "other"))
+    insar.save(plain(record.isel(time=slice(0, 150))), store, "twin/raw", quiet=True)
+    with pytest.raises(CubeError, match=r"2 products of .* look so .*--product"):
+        once(store, newer(record, tmp_path, "two"))
+    assert once(store, tmp_path / "two.zarr", product="site").before == "site"
+
+
+def test_a_failed_write_leaves_nothing_behind_that_matters(
+    record: xr.Dataset, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = newer(record, tmp_path)
+    undisturbed = tmp_path / "undisturbed" / "site.zarr"
+    shutil.copytree(store.parent, undisturbed.parent)
+    once(undisturbed, new)
+    write, calls = ShardWriter.write, []
+
+    def failing(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) % 4 == 0:
+            raise OSError(28, "No space left on device")
+        return write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ShardWriter, "write", failing)
+    for _ in range(12):
+        with contextlib.suppress(RuntimeError):
+            once(store, new)
+            break
+    assert len(calls) > 8
+    assert stored_bytes(store) == stored_bytes(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_killed_update_goes_on_where_it_was(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    new = newer(record, tmp_path)
+    undisturbed = tmp_path / "undisturbed" / "site.zarr"
+    shutil.copytree(store.parent, undisturbed.parent)
+    once(undisturbed, new)
+    targets, caught = ("incoming/new/overlap", "new/raw", "new/departures", "new/judged", "new/alarms"), []
+    for receipts in (1, 6):
+        command = [sys.executable, "-m", "insar_dask", "update", str(store), str(new), "--quiet"]
+        with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and n_done(store, targets) < receipts:
+                time.sleep(0.005)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        caught.append(n_done(store, targets))
+    once(store, new)
+    assert stored_bytes(store) == stored_bytes(undisturbed)
+    assert caught[0] < n_done(store, targets), caught
+
+
+def n_done(store: Path, targets: tuple[str, ...]) -> int:
+    ledger = Ledger(open_store(store))
+    return sum(len(ledger.done(target)) for target in targets)
+
+
+def test_the_verb_tells_what_came_and_what_was_done_again(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    new = newer(record, tmp_path)
+    done = CliRunner().invoke(app, ["products", str(store), "--quiet"])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(app, ["update", str(store), str(new), "--quiet"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    lines = done.output.splitlines()
+    assert lines[0].startswith(
+        "new goes on with site: the same series, 6 new dates: over 160 dates in common 500 points"
+    )
+    assert lines[1] == "500 points are in both, by point_id; 0 are new, 0 gone"
+    assert "points are alarms, of which 10% may be false" in lines[2]
+    assert any(line.split() == ["new/prepare", "2", "0"] for line in lines), done.output
+    page = Path(lines[-1])
+    text = page.read_text()
+    assert "Alarms, the most certain one first" in text and "this product goes on with site" in text.lower()
+    table = (page.parent / "alarms.csv").read_text().splitlines()
+    shapes = json.loads((page.parent / "alarms.geojson").read_text())
+    assert len(table) - 1 == len(shapes["features"]) == int(lines[2].split()[0])
+    assert all(-180 <= f["geometry"]["coordinates"][0] <= 180 for f in shapes["features"])
