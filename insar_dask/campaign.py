@@ -197,8 +197,9 @@ class Campaign:
             return receipt.points
         told(Event("running", TARGET, number, worker=socket.gethostname()))
         self.ledger.revoke(TARGET, [number])
-        (outcome,) = one(config)
-        note = {"store": str(outcome.store), "report": str(outcome.report), "summary": list(outcome.summary)}
+        outcome, *others = one(config)  # of areas too, which tell of the same product
+        lines = [*outcome.summary, *(line for other in others for line in other.summary)]
+        note = {"store": str(outcome.store), "report": str(outcome.report), "summary": lines}
         self.ledger.write_note(f"outcomes/{name}", note)
         stored, points = _signature(outcome.store), self._points(outcome)
         signed = Receipt.sign(number, key, stored, points, began)

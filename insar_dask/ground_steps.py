@@ -12,7 +12,7 @@ from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
 from insar_dask.jobs.area_jobs import Search, scene_of, store_areas, stored_areas, stored_overview, vintages_of
 from insar_dask.jobs.area_views import view_areas
-from insar_dask.jobs.east_up_jobs import store_east_up, track_sources
+from insar_dask.jobs.east_up_jobs import SHARD_CELLS, store_east_up, track_sources
 from insar_dask.jobs.engine import str_path
 from insar_dask.jobs.tile_jobs import TileSource
 from insar_dask.jobs.watch import alone
@@ -35,7 +35,8 @@ def meet(bench: Workbench, products: Sequence[str]) -> list[str]:
     tracks = [TileSource(str_path(bench.engine.path), f"{name}/raw") for name in products]
     tracks += [track for named in wanted.tracks for track in track_sources(named)]
     name = str(wanted.name)
-    store_east_up(bench.engine, tracks, name, Options.of(wanted.options), bench.config.store.shard_points)
+    shard_cells = min(SHARD_CELLS, bench.config.store.shard_points)
+    store_east_up(bench.engine, tracks, name, Options.of(wanted.options), shard_cells)
     made = [f"{name}_E", f"{name}_U"]
     for product in made:
         cube = open_group(bench.engine.store, f"{product}/raw")

@@ -11,7 +11,9 @@ import numpy as np
 
 from insar_dask.config import Config
 from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
+from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
 from insar_dask.jobs.cube_ingest import product_of
+from insar_dask.jobs.east_up_jobs import track_sources
 from insar_dask.jobs.memory import BASE_BYTES, ingest_memory, task_memory
 from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
 from insar_dask.readers.bucket_file import SourceFile
@@ -19,6 +21,7 @@ from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import SERIES_DATES, ShardPlan
+from insar_dask.store import open_group
 from insar_dask.workbench import listed
 
 __all__ = ["Planned", "plan_run", "planned"]
@@ -83,7 +86,9 @@ def plan_run(config: Config, like: str | Path | None = None) -> str:
 
 def planned(config: Config) -> Planned:
     """What `plan_run` describes."""
-    if not config.source.files:
+    if not config.source.files and config.east_up.tracks:
+        tables, sizes = [], []
+    elif not config.source.files:
         scene = config.synthetic
         product = f"EGMS_{scene.kind.upper()}" if scene.kind.startswith("l") else scene.kind
         name, kind = f"synthetic {scene.kind}", "0 MB of text"
@@ -96,9 +101,36 @@ def planned(config: Config) -> Planned:
             Size.of(extent.n_points, len(extent.times), product_of(source), config, extent.pairs)
             for source, extent in found
         ]
+    if config.east_up.name is not None:
+        tables, sizes = _with_east_up(config, tables, sizes)
+    if config.areas.method != "none":
+        tables.append(plan_areas(config, [(size.points, size.dates) for size in sizes]))
     if config.maps.method != "none":
         tables.append(plan_maps(config, [(size.points, size.dates) for size in sizes]))
     return Planned(tuple(tables), tuple(sizes))
+
+
+def _with_east_up(
+    config: Config, tables: list[tuple[str, Stages]], sizes: list[Size]
+) -> tuple[list[tuple[str, Stages]], list[Size]]:
+    """Tables and sizes with those of east and up, which come first where the steps that follow are theirs alone."""
+    found = [_extent(source, config) for source in listed(config.source)] if config.source.files else []
+    tracks = [(extent.n_points, extent.times) for extent in found]
+    for track in [one for named in config.east_up.tracks for one in track_sources(named)]:
+        cube = open_group(track.path, track.group)
+        tracks.append((cube.sizes["point"], cube["time"].values))
+    points, dates = met_size(config, tracks)
+    shard = max(ShardPlan.of(n, len(times), config.store.shard_points).shard for n, times in tracks)
+    made, size = [], Size.of(points, dates, str(config.east_up.name), config)
+    for component in ("E", "U"):
+        kind = f"{len(tracks)} tracks, cells that both ways see"
+        about, stages = _product(f"{config.east_up.name}_{component}", points, dates, dates, kind, config, "raster")
+        meeting = plan_meeting(ShardPlan.of(points, dates), points, dates, shard) if component == "E" else {}
+        made.append((about, {**meeting, **{name: row for name, row in stages.items() if name != "ingest"}}))
+    if not config.east_up.alone:
+        return [*tables, *made], [*sizes, size, size]
+    first = [(about, {k: row for k, row in of.items() if k in ("ingest", "invert")}) for about, of in tables]
+    return [*made, *first], [size, size]
 
 
 def _extent(source: SourceFile, config: Config) -> Extent:

@@ -61,6 +61,22 @@ def test_interferograms_become_a_report(tmp_path: Path, capsys: pytest.CaptureFi
     assert "scores LEAK on top" in page  # later pairs changed what the origins are told
 
 
+def test_two_tracks_become_east_and_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "east_up.py"))["main"](str(tmp_path))
+    east, up, north = capsys.readouterr().out.splitlines()
+    assert east.startswith("east  547 cells x 69 dates") and up.startswith("up    547 cells x 69 dates, -2")
+    assert north.startswith("a millimetre to the north adds -0.14 mm to up")
+    assert (tmp_path / "up.png").stat().st_size > 10_000
+
+
+def test_slides_are_found_named_and_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "areas.py"))["main"](str(tmp_path))
+    shown = capsys.readouterr().out
+    assert "3 areas, " in shown and "+1 areas (1 new, 0 ended, 0 merged, 0 split off)" in shown
+    assert shown.count("first seen 2020-04-03") == 2 and shown.count("rate changed on 2020-") == 1
+    assert (tmp_path / "areas.geojson").exists()
+
+
 @pytest.mark.slow
 def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tiles").mkdir()

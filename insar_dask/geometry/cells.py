@@ -14,7 +14,19 @@ from insar_dask.geometry.tracks import Track
 from insar_kernels.hilbert import hilbert_index
 from insar_kernels.look_sums import QUANTUM
 
-__all__ = ["REASONS", "Cells", "Sight", "find_cells", "in_cells", "sights"]
+__all__ = [
+    "REASONS",
+    "Cells",
+    "Sight",
+    "cell_keys",
+    "find_cells",
+    "in_cells",
+    "keys_of_ways",
+    "look_totals",
+    "meeting_cells",
+    "sight_of",
+    "sights",
+]
 
 Float64 = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -23,6 +35,10 @@ REASONS = ("solved", "one_way_of_looking", "ill_conditioned", "looks_too_alike",
 """Why a cell has no values, by its code."""
 
 BITS = 30
+N_TOTALS = 13
+"""Sums of a cell's looks: five of the normal equations, four of the two ways' slants, height; points with a height,
+ascending, descending."""
+
 HALF = 1 << (BITS - 1)
 """Columns and rows from -2^29: cells of a metre need 2^25 of them."""
 
@@ -44,6 +60,14 @@ class Cells:
     def names(self) -> list[str]:
         """Such as ``E45984N17414``: the cell's corner, in cells."""
         return [f"E{column}N{row}" for column, row in _unpacked(self.keys).tolist()]
+
+    def places(self, keys: Whole) -> Whole:
+        """(n,) number of the cell of each key, -1 for none."""
+        if not len(self.keys):
+            return np.full(len(keys), -1)
+        order = np.argsort(self.keys)
+        at = np.minimum(np.searchsorted(self.keys[order], keys), len(order) - 1)
+        return np.where(self.keys[order][at] == keys, order[at], -1)
 
     def part(self, where: slice) -> Cells:
         """Some of them."""
@@ -70,63 +94,76 @@ class Sight(NamedTuple):
 
 def find_cells(tracks: Sequence[Track], options: Options) -> Cells:
     """Cells that hold a point, along the Hilbert curve; with ``one_track="drop"`` only those of both ways."""
-    keys = [_keys(track, options) for track in tracks]
-    every = np.concatenate(keys)
-    up = np.concatenate([track.ascending for track in tracks])
-    found = np.unique(every[every >= 0])
-    if options.one_track == "drop":
-        ways = [np.isin(found, every[(every >= 0) & (up == way)]) for way in (True, False)]
-        found = found[ways[0] & ways[1]]
+    seen = [keys_of_ways(track, options) for track in tracks]
+    return meeting_cells([keys for keys, _ in seen], [keys for _, keys in seen], options)
+
+
+def keys_of_ways(track: Track, options: Options) -> tuple[Whole, Whole]:
+    """Keys of the cells that points of a track see as ascending ones do, and as descending ones do; each once."""
+    keys, up = cell_keys(track, options), track.ascending
+    ways = [np.unique(keys[(keys >= 0) & (up == way)]) for way in (True, False)]
+    return ways[0], ways[1]
+
+
+def meeting_cells(ascending: Sequence[Whole], descending: Sequence[Whole], options: Options) -> Cells:
+    """Cells of the keys that are seen both ways, or with ``one_track="nan"`` either way, along the Hilbert curve."""
+    one, other = (np.unique(np.concatenate([np.empty(0, np.int64), *keys])) for keys in (ascending, descending))
+    found: Whole = np.intersect1d(one, other) if options.one_track == "drop" else np.union1d(one, other)
     cells = Cells(found, options.cell)
     return Cells(found[np.argsort(hilbert_index(*cells.centres.T), kind="stable")], options.cell)
 
 
 def in_cells(track: Track, cells: Cells, options: Options) -> Whole:
     """(n,) number of the cell that each point lies in, -1 for none."""
-    order = np.argsort(cells.keys)
-    keys = _keys(track, options)
-    at = np.minimum(np.searchsorted(cells.keys[order], keys), max(len(order) - 1, 0))
-    if not len(order):
-        return np.full(len(keys), -1)
-    return np.where(cells.keys[order][at] == keys, order[at], -1)
+    return cells.places(cell_keys(track, options))
 
 
 def sights(tracks: Sequence[Track], members: Sequence[Whole], n_cells: int, options: Options) -> Sight:
     """What the looks say of every cell, from all points in it, in whatever order."""
-    track = _joined(tracks)
-    cell = np.concatenate(members)
-    inside = cell >= 0
-    cell, track = cell[inside], track.part(inside)
+    totals = [look_totals(track, cells, n_cells) for track, cells in zip(tracks, members, strict=True)]
+    return sight_of(np.sum(totals, axis=0, dtype=np.int64).reshape(n_cells, N_TOTALS), options)
 
-    def total(values: Float64) -> Float64:
-        sums = np.zeros(n_cells, np.int64)
-        np.add.at(sums, cell, np.rint(values / QUANTUM).astype(np.int64))  # exact, as in the sums of dates
-        return np.asarray(sums * QUANTUM, np.float64)
 
+def look_totals(track: Track, cells: Whole, n_cells: int) -> Whole:
+    """(n_cells, 13) sums over the looks of a track's points in each cell, in whole numbers: they add in any order."""
+    inside = cells >= 0
+    cells, track = cells[inside], track.part(inside)
     to_east, to_north, to_up = track.look.T
-    w, up = track.weight, track.ascending
-    counts = [np.bincount(cell[up == way], minlength=n_cells) for way in (True, False)]
-    ee, eu, uu = total(w * to_east * to_east), total(w * to_east * to_up), total(w * to_up * to_up)
-    en, un = total(w * to_east * to_north), total(w * to_up * to_north)
-    determinant, known = ee * uu - eu**2, np.isfinite(track.height)
+    w, up, known = track.weight, track.ascending, np.isfinite(track.height)
+    ones, height = np.ones(len(cells)), np.where(known, track.height, 0.0)
+    terms = [
+        *(w * a * b for a, b in ((to_east, to_east), (to_east, to_up), (to_up, to_up), (to_east, to_north))),
+        w * to_up * to_north,
+        *(part * (up == way) for way in (True, False) for part in (to_east, to_up)),
+        height,
+    ]
+    totals = np.zeros((n_cells, N_TOTALS), np.int64)
+    for k, values in enumerate(terms):
+        np.add.at(totals[:, k], cells, np.rint(values / QUANTUM).astype(np.int64))  # exact, as in the sums of dates
+    for k, counted in enumerate((known, up, ~up), len(terms)):
+        np.add.at(totals[:, k], cells, (ones * counted).astype(np.int64))
+    return totals
+
+
+def sight_of(totals: Whole, options: Options) -> Sight:
+    """What the sums of `look_totals` over all points of some cells say of these."""
+    ee, eu, uu, en, un, *slopes, height = (totals[:, :10] * QUANTUM).T
+    n_known, ascending, descending = totals[:, 10:].T
+    determinant = ee * uu - eu**2
     with np.errstate(divide="ignore", invalid="ignore"):
         condition = ((ee + uu) / 2 + np.sqrt((ee - uu) ** 2 / 4 + eu**2)) ** 2 / np.maximum(determinant, 0)
-        slants = [np.arctan2(total(to_east * (up == way)), total(to_up * (up == way))) for way in (True, False)]
+        slants = [np.arctan2(slopes[k], slopes[k + 1]) for k in (0, 2)]
         leaks = [(uu * en - eu * un) / determinant, (ee * un - eu * en) / determinant]
-        height = total(np.where(known, track.height, 0.0)) / total(known.astype(np.float64))
+        height = height / n_known
     angle = np.degrees(np.abs(slants[1] - slants[0]))
-    reason = np.zeros(n_cells, np.int8)
+    reason = np.zeros(len(totals), np.int8)
     reason[angle < options.min_angle] = REASONS.index("looks_too_alike")
     reason[~(condition < options.max_condition)] = REASONS.index("ill_conditioned")
-    reason[(counts[0] == 0) | (counts[1] == 0)] = REASONS.index("one_way_of_looking")
-    return Sight(counts[0], counts[1], condition, angle, leaks[0], leaks[1], height, reason)
+    reason[(ascending == 0) | (descending == 0)] = REASONS.index("one_way_of_looking")
+    return Sight(ascending, descending, condition, angle, leaks[0], leaks[1], height, reason)
 
 
-def _joined(tracks: Sequence[Track]) -> Track:
-    return Track(*(np.concatenate([getattr(t, name) for t in tracks]) for name in Track.__annotations__))
-
-
-def _keys(track: Track, options: Options) -> Whole:
+def cell_keys(track: Track, options: Options) -> Whole:
     """Column and row of each point's cell in one number, -1 outside the extent."""
     column, row = np.floor(track.place / options.cell).astype(np.int64).T
     keys: Whole = ((column + HALF) << BITS) + row + HALF

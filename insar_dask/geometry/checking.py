@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.geometry.tracks import Track
 
 __all__ = ["check_cells", "check_cubes", "check_ways"]
 
@@ -42,29 +40,26 @@ def check_cubes(cubes: Sequence[xr.Dataset]) -> None:
                 )
 
 
-def check_ways(tracks: Sequence[Track], cubes: Sequence[xr.Dataset]) -> list[bool]:
-    """Whether each track is ascending, by most of its points; raises `CubeError` where all look the same way."""
-    ways = [bool(track.ascending.mean() > 0.5) for track in tracks]
+def check_ways(ways: Sequence[bool], cubes: Sequence[xr.Dataset]) -> None:
+    """Raise `CubeError` where all tracks look the same way; ``ways`` says which of them are ascending."""
     if len(set(ways)) == 1:
         way = "west (ascending)" if ways[0] else "east (descending)"
         names = ", ".join(_name(cube) for cube in cubes)
         raise CubeError(
             f"{names}: all look from the {way}, so that east and up cannot be told apart; add a track of the other pass"
         )
-    return ways
 
 
-def check_cells(n_cells: int, tracks: Sequence[Track], cubes: Sequence[xr.Dataset]) -> None:
-    """Raise `CubeError` where there is no cell, saying where the tracks lie."""
+def check_cells(n_cells: int, boxes: Sequence[Sequence[float]], cubes: Sequence[xr.Dataset]) -> None:
+    """Raise `CubeError` where there is no cell, saying where the tracks lie: west, south, east and north of each."""
     if n_cells:
         return
-    boxes = []
-    for track, cube in zip(tracks, cubes, strict=True):
-        (west, south), (east, north) = (f(track.place, axis=0) for f in (np.min, np.max))
-        boxes.append(f"{_name(cube)} ({west:.0f}, {south:.0f}, {east:.0f}, {north:.0f})")
+    told = [
+        f"{_name(cube)} ({', '.join(f'{edge:.0f}' for edge in box)})" for cube, box in zip(cubes, boxes, strict=True)
+    ]
     raise CubeError(
         "no cell holds points of both an ascending and a descending track; west, south, east, north are "
-        f"{'; '.join(boxes)}: take tracks that overlap, larger cells, or another extent"
+        f"{'; '.join(told)}: take tracks that overlap, larger cells, or another extent"
     )
 
 

@@ -121,10 +121,11 @@ class Meeting:
             check_cube(cube)
         check_cubes(cubes)
         tracks = [Track.of(cube, options) for cube in cubes]
-        ways = check_ways(tracks, cubes)
+        ways = [track.is_ascending for track in tracks]
+        check_ways(ways, cubes)
         dates = common_dates([cube["time"].values for cube in cubes], ways, options)
         cells = find_cells(tracks, options)
-        check_cells(len(cells.keys), tracks, cubes)
+        check_cells(len(cells.keys), [track.box for track in tracks], cubes)
         members = [in_cells(track, cells, options) for track in tracks]
         return cls(tracks, members, cells, sights(tracks, members, len(cells.keys), options), dates, options)
 

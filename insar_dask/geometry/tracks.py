@@ -73,6 +73,16 @@ class Track:
         """Whether each point looks to the west, up to a satellite that flies north looking right."""
         return np.asarray(self.look[:, 0] < 0)
 
+    @property
+    def is_ascending(self) -> bool:
+        """By most of its points."""
+        return bool(self.ascending.mean() > 0.5)
+
+    @property
+    def box(self) -> list[float]:
+        """West, south, east and north of its points [m]."""
+        return [*self.place.min(axis=0).tolist(), *self.place.max(axis=0).tolist()]
+
     def part(self, where: Any) -> Track:
         """Some of the points."""
         return replace(self, **{field.name: getattr(self, field.name)[where] for field in fields(self)})

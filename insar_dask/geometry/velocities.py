@@ -59,9 +59,9 @@ def east_up_velocity(motions: Sequence[xr.Dataset], **options: Any) -> EastUp:
             raise CubeError("wanted 'velocity' over point: use insar_dask.motion(cube)")
     check_cubes(motions)
     tracks = [Track.of(data, chosen) for data in motions]
-    check_ways(tracks, motions)
+    check_ways([track.is_ascending for track in tracks], motions)
     cells = find_cells(tracks, chosen)
-    check_cells(len(cells.keys), tracks, motions)
+    check_cells(len(cells.keys), [track.box for track in tracks], motions)
     members = [in_cells(track, cells, chosen) for track in tracks]
     sight = sights(tracks, members, len(cells.keys), chosen)
     sums = LookSums.empty(len(cells.keys), ONE_DATE, chosen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +13,14 @@ from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
-from insar_dask.geometry.cells import Cells, Sight, in_cells, sights
+from insar_dask.geometry.cells import N_TOTALS, Cells, Sight, in_cells, sight_of, sights
 from insar_dask.geometry.cubes import cubes_of
 from insar_dask.geometry.options import Options
-from insar_dask.geometry.series import Meeting
 from insar_dask.geometry.sums import LookSums
 from insar_dask.geometry.tracks import STATIC, Track
 from insar_dask.jobs.engine import Engine, StageReport, str_path
 from insar_dask.jobs.lock import owned
+from insar_dask.jobs.meeting_jobs import StoredMeeting, StoredTrack, meet_tracks, wanted_names
 from insar_dask.jobs.memory import BASE_BYTES, check_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
@@ -37,7 +36,7 @@ from insar_dask.store import open_group, shard_plan
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["save_east_up", "store_east_up", "track_sources"]
+__all__ = ["SHARD_CELLS", "save_east_up", "store_east_up", "track_sources"]
 
 SHARD_CELLS = 16_384
 """Cells of a shard: their sums take 12 kB each at 304 dates, 200 MB."""
@@ -117,13 +116,12 @@ def store_east_up(
     """As `save_east_up`, where an engine works already."""
     began = time.perf_counter()
     tracks = _looked_at(sources)
-    cubes = [track.cube for track in tracks]
-    meeting = Meeting.of(cubes, options)
-    plan = ShardPlan.of(len(meeting.cells.keys), len(meeting.dates), shard_cells)
+    meeting = meet_tracks(engine, name, tracks, options, shard_cells)
+    plan = meeting.plan
     saves = {component: _group(name, component) for component in COMPONENTS}
-    _create(engine, saves, meeting, cubes, plan)
+    _create(engine, saves, meeting, tracks[0].cube["crs"].variable)
     state = engine.ledger.write_state({"cells": meeting.cells.keys, "dates": meeting.dates.astype(np.int64)})
-    orders = {i: _order(tracks, meeting, plan.slice(i), state) for i in range(plan.n_shards)}
+    orders = {i: _order(tracks, meeting, i, state) for i in range(plan.n_shards)}
     keys = {i: {c: _key(order, c) for c in saves} for i, order in orders.items()}
     pending: dict[int, dict[str, str]] = {}
     for component, group in saves.items():
@@ -181,7 +179,7 @@ def _summed(sources: Sequence[Any], cells: Cells, dates: Any, options: Options) 
     for path, group, shards in sources:
         store = open_store(path)
         for index, checksum in shards:
-            block = read_input(store, group, index, checksum, _wanted(options))
+            block = read_input(store, group, index, checksum, ["displacement", *wanted_names(options)])
             track = Track.of(block, options)
             inside = in_cells(track, cells, options)
             sums.add(block["displacement"].values, track, inside, block["time"].values)
@@ -190,17 +188,7 @@ def _summed(sources: Sequence[Any], cells: Cells, dates: Any, options: Options) 
     return sums, sights(tracks, members, len(cells.keys), options)
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A track as it was found, whole."""
-
-    source: TileSource
-    cube: xr.Dataset
-    plan: ShardPlan
-    checksums: tuple[str, ...]
-
-
-def _looked_at(sources: Sequence[TileSource]) -> list[_Stored]:
+def _looked_at(sources: Sequence[TileSource]) -> list[StoredTrack]:
     named = [(str(source.path), source.group) for source in sources]
     if len(set(named)) < len(named):
         raise CubeError(
@@ -210,34 +198,33 @@ def _looked_at(sources: Sequence[TileSource]) -> list[_Stored]:
     for source in sources:
         receipts = Engine(source.path, quiet=True).require(source.group)
         cube, plan = open_group(source.path, source.group), shard_plan(open_store(source.path), source.group)
-        found.append(_Stored(source, cube, plan, tuple(receipts[i].checksum for i in range(plan.n_shards))))
+        checksums = tuple(receipts[i].checksum for i in range(plan.n_shards))
+        found.append(StoredTrack(source.path, source.group, cube, plan, checksums))
     return found
 
 
-def _create(
-    engine: Engine, saves: Mapping[str, str], meeting: Meeting, cubes: Sequence[xr.Dataset], plan: ShardPlan
-) -> None:
+def _create(engine: Engine, saves: Mapping[str, str], meeting: StoredMeeting, crs: xr.Variable) -> None:
     """Make both groups, after what no cell at all would come to."""
     none, few = slice(0, 0), meeting.options
-    sight = Sight._make(values[none] for values in meeting.sight)
+    sight = sight_of(np.zeros((0, N_TOTALS), np.int64), few)
     solution = LookSums.empty(0, meeting.dates, few).solve(sight.reason == 0)
     recipe = {"function": "east_up", "version": STEPS["east_up"][1], "params": few.to_dict()}
-    crs, attrs = cubes[0]["crs"].variable, {**meeting.attributes(cubes), "recipe": [recipe]}
+    attrs = {**meeting.attributes, "recipe": [recipe]}
     templates = cubes_of(solution, sight, meeting.cells.part(none), meeting.dates, crs, attrs)
     for component, group in saves.items():
-        if create_group(engine.store, group, getattr(templates, component), plan):
+        if create_group(engine.store, group, getattr(templates, component), meeting.plan):
             engine.ledger.forget(group)
 
 
-def _order(tracks: Sequence[_Stored], meeting: Meeting, where: slice, state: str) -> dict[str, Any]:
+def _order(tracks: Sequence[StoredTrack], meeting: StoredMeeting, run: int, state: str) -> dict[str, Any]:
     """What a task is told: which shards of which tracks hold points of its cells."""
-    sources = []
-    for track, members in zip(tracks, meeting.members, strict=True):
-        points = np.flatnonzero((members >= where.start) & (members < where.stop))
-        shards = np.unique(points // track.plan.shard).tolist()
-        sources.append((track.source.path, track.source.group, [(i, track.checksums[i]) for i in shards]))
-    run = [where.start, where.stop]
-    return {"state": state, "cells": run, "options": meeting.options.to_dict(), "sources": sources}
+    sources = [
+        (track.path, track.group, [(i, track.checksums[i]) for i in shards])
+        for track, shards in zip(tracks, meeting.shards[run], strict=True)
+    ]
+    where = meeting.plan.slice(run)
+    cells = [where.start, where.stop]
+    return {"state": state, "cells": cells, "options": meeting.options.to_dict(), "sources": sources}
 
 
 def _key(order: Mapping[str, Any], component: str) -> str:
@@ -246,11 +233,7 @@ def _key(order: Mapping[str, Any], component: str) -> str:
     return canonical_key({**what, "version": STEPS["east_up"][1], "codec": CODEC})
 
 
-def _wanted(options: Options) -> list[str]:
-    return ["displacement", *STATIC, *(name for name in (options.sigma, options.north) if isinstance(name, str))]
-
-
-def _memory(tracks: Sequence[_Stored], plan: ShardPlan, n_dates: int) -> int:
+def _memory(tracks: Sequence[StoredTrack], plan: ShardPlan, n_dates: int) -> int:
     """Sums and results of a run of cells, and the largest shard twice: as it is read, and what lies in the cells."""
     cells = min(plan.shard, plan.n_points) * n_dates * (5 * 8 + 2 * 5 * 4)
     return BASE_BYTES + cells + max(2 * 4 * t.plan.shard * (t.cube.sizes["time"] + 3 * len(STATIC)) for t in tracks)

@@ -1,0 +1,144 @@
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pytest
+
+import insar_dask as insar
+from insar_dask.config import Config, ConfigError, parse_config
+from insar_dask.geometry.options import Options
+from insar_dask.ground_steps import area_outcomes, meet
+from insar_dask.jobs.area_jobs import stored_areas
+from insar_dask.pipeline import opened
+from insar_dask.synthetic import slope_tracks
+from tests.conftest import stored_bytes
+
+QUICK: dict[str, Any] = {
+    "patterns": {"n_clusters": 0},
+    "decompose": {"method": "none"},
+    "forecast": {"methods": ["persistence"], "as_published": False},
+    "cluster": {"workers": 0},
+}
+HONEST = {"every": "12D", "how": "previous", "anchor": "first"}
+
+
+def configured(folder: Path, **sections: Any) -> Config:
+    east_up = {"name": "site", "tracks": [str(folder / "tracks.zarr")], **HONEST}
+    return parse_config({"store": {"path": str(folder / "site.zarr")}, "east_up": east_up, **QUICK, **sections})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("slope")
+    for cube in slope_tracks(2000, 90):
+        insar.save(cube, path / "tracks.zarr", quiet=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ran(folder: Path) -> list[Any]:
+    return insar.run(configured(folder, areas={"method": "hysteresis", "cards": 2}), quiet=True)
+
+
+def test_a_run_goes_from_tracks_to_areas_with_all_their_evidence(folder: Path, ran: list[Any]) -> None:
+    assert [one.product for one in ran] == ["site_E", "site_U", "areas-scene-east", "areas-scene-up"]
+    up = ran[3]
+    assert up.summary[0].startswith("3 areas, ")
+    areas = stored_areas(folder / "site.zarr", "scene-up")
+    told = {name: areas[name].astype(float) for name in areas.columns if areas[name].dtype.kind in "fi"}
+    for name in (
+        "area_m2", "n_points", "velocity_mean", "velocity_std", "seasonality_mm", "acceleration_mm_per_yr2", "rate",
+        "rate_std", "cumulative_mm", "temporal", "spatial", "quality", "forecast_mm", "forecast_lower_mm", "nearest_m",
+        "east_rate", "up_rate", "slope_rate", "slope_deg", "onset_p", "height_m",
+    ):  # fmt: skip
+        assert np.isfinite(told[name]).all(), name
+    assert (areas["onset"] != "").sum() == 1 and set(areas["event"]) == {"new"}
+    np.testing.assert_allclose(told["slope_deg"], 16.7, atol=2)
+    np.testing.assert_allclose(told["east_rate"], -0.6 * told["up_rate"], atol=1.5)
+    assert (told["slope_rate"] > 5).all()
+
+
+def test_the_page_has_inventory_map_and_evidence(ran: list[Any]) -> None:
+    page = ran[3].report
+    html = page.read_text()
+    for part in ("Inventory", "Map", "Evidence", "Data", "Run"):
+        assert f"<h2>{part}</h2>" in html
+    assert "id='area-2'" in html and "id='area-3'" not in html
+    assert "rate changed" in html and "areas/scene-up/survey" not in html and "survey" in html
+    assert len(geopandas.read_file(page.parent / "areas.geojson")) == 3
+    assert len(geopandas.read_parquet(page.parent / "areas.parquet")) == 3
+
+
+def test_what_is_done_is_not_done_again(folder: Path, ran: list[Any]) -> None:
+    before = kept(folder)
+    with opened(configured(folder, areas={"method": "hysteresis", "cards": 0}), quiet=True) as bench:
+        area_outcomes(bench, meet(bench, []))
+        made = {report.stage: report.computed for report in bench.engine.reports}
+    assert {"site", "areas/scene-up/2021-03-29/survey", "areas/scene-up/2021-03-29/cards"} <= made.keys()
+    assert not any(made.values())
+    assert kept(folder) == before
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """What results are; states that nothing names any more are swept when a run ends."""
+    stored = stored_bytes(folder / "site.zarr")
+    return {name: content for name, content in stored.items() if not name.startswith("jobs/states/")}
+
+
+def test_outlines_of_a_file_are_judged_and_keep_what_they_came_with(folder: Path, ran: list[Any]) -> None:
+    file = ran[3].report.parent / "areas.geojson"
+    drawn = geopandas.read_file(file)[["geometry"]].assign(name=["a", "b", "c"])
+    drawn.to_file(folder / "mine.geojson", driver="GeoJSON")
+    areas = {"method": "hysteresis", "inventory": str(folder / "mine.geojson"), "scene": "mine", "cards": 0}
+    with opened(configured(folder, areas=areas), quiet=True) as bench:
+        area_outcomes(bench, ["site_U"])
+    judged = stored_areas(folder / "site.zarr", "mine-up")
+    assert judged["name"].tolist() == ["a", "b", "c"] and judged.attrs["inventory"] == "mine.geojson"
+    found = stored_areas(folder / "site.zarr", "scene-up")
+    np.testing.assert_allclose(np.sort(judged["velocity_mean"]), np.sort(found["velocity_mean"]), rtol=1e-6)
+
+
+def test_values_that_saw_the_future_are_not_forecast_and_it_is_said_why(folder: Path, tmp_path: Path) -> None:
+    wanted = {"name": "official", "tracks": [str(folder / "tracks.zarr")], "every": "12D"}
+    config = configured(folder, east_up=wanted, store={"path": str(tmp_path / "site.zarr")})
+    with opened(config, quiet=True) as bench:
+        for product in meet(bench, bench.sources()):
+            bench.foresee(product)
+            assert 'how = "previous" and anchor = "first"' in bench.scores(product)[1]
+
+
+def test_defaults_are_those_of_the_functions() -> None:
+    config = configured(Path("/x"))
+    assert parse_config({}).east_up.options == {
+        name: value for name, value in Options().to_dict().items() if name != "one_track"
+    }
+    assert parse_config({}).areas.rule == {**insar_rule(), "method": "none", "body": None, "seed": None, "season": None}
+    assert config.east_up.name == "site"
+
+
+def insar_rule() -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from insar_dask.detect.rules import Rule
+
+    return asdict(Rule())
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"east_up": {"name": "site"}}, "name their files in"),
+        ({"east_up": {"tracks": ["x.zarr"]}}, "no name of what is made of them"),
+        ({"east_up": {"name": "a/b", "tracks": ["x"]}}, "wanted letters"),
+        ({"areas": {"method": "hysteresis", "body": 20.0}}, "body 20 is above seed 10"),
+        ({"areas": {"scene": "../x"}}, "wanted letters"),
+        (
+            {"source": {"files": ["a"]}, "store": {"path": "{product}.zarr"}, "east_up": {"name": "site"}},
+            "tracks in one store",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(sections: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config(sections)
