@@ -1,12 +1,10 @@
-"""Stores in a bucket: opened once a process, asked with bounded retries, their failures told in our words."""
+"""Stores in a bucket: what Zarr asks of a store, conditional puts beside it, and failures told in our words."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -14,71 +12,19 @@ from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 from zarr.storage import ObjectStore
 
-from insar_dask.aws_profile import ProfileCredentials, profile_region
-from insar_dask.bucket_address import address_parts, bucket_address
 from insar_dask.store_errors import StoreError, meaning_of
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
 
-__all__ = ["AT_ONCE", "LINGER_SECONDS", "Bucket", "gathered", "guarded", "open_bucket"]
+__all__ = ["AT_ONCE", "Bucket", "gathered", "guarded"]
 
 Answer = TypeVar("Answer")
 
 AT_ONCE = 32
 """Requests to a bucket that are on their way together."""
 
-REQUEST_SECONDS = 30
-RETRY_SECONDS = 60
-MOST_RETRIES = 40
-"""The seconds are the limit, not this: of 60 requests at once to a bucket that takes ten a second, some need more than
-ten tries."""
-LINGER_SECONDS = REQUEST_SECONDS + RETRY_SECONDS
-"""Longest that a request which was begun may still reach the bucket: no attempt begins after the one, none lasts longer
-than the other."""
-
-RETRIES: Any = {
-    "max_retries": MOST_RETRIES,
-    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=10), "base": 2},
-}
-
 _GUARDS: dict[str, Callable[[], None]] = {}
-
-
-def open_bucket(address: str, read_only: bool = False) -> Bucket:
-    """The store at an address; processes keep one of each, for its connections."""
-    address = bucket_address(address)
-    # another environment may be another user, and another process has no threads of ours
-    known = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
-    bucket = _opened(address, known, os.getpid())
-    return bucket.with_read_only(True) if read_only else bucket
-
-
-@lru_cache(maxsize=32)
-def _opened(address: str, _environment: tuple[tuple[str, str], ...], _process: int) -> Bucket:
-    try:
-        from obstore.store import S3Store
-    except ImportError:
-        raise ImportError(f"{address} needs obstore: pip install 'insar-dask[s3]'") from None
-    bucket, prefix, options = address_parts(address)
-    profile = options.pop("profile", None)
-    region = options.pop("region", None) or profile_region(profile)
-    endpoint = options.get("endpoint") or _environment_endpoint()
-    client: Any = {"timeout": timedelta(seconds=REQUEST_SECONDS), "connect_timeout": timedelta(seconds=5)}
-    if endpoint.startswith("http://"):
-        client["allow_http"] = True
-    config: Any = {**options, **({} if region is None else {"region": region})}
-    credentials = None if "skip_signature" in options else ProfileCredentials.found(profile)
-    store = S3Store(
-        bucket,
-        prefix=prefix or None,
-        config=config,
-        client_options=client,
-        retry_config=RETRIES,
-        credential_provider=credentials,
-    )
-    return Bucket(store, address)
 
 
 class Bucket(ObjectStore[Any]):
@@ -90,6 +36,8 @@ class Bucket(ObjectStore[Any]):
 
     def __reduce__(self) -> Any:
         """Its address, with which a worker opens it for itself: no credentials travel."""
+        from insar_dask.bucket_opening import open_bucket
+
         return open_bucket, (self.address, self.read_only)
 
     def __str__(self) -> str:
@@ -286,6 +234,16 @@ class Bucket(ObjectStore[Any]):
         for key in await self._ask("list", prefix, self._sizes(prefix)):
             yield key
 
+    async def files(self) -> Sequence[str]:
+        """Names of the objects right below, a thousand a request; what lies deeper is not listed."""
+        import obstore
+
+        async def names() -> list[str]:
+            found = await obstore.list_with_delimiter_async(self.store)
+            return [one["path"] for one in found["objects"]]
+
+        return await self._ask("list", "", names())
+
     async def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of every object below a prefix, a thousand a request."""
         return await self._ask("list", prefix, self._sizes(prefix))
@@ -332,8 +290,3 @@ def guarded(address: str, check: Callable[[], None]) -> Iterator[None]:
 
 def _free() -> None:
     """Nothing holds the store for this process: a worker, whose tasks look at receipts instead."""
-
-
-def _environment_endpoint() -> str:
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    return next((os.environ[name] for name in names if os.environ.get(name)), "")

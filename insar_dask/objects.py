@@ -14,7 +14,8 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from insar_dask.bucket_address import bucket_address, is_bucket
-from insar_dask.buckets import AT_ONCE, Bucket, gathered, open_bucket
+from insar_dask.bucket_opening import open_bucket
+from insar_dask.buckets import AT_ONCE, Bucket, gathered
 from insar_dask.uploads import Blocks, upload, upload_each
 
 __all__ = [

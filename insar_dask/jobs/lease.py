@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
 
-from insar_dask.buckets import LINGER_SECONDS, Bucket, guarded
+from insar_dask.bucket_opening import LINGER_SECONDS
+from insar_dask.buckets import Bucket, guarded
 from insar_dask.jobs.holder import Holder
 from insar_dask.store_errors import StoreError
 

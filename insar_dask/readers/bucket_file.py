@@ -17,7 +17,8 @@ from urllib.parse import quote
 from zarr.core.sync import sync
 
 from insar_dask.bucket_address import address_parts, bucket_address, is_bucket
-from insar_dask.buckets import Bucket, open_bucket
+from insar_dask.bucket_opening import open_bucket
+from insar_dask.buckets import Bucket
 
 __all__ = ["BucketFile", "SourceFile", "bucket_files", "source_file"]
 
@@ -130,9 +131,9 @@ def bucket_files(source: str) -> list[BucketFile]:
     place = f"s3://{bucket}/{quote(folder)}".rstrip("/")
     if not SIGNS.search(last) and (one := BucketFile(bucket_address(source))).name and one.is_file():
         return [one]
-    sizes = sync(open_bucket(bucket_address(place, options), read_only=True).sizes(""))
-    names = [name for name in sizes if "/" not in name and (folder == prefix or fnmatchcase(name, last))]
-    return [BucketFile(bucket_address(f"{place}/{quote(name)}", options)) for name in sorted(names)]
+    names = sync(open_bucket(bucket_address(place, options), read_only=True).files())
+    wanted = sorted(name for name in names if folder == prefix or fnmatchcase(name, last))
+    return [BucketFile(bucket_address(f"{place}/{quote(name)}", options)) for name in wanted]
 
 
 class _Ranged(io.RawIOBase):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from insar_dask.buckets import Bucket, open_bucket
+from insar_dask.bucket_opening import open_bucket
+from insar_dask.buckets import Bucket
 
 __all__ = ["Answer", "bucket_reader"]
 

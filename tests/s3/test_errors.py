@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
-from insar_dask import buckets
+from insar_dask import bucket_opening
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.objects import (
@@ -53,8 +53,8 @@ WRITES: list[Callable[[Any], Any]] = [
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few retries, and little patience."""
     backoff = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=2), "base": 2}
-    monkeypatch.setattr(buckets, "RETRIES", {**buckets.RETRIES, "max_retries": 2, "backoff": backoff})
-    monkeypatch.setattr(buckets, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(bucket_opening, "RETRIES", {**bucket_opening.RETRIES, "max_retries": 2, "backoff": backoff})
+    monkeypatch.setattr(bucket_opening, "REQUEST_SECONDS", 0.2)
     monkeypatch.setenv("AWS_STS_ENDPOINT", "http://hasty.invalid")  # else the store is one that others opened
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from insar_dask.buckets import Bucket, open_bucket
+from insar_dask.bucket_opening import open_bucket
+from insar_dask.buckets import Bucket
 from insar_dask.jobs import lease as leases
 from insar_dask.jobs.holder import Holder
 from insar_dask.jobs.lease import KEY, HeldError, Lease, TakenOverError
