@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,18 +13,19 @@ from typing import TYPE_CHECKING, Any, Self
 from zarr.abc.store import Store
 
 from insar_dask.jobs.blame import BlamedError
-from insar_dask.jobs.events import Event, Told, failure, silence
+from insar_dask.jobs.events import Told, failure, silence
 from insar_dask.jobs.flight import in_flight
+from insar_dask.jobs.job_errors import JobError, blaming, cure_of, failed
 from insar_dask.jobs.journal import Journal
 from insar_dask.jobs.lookout import PATIENCE, ClusterError, Limits
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
+from insar_dask.jobs.standing import damaged_shards, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.jobs.watch import Progress, done, watched
 from insar_dask.layout import create_group
 from insar_dask.objects import address, get_bytes, open_store
-from insar_dask.shard_store import checksum_block, listed_sizes
 from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
 
@@ -37,18 +36,6 @@ __all__ = ["Engine", "JobError", "StageReport"]
 
 MOST_ROUNDS = 3
 """Times a stage is gone over: what tasks of a dead driver spoil, they spoil once."""
-
-
-class JobError(RuntimeError):
-    """A chunk job failed; the message names stage, shard and the cause. What is done stays done.
-
-    Attributes
-    ----------
-    blamed : tuple of BlamedError
-        Shards that killed their workers, where that is the cause; all others of the stage are done.
-    """
-
-    blamed: tuple[BlamedError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +114,7 @@ class Engine:
         plan = shard_plan(self.store, stage.source)
         self._create_targets(stage, inputs[0].checksum)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
-        pending = self._pending(stage, keys)
+        pending = pending_shards(self.ledger, stage.saves, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
 
         def task(index: int, wanted: Mapping[str, str]) -> tuple[Any, ...]:
@@ -202,7 +189,7 @@ class Engine:
         else:
             raise JobError(f"{name}: shards {list(left)[:5]} are written by another run too; end it, and run again")
         if blamed:
-            raise _blaming(name, blamed)
+            raise blaming(name, blamed)
         return made
 
     def require(self, group: str) -> dict[int, Receipt]:
@@ -220,7 +207,7 @@ class Engine:
 
     def verify(self, target: str) -> list[int]:
         """Shards whose stored bytes are not those their receipt was written for."""
-        return [index for index, receipt in self.ledger.done(target).items() if not self._intact(target, receipt)]
+        return damaged_shards(self.ledger, target, self.ledger.done(target).values())
 
     def map(
         self,
@@ -242,7 +229,7 @@ class Engine:
         try:
             for index, outcome in flight:
                 if isinstance(outcome, BaseException):
-                    self.told(_failed(stage, index, outcome))
+                    self.told(failed(stage, index, outcome))
                 yield index, outcome
         except ClusterError as error:
             raise JobError(f"{stage}: {error}") from error
@@ -300,55 +287,14 @@ class Engine:
                     self.ledger.revoke(target, [index])
         return left
 
-    def _pending(self, stage: Stage, keys: Mapping[int, Mapping[str, str]]) -> dict[int, dict[str, str]]:
-        pending: dict[int, dict[str, str]] = {}
-        for result, target in stage.saves.items():
-            of_target = {i: wanted[result] for i, wanted in keys.items()}
-            self.ledger.supersede(target, of_target)
-            for index in self.stale(target, of_target):
-                pending.setdefault(index, {})[result] = keys[index][result]
-        return dict(sorted(pending.items()))
-
     def stale(self, target: str, keys: Mapping[int, str]) -> set[int]:
         """Shards of a target without a receipt of the wanted key, or whose bytes are not those it was written for."""
-        current = [r for i, r in self.ledger.done(target).items() if keys.get(i) == r.key]
-        sizes = None if target.startswith("jobs/") else listed_sizes(self.store, target, keys)
-        if sizes is not None:
-            return set(keys) - {receipt.index for receipt in current if sizes[receipt.index] == receipt.size}
-        with ThreadPoolExecutor(4) as pool:
-            intact = list(pool.map(lambda receipt: self._intact(target, receipt), current))
-        return set(keys) - {receipt.index for receipt, good in zip(current, intact, strict=True) if good}
+        return stale_shards(self.ledger, target, keys)
 
     def report(self, report: StageReport) -> StageReport:
         """Keep a report for the table of timings."""
         self.reports.append(report)
         return report
-
-    def _intact(self, target: str, receipt: Receipt) -> bool:
-        if target.startswith("jobs/"):
-            return self.ledger.checksum_partial(target, receipt.index) == receipt.checksum
-        return checksum_block(self.store, target, receipt.index)[0] == receipt.checksum
-
-
-def _failed(stage: str, index: int, error: BaseException) -> Event:
-    said = failure(error)
-    event = Event("failed", stage, index, error=said["error"], traceback=said["traceback"])
-    if isinstance(error, BlamedError):
-        extra = {"deaths": error.deaths, "workers": list(error.workers)}
-        return replace(event, kind="blamed", worker=error.workers[-1], extra=extra)
-    return event
-
-
-def _blaming(name: str, blamed: Mapping[int, BlamedError]) -> JobError:
-    error = JobError(f"{name}: {'; '.join(map(str, blamed.values()))}. All other shards of it are done")
-    error.blamed = tuple(blamed.values())
-    return error
-
-
-def cure_of(error: BaseException) -> str:
-    """What helps against a full disk or quota, to be put at the end of a message; nothing for other errors."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "; make room and run again: the shards that are done stay done" if full else ""
 
 
 def str_path(path: str | Path | Store) -> str | Store:

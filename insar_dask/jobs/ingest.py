@@ -12,7 +12,8 @@ from typing import Any
 from zarr.abc.store import Store
 
 from insar_dask.buckets import Bucket
-from insar_dask.jobs.engine import Engine, JobError, StageReport, cure_of, str_path
+from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.job_errors import cure_of
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
