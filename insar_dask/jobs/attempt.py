@@ -39,7 +39,7 @@ def mark_keys(run: str, seat: int) -> list[str]:
     return [MARKS, run, f"{seat}"]
 
 
-def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, *task: Any) -> Any:
+def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, task: tuple[Any, ...]) -> Any:
     """Run ``function(*task)`` on this worker, if this attempt has not begun before.
 
     Parameters
@@ -49,7 +49,7 @@ def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, *task
         For the event that says that it runs.
     seat : int
         Where to leave the mark.
-    *task
+    task : tuple
         Arguments of ``function``; the third is the shard.
 
     Returns

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,10 +18,11 @@ BLAMED_AFTER = 6
 """Deaths alone on a fresh worker. Where workers live three chunks on average, a chunk dies of that in 28 of 100 runs:
 of its first three together one chunk in 46, of all nine one in 95,000."""
 
-Fate = Literal["died", "ended", "waiting", "pre-empted", "cut off"]
+Fate = Literal["died", "out of memory", "ended", "waiting", "pre-empted", "cut off"]
 """What became of an attempt with its worker.
 
 ``died``        it ran, and the worker died
+``out of memory``  it ran, and the worker's nanny ended that for its memory
 ``ended``       it had ended; the result was lost
 ``waiting``     it had not begun
 ``pre-empted``  the worker was told to go, in order or by a SIGTERM
@@ -75,7 +77,9 @@ class Blame:
         return BlamedError(shard, (*self.among_others[shard], *alone), len(alone))
 
 
-def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]], *, of_memory: bool = False) -> Fate:
+def fate_of(
+    key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]], memory_notes: Collection[float] = ()
+) -> Fate:
     """What became of an attempt that had begun on a worker, by the scheduler's record of that worker.
 
     Parameters
@@ -84,22 +88,40 @@ def fate_of(key: object, worker_events: Iterable[tuple[float, Mapping[str, Any]]
         Of the attempt's task.
     worker_events : iterable of (float, mapping)
         As ``client.get_events(address)`` returns them. An address may have served several workers, one after another.
-    of_memory : bool
-        Its nanny ended it for its memory: that is no order to go, though it comes by the same signal.
+    memory_notes : collection of float
+        When nannies noted that they end a worker at this address for its memory, by the scheduler's clock as the
+        events: that is no order to go, though it comes by the same signal. It concerns the worker of that time alone.
 
     Returns
     -------
     Fate
     """
-    in_order = False
-    for _, event in worker_events:
-        if event.get("action") in ("closing-worker", ACTION):
-            in_order = not of_memory
-        elif event.get("action") == "remove-worker":
-            running, lost = ({repr(k) for k in event[name]} for name in ("processing-tasks", "lost-computed-tasks"))
-            if repr(key) in lost:
-                return "ended"
-            if repr(key) in running:
-                return "pre-empted" if in_order or event["expected"] else "died"
-            in_order = False
+    for begun, end, events in _lives(worker_events):
+        of_memory = any(begun <= noted < end for noted in memory_notes)
+        in_order = False
+        for event in events:
+            if event.get("action") in ("closing-worker", ACTION):
+                in_order = not of_memory
+            elif event.get("action") == "remove-worker":
+                running, lost = ({repr(k) for k in event[name]} for name in ("processing-tasks", "lost-computed-tasks"))
+                if repr(key) in lost:
+                    return "ended"
+                if repr(key) in running and (in_order or event["expected"]):
+                    return "pre-empted"
+                if repr(key) in running:
+                    return "out of memory" if of_memory else "died"
+                in_order = False
     return "cut off"
+
+
+def _lives(
+    worker_events: Iterable[tuple[float, Mapping[str, Any]]],
+) -> Iterator[tuple[float, float, list[Mapping[str, Any]]]]:
+    """The workers that an address has served: when each was there, until the next one was, and what was told of it."""
+    begun, events = -math.inf, list[Mapping[str, Any]]()
+    for at, event in worker_events:
+        if event.get("action") == "add-worker":
+            yield begun, at, events
+            begun, events = at, []
+        events.append(event)
+    yield begun, math.inf, events

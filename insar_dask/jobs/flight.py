@@ -6,11 +6,12 @@ import heapq
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
@@ -26,6 +27,10 @@ __all__ = ["Again", "Attempt", "in_flight"]
 
 IN_FLIGHT_PER_THREAD = 2
 TICK_SECONDS = 0.25
+
+SHARE_AT_ONCE = 16
+"""Of what may be in flight, the part that is begun together: each thread has a second job, so a sixteenth that is
+lacking keeps nobody waiting, and to submit 25 jobs together costs a third of what they cost one by one."""
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +62,11 @@ class Lane(Protocol):
     def room(self) -> int:
         """Most attempts in flight."""
 
-    def start(self, attempt: Attempt, ended: Callable[[Attempt], None]) -> None:
-        """Begin an attempt; ``ended`` is called from any thread when `outcome` can be asked for."""
+    def start(self, attempts: Sequence[Attempt]) -> None:
+        """Begin some attempts; one that is to be alone comes alone."""
 
-    def outcome(self, attempt: Attempt) -> Any:
-        """Its result, its error, `Again`; None while it has not come to an end after all."""
+    def ended(self, seconds: float) -> list[tuple[Attempt, Any]]:
+        """Attempts that have come to an end, each with its result, its error or `Again`; waits so long for a first."""
 
     def wants_alone(self, shard: int) -> bool:
         """Whether a shard must have the lane for itself."""
@@ -145,40 +150,43 @@ class _Flight:
     running: set[Attempt] = field(default_factory=set)
     later: list[tuple[float, int, Attempt]] = field(default_factory=list)
     suspects: deque[Attempt] = field(default_factory=deque)
-    ended: SimpleQueue[Attempt] = field(default_factory=SimpleQueue)
 
     def results(self, tick: Callable[[], None]) -> Iterator[tuple[int, Any]]:
         while self._fill():
             tick()
             self.lane.look()
-            try:
-                attempt = self.ended.get(timeout=TICK_SECONDS)
-            except Empty:
-                continue
-            outcome = self.lane.outcome(attempt) if attempt in self.running else None
-            if outcome is None:
-                continue
-            self.running.remove(attempt)
-            if self._goes_on(attempt, outcome):
-                continue
-            self._fill()
-            yield attempt.shard, outcome
+            over = []
+            for attempt, outcome in self.lane.ended(TICK_SECONDS):
+                self.running.remove(attempt)
+                if not self._goes_on(attempt, outcome):
+                    over.append((attempt.shard, outcome))
+            if over:  # whoever takes them may take their time
+                self._fill()
+            yield from over
 
     def _fill(self) -> bool:
-        """Start what can be started; returns whether anything is left to wait for."""
+        """Start what can be started, some together where many are; returns whether anything is left to wait for."""
         room = self.lane.room()
-        while len(self.running) < room and not any(attempt.alone for attempt in self.running):
-            attempt = self._next()
-            if attempt is None:
-                break
-            self.running.add(attempt)
-            self.lane.start(attempt, self.ended.put)
+        if not self.running or room - len(self.running) >= max(room // SHARE_AT_ONCE, 1):
+            self._start(room)
         if self.running or self.later or self.suspects:
             return True
         following = next(self.waiting, None)
         if following is not None:  # no room at all
             heapq.heappush(self.later, (0.0, following[2], Attempt(following[2], following)))
         return following is not None
+
+    def _start(self, room: int) -> None:
+        begun: list[Attempt] = []
+        # what is to be alone comes when nothing runs, so it is the only one that does
+        while len(self.running) < room and not any(attempt.alone for attempt in islice(self.running, 1)):
+            attempt = self._next()
+            if attempt is None:
+                break
+            self.running.add(attempt)
+            begun.append(attempt)
+        if begun:
+            self.lane.start(begun)
 
     def _next(self) -> Attempt | None:
         while self.later and self.later[0][0] <= time.monotonic():
@@ -221,7 +229,7 @@ class _Threads:
     def __init__(self, function: Callable[..., Any], threads: int, label: str, stage: str, told: Told) -> None:
         self._function, self._threads, self._stage, self._told = function, threads, stage, told
         self.run = f"{time.time_ns():x}"
-        self._futures: dict[Attempt, Future[Any]] = {}
+        self._futures: dict[Future[Any], Attempt] = {}
         self._stack = ExitStack()
         # held here, not by each task alone: the first to end gives BLAS its threads back under the others
         self._stack.enter_context(threadpool_limits(1))
@@ -231,14 +239,15 @@ class _Threads:
     def room(self) -> int:
         return self._threads * IN_FLIGHT_PER_THREAD
 
-    def start(self, attempt: Attempt, ended: Callable[[Attempt], None]) -> None:
-        future = self._futures[attempt] = self._pool.submit(self._work, attempt)
-        future.add_done_callback(lambda _: ended(attempt))
+    def start(self, attempts: Sequence[Attempt]) -> None:
+        self._futures.update((self._pool.submit(self._work, attempt), attempt) for attempt in attempts)
 
-    def outcome(self, attempt: Attempt) -> Any:
-        future = self._futures.pop(attempt)
-        error = future.exception()
-        return future.result() if error is None else error
+    def ended(self, seconds: float) -> list[tuple[Attempt, Any]]:
+        if not self._futures:  # all that is left waits for its time
+            time.sleep(seconds)
+            return []
+        over = wait_for(self._futures, seconds, FIRST_COMPLETED).done
+        return [(self._futures.pop(future), _outcome(future)) for future in over]
 
     def wants_alone(self, shard: int) -> bool:
         return False
@@ -252,3 +261,8 @@ class _Threads:
     def _work(self, attempt: Attempt) -> Any:
         self._told(Event("running", self._stage, attempt.shard, run=self.run))
         return self._function(*attempt.task)
+
+
+def _outcome(future: Future[Any]) -> Any:
+    error = future.exception()
+    return future.result() if error is None else error

@@ -44,7 +44,18 @@ def test_the_record_of_a_worker_says_what_became_of_an_attempt(events: list[Any]
 
 
 def test_a_nanny_that_ends_a_worker_for_its_memory_tells_nobody_to_go() -> None:
-    assert fate_of(KEY, [ADDED, TERMINATED, removed(KEY)], of_memory=True) == "died"
+    assert fate_of(KEY, [ADDED, TERMINATED, removed(KEY)], [0.0]) == "out of memory"
+    assert fate_of(KEY, [ADDED, removed(KEY)], [0.0]) == "out of memory"
+    assert fate_of(KEY, [ADDED, removed(KEY, expected=True)], [0.0]) == "pre-empted"
+
+
+def test_a_note_of_memory_is_of_the_worker_that_was_there_then_and_of_no_later_one() -> None:
+    first = [(at, event) for at, (_, event) in zip((1.0, 2.0, 3.0), (ADDED, TERMINATED, removed(OTHER)), strict=True)]
+    later = [(at, event) for at, (_, event) in zip((9.0, 10.0, 11.0), (ADDED, TERMINATED, removed(KEY)), strict=True)]
+    assert fate_of(KEY, [*first, *later], [2.0]) == "pre-empted"  # the address is the same
+    assert fate_of(KEY, [*first, *later], [2.0, 10.0]) == "out of memory"
+    assert fate_of(OTHER, [*first, *later], [3.5]) == "out of memory"  # the note may come after the worker's end
+    assert fate_of(OTHER, [*first, *later], [10.0]) == "pre-empted"
 
 
 def test_three_deaths_lead_to_solitude_and_six_more_to_blame() -> None:

@@ -31,6 +31,23 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
         yield found
 
 
+def at_once(_path: str, _stage: str, shard: int) -> int:
+    return shard
+
+
+def test_many_tasks_are_few_messages() -> None:
+    with (
+        LocalCluster(1, threads_per_worker=32, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        tasks = [("", "", shard) for shard in range(300)]
+        assert dict(in_flight(at_once, tasks, client, 1, "work")) == {shard: shard for shard in range(300)}
+        events = [event["action"] for _, event in client.get_events("scheduler") if "action" in event]
+        gathers = [event for _, event in client.get_events("all") if event.get("action") == "gather"]
+    assert events.count("update-graph") < 75  # of 300, four or more together
+    assert len(gathers) < 100 and sum(event["count"] for event in gathers) == 300
+
+
 def test_a_task_that_is_cancelled_runs_again(client: Client) -> None:
     told, left = list[Event](), [1]
 

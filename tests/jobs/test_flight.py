@@ -2,12 +2,14 @@
 
 import errno
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from insar_dask.jobs import retries
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.flight import in_flight
+from insar_dask.jobs.events import Event, silence
+from insar_dask.jobs.flight import Attempt, _Flight, in_flight
 from insar_dask.jobs.retries import MOST_TRIES, is_transient
 from insar_dask.store_errors import StoreError, TransientStoreError
 
@@ -74,6 +76,47 @@ def test_what_will_be_the_same_again_is_not_tried_again(error: Exception) -> Non
 
 def test_a_store_says_itself_whether_its_error_may_pass() -> None:
     assert is_transient(TransientStoreError()) and not is_transient(StoreError())
+
+
+def test_where_many_are_in_flight_they_are_begun_together() -> None:
+    lane = Steps(room=64)
+    assert dict(_Flight(lane, iter(("", "", shard) for shard in range(500)), "work", silence).results(lambda: None))
+    assert lane.begun[0] == 64 and sum(lane.begun) == 500
+    assert min(lane.begun[1:-1]) >= 4 and lane.most <= 64
+    few = Steps(room=4)
+    assert len(list(_Flight(few, iter(TASKS), "work", silence).results(lambda: None))) == len(TASKS)
+    assert few.begun == [4, 1, 1]  # of few, each thread's next one counts
+
+
+class Steps:
+    """A lane on which one attempt ends after another."""
+
+    run = ""
+
+    def __init__(self, room: int) -> None:
+        self.most, self.begun, self.left = 0, list[int](), list[Attempt]()
+        self._room = room
+
+    def room(self) -> int:
+        return self._room
+
+    def start(self, attempts: Sequence[Attempt]) -> None:
+        self.begun.append(len(attempts))
+        self.left += attempts
+        self.most = max(self.most, len(self.left))
+
+    def ended(self, seconds: float) -> list[tuple[Attempt, Any]]:
+        first = self.left.pop(0)
+        return [(first, first.shard)]
+
+    def wants_alone(self, shard: int) -> bool:
+        return False
+
+    def look(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def test_nothing_to_do_is_nothing_done() -> None:
