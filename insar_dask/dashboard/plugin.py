@@ -56,6 +56,7 @@ class JobsPlugin(SchedulerPlugin):
         scheduler.http_application.add_handlers(r".*", routes(self))
         scheduler.handlers[ASKED] = self.running
         scheduler.handlers[BEGIN] = self.begin
+        scheduler.set_metadata(keys=[NAME], value=True)  # by which a driver sees that the page is there
         self.collector = collect(self)
 
     async def close(self) -> None:

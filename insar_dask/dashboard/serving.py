@@ -25,7 +25,9 @@ def serve(client: Client) -> str:
     """
     from insar_dask.dashboard.plugin import NAME, JobsPlugin
 
-    client.register_plugin(JobsPlugin(), name=NAME)
+    # a campaign asks for each of its products, and to send a plugin takes ten times as long
+    if ask(client, "get_metadata", keys=[NAME], default=None) is None:
+        client.register_plugin(JobsPlugin(), name=NAME)
     link = str(client.dashboard_link or "")
     return link.removesuffix("/status") + PAGE if link else ""
 
