@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from distributed.http.utils import RequestHandler
@@ -119,4 +118,4 @@ def receipts_of(store: str, targets: tuple[str, ...], shard: int) -> dict[str, A
     """Receipts of a shard by target; a target that has none is left out."""
     ledger = Ledger(open_store(store))
     found = {target: ledger.find(target, shard) for target in targets}
-    return {target: asdict(receipt) for target, receipt in found.items() if receipt is not None}
+    return {target: receipt.to_dict() for target, receipt in found.items() if receipt is not None}

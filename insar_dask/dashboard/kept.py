@@ -7,25 +7,23 @@ what room is left the receipts, the failed and retried shards' before the others
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from zarr.abc.store import Store
 
 from insar_dask.dashboard.page import dead_page
+from insar_dask.dashboard.product_pages import product_pages
 from insar_dask.dashboard.snapshot import LETTERS, names, places, shard_details, snapshot
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.live_view import latest_run
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.stage_board import StageBoard
+from insar_dask.jobs.stage_board import DONE, SKIPPED, StageBoard
 from insar_dask.objects import beside, open_store
 
 __all__ = ["kept_page", "kept_state", "write_page"]
@@ -34,10 +32,8 @@ STAGE_CHARACTERS = 420_000
 PLACE_CHARACTERS = 160_000
 FAULT_CHARACTERS = 120_000
 RECEIPT_CHARACTERS = 120_000
-"""With the page's own 44,000, and 100,000 for a campaign's names, all of it stays below a megabyte."""
-
-MOST_PAGES = 24
-"""Of a campaign's products that failed, or ran when it was last heard of: their pages are written with its own."""
+"""With the page's own 44,000, all of it stays below a megabyte: a campaign, whose names and links take 200,000, has one
+stage, and no receipts of a kilobyte."""
 
 LONGEST_TRACE = 4_000
 
@@ -50,23 +46,37 @@ def write_page(path: str | Path, run: str | None = None) -> Path:
     FileNotFoundError
         When the store has no history of runs, or not of that one.
     """
-    store = open_store(path)
+    store, where = open_store(path), beside(path, "-jobs.html")
     board = latest_run(store, run).read()
-    where = beside(path, "-jobs.html")
-    page = kept_page(board, store, _pages(board, where.parent))
-    where.write_text(page, encoding="utf-8")
+    # those of products lead no further, whatever their histories say that they are
+    links, troubles = product_pages(board, path, where.parent, _write_own)
+    where.write_text(kept_page(board, store, links, troubles), encoding="utf-8")
     return where
 
 
-def kept_page(board: Board, store: Store, pages: Mapping[str, str] | None = None) -> str:
+def _write_own(path: str) -> None:
+    store = open_store(path)
+    beside(path, "-jobs.html").write_text(kept_page(latest_run(store).read(), store), encoding="utf-8")
+
+
+def kept_page(
+    board: Board, store: Store, pages: Mapping[str, str] | None = None, troubles: Mapping[str, str] | None = None
+) -> str:
     """A page of HTML that needs neither a network nor a scheduler."""
-    return dead_page(kept_state(board, Ledger(store), pages=pages))
+    return dead_page(kept_state(board, Ledger(store), pages=pages, troubles=troubles))
 
 
 def kept_state(
-    board: Board, ledger: Ledger, now: float | None = None, pages: Mapping[str, str] | None = None
+    board: Board,
+    ledger: Ledger,
+    now: float | None = None,
+    pages: Mapping[str, str] | None = None,
+    troubles: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """All that the page of a run that is over shows; of a campaign it leads to the ``pages`` of its stores."""
+    """All that the page of a run that is over shows; of a campaign it leads to the ``pages`` of its stores.
+
+    ``troubles`` say why some of these are not there.
+    """
     now = time.time() if now is None else now
     base = snapshot(board, now=board.ended or board.last)
     current = base.pop("stage")
@@ -85,26 +95,11 @@ def kept_state(
         "places_of": places_of,
         "names": {name: names(board.stages[name]) for name in stages if board.stages[name].stores},
         "pages": dict(pages or {}),
+        "troubles": dict(troubles or {}),
         "details": _details(board, stages),
         "receipts": _receipts(board, ledger, stages),
         "elsewhere": "It is not in this page, which has room for some only: see jobs/receipts/ in the store.",
     }
-
-
-def _pages(board: Board, folder: Path) -> dict[str, str]:
-    """Of a campaign, links from a folder to the pages of its stores that there are; those that matter are written."""
-    found: dict[str, str] = {}
-    for stage in board.stages.values():
-        if stage.stores and names(stage) is not None:
-            failed = [shard for shard, fault in stage.faults.items() if fault.kind != "retried"]
-            for shard in [*failed, *stage.running][:MOST_PAGES]:
-                with suppress(FileNotFoundError):  # it came to no chunk job
-                    write_page(stage.stores[shard])
-            pages = {store: beside(store, "-jobs.html") for store in stage.stores}
-            found.update(
-                (store, quote(os.path.relpath(page, folder))) for store, page in pages.items() if page.exists()
-            )
-    return found
 
 
 def _chosen(board: Board, current: str | None) -> list[str]:
@@ -180,11 +175,14 @@ def _of_interest(board: Board, stages: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 def _receipts(board: Board, ledger: Ledger, stages: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
-    """Receipts by stage, shard and target."""
-    done = {name: {target: ledger.done(target) for target in board.stages[name].targets} for name in stages}
+    """Receipts by stage, shard and target; those of a target are read when the first of them is wanted."""
+    done = cache(ledger.done)
 
     def receipts(name: str, shard: int) -> dict[str, Any]:
-        return {target: asdict(all_of[shard]) for target, all_of in done[name].items() if shard in all_of}
+        stage = board.stages[name]
+        if stage.states[shard] not in (DONE, SKIPPED):  # nobody is shown what is not done
+            return {}
+        return {target: done(target)[shard].to_dict() for target in stage.targets if shard in done(target)}
 
     return _as_far_as(RECEIPT_CHARACTERS, board, stages, receipts)
 

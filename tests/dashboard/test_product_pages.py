@@ -1,0 +1,105 @@
+"""A campaign's page leads to those of its products, wherever its history says that these lie."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zarr.storage import LocalStore
+
+from insar_dask.dashboard import product_pages as pages
+from insar_dask.dashboard.kept import write_page
+from insar_dask.dashboard.product_pages import own_store
+from insar_dask.jobs.board import Board
+from insar_dask.jobs.events import Event
+from insar_dask.jobs.journal import Journal
+from insar_dask.store_errors import StoreError
+
+
+def tell(store: Path, stage: str, stores: tuple[Path, ...] = ()) -> None:
+    """A run in which all shards of a stage failed."""
+    with Journal(LocalStore(store), address=str(store), quiet=True) as told:
+        extra = {"n_shards": max(len(stores), 1), "stores": [str(one) for one in stores]}
+        told(Event("stage", stage, extra=extra))
+        for shard in range(extra["n_shards"]):
+            told(Event("failed", stage, shard, error="ValueError: bad"))
+        told(Event("ended", stage, error="bad"))
+
+
+def state_of(page: Path) -> dict[str, Any]:
+    text = page.read_text().partition('id="kept"')[2].partition(">")[2].partition("</script>")[0]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_a_forged_history_chooses_no_place_for_pages(tmp_path: Path) -> None:
+    own, deeper, elsewhere = tmp_path / "eu" / "a.zarr", tmp_path / "eu" / "b" / "cube.zarr", tmp_path / "x" / "c.zarr"
+    beyond = tmp_path / "eu" / ".." / "x" / "d.zarr"
+    for store in (own, deeper, elsewhere, beyond.resolve()):
+        tell(store, "site/raw")
+    tell(tmp_path / "eu" / "campaign", "products", (own, deeper, elsewhere, beyond))
+    written = write_page(tmp_path / "eu" / "campaign")
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.html")) == [
+        "eu/a-jobs.html", "eu/b/cube-jobs.html", "eu/campaign-jobs.html"
+    ]  # fmt: skip
+    state = state_of(written)
+    assert state["pages"] == {str(own): "a-jobs.html", str(deeper): "b/cube-jobs.html"}
+    assert set(state["troubles"]) == {str(elsewhere), str(beyond)}
+    assert "does not lie beside" in state["troubles"][str(elsewhere)]
+
+
+def test_a_product_that_says_to_be_a_campaign_of_itself_gets_one_page(tmp_path: Path) -> None:
+    product = tmp_path / "a.zarr"
+    tell(product, "products", (product, tmp_path / "campaign"))
+    tell(tmp_path / "campaign", "products", (product,))
+    assert state_of(write_page(tmp_path / "campaign"))["pages"] == {str(product): "a-jobs.html"}
+
+
+def test_one_product_that_cannot_be_read_does_not_end_the_page(tmp_path: Path) -> None:
+    def write(store: str) -> None:
+        if store.endswith("b.zarr"):
+            raise StoreError("cannot read jobs in s3://eu/b.zarr: the credentials do not allow it\nmore")
+        if store.endswith("c.zarr"):
+            raise FileNotFoundError("this store has no history of runs")
+        Path(store).with_name("a-jobs.html").write_text("")
+
+    stores = [str(tmp_path / f"{name}.zarr") for name in "abc"]
+    board = Board()
+    board.take(Event("stage", "products", extra={"n_shards": 3, "stores": stores}))
+    for shard in range(3):
+        board.take(Event("failed", "products", shard))
+    links, troubles = pages.product_pages(board, tmp_path / "campaign", tmp_path, write)
+    assert links == {stores[0]: "a-jobs.html"}
+    assert troubles == {
+        stores[1]: "its page was not written: cannot read jobs in s3://eu/b.zarr: the credentials do not allow it"
+    }
+
+
+def test_links_have_bounds_and_those_that_matter_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = [str(tmp_path / f"{number:04}.zarr") for number in range(40)]
+    for number in range(40):
+        (tmp_path / f"{number:04}-jobs.html").write_text("")
+    board = Board()
+    board.take(Event("stage", "products", extra={"n_shards": 40, "stores": stores}))
+    board.take(Event("failed", "products", 33))
+    monkeypatch.setattr(pages, "LINK_CHARACTERS", 3 * (len(stores[0]) + 20))
+    links, _ = pages.product_pages(board, tmp_path / "campaign", tmp_path, lambda _: None)
+    assert list(links) == [stores[33], stores[0], stores[1]]
+
+
+@pytest.mark.parametrize(
+    ("named", "book", "own"),
+    [
+        ("s3://eu/maps/a.zarr", "s3://eu/maps/campaign?region=eu-west-1", "s3://eu/maps/a.zarr?region=eu-west-1"),
+        ("s3://eu/a.zarr", "s3://eu/campaign", "s3://eu/a.zarr"),
+        ("s3://eu/mapsandmore/a.zarr", "s3://eu/maps/campaign", None),
+        ("s3://us/maps/a.zarr", "s3://eu/maps/campaign", None),
+        ("s3://eu/maps/../a.zarr", "s3://eu/maps/campaign", None),
+        ("/tmp/a.zarr", "s3://eu/maps/campaign", None),
+        ("s3://eu/maps/a.zarr", "/data/campaign", None),
+    ],
+)
+def test_a_store_in_a_bucket_is_opened_where_its_book_lies_and_as_that_was(
+    named: str, book: str, own: str | None
+) -> None:
+    assert own_store(named, book) == own
