@@ -15,6 +15,7 @@ from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
 from insar_dask.jobs.job_errors import cure_of
 from insar_dask.jobs.memory import check_memory, ingest_memory
+from insar_dask.jobs.places import box_of
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.rejected import keep_rejected, rejected_path
@@ -160,10 +161,12 @@ def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
 def _write_shard(writer: ShardWriter, table: PointTable, where: slice, index: int, key: str) -> Receipt:
     began = time.perf_counter()
     try:
-        stored = writer.write(index, table.shard(where.start, where.stop))
+        block = table.shard(where.start, where.stop)
+        stored = writer.write(index, block)
     except StoreError:
         raise
     except OSError as error:
         message = f"cannot write shard {index} of {writer.group}: {error.strerror}{cure_of(error)}"
         raise OSError(error.errno, message, str(writer.store)) from error
-    return Receipt.sign(index, key, stored, where.stop - where.start, began)
+    box = box_of(block["easting"], block["northing"])
+    return Receipt.sign(index, key, stored, where.stop - where.start, began, box)

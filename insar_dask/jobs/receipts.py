@@ -14,7 +14,7 @@ import math
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -51,23 +51,40 @@ class Receipt:
     points: int
     seconds: float = 0.0
     worker: str = ""
+    box: tuple[int, ...] = ()
+    """West, south, east and north of the points of a raw cube [m]; empty where nobody said."""
 
     @classmethod
-    def sign(cls, index: int, key: str, stored: tuple[str, int], points: int, began: float) -> Receipt:
+    def sign(
+        cls, index: int, key: str, stored: tuple[str, int], points: int, began: float, box: tuple[int, ...] = ()
+    ) -> Receipt:
         """Receipt of what is ``stored`` (checksum, bytes), by this host, timed since ``began`` (perf_counter)."""
         seconds = round(time.perf_counter() - began, 4)
-        return cls(index, key, *stored, points, seconds, socket.gethostname())
+        return cls(index, key, *stored, points, seconds, socket.gethostname(), box)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Receipt:
+        """The receipt that JSON holds; TypeError where it is none."""
+        return cls(**{**values, "box": tuple(values.get("box", ()))})
 
     def is_sound(self) -> bool:
         """Whether it may be one that was read: a seal proves what was written, not who wrote it."""
         counts, words = (self.index, self.size, self.points), (self.key, self.checksum, self.worker)
         whole = all(type(count) is int and 0 <= count < MOST for count in counts)
         timed = type(self.seconds) in (int, float) and math.isfinite(self.seconds)
-        return whole and timed and all(type(word) is str for word in words)
+        placed = len(self.box) in (0, 4) and all(type(edge) is int and abs(edge) < MOST for edge in self.box)
+        return whole and timed and placed and all(type(word) is str for word in words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; a box that is not known is left out."""
+        values = dict(vars(self))
+        if not self.box:
+            del values["box"]
+        return values
 
     def to_json(self) -> bytes:
         """At most 1 KB."""
-        return json.dumps(sealed(asdict(self)), sort_keys=True).encode()
+        return json.dumps(sealed(self.to_dict()), sort_keys=True).encode()
 
 
 @dataclass(frozen=True)
@@ -164,7 +181,7 @@ class Ledger:
             return
         receipts = self.done(target)
         for number in sorted({int(_name(key)) // BOOK_RECEIPTS for key in loose}):
-            book = [sealed(asdict(r)) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
+            book = [sealed(r.to_dict()) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
             data = json.dumps(book, sort_keys=True).encode()
             put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
         delete_all(self.store, loose)
@@ -263,7 +280,7 @@ def _receipts(data: bytes | None) -> list[Receipt]:
     """Receipts of a loose object or a book; what is not as it was written proves nothing, and is none."""
     try:
         found = [unsealed(entry) for entry in _listed(data)]
-        return [receipt for entry in found if entry is not None and (receipt := Receipt(**entry)).is_sound()]
+        return [receipt for entry in found if entry is not None and (receipt := Receipt.read(entry)).is_sound()]
     except (ValueError, TypeError):
         return []
 

@@ -20,6 +20,7 @@ from zarr.abc.store import Store
 from insar_dask.cube import CubeError, check_cube, check_points
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.lock import owned
+from insar_dask.jobs.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
 from insar_dask.jobs.watch import watched
@@ -212,6 +213,6 @@ def save_part(
     block = part.compute(scheduler="synchronous")
     claim = Ledger(store).check_free(group, index, key)
     stored = write_block(store, group, plan, index, block)
-    receipt = Receipt.sign(index, key, stored, part.sizes["point"], began)
+    receipt = Receipt.sign(index, key, stored, part.sizes["point"], began, block_box(block))
     Ledger(store).write(group, receipt, claim)
     return [receipt]

@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
+from insar_dask.jobs.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
@@ -124,11 +125,13 @@ def _write(store: Store, stage: Stage, index: int, result: str, value: Any, key:
 
     target, plan = stage.saves[result], shard_plan(store, stage.source)
     claim = Ledger(store).check_free(target, index, key)
+    box: tuple[int, ...] = ()
     if isinstance(value, xr.Dataset):
         stored = write_block(store, target, plan, index, value)
+        box = block_box(value) if target.endswith("/raw") else ()  # the stages of a product lie where its raw cube does
     else:
         stored = Ledger(store).write_partial(target, index, value)
     where = plan.slice(index)
-    receipt = Receipt.sign(index, key, stored, where.stop - where.start, began)
+    receipt = Receipt.sign(index, key, stored, where.stop - where.start, began, box)
     Ledger(store).write(target, receipt, claim)
     return receipt
