@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
 from insar_dask.jobs.job_errors import cure_of
+from insar_dask.jobs.known_sources import known_checksum, seen_as
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.places import box_of
 from insar_dask.jobs.receipts import Ledger, Receipt
@@ -23,7 +24,7 @@ from insar_dask.jobs.watch import Progress, followed
 from insar_dask.layout import CODEC, create_group
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
-from insar_dask.readers.bucket_file import SourceFile, source_file
+from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.point_table import PointTable
@@ -68,8 +69,9 @@ def ingest(
     began, target, path = time.perf_counter(), f"{product}/raw", source_file(source).absolute()
     # a source that was never read is hashed while it is read
     begun = bool(engine.ledger.done(target)) and path.is_file()
-    key = _key(file_blake3(path), options, shard_points) if begun else None
     note = engine.ledger.read_note(f"ingest/{product}") or {}
+    known = known_checksum(path, engine.ledger.read_note(f"sources/{product}")) if begun else None
+    key = _key(known or file_blake3(path), options, shard_points) if begun else None
     if key and note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     info = peek(path, name=options.get("name"))
@@ -98,6 +100,8 @@ def ingest(
             raise JobError(f"{target}: {outcome!r}") from outcome
     engine.ledger.compact(target)
     engine.ledger.write_note(f"ingest/{product}", outcome["note"])
+    if isinstance(path, BucketFile):
+        engine.ledger.write_note(f"sources/{product}", {"blake3": outcome["note"]["source_blake3"], **outcome["seen"]})
     shards, written, points, size = outcome["counts"]
     return engine.report(StageReport(target, shards, written, points, size, time.perf_counter() - began))
 
@@ -113,8 +117,9 @@ def ingest_file(
     """Parse a product file and write the shards that lack a valid receipt: one task, a thread for each usable core."""
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
-    threads = usable_cpus()
+    threads, seen = usable_cpus(), seen_as(source_file(source))
     table = read_table(source, rejected=quarantine, threads=threads, **options)
+    seen = seen if seen == seen_as(source_file(source)) else {}
     if table.n_rejected:
         keep_rejected(store_path, product)
     key = _key(table.attrs["source_blake3"], options, shard_points)
@@ -147,7 +152,7 @@ def ingest_file(
         "key": key,
     }
     counts = plan.n_shards, len(receipts), sum(r.points for r in receipts), sum(r.size for r in receipts)
-    return {"note": note, "counts": counts}
+    return {"note": note, "counts": counts, "seen": seen}
 
 
 def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:

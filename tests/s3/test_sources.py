@@ -1,14 +1,19 @@
 """Product files that lie in a bucket: read in place, by ranges, as they are on a disk."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import insar_dask as insar
+from insar_dask.buckets import Bucket
 from insar_dask.campaign import campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.cube import CubeError
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.ingest import ingest
+from insar_dask.jobs.known_sources import known_checksum, seen_as
 from insar_dask.jobs.lock import owned
 from insar_dask.objects import open_store, put_bytes
 from insar_dask.planning import plan_run
@@ -103,6 +108,60 @@ def test_a_cube_of_a_bucket_is_the_cube_of_the_file(prefix: str, archive: Path, 
         there, here = insar.read_egms(archive / name), insar.read_egms(f"{prefix}/{name}")
         assert here.attrs == there.attrs
         np.testing.assert_array_equal(here.displacement.values, there.displacement.values)
+
+
+def test_what_lies_deeper_is_not_listed(prefix: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bucket, "sizes", None)  # lists a whole subtree
+    store = open_store(prefix)
+    for number in range(40):
+        put_bytes(store, f"old/{number % 2}/{number}.txt", b"deep")
+    proxy.log.clear()
+    assert [file.name for file in bucket_files(prefix)] == [
+        f"{name_of('0100')}.zip",
+        f"{name_of('0101')}.csv",
+        "readme.txt",
+    ]
+    assert [kind for kind, _ in proxy.log] == ["HEAD", "LIST"]
+
+
+def test_a_source_in_a_bucket_that_is_still_the_same_is_not_read_again(
+    prefix: str, archive: Path, tmp_path: Path, proxy: Proxy
+) -> None:
+    name, engine = f"{name_of('0100')}.zip", Engine(tmp_path / "site.zarr", quiet=True)
+    source = BucketFile(f"{prefix}/{name}")
+
+    def read() -> tuple[int, int]:
+        """Shards that were written, and requests for the file's bytes."""
+        proxy.log.clear()
+        report = ingest(engine, source, "site", {})
+        return report.computed, sum(kind == "GET" and key.endswith(name) for kind, key in proxy.log)
+
+    shards, requests = read()
+    assert shards and requests > 1
+    assert read() == (0, 0)
+    time.sleep(1.1)  # a bucket's dates are of whole seconds
+    put_bytes(open_store(prefix), name, (archive / name).read_bytes())
+    computed, requests = read()
+    assert computed == 0 and requests > 0  # it was written again, with the same bytes
+    put_bytes(open_store(prefix), name, other_burst(tmp_path).read_bytes())
+    assert read()[0] == shards
+    put_bytes(open_store(engine.path), "jobs/sources/site.json", b"{}")
+    assert read()[1] > 0  # whose note is lost is hashed
+
+
+def test_a_tag_that_proves_nothing_is_not_relied_upon(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = BucketFile(f"{prefix}/{name_of('0100')}.zip")
+    size, modified, tag = source.look()
+    assert seen_as(source)["tag"] == tag
+    for weak in (None, "", f"W/{tag}"):
+        monkeypatch.setattr(BucketFile, "look", lambda _, weak=weak: (size, modified, weak))
+        assert seen_as(source) == {}
+        assert known_checksum(source, {"blake3": "00"}) is None
+
+
+def other_burst(folder: Path) -> Path:
+    """Other values under the same name."""
+    return write_egms(folder / f"{name_of('0100')}.zip", scene("l2b", n_points=300, n_dates=40, seed=7))
 
 
 def configured(files: str, root: str) -> Config:

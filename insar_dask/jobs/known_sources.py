@@ -1,0 +1,36 @@
+"""Whether the file that a product was read from is still that file, without reading it again.
+
+A file in a bucket is, where the bucket says the same of it as it did both before and after it was read: address, size,
+date and tag. A bucket gives an object another tag when its bytes change, and another date whenever it is written. So a
+file that was written again is hashed, were it with the same bytes; and so is one of a bucket that has no tags, or weak
+ones. Of files on a disk nothing is taken for granted: whoever writes one may keep its size and its date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from insar_dask.readers.bucket_file import BucketFile, SourceFile
+
+__all__ = ["known_checksum", "seen_as"]
+
+
+def seen_as(source: SourceFile) -> dict[str, Any]:
+    """What a bucket says of a file now, to be kept; empty where that proves nothing, as on a disk."""
+    if not isinstance(source, BucketFile):
+        return {}
+    size, modified, tag = source.look()
+    if not tag or tag.startswith("W/"):
+        return {}
+    return {"address": str(source), "size": size, "modified": modified.isoformat(), "tag": tag}
+
+
+def known_checksum(source: SourceFile, note: Mapping[str, Any] | None) -> str | None:
+    """BLAKE3 of a file where it is still the one that was noted, `seen_as` and ``blake3``; None where it must be read.
+
+    >>> known_checksum(BucketFile("s3://egms/a.zip"), {"blake3": "00"}) is None
+    True
+    """
+    seen = {name: value for name, value in (note or {}).items() if name != "blake3"}
+    return str((note or {})["blake3"]) if seen and seen == seen_as(source) else None
