@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
+from insar_dask.capacity import capacity_of
 from insar_dask.config import Config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.board import Board
 from insar_dask.jobs.history import Reader, runs
 from insar_dask.jobs.stage_board import StageBoard
-from insar_dask.machine import usable_cpus
 from insar_dask.objects import address, open_store
 from insar_dask.shards import SERIES_DATES, ShardPlan
 from insar_dask.store import open_group
@@ -164,12 +164,12 @@ def _is_whole(stage: StageBoard) -> bool:
 
 def cost_lines(config: Config, sizes: Sequence[Size], tasks: int, stored: float, speed: Speed) -> list[str]:
     """What all of it comes to: tasks, bytes, time, money where prices are known, and what the seconds stand on."""
-    cost, workers = config.cost, _workers(config)
+    cost, there = config.cost, capacity_of(config)
     core = sum(sum(work_of(size, speed).values()) for size in sizes)
-    wall = sum(wall_of(size, workers, speed) for size in sizes)
+    wall = sum(wall_of(size, there.threads, speed) for size in sizes)
     lines = [
         f"in all {tasks:,} tasks, {stored / 1e9:,.2f} GB stored, {_span(core)} of one core: about {_span(wall)} on "
-        f"{workers} {'worker' if workers == 1 else 'workers'}"
+        f"{there.told}"
     ]
     money = f" {cost.currency}" if cost.currency else ""
     prices = [
@@ -184,11 +184,6 @@ def cost_lines(config: Config, sizes: Sequence[Size], tasks: int, stored: float,
     asked = "; --like STORE takes the speed of one of yours" if speed.told == MACHINE else ""
     lines.append(f"seconds: of {speed.told}, with default methods{asked}")
     return lines
-
-
-def _workers(config: Config) -> int:
-    cluster = config.cluster
-    return max((cluster.threads or cluster.workers or (1 if cluster.alone else usable_cpus())), 1)
 
 
 def _span(seconds: float) -> str:

@@ -1,16 +1,22 @@
+import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import xarray as xr
+from distributed import LocalCluster
 from zarr.storage import LocalStore
 
 import insar_dask as insar
+from insar_dask.capacity import Capacity, capacity_of
 from insar_dask.config import parse_config
+from insar_dask.config.sections import Cluster
 from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
 from insar_dask.cube import CubeError
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.journal import Journal
+from insar_dask.machine import usable_cpus
 from insar_dask.planning import plan_run, planned
 
 CONFIG = parse_config({"synthetic": {"n_points": 4000, "n_dates": 120}})
@@ -55,6 +61,40 @@ def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str) -> None:
         return
     with pytest.raises(ValueError, match=r"cost.cpu_hour"):
         insar.load_config(tmp_path / "site.toml")
+
+
+def test_a_joined_cluster_is_asked_what_it_has() -> None:
+    with LocalCluster(2, threads_per_worker=5, processes=False, dashboard_address="127.0.0.1:0") as cluster:
+        joined = CONFIG.model_copy(update={"cluster": Cluster(address=cluster.scheduler_address)})
+        while len(cluster.scheduler.workers) < 2:
+            time.sleep(0.01)
+        assert capacity_of(joined) == Capacity(10, f"10 workers of {cluster.scheduler_address}")
+        assert f"on 10 workers of {cluster.scheduler_address}" in plan_run(joined)
+        cluster.scale(0)
+        while cluster.scheduler.workers:
+            time.sleep(0.01)
+        assert capacity_of(joined).told == f"1 worker, for {cluster.scheduler_address} has none now"
+
+
+def test_a_cluster_that_does_not_answer_is_named_and_this_machine_taken() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        found = capacity_of(CONFIG.model_copy(update={"cluster": Cluster(address=address, timeout="200ms")}))
+    assert found.threads == usable_cpus()
+    assert f"such as this machine's, for {address} did not say what it has (" in found.told
+
+
+def test_workers_have_the_threads_that_they_are_given() -> None:
+    kinds = {"workers": 3, "threads": 4, "gpus": 2}
+    found = [
+        capacity_of(
+            CONFIG.model_copy(update={"cluster": Cluster.model_validate({kind: count, "threads_per_worker": 2})})
+        )
+        for kind, count in kinds.items()
+    ]
+    assert [one.threads for one in found] == [6, 4, 4]
+    assert capacity_of(CONFIG.model_copy(update={"cluster": Cluster(workers=0)})).told == "1 worker"
 
 
 def test_a_machine_is_as_fast_as_its_last_whole_run(small_scene: xr.Dataset, tmp_path: Path) -> None:
