@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -48,7 +47,7 @@ from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.store import products
 from insar_dask.synthetic import egms_tile, write_egms
 from insar_dask.tiles import Tile
-from tests.jobs.clusters import external_cluster
+from tests.jobs.clusters import external_cluster, unwound
 
 ROOT = Path(__file__).parents[2]
 TILE_POINTS, TILE_DATES = 100_000, 304
@@ -71,7 +70,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(DRIVES[options.drive](Path(options.folder), options.address)))
         return 0
     threads = options.threads
-    with tempfile.TemporaryDirectory() as folder:
+    with unwound(), tempfile.TemporaryDirectory() as folder:
         rows = {
             f"{options.tiles:,} tiles": tiles(Path(folder) / "tiles", options.tiles, threads),
             f"{options.shards:,} shards": shards(Path(folder) / "shards", options.shards, threads),
@@ -184,7 +183,7 @@ def bare(folder: Path, n_jobs: int, threads: int) -> dict[str, float]:
     (folder / "n_shards").write_text(str(n_jobs))
     with cluster(folder, threads) as (address, scheduler):
         before = cpu(scheduler)
-        driven = told(driver("bare", folder, address))
+        driven = told("bare", folder, address)
         total = cpu(scheduler) - before
     return {
         "jobs": n_jobs,
@@ -254,17 +253,15 @@ def killed_and_resumed(
     """Three drivers: one is killed when half is done, the second ends it, the third finds it done."""
     with cluster(folder, threads) as (address, scheduler):
         before = cpu(scheduler)
-        first = driver(drive, folder, address)
-        while not half():
-            assert first.poll() is None, "the driver ended before half was done"
-            time.sleep(0.5)
-        spent = cpu(psutil.Process(first.pid))
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        with driver(drive, folder, address) as first:
+            while not half():
+                assert first.poll() is None, "the driver ended before half was done"
+                time.sleep(0.5)
+            spent = cpu(psutil.Process(first.pid))
         began = time.perf_counter()
-        second = told(driver(drive, folder, address))
+        second = told(drive, folder, address)
         resumed = time.perf_counter() - began
-        seconds, third = timed(lambda: told(driver(drive, folder, address)))
+        seconds, third = timed(lambda: told(drive, folder, address))
         memory = scheduler.memory_info().rss / 1e6
         peak = peak_megabytes(scheduler.pid)
         total = cpu(scheduler) - before
@@ -292,13 +289,21 @@ def cluster(folder: Path, threads: int) -> Iterator[tuple[str, psutil.Process]]:
         yield address, psutil.Process(pid)
 
 
-def driver(drive: str, folder: Path, address: str) -> subprocess.Popen[str]:
+@contextmanager
+def driver(drive: str, folder: Path, address: str) -> Iterator[subprocess.Popen[str]]:
+    """A driver at work, which is killed at the end of the block."""
     command = [sys.executable, "-m", __spec__.name, "--drive", drive, "--folder", str(folder), "--address", address]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def told(process: subprocess.Popen[str]) -> dict[str, float]:
-    output, _ = process.communicate()
+def told(drive: str, folder: Path, address: str) -> dict[str, float]:
+    """What a driver tells at its end."""
+    with driver(drive, folder, address) as process:
+        output, _ = process.communicate()
     assert process.returncode == 0, "a driver failed"
     found: dict[str, float] = json.loads(output.splitlines()[-1])
     return found

@@ -12,6 +12,28 @@ from pathlib import Path
 
 
 @contextmanager
+def unwound() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end this process as an error does: what it started is ended, its folders are removed.
+
+    Nothing helps against SIGKILL.
+    """
+    wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+
+    def leave(number: int, _: object) -> None:
+        for one in wanted:  # whoever sends a second one does not hinder it
+            signal.signal(one, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for number in wanted:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
 def external_cluster(
     folder: Path,
     *worker: str,
