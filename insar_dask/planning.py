@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.config import Config
 from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
 from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
 from insar_dask.jobs.cube_ingest import product_of
 from insar_dask.jobs.east_up_jobs import track_sources
-from insar_dask.jobs.memory import BASE_BYTES, ingest_memory, task_memory
+from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, task_memory
+from insar_dask.machine import usable_cpus
 from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
 from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.extents import Extent, extent_of
@@ -196,9 +198,29 @@ def _product(
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
         "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, None),
     }
+    if is_bucket(config.store.path):
+        added = _of_bucket(plan.shard, n_dates, n_grid, reader)
+        stages |= {stage: (*stages[stage][:2], (stages[stage][2] or 0) + size) for stage, size in added.items()}
     about = (
         f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from "
         f"{f'{pairs:,} interferograms, ' if pairs else ''}{kind}, "
         f"{plan.n_shards} shards of {plan.shard:,} points"
     )
     return about, stages
+
+
+def _of_bucket(points: int, n_dates: int, n_grid: int, reader: str) -> dict[str, int]:
+    """Bytes that a store in a bucket adds to the largest process of the stages whose tasks go through it."""
+    columns = [8] * POINT_COLUMNS
+    raw, series = [2 * n_dates if reader == "egms" else 4 * n_dates, *columns], [4 * n_grid, *columns]
+    read_and_written: dict[str, tuple[list[int], list[int]]] = {
+        "prepare": (raw, series),
+        "patterns": (series, [8, 8]),
+        "decompose": (series, [4 * n_grid, 4 * n_grid, *series]),
+        "fit": (raw, []),
+        "score": (raw, []),
+        "forecast": (raw, [40, 40, 40, *columns]),
+    }
+    added = {stage: bucket_memory(points, read, [written]) for stage, (read, written) in read_and_written.items()}
+    # whoever reads a product file writes its shards on as many threads as the machine has
+    return {"ingest": usable_cpus() * bucket_memory(points, [], [raw]), **added}

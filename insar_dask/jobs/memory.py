@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from insar_dask.uploads import PART_BYTES, PUTS_AT_ONCE
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check_memory", "ingest_memory", "stage_memory", "task_memory", "tile_memory"]
+__all__ = ["bucket_memory", "check_memory", "ingest_memory", "stage_memory", "task_memory", "tile_memory"]
 
 BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
@@ -68,6 +69,25 @@ def tile_memory(n_points: int, n_dates: int, block_points: int, n_cells: int) ->
     return int(BASE_BYTES + PLACE_BYTES * n_points + TRIANGLE_BYTES * min(n_points, BOX_POINTS) + values)
 
 
+def bucket_memory(points: int, read: Iterable[int], written: Iterable[Sequence[int]]) -> int:
+    """Bytes that a store in a bucket adds to a task.
+
+    A shard as it came is held while the task lasts, and what it makes is held while it is under way, some objects of a
+    target at a time.
+
+    Parameters
+    ----------
+    points : int
+        Of a shard.
+    read : iterable of int
+        Bytes a point of each array that is read, as it is stored, at most.
+    written : iterable of sequence of int
+        The same of each target.
+    """
+    under_way = (sum(sorted(min(size * points, MOST_HELD) for size in sizes)[-PUTS_AT_ONCE:]) for sizes in written)
+    return sum(read) * points + max(under_way, default=0)
+
+
 def stage_memory(stage: Stage, store: Store) -> int:
     """Predicted peak resident bytes of a one-thread worker that runs a shard of ``stage``; its groups exist."""
     source, targets = _bytes_per_point(store, stage.source), [t for t in stage.saves.values() if t[:5] != "jobs/"]
@@ -99,18 +119,9 @@ def check_memory(name: str, needed: int, client: Client | None) -> None:
 
 
 def _bucket_bytes(source: str, targets: list[str], points: int, store: Store) -> int:
-    """What a store in a bucket adds: the shard as it came is held while the task lasts, and what is under way to it."""
     if not isinstance(store, Bucket):
         return 0
-    held = sum(_stored_sizes(store, source)) * points
-    under_way = max(
-        (
-            sum(sorted(min(size * points, MOST_HELD) for size in _stored_sizes(store, t))[-PUTS_AT_ONCE:])
-            for t in targets
-        ),
-        default=0,
-    )
-    return held + under_way
+    return bucket_memory(points, _stored_sizes(store, source), [_stored_sizes(store, target) for target in targets])
 
 
 def _stored_sizes(store: Store, group: str) -> list[int]:

@@ -13,12 +13,14 @@ import xarray as xr
 from distributed import Client, LocalCluster
 
 import insar_dask as insar
+from insar_dask.config import parse_config
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.memory import stage_memory
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.status import damaged, damaged_documents, status_table
 from insar_dask.objects import list_keys, open_store, put_bytes
+from insar_dask.planning import planned
 from tests.s3.conftest import KEY_ID, SECRET
 from tests.s3.faulty import Proxy, by_chance
 from tests.s3.runs import RAW, SHARDS, TARGETS, objects_of, run, signed, stage
@@ -57,6 +59,17 @@ def test_a_run_in_a_bucket_equals_one_in_a_folder_and_asks_seldom(
     here, there = (stage_memory(stage(), open_store(store)) for store in (wanted, address))
     held = max(receipt.size for receipt in Ledger(open_store(wanted)).done(RAW).values())
     assert here + held < there < here + 2e6  # a shard of a bucket is held as it came
+    folder, bucket = (peak_of_prepare(store) for store in (wanted, address))
+    assert there - here <= bucket - folder < 4 * (there - here)  # of a product with more columns than this one
+
+
+def peak_of_prepare(store: str) -> float:
+    """As `insar-dask plan` tells it."""
+    synthetic = {"n_points": 512, "n_dates": 60}
+    config = parse_config({"synthetic": synthetic, "store": {"path": store, "shard_points": 128}})
+    ((_, stages),) = planned(config).tables
+    assert stages["report"][2] is None
+    return stages["prepare"][2] or 0
 
 
 def test_what_a_bucket_fails_in_is_tried_again(address: str, proxy: Proxy, cube: xr.Dataset, wanted: str) -> None:
