@@ -22,6 +22,7 @@ from insar_dask.jobs.engine import Engine, StageReport, str_path
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.meeting_jobs import StoredMeeting, StoredTrack, meet_tracks, wanted_names
 from insar_dask.jobs.memory import BASE_BYTES, check_memory
+from insar_dask.jobs.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.task import read_input
@@ -165,8 +166,9 @@ def meet_shard(
     for component in sorted(keys):
         group = saves[component]
         claim = Ledger(store).check_free(group, index, keys[component])
-        stored = write_block(store, group, plan, index, getattr(east_up, component))
-        receipt = Receipt.sign(index, keys[component], stored, len(cells.keys), began)
+        block = getattr(east_up, component)
+        stored = write_block(store, group, plan, index, block)
+        receipt = Receipt.sign(index, keys[component], stored, len(cells.keys), began, block_box(block))
         Ledger(store).write(group, receipt, claim)
         receipts.append(receipt)
     return receipts
