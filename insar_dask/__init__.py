@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from insar_dask.jobs.tile_prediction import predict_tiles
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
+    from insar_dask.readers.delays import read_delays
     from insar_dask.readers.egms import find_egms, read_egms
     from insar_dask.readers.grid import to_grid
     from insar_dask.readers.ifgram_stack import read_ifgram_stack
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from insar_dask.readers.pair_cube import read_pairs
     from insar_dask.readers.psi_csv import read_psi_csv
     from insar_dask.readers.raster import read_raster
+    from insar_dask.readers.temperature import read_temperature
     from insar_dask.report import plot_point, write_csv, write_report
     from insar_dask.resample import regularise
     from insar_dask.selection import select
@@ -77,6 +79,7 @@ _HOMES = {
     "predict_tiles": "jobs.tile_prediction",
     "products": "store",
     "rasterise": "tiling.rasterising",
+    "read_delays": "readers.delays",
     "read_egms": "readers.egms",
     "read_ifgram_stack": "readers.ifgram_stack",
     "read_mintpy": "readers.mintpy",
@@ -84,6 +87,7 @@ _HOMES = {
     "read_pairs": "readers.pair_cube",
     "read_psi_csv": "readers.psi_csv",
     "read_raster": "readers.raster",
+    "read_temperature": "readers.temperature",
     "regularise": "resample",
     "run": "pipeline",
     "sample_tiles": "tiling.cell_points",
@@ -131,6 +135,7 @@ __all__ = [
     "predict_tiles",
     "products",
     "rasterise",
+    "read_delays",
     "read_egms",
     "read_ifgram_stack",
     "read_mintpy",
@@ -138,6 +143,7 @@ __all__ = [
     "read_pairs",
     "read_psi_csv",
     "read_raster",
+    "read_temperature",
     "regularise",
     "run",
     "sample_tiles",

@@ -51,6 +51,13 @@ def test_values_survive_the_round_trip() -> None:
         ({"prepare": {"window": 4}}, "prepare.window = 4: wanted an odd number"),
         ({"forecast": {"methods": ["arima"]}}, "forecast.methods = .*arima.*: wanted one or more of persistence, "),
         ({"forecast": {"methods": []}}, "forecast.methods = .*: wanted one or more of persistence, "),
+        ({"pairs": {"reference": "none"}}, "pairs = .*surface 'plane' is fitted on stable ground"),
+        ({"pairs": {"reference": [3, -1]}}, "pairs.reference.* greater than or equal to 0"),
+        ({"pairs": {"window": 4}}, "pairs.window = 4: wanted an odd number of pixels"),
+        ({"inversion": {"network": "tree"}}, 'network = "tree" goes with method svd or laplacian; method is sbas'),
+        ({"inversion": {"fill": "model"}}, "goes with method nsbas"),
+        ({"inversion": {"temperature": "t.csv"}}, "or of joint = true"),
+        ({"inversion": {"as_of": "soon"}}, "inversion.as_of = 'soon': wanted a day"),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
     ],
 )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from insar_dask.config.section import Section
 
@@ -47,6 +47,15 @@ class Pairs(Section):
         if window % 2 == 0:
             raise ValueError("wanted an odd number of pixels")
         return window
+
+    @model_validator(mode="after")
+    def _has_a_zero_for_surfaces(self) -> Self:
+        if self.surface != "none" and self.reference == "none":
+            raise ValueError(
+                f"surface {self.surface!r} is fitted on stable ground, and only a reference says what is: "
+                'reference = "auto", or surface = "none"'
+            )
+        return self
 
     def limits(self) -> dict[str, float | None]:
         """Keyword arguments of `insar_dask.inversion.choosing.choose_pairs`."""
@@ -114,6 +123,22 @@ class Inversion(Section):
             except ValueError:
                 raise ValueError("wanted a day such as 2023-06-30") from None
         return text
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        by_velocities = self.method in ("svd", "laplacian")
+        for wrong, cure in (
+            (self.network == "tree" and not by_velocities, 'network = "tree" goes with method svd or laplacian'),
+            (self.weights == "coherence" and by_velocities, 'weights = "coherence" goes with method sbas or nsbas'),
+            (self.fill is not None and self.method != "nsbas", 'fill = "model" goes with method nsbas'),
+            (
+                self.temperature is not None and self.method != "nsbas" and not self.joint,
+                "temperature makes a season of the model of method nsbas, or of joint = true",
+            ),
+        ):
+            if wrong:
+                raise ValueError(f"{cure}; method is {self.method}")
+        return self
 
     def solving(self) -> dict[str, Any]:
         """Keyword arguments of `insar_dask.invert`; what one of its methods does not know is left out."""

@@ -1,8 +1,8 @@
 """Interferograms to displacement: the network of pairs, its corrections, its inversion, and a season of frost and thaw.
 
 One idea a module; a pair cube has dims ``(point, pair)``, its phase is in radians (`insar_dask.inversion.pairs`). In
-the order of a run: `choose_pairs`, `correct_closure`, `correct_delays`, `find_reference` and `refer_pairs`,
-`remove_surfaces`, `pair_residuals` and `reject_pairs`, and then `insar_dask.invert` or `fit_motion`.
+the order of a run: `choose_pairs`, `correct_closure`, `correct_delays`, `pair_residuals` and `reject_pairs`,
+`remove_surfaces`, `find_reference` and `refer_pairs`, and then `insar_dask.invert` or `fit_motion`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _HOMES = {
     "date_baselines": "baselines",
     "find_reference": "finding",
     "fit_motion": "joint",
+    "fit_weight": "frost_weight",
     "invert": "solve",
     "line_fit": "lines",
     "pair_residuals": "residuals",

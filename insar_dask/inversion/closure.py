@@ -21,7 +21,7 @@ FAR = 0.3
 """A median closure beyond so many radians is no noise but a phase of soil and snow, of multilooked data."""
 
 SAMPLE = 4096
-"""Points that are looked at for it."""
+"""Points that are looked at for it; also those that are corrected at once."""
 
 
 def correct_closure(pairs: xr.Dataset) -> xr.Dataset:
@@ -74,10 +74,15 @@ def correct_cycles(pairs: xr.Dataset, loops: npt.NDArray[np.int64]) -> xr.Datase
 
 
 def _correct(phase: Floats, *, loops: npt.NDArray[np.int64]) -> tuple[Any, Any, Any]:
-    cycles, still_open, _ = close_loops(phase, loops)
-    turned = phase + np.float32(2 * np.pi) * cycles
-    corrected = np.where(still_open, np.float32(np.nan), turned).astype(np.float32)
-    return corrected, (cycles != 0).sum(axis=-1).astype(np.int16), still_open.any(axis=-1)
+    corrected = np.empty(phase.shape, np.float32)
+    changed, flagged = np.empty(len(phase), np.int16), np.empty(len(phase), np.bool_)
+    for start in range(0, len(phase), SAMPLE):  # what is made on the way takes more than the phase
+        some = slice(start, start + SAMPLE)
+        cycles, still_open, _ = close_loops(phase[some], loops)
+        turned = phase[some] + np.float32(2 * np.pi) * cycles
+        corrected[some] = np.where(still_open, np.float32(np.nan), turned)
+        changed[some], flagged[some] = (cycles != 0).sum(axis=-1), still_open.any(axis=-1)
+    return corrected, changed, flagged
 
 
 def _warn_of_physics(phase: Floats, loops: npt.NDArray[np.int64]) -> None:

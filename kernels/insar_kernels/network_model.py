@@ -100,8 +100,9 @@ def _fit(
         for p in range(low.size):
             values[p] = rows[i, p]
         count = accumulate(values, own, low, high, normal, right, mass, kept)
-        column[:] = normal
-        work[:] = right
+        for u in range(n_dates):
+            _copy(normal[u], column[u])
+        _copy(right, work)
         eliminate(column, work, parent)
         n_components = substitute(column, work, mass, parent, series, component)
         known = 0
@@ -187,7 +188,7 @@ def _date_variance(
         trace += inverse[u, 0]
         known += component[u] != MISSING
     for k in range(n_terms):
-        work[:] = basis[k]
+        _copy(basis[k], work)
         trace -= _quadratic(column, parent, work)
     for c in range(n_components):
         for u in range(n_dates):
@@ -242,7 +243,7 @@ def _generalised(
                 spread[t, u] += normal[u, k] * model[t, u + k]
                 spread[t, u + k] += normal[u, k] * model[t, u]
         _solve(column, spread[t])
-    work[:] = right
+    _copy(right, work)
     _solve(column, work)
     side = np.empty(n_terms)
     unit = np.empty((n_terms, n_terms))
@@ -269,6 +270,13 @@ def _generalised(
             total += unit[b, a] * side[b]
             covariance[a, b] = unit[b, a] * pairs_variance
         coefficients[a] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _copy(source: Float64, target: Float64) -> None:
+    """An assignment of slices would compile what tells of shapes that differ, which takes 4 s."""
+    for u in range(len(target)):
+        target[u] = source[u]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
