@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,12 @@ def explorer(store: Stores) -> Iterator[int]:
         loop.call_soon_threadsafe(ended.set)
         thread.join(10)
         loop.close()
+
+
+def kept(page: Any, name: str) -> None:
+    """Keep a picture of a page in the folder INSAR_DASK_SCREENSHOTS, if there is one, for people to look at."""
+    if folder := os.environ.get("INSAR_DASK_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 class Plain(SimpleHTTPRequestHandler):

@@ -3,7 +3,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from insar_dask.cli import app
 from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.objects import open_store
@@ -53,6 +55,15 @@ def test_each_store_is_answered_under_its_name(campaign: Path, site: Path, tmp_p
     data = export_page(stores, tmp_path / "share").parent / "data.zarr"
     assert json.loads((data / "explore/zarr.json").read_text())["attributes"]["products"] == listed
     assert (data / "a b" / chunk).read_bytes() == (site / chunk).read_bytes()
+
+
+def test_the_verb_exports_all_of_a_campaign_and_refuses_one_address_for_it(campaign: Path) -> None:
+    share = campaign / "share"
+    done = CliRunner().invoke(app, ["explore", str(campaign), "--export", str(share), "--quiet"])
+    assert (done.exit_code, done.stdout.strip()) == (0, str(share / "index.html"))
+    assert {path.name for path in (share / "data.zarr").iterdir()} == {"a b", "explore", "site"}
+    refused = CliRunner().invoke(app, ["explore", str(campaign), "--export", str(share), "--store", "https://a.org/b"])
+    assert refused.exit_code == 2
 
 
 def test_a_background_is_named_in_the_policy_and_refused_elsewhere(site: Path) -> None:

@@ -19,13 +19,13 @@ from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.viewer.export import export_page
 from insar_dask.viewer.overview_jobs import prepare
-from tests.viewer.serving import Ranged, explorer, plain
+from tests.viewer.serving import Ranged, explorer, kept, plain
 
 ROW = 234
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     """A page that complains of nothing but what cannot be reached."""
     found = browser.new_page(viewport={"width": 1440, "height": 900})
     found.set_default_timeout(20_000)
@@ -33,6 +33,7 @@ def page(browser: Any) -> Iterator[Any]:
     found.on("pageerror", lambda error: complaints.append(str(error)))
     found.on("console", lambda said: complaints.append(said.text) if "not defined" in said.text else None)
     yield found
+    kept(found, request.node.name)
     found.close()
     assert complaints == []
 
@@ -101,10 +102,14 @@ def test_a_link_to_what_is_gone_says_so_and_shows_the_rest(page: Any, site: Path
         assert page.locator("#fault").is_hidden()
 
 
-def test_a_server_that_has_ended_is_said_and_the_map_stays(page: Any, site: Path) -> None:
-    with explorer(site) as port:
+def test_a_server_that_has_ended_is_said_and_the_map_stays(page: Any, site: Path, odd: dict[str, Path]) -> None:
+    with explorer({"site": site, **odd}) as port:
         page.goto(f"http://127.0.0.1:{port}/")
         page.wait_for_selector("body[data-settled]", state="attached")
+    page.select_option("#product", "one point: site")
+    page.wait_for_selector("body[data-error=network]", state="attached")
+    assert page.locator("#product").input_value() == "site"
+    page.click("#fault button")
     page.locator("#overlay").focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("body[data-error=network]", state="attached")

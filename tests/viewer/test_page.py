@@ -14,7 +14,7 @@ import insar_dask as insar
 from insar_dask.viewer import documents, overview_jobs
 from insar_dask.viewer.export import export_page
 from insar_dask.viewer.overview_jobs import prepare
-from tests.viewer.serving import Plain, Ranged, explorer, plain
+from tests.viewer.serving import Plain, Ranged, explorer, kept, plain
 
 Opened = Callable[..., Any]
 ROW = 234
@@ -48,7 +48,7 @@ def address(site: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def opened(browser: Any) -> Iterator[Opened]:
+def opened(browser: Any, request: pytest.FixtureRequest) -> Iterator[Opened]:
     """Open an address in a browser; what the page complains of, and whom it asks, is looked at in the end."""
     pages, complaints, asked, hosts = [], [], [], set()
 
@@ -67,7 +67,8 @@ def opened(browser: Any) -> Iterator[Opened]:
 
     open_page.complaints = complaints  # type: ignore[attr-defined]
     yield open_page
-    for page in pages:
+    for number, page in enumerate(pages):
+        kept(page, f"{request.node.name}-{number}")
         page.close()
     assert complaints == []
     assert {url.split("/")[2] for url in asked if url.startswith("http")} <= hosts
@@ -264,15 +265,14 @@ def test_nothing_of_a_product_stays_when_another_is_shown(opened: Opened, site: 
         page.wait_for_selector("#chart .uplot")
         # there and back before the first chunk has come
         page.evaluate(THERE_AND_BACK)
-        page.wait_for_selector("body[data-ready]", state="attached")
+        page.wait_for_selector("body[data-settled]", state="attached")
         page.wait_for_timeout(300)
         assert page.evaluate("[explorer.page.product.name, explorer.page.loaded, explorer.map.chunks.length]") == [
             "again", 1000, 1,
         ]  # fmt: skip
-        assert page.evaluate("[explorer.panel.points.length, document.querySelectorAll('#chart .uplot').length]") == [
-            0,
-            0,
-        ]
+        # the same ground: the point at that place is chosen again
+        assert page.evaluate("explorer.panel.points.map(point => [point.row, point.ready])") == [[7, True]]
+        assert page.evaluate("document.querySelectorAll('#chart .uplot').length") == 1
         page.evaluate("explorer.panel.choose(8, false)")
         assert page.evaluate("document.querySelectorAll('#chart .uplot').length") == 1
         opened.complaints[:] = [c for c in opened.complaints if "400" not in c]  # type: ignore[attr-defined]

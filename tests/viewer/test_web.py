@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -64,6 +65,29 @@ def test_what_the_page_is_built_of_is_free() -> None:
     for package in packages:
         assert f"{package['name']} {package['version']} ({package['license']})" in licences
         assert locked[f"node_modules/{package['name']}"]["version"] == package["version"]
+
+
+def test_text_stands_out_from_its_ground() -> None:
+    style = (STATIC / "app.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part))
+        for part in re.findall(r":root \{(.*?)\n\s*\}", style, re.S)
+    )
+    assert set(light) == set(dark)
+    for colours in (light, dark):
+        for text, ground in (
+            *((ink, where) for ink in ("ink", "soft", "faint") for where in ("panel", "ground", "field")),
+            *(("accent-ink", "accent"), ("warn", "panel")),
+        ):
+            bright, dim = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+            assert (bright + 0.05) / (dim + 0.05) >= 4.5, (text, ground)
+
+
+def luminance(colour: str) -> float:
+    """Of WCAG 2."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def test_no_script_is_made_of_text() -> None:

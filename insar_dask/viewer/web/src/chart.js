@@ -58,7 +58,7 @@ export class Chart {
       scales: { x: { time: true }, ...(this.held ? { y: { range: this.held } } : {}) },
       axes: [
         { ...axis, space: 64, values: dates },
-        { ...axis, label: unit, labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 46 },
+        { ...axis, values: (_, splits) => splits.map((x) => String(x).replace("-", "−")), label: unit, labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 46 },
       ],
       series: [{}, ...lines.map(serie)],
       bands: lines.flatMap((line, i) => (line.band === undefined ? [] : [{ series: [line.band + 1, i + 1], fill: line.fill }])),

@@ -40,7 +40,7 @@ async function load(level, number) {
 
 // a variable that no product stores stands where there is none to colour by: it has no value anywhere
 async function read(level, number, wanted) {
-  const found = await page.store.part(level, number, wanted.filter((name) => !page.about.variables[name]?.absent));
+  const found = await page.store.part(page.product.group, level, number, wanted.filter((name) => !page.about.variables[name]?.absent));
   const none = wanted.find((name) => page.about.variables[name]?.absent);
   if (none) found[none] = new Int16Array(size(level)).fill(page.about.missing);
   return found;

@@ -145,7 +145,6 @@ export class Store {
   }
 
   async open(product) {
-    this.group = product.group;
     const document = await this.http.json(`${product.group}/zarr.json`);
     if (!document?.attributes?.levels) {
       throw new Fault("explore", `${product.group} is not there.`, "Run `insar-dask explore STORE` again.");
@@ -212,9 +211,9 @@ export class Store {
     return values.map((k) => (k === packing.missing ? NaN : Math.fround(k / tenths)));
   }
 
-  // a chunk of the map, with the arrays named
-  async part(level, number, names) {
-    const found = await Promise.all(names.map((name) => this.chunk(`${this.group}/${level}/${name}`, [number]).then((c) => c.data)));
+  // a chunk of a product's map, with the arrays named
+  async part(group, level, number, names) {
+    const found = await Promise.all(names.map((name) => this.chunk(`${group}/${level}/${name}`, [number]).then((c) => c.data)));
     return Object.fromEntries(names.map((name, i) => [name, found[i]]));
   }
 }

@@ -37,6 +37,8 @@ function home() {
 const viewed = guarded(async () => {
   remember();
   await loadView();
+  page.panel?.locate();
+  if (page.panel) mark();
 });
 
 function facts() {
@@ -69,19 +71,21 @@ function dress(wanted) {
 
 const NOTHING = { kind: "positive", label: "No value is stored", units: "", step: 1, range: [0, 1], limits: [0, 1], absent: true };
 
+// of a product that cannot be read nothing is shown, and the one before stays
 async function open(product, state, carried = null) {
+  const asked = (page.asked = (page.asked ?? 0) + 1);
+  delete document.body.dataset.settled;
+  const store = storeOf(product);
+  const found = await store.open(product);
+  if (asked !== page.asked) return;
   page.opening = true;
   page.turns += 1;
   const mine = page.turns;
   const { map } = page;
-  Object.assign(page, { product, filters: {}, wanted: new Set(), shown: 0, loaded: 0, home: true });
-  for (const name of ["ready", "first", "settled"]) delete document.body.dataset[name];
+  Object.assign(page, { product, store, about: found, filters: {}, wanted: new Set(), shown: 0, loaded: 0, home: true });
+  for (const name of ["ready", "first"]) delete document.body.dataset[name];
   map.clear();
   page.panel?.close();
-  const store = storeOf(product);
-  const found = await store.open(product);
-  if (mine !== page.turns) return;
-  Object.assign(page, { store, about: found });
   if (!Object.keys(found.variables).length) found.variables.nothing = { ...NOTHING };
   facts();
   const wanted = decode(state, found.variables);
@@ -156,7 +160,12 @@ function connect() {
   $("product").onchange = () => {
     page.missing = [];
     unsaid();
-    return open(page.products.find((one) => one.name === $("product").value), "", carry()).catch((error) => fail(error, true));
+    return open(page.products.find((one) => one.name === $("product").value), "", carry()).catch((error) => {
+      $("product").value = page.product.name;
+      document.body.dataset.settled = "yes";
+      page.opening = false;
+      fail(error, true);
+    });
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => page.panel?.render(false));
 }
@@ -173,7 +182,7 @@ async function start() {
       click: pick,
       resized: () => { if (page.map && page.box && page.home) home(); },
       moved: (moving) => { page.home = false; $("tip").hidden = true; if (!moving && page.about) viewed(); },
-    });
+    }, Boolean(told("tiles")));
   } catch (error) {
     throw new Fault("webgl", `This browser draws no WebGL2 here (${error.message}).`, "Switch hardware acceleration on, or use a recent Firefox, Chrome, Edge or Safari.");
   }

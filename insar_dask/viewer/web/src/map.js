@@ -4,7 +4,7 @@ import { gestures } from "./gestures.js";
 import { paint } from "./overlay.js";
 
 const GROUND = [0.37, 0.385, 0.41];
-const MOVING_POINTS = 300000;
+const MOVING_POINTS = 200000; // 300,000 took 96 ms a frame by software
 
 const VERTEX = `#version 300 es
 precision highp float;
@@ -35,7 +35,8 @@ void main() {
 }`;
 
 export class PointMap {
-  constructor(ground, canvas, overlay, events) {
+  // clear: the points lie on images
+  constructor(ground, canvas, overlay, events, clear) {
     this.ground = ground;
     this.canvas = canvas;
     this.overlay = overlay;
@@ -48,7 +49,7 @@ export class PointMap {
     this.background = null;
     this.lassoing = false;
     this.path = null;
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, premultipliedAlpha: true, powerPreference: "high-performance" });
+    const gl = canvas.getContext("webgl2", { antialias: false, alpha: clear, powerPreference: "high-performance" });
     if (!gl) throw new Error("no WebGL2");
     this.gl = gl;
     this.build();
@@ -166,7 +167,8 @@ export class PointMap {
   // size of a point so that neighbours nearly touch, from the density of what is known to be there
   pointSize() {
     const apart = Math.sqrt(this.area / Math.max(this.count, 1)) / this.view[2];
-    return Math.min(Math.max(apart * 0.62, 1.6), 11) * this.ratio;
+    const least = this.count < 1000 ? 6 : this.count < 20000 ? 3 : 1.6; // a few on a line have no density
+    return Math.min(Math.max(apart * 0.62, least), 11) * this.ratio;
   }
 
   draw() {
@@ -224,7 +226,7 @@ export class PointMap {
   }
 
   home([west, south, east, north], margin = 1.06) {
-    const across = Math.max((east - west) / this.width, (north - south) / this.height, 0.5) * margin;
+    const across = Math.max((east - west) / this.width, (north - south) / this.height, 5) * margin;
     this.show([(west + east) / 2, (south + north) / 2, across]);
   }
 

@@ -38,9 +38,15 @@ export class Panel {
     const value = async (paths, into) => Promise.all(Object.entries(paths).map(async ([name, path]) => (into[name] = Number(await store.row(path, point.row)))));
     const named = id ? store.row(id, point.row).then((found) => (point.id = String(found))) : null;
     await Promise.all([named, value(about.motion ?? {}, point.motion), value(places, point.place), this.more(point)]);
-    const degrees = this.events.degreesOf(point);
-    if (degrees) [point.place.longitude, point.place.latitude] = degrees.map((x) => Number(x.toFixed(6)));
     point.ready = true;
+  }
+
+  // degrees of the points that are on the map; of a large cube some come when somebody looks there
+  locate() {
+    for (const point of this.points.filter(({ ready, place }) => ready && !("latitude" in place))) {
+      const degrees = this.events.degreesOf(point);
+      if (degrees) [point.place.longitude, point.place.latitude] = degrees.map((x) => Number(x.toFixed(6)));
+    }
   }
 
   // what the open tab shows besides; read when it is asked for
@@ -156,6 +162,7 @@ export class Panel {
   }
 
   render(reset = true) {
+    this.locate();
     const any = this.points.length > 0 || this.area !== null;
     $("series").classList.toggle("none", !any);
     if (this.area && this.tab === "components") this.tab = "series";

@@ -86,9 +86,10 @@ function degreesOf(east, north) {
 
 function chosenFeatures() {
   return page.panel.points.map((point) => {
-    const [east, north] = placeOf(point.row);
+    const place = placeOf(point.row);
+    if (!place) throw new Fault("place", `Point ${point.id} is not on the map at this scale.`, "Zoom in to where it lies and save again.");
     const words = { point_id: point.id, ...point.place, ...point.motion };
-    return feature(degreesOf(east, north), Object.fromEntries(Object.entries(words).map(([name, value]) => [name, said(value)])));
+    return feature(degreesOf(...place), Object.fromEntries(Object.entries(words).map(([name, value]) => [name, said(value)])));
   });
 }
 
