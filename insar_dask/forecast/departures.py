@@ -29,6 +29,9 @@ a departure has to be rarer than that."""
 LEAST_TAIL = 2.0
 """Smallest exponent of the power law; below, a tail would have no variance."""
 
+FEWEST_FAR = 100
+"""Errors beyond the start of a tail that its exponent is told from, to a tenth of its value."""
+
 
 class Leads(NamedTuple):
     """Between which leads of a forecast each new date lies."""
@@ -82,10 +85,10 @@ def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:
     -------
     dict
         ``width`` (classes, h): scales that half an interval of ``level`` is. ``tail`` (classes, h, N_BINS): share of
-        the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h) and ``exponent``: beyond
-        the ratio that one error in a hundred passes, shares fall as its power, fitted to the largest hundredth of all
-        classes and leads (Hill, 1975, doi:10.1214/aos/1176343247). Normal errors fall faster, so rare departures look
-        less rare than they are.
+        the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h), ``exponent`` (classes,):
+        beyond the ratio that one error in a hundred passes, shares fall as its power, fitted to the largest hundredth
+        of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247). Normal errors fall faster, so rare
+        departures look less rare than they are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))
@@ -96,7 +99,7 @@ def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:
         "width": quantiles(ratios, level),
         "tail": (1 + beyond) / (1 + total),
         "start": start,
-        "exponent": np.array([_exponent(counts, start)]),
+        "exponent": _exponents(counts, start),
     }
 
 
@@ -122,7 +125,7 @@ def chance(
     share = table["tail"][classes[:, None], lead[None, :], place]
     start = table["start"][classes][:, lead]
     with np.errstate(invalid="ignore", divide="ignore"):
-        far = TAIL * (ratio / start) ** -table["exponent"][0]
+        far = TAIL * (ratio / start) ** -table["exponent"][classes][:, None]
         value = np.where(ratio > start, far, np.maximum(share, TAIL))
     return np.where(np.isfinite(ratio) & (classes >= 0)[:, None], value, np.nan)
 
@@ -148,11 +151,15 @@ def _between(values: npt.NDArray[np.floating[Any]], leads: Leads) -> Float64:
     return np.where(leads.share == 1, other, (1 - leads.share) * one + leads.share * other)
 
 
-def _exponent(counts: Float64, start: Float64) -> float:
-    """Hill's estimate over all classes and leads; a bin counts as its upper edge, so that tails come out heavier."""
-    upper = bin_edges()[1:]
+def _exponents(counts: Float64, start: Float64) -> Float64:
+    """Hill's estimate (classes,) over all leads; a bin counts as its upper edge, so that tails come out heavier.
+
+    A class with few errors out there takes that of all classes.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
-        over = np.log(upper / start[..., None])
-    beyond = counts * (upper > start[..., None])
-    total = float((beyond * np.where(np.isfinite(over), over, 0.0)).sum())
-    return max(float(beyond.sum()) / total, LEAST_TAIL) if total > 0 else LEAST_TAIL
+        over = np.log(bin_edges()[1:] / start[..., None])
+    far = counts * (over > 0)
+    number, total = far.sum(axis=(1, 2)), (far * np.nan_to_num(over, posinf=0.0)).sum(axis=(1, 2))
+    few = number < FEWEST_FAR
+    number, total = np.where(few, number.sum(), number), np.where(few, total.sum(), total)
+    return np.maximum(np.divide(number, total, out=np.full(len(total), LEAST_TAIL), where=total > 0), LEAST_TAIL)

@@ -22,7 +22,9 @@ from insar_dask.forecast.components.teaching import School, teach
 from insar_dask.forecast.correction.origin_windows import Shape
 from insar_dask.forecast.correction.teaching import Lesson, Settings, train_here
 from insar_dask.forecast.covariance import GUESS
+from insar_dask.forecast.departure_blocks import worth
 from insar_dask.forecast.departures import tail_table
+from insar_dask.forecast.discoveries import adjusted
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.training.job import Training
 from insar_dask.jobs import component_training
@@ -232,7 +234,7 @@ def updated(
     made = run("forecast_block", raw, plan=plan, state=state)
     said = {name: made[name].values[0] for name in ("displacement", "lower", "upper")}
     new = plan.target_days(plan.future)[:3]
-    observed = (said["displacement"][:, :3] + chance.normal(0, 4, (200, 3))).astype(np.float32)
+    observed = (said["displacement"][:, :3] + chance.normal(0, 12, (200, 3))).astype(np.float32)
     edges, lead = state["honest.future.edges"], np.arange(3)
     found = run("find_departures", observed, forecast=said, history=older, plan=plan, table=table, edges=edges,
                 tie_error=tied / 3, days=new)  # fmt: skip
@@ -242,14 +244,14 @@ def updated(
         {"time": new.astype("datetime64[D]").astype("datetime64[ns]")},
     )
     judged = run("judge_departures", block, state={**table, "lead": lead, "shift": np.array([0.5, -0.5, 0.0])}, dates=2)
-    worth = {"p": np.array([0.01, 0.02], np.float32), "q": np.array([0.05, 0.2])}
+    p_values = judged["p_lasting"].values
     return {
         "compare_vintages": run("compare_vintages", older["displacement"], newer=newer["displacement"], days=days),
         "join_vintages": run("join_vintages", older, newer=newer, offset=tied, late=np.arange(2), n_dates=152),
         "find_departures": found,
         "count_departures": run("count_departures", block),
         "judge_departures": judged,
-        "flag_departures": run("flag_departures", judged, state=worth, rate=0.1, dates=2),
+        "flag_departures": run("flag_departures", judged, state=worth(p_values, adjusted(p_values)), rate=0.1, dates=2),
     }
 
 
