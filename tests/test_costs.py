@@ -64,10 +64,8 @@ def test_a_price_that_is_none_is_refused(tmp_path: Path, price: str) -> None:
 
 
 def test_a_joined_cluster_is_asked_what_it_has() -> None:
-    with LocalCluster(2, threads_per_worker=5, processes=False, dashboard_address="127.0.0.1:0") as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=5, processes=False, dashboard_address="127.0.0.1:0") as cluster:
         joined = CONFIG.model_copy(update={"cluster": Cluster(address=cluster.scheduler_address)})
-        while len(cluster.scheduler.workers) < 2:
-            time.sleep(0.01)
         assert capacity_of(joined) == Capacity(10, f"10 workers of {cluster.scheduler_address}")
         assert f"on 10 workers of {cluster.scheduler_address}" in plan_run(joined)
         cluster.scale(0)

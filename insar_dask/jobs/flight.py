@@ -44,6 +44,8 @@ class Attempt:
     number: int = 1
     failures: int = 0
     alone: bool = False
+    begun: float = 0.0
+    """When it was given to where it runs, by a steady clock."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def at_once(_path: str, _stage: str, shard: int) -> int:
 
 def test_many_tasks_are_few_messages() -> None:
     with (
-        LocalCluster(1, threads_per_worker=32, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=32, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         tasks = [("", "", shard) for shard in range(300)]
