@@ -289,12 +289,12 @@ def listed(source: Source) -> list[SourceFile]:
     named = [(name, source.reader or reader_of(name)) for name in source.files]
     egms = [name for name, reader in named if reader == "egms"]
     others = [path for name, reader in named if reader != "egms" for path in _behind(name, reader)]
-    stacks = [Path(name) for name, reader in named if reader == "raster"]
-    for path in stacks[1:]:
-        if path.is_file() and not is_netcdf(path) and look_at(path, source.options.get("source_crs")).n_bands == 1:
+    stacks = [(Path(name), reader) for name, reader in named if reader in ("raster", "pairs")]
+    for path, reader in stacks[1:]:
+        if path.is_file() and (reader == "pairs" or _is_of_one_date(path, source.options.get("source_crs"))):
             raise CubeError(
-                f"{stacks[0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one stack "
-                f'name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
+                f"{stacks[0][0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one "
+                f'stack name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
             )
     return (find_egms(egms) if egms else []) + others
 
@@ -312,6 +312,10 @@ def named_products(source: Source) -> dict[str, SourceFile]:
     if twice := [one for one in found if files[product_of(one)] != one]:
         raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
     return files
+
+
+def _is_of_one_date(path: Path, source_crs: Any) -> bool:
+    return not is_netcdf(path) and look_at(path, source_crs).n_bands == 1
 
 
 def _behind(name: str, reader: str) -> list[Path]:

@@ -17,7 +17,7 @@ from insar_dask.outcomes import inversion_lines
 from insar_dask.pipeline import opened
 from insar_dask.planning import plan_run
 from insar_dask.store import open_group
-from insar_dask.synthetic import pair_cube
+from insar_dask.synthetic import air_temperature, pair_cube
 from tests.conftest import stored_bytes
 
 ROWS, COLUMNS, DATES = 9, 11, 30
@@ -85,6 +85,29 @@ def test_interferograms_become_series_and_motion_once(site: Path) -> None:
     assert "pairs/raw" in status_table(store)
 
 
+def test_delays_and_a_season_of_frost_come_from_files(site: Path, tmp_path: Path) -> None:
+    days = open_group(site / "site.zarr", "pairs/raw")["time"].values
+    axes = {"time": days, "latitude": [33.3, 33.5], "longitude": [80.9, 81.1]}
+    delays = xr.Dataset({"delay": (tuple(axes), np.full((30, 2, 2), 3.0), {"units": "mm", "direction": "los"})}, axes)
+    delays["longitude"].attrs["units"] = "degrees_east"
+    delays.to_netcdf(tmp_path / "era5.nc", engine="h5netcdf")
+    weather = air_temperature("2016-01-01", 365 * 5)
+    rows = [f"{str(day)[:10]},{value:.2f}" for day, value in zip(weather["day"].values, weather.values, strict=True)]
+    (tmp_path / "air.csv").write_text("\n".join(["date,temperature", *rows]) + "\n")
+    config = load_config(site / "site.toml").model_dump(exclude_unset=True)
+    config["store"]["path"] = str(tmp_path / "own.zarr")
+    config["pairs"] |= {"delays": str(tmp_path / "era5.nc"), "surface": "none", "reject": False}
+    config["inversion"] = {"temperature": str(tmp_path / "air.csv"), "joint": True}
+    with opened(parse_config(config), quiet=True) as bench:
+        (source,) = bench.sources()
+        bench.invert(source, bench.ingest(source))
+        motion = bench.group("pairs", "motion")
+        assert np.isfinite(motion["season"].values).mean() > 0.9 and motion["season"].attrs["units"] == "mm"
+        note = bench.engine.ledger.read_note("inversion/pairs")
+    # the same delay on all dates takes nothing off
+    assert note["delays"] and note["scatter"] == 1 and 0 < note["alpha"] < 2
+
+
 def test_plan_says_what_the_interferograms_take(site: Path) -> None:
     text = plan_run(load_config(site / "site.toml"))
     assert text.startswith("pairs: at most 99 points x 30 dates from ")
@@ -122,6 +145,8 @@ def test_what_is_wrong_with_interferograms_is_said_with_its_cure(site: Path, tmp
             (source,) = bench.sources()
             bench.invert(source, bench.ingest(source))
 
+    with pytest.raises(CubeError, match="named one by one, each a product: for one stack"):
+        run(source={"files": sorted(map(str, (site / "pairs").glob("*.tif")))[:3]})
     for tables, message in (
         ({"pairs": {"max_days": 5.0}}, r"no pair is left of \d+.*widen the limits"),
         ({"pairs": {"reference": [400, 2]}}, r"row 400, column 2, has data in 0%"),

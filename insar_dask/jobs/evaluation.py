@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,12 +16,14 @@ from insar_dask.jobs.training import train_networks
 from insar_dask.store import open_group
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from insar_dask.forecast.components.settings import Settings as ComponentSettings
     from insar_dask.forecast.correction.teaching import Settings
     from insar_dask.forecast.scores import Scores
     from insar_dask.forecast.timetable import Plan
 
-__all__ = ["Learned", "evaluate", "forecast", "learn"]
+__all__ = ["Learned", "as_known", "evaluate", "forecast", "known_cube", "learn"]
 
 
 class Learned(NamedTuple):
@@ -35,9 +37,6 @@ class Learned(NamedTuple):
     trained: str | None
     """Hash of the stored state that has the networks; None without any."""
 
-
-INVERTED = "interferograms"
-"""Product of a cube whose displacement was made of interferograms."""
 
 READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
@@ -171,7 +170,7 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     if "gaussian_process" in plan.methods:
         steps.append(Step("outlook_block", "raw", "outlook", {**params, "threshold": threshold}))
     saves = {step.result: f"{product}/{step.result}" for step in steps}
-    engine.run(Stage(f"{product}/forecast", f"{product}/raw", _as_known(engine, product, steps), saves))
+    engine.run(Stage(f"{product}/forecast", f"{product}/raw", as_known(engine, product, steps), saves))
 
 
 def _plan(raw: Any, settings: dict[str, Any]) -> Any:
@@ -181,17 +180,28 @@ def _plan(raw: Any, settings: dict[str, Any]) -> Any:
     return protocol.plan(raw["time"].values, observed=observed, **settings)
 
 
-def _as_known(engine: Engine, product: str, steps: list[Step]) -> tuple[Step, ...]:
+def as_known(engine: Engine, product: str, steps: Sequence[Step]) -> tuple[Step, ...]:
     """Steps on a cube that was inverted here, whose later pairs have a say in earlier dates: the scores say so."""
-    attrs = open_group(engine.store, f"{product}/raw").attrs
-    if attrs.get("product") != INVERTED or not attrs.get("sees_future"):
+    if not _was_inverted(open_group(engine.store, f"{product}/raw")):
         return tuple(steps)
     first = Step("take_as_known", "raw", "known", {}, steps[0].reads)
-    return first, *(replace(step, source=first.result) for step in steps)
+    return first, *(replace(step, source=first.result) if step.source == "raw" else step for step in steps)
+
+
+def known_cube(raw: xr.Dataset) -> xr.Dataset:
+    """A stored raw cube as those steps take it."""
+    from insar_dask.inversion.blocks import known_block  # whose kernels nobody else here needs
+
+    return known_block(raw) if _was_inverted(raw) else raw
+
+
+def _was_inverted(raw: xr.Dataset) -> bool:
+    recipe = raw.attrs.get("recipe") or [{}]
+    return recipe[-1].get("function") == "invert" and bool(raw.attrs.get("sees_future"))
 
 
 def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, Iterator[dict[str, Any]]]:
     """Run steps whose results are small arrays; yields those of each result in shard order."""
     targets = {step.result: f"jobs/partials/{product}/{step.result}" for step in steps}
-    engine.run(Stage(f"{product}/{name}", f"{product}/raw", _as_known(engine, product, steps), targets))
+    engine.run(Stage(f"{product}/{name}", f"{product}/raw", as_known(engine, product, steps), targets))
     return {result: engine.partials(target) for result, target in targets.items()}

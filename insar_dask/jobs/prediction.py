@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import learn
+from insar_dask.jobs.evaluation import as_known, known_cube, learn
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step, plan_reference, state_reference
@@ -81,7 +81,7 @@ def predict_stored(
 
     cube = open_cube(path, None if product is None else f"{product}/raw")
     fitted = model if isinstance(model, Forecaster) else Forecaster.load(model)
-    plan, name, threads = fitted.plan_to_predict(cube), product or products(path)[0], _threads(threads)
+    plan, name, threads = fitted.plan_to_predict(known_cube(cube)), product or products(path)[0], _threads(threads)
     if client is None:
         shard = shard_plan(open_store(path), f"{name}/raw").shard
         part = cube.isel(point=slice(0, shard))
@@ -131,7 +131,7 @@ def fit_stored(
         raise ValueError(f"model is {model!r}; wanted a Forecaster, whose parameters say what to fit")
     threads = _threads(threads)
     cube = open_cube(path, None if product is None else f"{product}/raw")
-    model.plan_to_fit(cube)
+    model.plan_to_fit(known_cube(cube))
     with owned(path):
         engine = Engine(path, client, threads=threads, quiet=quiet)
         return fit_product(engine, product or products(path)[0], model, ranks=ranks, memory=memory)
@@ -145,7 +145,7 @@ def fit_product(
     from insar_dask.forecast.walk import Walk, fingerprint
 
     cube = open_group(engine.store, f"{product}/raw")
-    plan = model.plan_to_fit(cube)
+    plan = model.plan_to_fit(known_cube(cube))
     # without ranks this process trains, whoever does all else
     coach = model.coach(client=None if ranks is None else engine.client, ranks=ranks)
     if coach is not None:
@@ -167,7 +167,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
     Its items: ``state`` and ``trained``, the hashes of what was learned; ``method``; ``n_points`` and
     ``points_without_forecast``; the model's ``data`` and ``leak_statement``.
     """
-    plan = model.plan_to_predict(open_group(engine.store, f"{product}/raw"))
+    plan = model.plan_to_predict(known_cube(open_group(engine.store, f"{product}/raw")))
     states = {name: engine.ledger.write_state(arrays) for name, arrays in model.states().items()}
     references = {name: state_reference(state) for name, state in states.items()}
     params = {"plan": plan_reference(plan.to_dict()), **references}
@@ -177,7 +177,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
         Step("count_forecasts", "predicted", "counts"),
     )
     saves = {"predicted": f"{product}/predicted", "counts": counts}
-    engine.run(Stage(f"{product}/predicted", f"{product}/raw", steps, saves))
+    engine.run(Stage(f"{product}/predicted", f"{product}/raw", as_known(engine, product, steps), saves))
     total = np.sum([part["points"] for part in engine.partials(counts)], axis=0)
     card = model.card()
     note = {

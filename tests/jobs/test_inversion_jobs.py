@@ -6,6 +6,7 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.forecast import Forecaster
 from insar_dask.inversion.choosing import choose_pairs
 from insar_dask.inversion.closure import correct_closure
 from insar_dask.inversion.delays import correct_delays
@@ -162,6 +163,15 @@ def test_season_of_frost_and_thaw_is_one_more_column(tmp_path):
     truth = scene.set_index(point="point_id")["true_season"].sel(point=found["point_id"].values).values
     wrong = found["season"].values - truth
     assert np.sqrt(np.mean((wrong - np.median(wrong)) ** 2)) < 0.25 * truth.std()
+
+
+def test_inverted_series_are_learned_from_and_forecast_and_say_that_scores_leak(tmp_path):
+    path = stored(pair_cube(6, 6, 80, season_size=1.0).drop_vars(EXTRA), tmp_path, 128)
+    invert_stored(path, "site", quiet=True)
+    model = insar.fit_stored(path, Forecaster("harmonic"), quiet=True)
+    assert any("LEAK on top" in note for note in model.scores_.notes)
+    made = insar.predict_stored(path, model, quiet=True)
+    assert np.isfinite(made["displacement"].values).all() and made.sizes["point"] == 36
 
 
 def test_what_was_known_on_a_day_is_what_an_older_store_gives(pairs, tmp_path):
