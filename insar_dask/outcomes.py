@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,10 @@ __all__ = ["Outcome", "foresee_maps", "inversion_lines", "map_outcome", "publish
 SERIES = {"smooth": "smoothed", "regular": "regular"}
 """Stage that is taken apart -> what its series are called."""
 
+DRAWING = BoundedSemaphore(2)
+"""Pages that a campaign's products draw at a time: each takes this process 220 MB and more, and they all wait for one
+lock of the interpreter, so that more at once take memory alone."""
+
 OPTIONAL = {"patterns": "patterns", "parts": "parts", "variances": "parts"}
 """Group of a product that may not be there -> name of the reason why."""
 
@@ -49,7 +54,7 @@ def publish(bench: Workbench, product: str) -> Path:
 
     folder = bench.folder / product
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(bench.engine, f"{product}/report"):
+    with DRAWING, alone(bench.engine, f"{product}/report"):
         motion = bench.group(product, "products").compute()
         files: dict[str, str | Path] = {"cube": bench.store}
         if bench.config.report.exports:

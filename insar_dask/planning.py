@@ -15,7 +15,7 @@ from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
 from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
 from insar_dask.jobs.cube_ingest import product_of
 from insar_dask.jobs.east_up_jobs import track_sources
-from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, task_memory
+from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, page_memory, task_memory
 from insar_dask.machine import usable_cpus
 from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
 from insar_dask.readers.bucket_file import SourceFile
@@ -196,7 +196,7 @@ def _product(
         "fit": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "score": (plan.n_shards, 0, task_memory(plan.shard, raw, raw)),
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
-        "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, None),
+        "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, page_memory(n_points)),
     }
     if is_bucket(config.store.path):
         added = _of_bucket(plan.shard, n_dates, n_grid, reader)

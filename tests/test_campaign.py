@@ -1,13 +1,19 @@
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask
 import pytest
+import xarray as xr
 from distributed import Client
 from typer.testing import CliRunner
 from zarr.storage import LocalStore
 
 import insar_dask as insar
+from insar_dask import outcomes
 from insar_dask.campaign import Campaign, RunOne, campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
@@ -189,6 +195,32 @@ def test_the_page_of_a_campaign_leads_to_those_of_its_products(browser: Any, tmp
     page.wait_for_selector("#name:text('E32N34')")
     assert page.locator("#name").inner_text() == f"{first.stem}/raw"
     page.close()
+
+
+def test_no_more_than_two_pages_are_drawn_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawing, most = [], []
+
+    @contextmanager
+    def drawn(_engine: object, name: str) -> Iterator[None]:
+        drawing.append(name)
+        most.append(len(drawing))
+        time.sleep(0.05)
+        yield
+        drawing.remove(name)
+
+    class Bench:
+        folder, engine = tmp_path, None
+        config = parse_config({"report": {"exports": False}})
+        store = tmp_path
+
+        def group(self, product: str, stage: str) -> Any:
+            return xr.Dataset()
+
+    monkeypatch.setattr(outcomes, "alone", drawn)
+    monkeypatch.setattr(outcomes, "_write_page", lambda _bench, folder, *_: folder)
+    with ThreadPoolExecutor(8) as pool:
+        pages = list(pool.map(lambda name: outcomes.publish(Bench(), name), "abcdefgh"))  # type: ignore[arg-type]
+    assert [page.name for page in pages] == list("abcdefgh") and max(most) == 2
 
 
 def test_a_second_campaign_in_one_folder_is_refused(archive: Path, tmp_path: Path) -> None:

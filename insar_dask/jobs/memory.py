@@ -20,7 +20,15 @@ from insar_dask.uploads import PART_BYTES, PUTS_AT_ONCE
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["bucket_memory", "check_memory", "ingest_memory", "stage_memory", "task_memory", "tile_memory"]
+__all__ = [
+    "bucket_memory",
+    "check_memory",
+    "ingest_memory",
+    "page_memory",
+    "stage_memory",
+    "task_memory",
+    "tile_memory",
+]
 
 BASE_BYTES = 300_000_000
 """A worker with Numba, xarray, Zarr and SciPy loaded: 270-300 MB resident, measured."""
@@ -37,6 +45,11 @@ MOST_HELD = 2 * PART_BYTES
 NETWORK_BYTES = 300_000_000
 """What a forecaster with a network adds: 180 MB for torch, 80 MB for a batch; measured."""
 
+
+PAGE_BASE_BYTES = 530_000_000
+PAGE_POINT_BYTES = 1200
+"""Of the process that writes a product's page and exports, with Matplotlib and GDAL, and of each point: 498, 547 and
+633 MB for 1,000, 20,000 and 100,000 points, measured."""
 
 PLACE_BYTES = 200
 TRIANGLE_BYTES = 900
@@ -61,6 +74,11 @@ def task_memory(shard_points: int, bytes_per_point: int, window_bytes: int = 0) 
 def ingest_memory(n_points: int, n_dates: int) -> int:
     """Predicted peak resident bytes of reading a product file: its int16 cube, and 300 MB."""
     return BASE_BYTES + 2 * n_points * n_dates
+
+
+def page_memory(n_points: int) -> int:
+    """Predicted peak resident bytes of the process that writes the page and the exports of a product."""
+    return PAGE_BASE_BYTES + PAGE_POINT_BYTES * n_points
 
 
 def tile_memory(n_points: int, n_dates: int, block_points: int, n_cells: int) -> int:
