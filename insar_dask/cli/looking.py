@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -110,25 +111,44 @@ def explore(
 ) -> None:
     """Explore a store, or a folder of stores, in the browser: map, series, fit, parts and forecast of each point."""
     from insar_dask.viewer.campaign_page import find_stores
-    from insar_dask.viewer.fresh import bring_up
 
     if address is not None and export is None:
         raise typer.BadParameter("--store says where an exported page finds the store: give --export DIR too")
     many = find_stores(store)
     if address is not None and many is not None:
         raise typer.BadParameter("--store names one store, and this is a folder of many: export it with its data")
-    for one in many.values() if many else [store]:
-        if earlier := bring_up(one, quiet=quiet):
-            typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+    ready = _explorable(many or {"": store}, quiet)
+    stores = ready if many else store
     if tiles is not None:
         from insar_dask.viewer.background import check_tiles
 
-        check_tiles(tiles, many or {"": store})
+        check_tiles(tiles, ready)
     if export is not None:
         from insar_dask.viewer.export import export_page
 
-        typer.echo(str(export_page(many or store, export, address, tiles)))
+        typer.echo(str(export_page(stores, export, address, tiles)))
     else:
         from insar_dask.viewer.serve import serve
 
-        serve(many or store, port, tiles=tiles, show=not no_open, told=lambda at: typer.echo(f"{at}  (Ctrl-C ends it)"))
+        serve(stores, port, tiles=tiles, show=not no_open, told=lambda at: typer.echo(f"{at}  (Ctrl-C ends it)"))
+
+
+def _explorable(stores: Mapping[str, str | Path], quiet: bool) -> dict[str, str | Path]:
+    """Bring overviews up to date; of many stores those that cannot be shown are named and left out."""
+    from insar_dask.viewer.fresh import bring_up
+
+    found = {}
+    for name, store in stores.items():
+        try:
+            earlier = bring_up(store, quiet=quiet)
+        except (ValueError, OSError, RuntimeError) as error:
+            if len(stores) == 1:
+                raise
+            typer.echo(f"insar-dask: {name} is left out: {error}", err=True)
+            continue
+        if earlier:
+            typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+        found[name] = store
+    if not found:
+        raise FileNotFoundError("none of the stores can be shown; `insar-dask status` tells what each of them lacks")
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zarr.abc.store import Store
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.receipts import Ledger
 
 __all__ = ["shown_areas"]
@@ -29,24 +30,37 @@ def shown_areas(store: Store, wkt: str, extent: Sequence[float], offset: Sequenc
         ``scene``, ``vintage``, ``rule``, ``component``; ``areas``: ``rings`` ([e, n, e, n, ...] in 0.1 m from the
         offset; outer rings and holes alike, as an even-odd filling has them) and ``card``, the columns of
         `insar_dask.jobs.area_jobs.stored_areas`.
+
+    Raises
+    ------
+    CubeError
+        When what is kept of them is no areas.
     """
     ledger = Ledger(store)
     found = []
     for scene, vintage in _latest(ledger).items():
         note = ledger.read_note(f"areas/{scene}/{vintage}")
-        if note is None or note["crs_wkt"] != wkt:
+        if note is None or note.get("crs_wkt") != wkt:
             continue
-        columns = {name: values for name, (_, values) in note["columns"].items()}
-        areas = [
-            {"rings": rings, "card": {name: _json(values[k]) for name, values in columns.items()}}
-            for k, text in enumerate(note["outlines"])
-            if _meets(rings := [_steps(ring, offset) for ring in _rings(bytes.fromhex(text))], extent, offset)
-        ]
-        attrs = note["attrs"]
+        try:
+            areas, attrs = _areas(note, extent, offset), note["attrs"]
+        except (KeyError, IndexError, TypeError, ValueError, struct.error) as error:
+            raise CubeError(
+                f"jobs/areas/{scene}/{vintage}.json holds no areas ({error}); `insar-dask areas` finds them anew"
+            ) from error
         shared = {"rule": attrs.get("rule"), "component": str(attrs.get("component", ""))}
         if areas:
             found.append({"scene": scene, "vintage": vintage, **shared, "areas": areas})
     return found
+
+
+def _areas(note: Mapping[str, Any], extent: Sequence[float], offset: Sequence[float]) -> list[dict[str, Any]]:
+    columns = {name: values for name, (_, values) in note["columns"].items()}
+    return [
+        {"rings": rings, "card": {name: _json(values[k]) for name, values in columns.items()}}
+        for k, text in enumerate(note["outlines"])
+        if _meets(rings := [_steps(ring, offset) for ring in _rings(bytes.fromhex(text))], extent, offset)
+    ]
 
 
 def _latest(ledger: Ledger) -> dict[str, str]:
@@ -70,7 +84,7 @@ def _polygons(data: bytes, at: int) -> tuple[list[list[tuple[float, float]]], in
     at += 9
     rings: list[list[tuple[float, float]]] = []
     if kind not in (POLYGON, MULTIPOLYGON):
-        raise ValueError(f"an outline is of kind {kind}, and no polygon: find the areas of the store anew")
+        raise ValueError(f"an outline is of kind {kind}, and no polygon")
     for _ in range(count):
         if kind == MULTIPOLYGON:
             more, at = _polygons(data, at)

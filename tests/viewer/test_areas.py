@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import shapely
 
+from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.jobs.area_jobs import _to_note
 from insar_dask.jobs.receipts import Ledger
@@ -42,6 +43,14 @@ def test_outlines_are_the_same_shapes_in_steps_of_the_map(ledger: Ledger) -> Non
         assert drawn.equals(outline)
     assert len(found["areas"][0]["rings"][0]) == 2 * 8  # corners on straight sides are gone
     assert [area["card"]["velocity_mean"] for area in found["areas"]] == [-12.5, None, 3.0]
+
+
+@pytest.mark.parametrize("outline", ["", "zz", "01", shapely.Point(1, 2).wkb_hex, shapely.box(0, 0, 1, 1).wkb_hex[:-8]])
+def test_what_is_no_outline_is_named(ledger: Ledger, outline: str) -> None:
+    note = _to_note(areas_of([shapely.box(0, 0, 100, 100)]))
+    ledger.write_note("areas/scene/2021-01-01", {**note, "outlines": [outline]})
+    with pytest.raises(CubeError, match=r"jobs/areas/scene/2021-01-01.json holds no areas"):
+        shown_areas(ledger.store, "here", EXTENT, OFFSET)
 
 
 def test_areas_elsewhere_are_not_shown(ledger: Ledger) -> None:

@@ -66,6 +66,16 @@ def test_the_verb_exports_all_of_a_campaign_and_refuses_one_address_for_it(campa
     assert refused.exit_code == 2
 
 
+def test_a_store_that_is_gone_is_named_and_left_out(campaign: Path, site: Path) -> None:
+    ledger = Ledger(open_store(campaign / "campaign"))
+    ledger.write_note("outcomes/a b", {"store": str(campaign / "gone.zarr"), "report": "", "summary": []})
+    done = CliRunner().invoke(app, ["explore", str(campaign), "--export", str(campaign / "share"), "--quiet"])
+    assert done.exit_code == 0
+    assert "a b is left out: there is no store at" in done.stderr
+    listed = json.loads((campaign / "share/data.zarr/explore/zarr.json").read_text())["attributes"]["products"]
+    assert [one["name"] for one in listed] == [site.stem]
+
+
 def test_a_background_is_named_in_the_policy_and_refused_elsewhere(site: Path) -> None:
     address = "https://tiles.example.org/{z}/{x}/{y}.png"
     text = page_text(tiles=address)

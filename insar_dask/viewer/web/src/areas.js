@@ -2,11 +2,10 @@
 import { $, counted, h, said } from "./dom.js";
 import { encloses } from "./pick.js";
 
-// column -> label, unit, digits
+// column -> label, unit, digits, and the columns of its standard error, or of the range that it lies in
 const CARD = {
   area_m2: ["Area", "m²", 0],
-  velocity_mean: ["Mean velocity", "mm/yr", 1],
-  velocity_std: ["Its standard error", "mm/yr", 1],
+  velocity_mean: ["Mean velocity", "mm/yr", 1, "velocity_std"],
   velocity_extreme: ["Fastest", "mm/yr", 1],
   seasonality_mm: ["Annual amplitude", "mm", 1],
   acceleration_mm_per_yr2: ["Acceleration", "mm/yr²", 2],
@@ -14,11 +13,12 @@ const CARD = {
   coherence: ["Coherence", "", 2],
   height_m: ["Height", "m", 0],
   slope_deg: ["Slope", "°", 0],
+  rate: ["Rate of the last years", "mm/yr", 1, "rate_std"],
   cumulative_mm: ["Moved over the record", "mm", 1],
-  onset: ["Began", "", 0],
-  forecast_mm: ["Forecast", "mm", 1],
+  onset: ["Began", "", 0, "onset_first", "onset_last"],
+  forecast_mm: ["Forecast", "mm", 1, "forecast_lower_mm", "forecast_upper_mm"],
   exceedance: ["Chance to pass the limit", "", 2],
-  quality: ["Quality", "", 0],
+  quality: ["Class of quality, 1 the best", "", 0],
   nearest_m: ["Nearest other area", "m", 0],
   first_seen: ["First seen", "", 0],
   event: ["Since the vintage before", "", 0],
@@ -55,15 +55,17 @@ export const areaAt = (areas, east, north) => areas.find((area) => encloses(corn
 
 // rows of the card that say something
 export function cardRows(card) {
-  return Object.entries(CARD).flatMap(([name, [label, unit, places]]) => {
-    const value = card[name];
-    if (value === null || value === undefined || value === "") return [];
-    return [[label, unit, typeof value === "number" ? (places ? said(value, places) : counted(Math.round(value)).replace("-", "−")) : String(value)]];
+  const known = (name) => name && ![null, undefined, ""].includes(card[name]);
+  return Object.entries(CARD).flatMap(([name, [label, unit, places, low, high]]) => {
+    if (!known(name)) return [];
+    const text = (one) => (typeof card[one] !== "number" ? String(card[one]) : places ? said(card[one], places) : counted(Math.round(card[one])).replace("-", "−"));
+    const more = known(low) && known(high) ? ` (${text(low)} to ${text(high)})` : known(low) && !high ? ` ± ${text(low)}` : "";
+    return [[label, unit, text(name), more]];
   });
 }
 
 export function cardTable(area) {
-  const rows = cardRows(area.card).map(([label, unit, value]) => h("tr", {}, h("th", { scope: "row" }, label, unit ? h("small", {}, ` ${unit}`) : ""), h("td", {}, value)));
+  const rows = cardRows(area.card).map(([label, unit, value, more]) => h("tr", {}, h("th", { scope: "row" }, label, unit ? h("small", {}, ` ${unit}`) : ""), h("td", {}, value, h("small", {}, more))));
   return h("table", { "aria-label": `Evidence of ${nameOf(area)}` }, h("tbody", {}, ...rows));
 }
 

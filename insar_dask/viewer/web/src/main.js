@@ -86,6 +86,7 @@ async function open(product, state, carried = null) {
   for (const name of ["ready", "first"]) delete document.body.dataset[name];
   map.clear();
   page.panel?.close();
+  for (const other of page.stores.values()) if (other !== store) other.chunks.clear();
   if (!Object.keys(found.variables).length) found.variables.nothing = { ...NOTHING };
   facts();
   const wanted = decode(state, found.variables);

@@ -36,8 +36,9 @@ export class Panel {
     const { store, about } = this;
     const { point_id: id, ...places } = about.points;
     const value = async (paths, into) => Promise.all(Object.entries(paths).map(async ([name, path]) => (into[name] = Number(await store.row(path, point.row)))));
-    const named = id ? store.row(id, point.row).then((found) => (point.id = String(found))) : null;
-    await Promise.all([named, value(about.motion ?? {}, point.motion), value(places, point.place), this.more(point)]);
+    const named = async () => id && (point.id = String(await store.row(id, point.row)));
+    // what the chart shows is asked for first, and names, which are the most bytes, last
+    await Promise.all([this.more(point), value(about.motion ?? {}, point.motion), value(places, point.place), named()]);
     point.ready = true;
   }
 

@@ -30,11 +30,15 @@ test("no text of a store begins a row of the table", () => {
 
 test("areas are listed by size, found by place and say what is known", () => {
   const square = (x, y, side) => [x, y, x + side, y, x + side, y + side, x, y + side];
-  const areas = areasOf({ areas: [{ scene: "s", vintage: "v", areas: [{ rings: [square(0, 0, 10)], card: { area_id: "small", area_m2: 1 } }, { rings: [square(20, 20, 30), square(30, 30, 5)], card: { area_id: "ring", area_m2: 9, velocity_mean: -4.25, height_m: null } }] }] });
+  const areas = areasOf({ areas: [{ scene: "s", vintage: "v", areas: [{ rings: [square(0, 0, 10)], card: { area_id: "small", area_m2: 1 } }, { rings: [square(20, 20, 30), square(30, 30, 5)], card: { area_id: "ring", area_m2: 9, velocity_mean: -4.25, velocity_std: 0.5, height_m: null, onset: "2022-03-01", onset_first: "2022-01-01", onset_last: "2022-05-01" } }] }] });
   assert.deepEqual(areas.map((area) => area.card.area_id), ["ring", "small"]);
   assert.equal(areaAt(areas, 5, 5).card.area_id, "small");
   assert.equal(areaAt(areas, 25, 25).card.area_id, "ring");
   assert.equal(areaAt(areas, 32, 32), null);
   assert.deepEqual(boxOf(areas[0]), [20, 20, 50, 50]);
-  assert.deepEqual(cardRows(areas[0].card), [["Area", "m²", "9"], ["Mean velocity", "mm/yr", "−4.3"]]);
+  assert.deepEqual(cardRows(areas[0].card), [
+    ["Area", "m²", "9", ""],
+    ["Mean velocity", "mm/yr", "−4.3", " ± 0.5"],
+    ["Began", "", "2022-03-01", " (2022-01-01 to 2022-05-01)"],
+  ]);
 });
