@@ -23,7 +23,7 @@ from insar_dask.tenths import PACKING
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CODEC", "create_group"]
+__all__ = ["CODEC", "create_group", "create_root"]
 
 CODEC: dict[str, Any] = {
     "name": "zstd",
@@ -65,6 +65,11 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
     put_many(store, {key: data or b"" for key, data in wanted.items() if key != own})
     put_bytes(store, own, wanted[own] or b"")  # last: a group that can be opened is whole
     return True
+
+
+def create_root(store: Store) -> None:
+    """Make a folder or prefix a store, where it is none: one that keeps no cube, but what was found in others."""
+    _mend_parents(store, "areas")
 
 
 def _mend_parents(store: Store, group: str) -> None:

@@ -23,7 +23,7 @@ from insar_dask.workbench import Workbench, listed
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Outcome", "kept_config", "opened", "run"]
+__all__ = ["Outcome", "kept_config", "opened", "products_of", "run"]
 
 
 def run(config: Config | str | Path, *, client: Client | None = None, quiet: bool = False) -> list[Outcome]:
@@ -66,7 +66,7 @@ def run(config: Config | str | Path, *, client: Client | None = None, quiet: boo
 def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Outcome]:
     outcomes = []
     with opened(config, client=client, quiet=quiet) as bench:
-        for product in _products(bench):
+        for product in products_of(bench):
             bench.prepare(product)
             bench.find_patterns(product)
             bench.decompose(product)
@@ -82,7 +82,7 @@ def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Ou
     return outcomes
 
 
-def _products(bench: Workbench) -> Iterator[str]:
+def products_of(bench: Workbench) -> Iterator[str]:
     """Products as they are there to be worked on: of each file, and east and up of them where that is wanted."""
     wanted, tracks = bench.config.east_up, []
     for source in bench.sources():

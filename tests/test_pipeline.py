@@ -54,10 +54,12 @@ def finished(folder: Path, text: str) -> tuple[str, str]:
         {
             "source": {"files": [str(folder / f"{NAME}.csv")]},
             "store": {"path": str(folder / "site.zarr")},
+            "areas": {"method": "hysteresis"},
             "cluster": {"workers": 0},
         }
     )
-    (outcome,) = insar.run(config, quiet=True)
+    outcome, areas = insar.run(config, quiet=True)
+    assert areas.product == "areas-scene-los-022" and "<h2>Map</h2>" in areas.report.read_text()
     return "\n".join(outcome.summary), outcome.report.read_text()
 
 

@@ -68,7 +68,7 @@ def areas(
     rule = Rule(season=season, sign=sign, body=body, seed=seed, fewest=fewest)
     given, older = (None if file is None else read_areas(file) for file in (inventory, before))
     search = Search(rule, scene, vintage, inventory=given, before=older, dem=dem)
-    with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
+    with opened(settings_of(store if product else existing_store(store)), quiet=quiet) as bench:
         found = store_areas(bench.engine, product or bench.products, search)
         path = write_areas(found, into or bench.folder / f"{scene}-areas.geojson")
     typer.echo(f"{told(found)}\n{path}")

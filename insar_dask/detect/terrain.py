@@ -35,7 +35,6 @@ def heights_on(path: str | Path, grid: MapGrid) -> npt.NDArray[np.float32]:
     """
     try:
         import rasterio
-        from rasterio.transform import from_origin
         from rasterio.warp import Resampling, reproject
     except ImportError as error:
         raise ImportError("a terrain model needs rasterio: pip install insar-dask[geo]") from error
@@ -45,7 +44,8 @@ def heights_on(path: str | Path, grid: MapGrid) -> npt.NDArray[np.float32]:
     with rasterio.open(path) as source:
         if source.crs is None:
             raise CubeError(f"{Path(path).name} does not say its CRS: write it with one")
-        target = {"dst_transform": from_origin(grid.west, grid.north, grid.cell, grid.cell), "dst_crs": grid.crs_wkt}
+        place = rasterio.Affine(grid.cell, 0, grid.west, 0, -grid.cell, grid.north)
+        target = {"dst_transform": place, "dst_crs": grid.crs_wkt}
         # a plain average of finer cells, and a plane between coarser ones
         finer = _side(source) < grid.cell
         how = Resampling.average if finer else Resampling.bilinear

@@ -51,7 +51,8 @@ def match_areas(old: Areas, new: Areas) -> Match:
     Raises
     ------
     CubeError
-        When both were found, but on other grids, by other rules or references, or lie in other CRSs.
+        When both were found, but on other grids, by other rules or references, or lie in other CRSs; or when the
+        older one is the later.
     """
     _check_alike(old, new)
     shapely = shapely_of()
@@ -160,7 +161,12 @@ def _check_alike(old: Areas, new: Areas) -> None:
 
         one, other = CRS.from_user_input(old.crs_wkt), CRS.from_user_input(new.crs_wkt)
         if one != other:
-            raise CubeError(f"the older areas are in {one.name}, the newer in {other.name}: bring them to one CRS")
+            raise CubeError(
+                f"{_named(old, 'the older areas')} are in {one.name}, {_named(new, 'the newer')} in {other.name}: read "
+                f"one of them with read_areas(path, crs={one.to_epsg() or 'that of the other'})"
+            )
+    if old.attrs.get("vintage") and new.attrs.get("vintage"):
+        check_order(old, str(new.attrs["vintage"]))
     for name in SHARED:
         here, there = old.attrs.get(name), new.attrs.get(name)
         if here is not None and there is not None and here != there:
@@ -168,6 +174,11 @@ def _check_alike(old: Areas, new: Areas) -> None:
                 f"the vintages differ in {name}: {here!r} and {there!r}; growth would be that of the method. Find both "
                 "alike"
             )
+
+
+def _named(areas: Areas, otherwise: str) -> str:
+    """The file that areas came from."""
+    return str(areas.attrs.get("file") or otherwise)
 
 
 def _first_of(links: Sequence[tuple[int, int]], side: int) -> list[tuple[int, int]]:

@@ -37,7 +37,15 @@ def common_dates(times: Sequence[Times], ascending: Sequence[bool], options: Opt
     first = first.astype("datetime64[D]")
     if first > last:
         said = " and ".join(f"{_day(a)} to {_day(b)}" for a, b in spans)
-        raise CubeError(f"no date is in both ways of looking: ascending and descending tracks cover {said}")
+        asked = (
+            f"; asked for were {options.start or 'the first'} to {options.end or 'the last'}"
+            if (options.start or options.end)
+            else ""
+        )
+        raise CubeError(
+            f"no date is in both ways of looking: ascending and descending tracks cover {said}{asked}: take tracks of "
+            "the same years, or another start and end"
+        )
     step = np.timedelta64(options.days, "D")
     return np.arange(first, last.astype("datetime64[D]") + np.timedelta64(1, "D"), step).astype("datetime64[ns]")
 

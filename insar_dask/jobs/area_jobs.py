@@ -29,6 +29,7 @@ from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.tile_jobs import TileSource
+from insar_dask.layout import create_root
 from insar_dask.objects import open_store
 from insar_dask.settings import whole
 from insar_dask.store import open_group, products
@@ -151,6 +152,7 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     overview = {"state": kept, "west": survey.grid.west, "north": survey.grid.north, "cell": survey.grid.cell}
     names = [product.name for product in scene.products]
     note = {**_to_note(found), "overview": overview, "products": names}
+    create_root(engine.store)
     engine.ledger.write_note(f"{NOTES}/{search.scene}/{vintage}", note)
     return found
 

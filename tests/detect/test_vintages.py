@@ -82,7 +82,7 @@ def test_vintages_that_cannot_be_compared_are_refused() -> None:
         other = Areas(new.geometry, {}, new.crs_wkt, {"cell": 40.0, "rule": {}, "reference": "all", name: value})
         with pytest.raises(CubeError, match=f"the vintages differ in {name}"):
             match_areas(known, other)
-    with pytest.raises(CubeError, match="bring them to one CRS"):
+    with pytest.raises(CubeError, match="read one of them with read_areas"):
         match_areas(old, Areas(new.geometry, {}, CRS(32633).to_wkt(), new.attrs))
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from pyproj import CRS
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
@@ -42,10 +43,7 @@ def stored(path: Path, parts: dict[str, xr.Dataset]) -> Path:
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two products that meet in the middle of a bowl."""
-    cube = scene()
-    west = cube.easting.values < 4.5e6 + 1000
-    parts = {"west": cube.isel(point=west), "east": cube.isel(point=~west).assign_attrs(source="east.csv")}
-    return stored(tmp_path_factory.mktemp("halves") / "site.zarr", parts)
+    return stored(tmp_path_factory.mktemp("halves") / "site.zarr", halves_of(scene()))
 
 
 def test_seams_between_products_cut_no_area(halves: Path) -> None:
@@ -64,9 +62,8 @@ def test_what_was_found_is_kept_and_the_same_for_any_tiles(halves: Path) -> None
     found = save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", **OPTIONS)
     alike(stored_areas(halves, "tiles"), found)
     before = (halves / "jobs/areas/tiles/2023.json").read_bytes()
-    for tile in (7, 16):
-        save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=tile, **OPTIONS)
-        assert (halves / "jobs/areas/tiles/2023.json").read_bytes() == before
+    save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=17, **OPTIONS)
+    assert (halves / "jobs/areas/tiles/2023.json").read_bytes() == before
     assert not damaged_documents(halves)
 
 
@@ -74,6 +71,87 @@ def alike(one: Areas, other: Areas) -> None:
     assert list(one.geometry) == list(other.geometry) and one.columns.keys() == other.columns.keys()
     for name in one.columns:
         np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_products_of_two_stores_make_one_map(halves: Path, tmp_path: Path) -> None:
+    """The same ground as two stores; seams, cells, cards and names are those of one, on threads as in one process."""
+    west, east = (stored(tmp_path / f"{name}.zarr", {name: part}) for name, part in halves_of(scene()).items())
+    here = save_areas(halves, ["west", "east"], scene="one", vintage="2023", **OPTIONS)
+    there = save_areas(tmp_path / "all.zarr", [str(west), f"{east}/east"], scene="one", vintage="2023", **OPTIONS)
+    alike(here, there)
+    assert {"rate", "onset", "spatial", "velocity_std", "votes"} <= there.columns.keys()
+    assert not damaged_documents(tmp_path / "all.zarr")
+    with pytest.raises(CubeError, match="named twice"):
+        save_areas(tmp_path / "all.zarr", [str(west), f"{west}/west"], **OPTIONS)
+
+
+def test_what_a_forecast_says_is_on_the_card(tmp_path: Path) -> None:
+    path = stored(tmp_path / "site.zarr", {"site": scene()})
+    raw = insar.open_cube(path, "site/raw")
+    n = raw.sizes["point"]
+    ahead = np.broadcast_to(np.arange(n, dtype=np.float32)[None, :, None] / n, (1, n, 2)).copy()
+    forecast = raw.drop_vars(["displacement", "time"]).assign(
+        {name: (("origin", "point", "lead"), ahead + more) for name, more in
+         (("displacement", -30), ("lower", -40), ("upper", -20))}
+    )  # fmt: skip
+    forecast = forecast.assign_coords(time=(("origin", "lead"), TIMES[None, -2:] + np.timedelta64(30, "D")))
+    outlook = raw.drop_vars(["displacement", "time"]).assign(exceedance=(("point", "lead"), ahead[0]))
+    outlook = outlook.assign_coords(time=("lead", TIMES[-2:] + np.timedelta64(30, "D")))
+    for name, told in (("forecast", forecast), ("outlook", outlook)):
+        insar.save(told, path, f"site/{name}", quiet=True)
+    found = save_areas(path, **OPTIONS)
+    assert (found["forecast_mm"] > -30).all() and (found["forecast_mm"] < -29).all()
+    np.testing.assert_allclose(found["forecast_upper_mm"] - found["forecast_lower_mm"], 20, atol=1e-4)
+    assert (found["exceedance"] > 0).all() and (found["exceedance"] < 1).all()
+
+
+def test_slopes_come_from_a_terrain_model_in_another_crs(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    path = stored(tmp_path / "site.zarr", {"site": scene()})
+    plain = save_areas(path, **OPTIONS)
+    assert "slope_deg" not in plain.columns
+    west, north, side = 4.4999e6, 1.7025e6, 20.0  # falls to the south by a tenth
+    heights = np.repeat(1000 - 0.1 * side * np.arange(130, dtype=np.float32)[:, None], 130, axis=1)
+    with rasterio.open(
+        tmp_path / "heights.tif", "w", driver="GTiff", width=130, height=130, count=1, dtype="float32",
+        crs="EPSG:3035", transform=rasterio.Affine(side, 0, west, 0, -side, north), nodata=-9999,
+    ) as target:  # fmt: skip
+        target.write(heights, 1)
+    found = save_areas(path, scene="dem", dem=str(tmp_path / "heights.tif"), **OPTIONS)
+    np.testing.assert_allclose(found["slope_deg"], np.degrees(np.arctan(0.1)), atol=0.2)
+    np.testing.assert_allclose(found["aspect_deg"], 180, atol=2)
+    np.testing.assert_allclose(found["height_m"], 1000 - 0.1 * (north - found["northing_m"]), atol=25)
+    with pytest.raises(FileNotFoundError, match="there is no terrain model"):
+        save_areas(path, scene="dem", dem=str(tmp_path / "none.tif"), **OPTIONS)
+
+
+def test_an_older_vintage_is_not_taken_for_the_newer(halves: Path) -> None:
+    late = save_areas(halves, ["west"], scene="order", vintage="2023", **OPTIONS)
+    with pytest.raises(CubeError, match="'2019' is not after '2023': the older one was given as the newer"):
+        save_areas(halves, ["west"], scene="other", vintage="2019", before=late, **OPTIONS)
+
+
+def test_products_that_are_no_one_map_are_named(tmp_path: Path) -> None:
+    west, east = halves_of(scene()).values()
+    los = {"component": "los", "positive": "towards the satellite", "track": "22"}
+    tracks = {
+        "up": west.assign_attrs(source="up.csv"),
+        "rising": west.assign_attrs(**los, **{"pass": "ascending", "source": "a.csv"}),
+        "falling": east.assign_attrs(**los, **{"pass": "descending", "source": "d.csv"}),
+        "elsewhere": west.assign_coords(crs=((), np.int32(0), {"crs_wkt": CRS(32633).to_wkt()})),
+    }
+    path = stored(tmp_path / "site.zarr", tracks)
+    with pytest.raises(CubeError, match=r"a\.csv has component 'los', up\.csv 'up'"):
+        save_areas(path, ["up", "rising"], **OPTIONS)
+    with pytest.raises(CubeError, match=r"d\.csv has pass 'descending', a\.csv 'ascending'"):
+        save_areas(path, ["rising", "falling"], **OPTIONS)
+    with pytest.raises(CubeError, match="are in two CRSs"):
+        save_areas(path, ["up", "elsewhere"], **OPTIONS)
+
+
+def halves_of(cube: xr.Dataset) -> dict[str, xr.Dataset]:
+    west = cube.easting.values < 4.5e6 + 1000
+    return {"west": cube.isel(point=west), "east": cube.isel(point=~west).assign_attrs(source="east.csv")}
 
 
 def test_names_go_on_from_one_vintage_to_the_next(tmp_path: Path) -> None:
