@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from threading import Condition, RLock, Thread
+from threading import enumerate as threads_here
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["Journal"]
 
 SEND_SECONDS = 0.5
+THREAD = "insar-journal"
+MOST_EAGER = 8
+"""Journals of this process that each gather events for a quarter of a second. Of more each gathers longer, of the 32 of
+a campaign for two seconds: a message costs this process and the scheduler a millisecond."""
+
 WRITE_SECONDS = 2.0
 ALIVE_SECONDS = 15.0
 MOST_EVENTS = 1000
@@ -78,7 +84,7 @@ class Journal:
             self._write()
         with self._changed:  # tasks of this process tell from threads of their own
             if self._thread is None and self._busy():
-                self._thread = Thread(target=self._pass_on, name="insar-journal", daemon=True)
+                self._thread = Thread(target=self._pass_on, name=THREAD, daemon=True)
                 self._thread.start()
 
     def __enter__(self) -> Self:
@@ -110,7 +116,7 @@ class Journal:
                 self._changed.wait(SEND_SECONDS)
                 awoken = len(self._to_write)
             if awoken < MOST_EVENTS:
-                time.sleep(SEND_SECONDS / 2)  # a batch, not a message an event
+                time.sleep(_pause())  # a batch, not a message an event
 
     def _busy(self) -> bool:
         return bool(self._to_write) or any(stage.ended is None for stage in self.board.stages.values())
@@ -195,3 +201,9 @@ class Journal:
             self._troubles.add(what)
             first = (str(error).splitlines() or [type(error).__name__])[0]
             logging.getLogger("insar_dask").warning("%s (%s); the run goes on", what, first)
+
+
+def _pause() -> float:
+    """Seconds to gather events before they are sent."""
+    alive = sum(thread.name == THREAD for thread in threads_here())
+    return SEND_SECONDS / 2 * max(1, alive // MOST_EAGER * 2)

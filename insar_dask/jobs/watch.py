@@ -64,6 +64,8 @@ class Progress(TerminalBar):
     def advance(self, points: int, shards: int = 1) -> None:
         """One more shard of so many points is done."""
         self._points += points
+        if self._bars.disable:
+            return
         elapsed = self._bars.tasks[0].elapsed or 0.0
         rate = f"{self._points / elapsed:,.0f} points/s" if elapsed > 0.5 else ""
         self._bars.update(self._task, advance=shards, rate=rate)

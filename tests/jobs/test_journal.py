@@ -1,4 +1,5 @@
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from zarr.storage import LocalStore, MemoryStore
 
 import insar_dask as insar
 from insar_dask.cli import app
+from insar_dask.jobs import journal
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.events import Event
 from insar_dask.jobs.history import Reader, runs
@@ -139,3 +141,17 @@ def test_status_writes_the_page_of_a_dead_run_and_shows_it_in_the_terminal(saved
     shown = CliRunner().invoke(app, ["status", str(saved), "--watch"])
     assert "6 of 6" in shown.stdout
     assert shown.exit_code == 0
+
+
+def test_many_journals_of_one_process_send_less_often() -> None:
+    end = threading.Event()
+    alone = journal._pause()
+    others = [threading.Thread(target=end.wait, name=journal.THREAD) for _ in range(32)]
+    try:
+        for other in others:
+            other.start()
+        assert journal._pause() == pytest.approx(8 * alone)
+    finally:
+        end.set()
+        for other in others:
+            other.join()
