@@ -1,4 +1,4 @@
-"""Interferograms to displacement, motion, patterns, a forecast and a report.
+"""Interferograms to displacement, motion, a forecast and a report.
 
 usage: interferograms.py [ifgramStack.h5 [FOLDER]]      without a stack: a valley with a bowl that sinks, drawn
 
