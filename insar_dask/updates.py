@@ -135,7 +135,7 @@ def update_product(
     """As `update`, of one file, where a bench is open already."""
     begun = len(bench.engine.reports)
     name, newer = _bring_in(bench, source, product)
-    older = product or _forerunner(bench, newer, name)
+    older = product or _followed(bench, name) or _forerunner(bench, newer, name)
     names = f"{older} of {bench.store}", str(source)
     found = Stored.found(bench.store, f"{older}/raw")
     target = f"{INCOMING}/{name}/overlap"
@@ -161,7 +161,8 @@ def _bring_in(bench: Workbench, source: str | SourceFile, product: str | None) -
     reader = bench.config.source.reader or reader_of(source)
     times = extent_of(source, reader, bench.config.source.known(reader)).times
     name = _name(bench, product_of(source), times)
-    heads = [product] if product else _heads(bench, name)
+    known = product or _followed(bench, name)
+    heads = [known] if known else _heads(bench, name)
     if len(heads) == 1:  # refused before it is read
         check_newer(open_group(bench.store, f"{heads[0]}/raw")["time"].values, times, (heads[0], str(source)))
     bench.ingest(source_file(source), f"{INCOMING}/{name}")
@@ -176,6 +177,14 @@ def _name(bench: Workbench, base: str, times: npt.NDArray[Any]) -> str:
     kept = open_group(bench.store, f"{base}/raw")
     mine = "follows" in kept.attrs and str(kept["time"].values[-1])[:10].replace("-", "") == last
     return base if mine else f"{base.removesuffix(f'-{last}')}-{last}"
+
+
+def _followed(bench: Workbench, name: str) -> str | None:
+    """The product that one goes on with that is there already, done or begun."""
+    if name not in bench.products:
+        return None
+    before = open_group(bench.store, f"{name}/raw").attrs.get("follows")
+    return None if before is None else str(before)
 
 
 def _heads(bench: Workbench, name: str) -> list[str]:

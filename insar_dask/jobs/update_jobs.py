@@ -82,9 +82,9 @@ def compare_stored(
     cubes = open_group(older.path, older.group), open_group(newer.path, newer.group)
     names = names or (older.group, newer.group)
     check_follows(*cubes, names)
-    times = tuple(cube["time"].values for cube in cubes)
-    check_newer(*times, names)
-    pairing = pair_points(*(Places.of(cube) for cube in cubes), within)
+    times = cubes[0]["time"].values, cubes[1]["time"].values
+    check_newer(times[0], times[1], names)
+    pairing = pair_points(Places.of(cubes[0]), Places.of(cubes[1]), within)
     days = shared_days(*times)
     orders = {}
     for index in range(newer.plan.n_shards):
@@ -102,7 +102,9 @@ def compare_stored(
     )
     overlap = open_group(engine.store, target)
     seen = {name: np.asarray(overlap[name].values) for name in OVERLAP}
-    verdict = judge_overlap(seen, len(days), int(later_dates(*times).sum()), how, names)
+    later = later_dates(*times)
+    counts = len(days), int(later.sum()), int((~later).sum()) - len(days)
+    verdict = judge_overlap(seen, counts, how, names)
     known = np.isfinite(seen["offset"])
     offset = np.where(known, seen["offset"], np.float32(verdict.offset[1])).astype(np.float32)
     return Meeting(older, newer, pairing, verdict, offset, np.nan_to_num(seen["offset_error"]))
@@ -146,10 +148,12 @@ def join_stored(engine: Engine, meeting: Meeting, target: str, shard_points: int
     names = [str(name) for name, variable in template.variables.items() if "point" in variable.dims]
     times = older["time"].values, newer["time"].values
     late = np.flatnonzero(later_dates(*times)) if append else np.arange(len(times[1]))
+    common = shared_days(*times) if append else np.empty(0, np.int64)
+    dates = {"late": late, "shared_older": _at(times[0], common), "shared_newer": _at(times[1], common)}
     orders = {}
     for index in range(plan.n_shards):
         where = plan.slice(index)
-        arrays = {"before": before[where], "after": after[where], "offset": tied[where], "late": late}
+        arrays = {"before": before[where], "after": after[where], "offset": tied[where], **dates}
         parts = {"older": meeting.older.part(before[where]), "newer": meeting.newer.part(after[where])}
         states = {"points": engine.ledger.write_state(arrays)}
         params = {"names": names, "n_dates": template.sizes["time"]}
@@ -164,7 +168,8 @@ def join_shard(order: Order, ledger: Ledger) -> dict[str, npt.NDArray[Any]]:
     state, part, params = ledger.read_state(order["states"]["points"]), order["parts"], order["params"]
     older = gather(part["older"], state["before"], params["names"])
     newer = gather(part["newer"], state["after"], params["names"])
-    return joined_series(older, newer, state["offset"], state["late"], params["n_dates"])
+    shared = state["shared_older"], state["shared_newer"]
+    return joined_series(older, newer, state["offset"], state["late"], shared, params["n_dates"])
 
 
 def blank(cube: xr.Dataset) -> xr.Dataset:

@@ -191,7 +191,7 @@ def _listed(listed: Sequence[Alarm]) -> str:
         )
         for one in listed[:MOST_LISTED]
     ]
-    head = ["points", "lat, lon", "mm", "half intervals", "since", "dates outside", "false at"]
+    head = ["points", "lat, lon", "mm", "half intervals", "since", "dates", "false at"]
     more = f"<p class=note>{len(listed) - MOST_LISTED} more are in alarms.csv.</p>" if len(listed) > MOST_LISTED else ""
     return table("Alarms, the most certain one first", head, rows) + more
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 __all__ = ["joined_dates", "joined_series", "later_dates"]
 
+Indices = npt.NDArray[np.int64]
+
 
 def later_dates(older: npt.NDArray[Any], newer: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Which dates of a newer product lie after the older one."""
@@ -26,7 +28,8 @@ def joined_series(
     older: Mapping[str, npt.NDArray[Any]],
     newer: Mapping[str, npt.NDArray[Any]],
     offset: npt.NDArray[np.float32],
-    late: npt.NDArray[np.int64],
+    late: Indices,
+    shared: tuple[Indices, Indices],
     n_dates: int,
 ) -> dict[str, npt.NDArray[Any]]:
     """Variables of some points of a joined cube, whose older values are just those that were there.
@@ -39,6 +42,8 @@ def joined_series(
         What the newer series lie above the older ones.
     late : array of int
         Places of the dates of the newer cube that are taken: the last ones of the joined cube.
+    shared : (array of int, array of int)
+        Places of the dates in common in the older and in the newer cube: a point that is new has its history there.
     n_dates : int
         Of the joined cube.
     """
@@ -48,10 +53,13 @@ def joined_series(
         one, other = older.get(name), newer.get(name)
         out[name] = _chosen(known, one if one is not None else other, other if other is not None else one)
     series = np.full((len(offset), n_dates), np.nan, np.float32)
-    if older:
-        series[:, : n_dates - len(late)] = older["displacement"][:, : n_dates - len(late)]
     if newer:
-        series[:, n_dates - len(late) :] = newer["displacement"][:, late] - offset[:, None]
+        tied = newer["displacement"] - offset[:, None]
+        series[:, n_dates - len(late) :] = tied[:, late]
+        series[:, shared[0]] = tied[:, shared[1]]
+    if older:
+        mine = older["point_id"] != ""
+        series[mine, : n_dates - len(late)] = older["displacement"][mine]
     return {**out, "displacement": series}
 
 

@@ -36,6 +36,8 @@ class Verdict:
     n_compared: int
     n_shared_dates: int
     n_new_dates: int
+    n_left_out: int
+    """Dates of the newer product before the last one of the older, which that has not: what is appended lies behind."""
     share_same: float
     offset: tuple[float, ...]
     drift: tuple[float, ...]
@@ -52,6 +54,8 @@ class Verdict:
             "nothing_new": "the same series, and no date of it is new",
             "vintage": f"another vintage, {self.n_new_dates} new dates",
         }[self.kind]
+        if self.kind == "append" and self.n_left_out:
+            said += f" ({self.n_left_out} more lie among those that are there, and are left out)"
         return (
             f"{said}: over {self.n_shared_dates} dates in common {self.n_compared:,} points differ by "
             f"{self.rms[1]:.2f} mm RMS (95 %: {self.rms[2]:.2f}), {self.share_same:.1%} by less than {SAME:g}; "
@@ -62,8 +66,7 @@ class Verdict:
 
 def judge_overlap(
     overlap: Mapping[str, npt.NDArray[Any]],
-    n_shared_dates: int,
-    n_new_dates: int,
+    n_dates: tuple[int, int, int],
     how: Literal["auto", "append", "vintage"] = "auto",
     names: tuple[str, str] = ("the store", "the newer product"),
 ) -> Verdict:
@@ -72,7 +75,8 @@ def judge_overlap(
     Parameters
     ----------
     overlap : mapping of arrays
-    n_shared_dates, n_new_dates : int
+    n_dates : (int, int, int)
+        Dates in common, new ones, and ones that only the newer product has among those of the older.
     how : {"auto", "append", "vintage"}
         What it is taken for; "auto": the same series where 99 % of the points differ by less than 0.15 mm RMS.
     names : (str, str)
@@ -94,10 +98,10 @@ def judge_overlap(
     rms = overlap["difference_rms"][compared]
     same = float(np.mean(rms < SAME))
     kind: Any = "append" if same >= SAME_SHARE else "vintage"
-    if how == "auto" and kind == "append" and n_new_dates == 0:
+    if how == "auto" and kind == "append" and n_dates[1] == 0:
         kind = "nothing_new"
     quantiles = (_quantiles(overlap[name][compared]) for name in ("offset", "drift", "difference_rms"))
-    counts = int(compared.sum()), n_shared_dates, n_new_dates, same
+    counts = int(compared.sum()), *n_dates, same
     return Verdict(kind if how == "auto" else how, *counts, *quantiles)
 
 

@@ -247,7 +247,15 @@ def updated(
     p_values = judged["p_lasting"].values
     return {
         "compare_vintages": run("compare_vintages", older["displacement"], newer=newer["displacement"], days=days),
-        "join_vintages": run("join_vintages", older, newer=newer, offset=tied, late=np.arange(2), n_dates=152),
+        "join_vintages": run(
+            "join_vintages",
+            older,
+            newer=newer,
+            offset=tied,
+            late=np.arange(2),
+            shared=(np.arange(9), np.arange(9)),
+            n_dates=152,
+        ),
         "find_departures": found,
         "count_departures": run("count_departures", block),
         "judge_departures": judged,

@@ -61,14 +61,14 @@ def test_the_error_of_the_tie_holds_the_truth() -> None:
 def test_a_shifted_copy_is_the_same_series_and_a_noisy_one_another_vintage() -> None:
     older, newer, *_ = vintages()
     copy = np.where(np.isnan(older), np.nan, older + np.float32(31.7))
-    assert judge_overlap(found(older, copy), 100, 4).kind == "append"
-    assert judge_overlap(found(older, copy), 100, 0).kind == "nothing_new"
-    verdict = judge_overlap(found(older, newer), 100, 4)
+    assert judge_overlap(found(older, copy), (100, 4, 0)).kind == "append"
+    assert judge_overlap(found(older, copy), (100, 0, 0)).kind == "nothing_new"
+    verdict = judge_overlap(found(older, newer), (100, 4, 0))
     assert verdict.kind == "vintage" and verdict.share_same < 0.1
-    assert judge_overlap(found(older, newer), 100, 4, "append").kind == "append"
+    assert judge_overlap(found(older, newer), (100, 4, 0), "append").kind == "append"
     assert "another vintage, 4 new dates" in verdict.text()
     with pytest.raises(ValueError, match="how is 'both'"):
-        judge_overlap(found(older, newer), 100, 4, "both")  # type: ignore[arg-type]
+        judge_overlap(found(older, newer), (100, 4, 0), "both")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_a_shifted_copy_is_the_same_series_and_a_noisy_one_another_vintage() -> 
 def test_other_units_and_the_other_sign_are_named(factor: float, message: str) -> None:
     older, *_ = vintages()
     with pytest.raises(CubeError, match=message):
-        judge_overlap(found(older, older * np.float32(factor)), 100, 4, names=("A", "B"))
+        judge_overlap(found(older, older * np.float32(factor)), (100, 4, 0), names=("A", "B"))
 
 
 def test_products_without_a_value_in_common_are_named() -> None:
     _, newer, *_ = vintages()
     with pytest.raises(CubeError, match="no point of B has a value in common with A"):
-        judge_overlap(found(None, newer), 100, 4, names=("A", "B"))
+        judge_overlap(found(None, newer), (100, 4, 0), names=("A", "B"))
 
 
 def test_what_cannot_go_on_is_refused_by_name() -> None:
