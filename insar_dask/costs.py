@@ -54,8 +54,8 @@ class Rate:
     """Seconds of one core.
 
     ``once`` and for each ``date``, whatever the points; for each ``shard``; and for a million ``values``, points times
-    dates, forecasts that are ``scored``, or values of ``pairs`` that are gone over. All but the first two are shared by
-    workers.
+    dates, which forecasts that are ``scored`` go over once each, or values of ``pairs`` that are gone over. All but
+    the first two are shared by workers.
     """
 
     once: float
@@ -67,25 +67,26 @@ class Rate:
 
     def parts(self, size: Size) -> tuple[float, float]:
         """Seconds that one process has for itself, and seconds that workers share."""
-        each = self.values * size.dates + self.scored * size.scored + self.pairs * size.pairs * max(size.passes, 1)
+        each = (self.values + self.scored * size.scored) * size.dates + self.pairs * size.pairs * max(size.passes, 1)
         grown = size.points * each / 1e6
         return self.once + self.date * size.dates, self.shard * size.shards + grown
 
 
 REFERENCE = {
-    "ingest": Rate(2.9, values=0.03),
-    "prepare": Rate(0.4, shard=0.14, values=0.09),
-    "patterns": Rate(2.3, shard=0.20, values=0.13),
-    "decompose": Rate(0.5, shard=0.15, values=0.19),
-    "fit": Rate(1.0, date=0.1, shard=0.11, values=0.17),
-    "score": Rate(0.5, shard=0.65, scored=5.8),
+    "ingest": Rate(0.8, values=0.05),
+    "prepare": Rate(0.3, shard=0.18, values=0.09),
+    "patterns": Rate(1.5, shard=0.30, values=0.13),
+    "decompose": Rate(0.3, shard=0.15, values=0.19),
+    "fit": Rate(1.0, date=0.085, shard=0.11, values=0.17),
+    "score": Rate(1.0, shard=0.65, scored=0.022),
     "forecast": Rate(0.1, shard=0.23, values=0.14),
-    "report": Rate(11.0, values=0.1),
+    "report": Rate(9.0, shard=0.15, values=0.2),
 }
-"""Of default settings, in CPU seconds of one core of an AMD EPYC with other work beside it: of 1,000, 20,000 and
-100,000 points x 210 dates of ``l2b``, 1,000 x 300 of ``l3u``, and the 522 x 304 of a real tile. What ``fit`` takes
-whatever the points follows from the steps that its likelihood wants: 17, 28 and 44 s there. `tests.benchmarks.costs`
-compares these rates with other runs."""
+"""Of default settings, in CPU seconds of one core of an AMD EPYC, the other idle: of 1,000, 20,000 and 100,000 points x
+210 dates of ``l2b``, 1,000 x 300 of ``l3u``, and the 522 x 304 of a real tile, 33, 87, 132, 38 and 56 s in all. What
+``fit`` takes whatever the points follows from the steps that its likelihood wants: 16, 23 and 41 s there. With other
+work on both cores the same runs take about a tenth more. `tests.benchmarks.costs` compares these rates with other
+runs."""
 
 OF_PAIRS = {
     "ingest": Rate(3.0, shard=0.02, pairs=0.03),
