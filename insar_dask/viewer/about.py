@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ MOTION = (
     *("velocity", "velocity_std", "acceleration", "acceleration_std", "seasonality", "seasonality_std"),
     *("phase", "rmse"),
 )
-PLACE = ("point_id", "height", "coherence")
+PLACE = ("point_id", "height", "coherence", "condition", "n_ascending", "n_descending")
 DEGREES = ("longitude", "latitude")
 """Read point by point only where the page cannot compute them."""
 
@@ -51,7 +52,7 @@ def about(
     found: dict[str, Any] = {
         "name": product,
         "said": {name: _json(raw.attrs[name]) for name in SAID if name in raw.attrs},
-        "crs": {"epsg": _json(raw["crs"].attrs.get("epsg")), "wkt": str(raw["crs"].attrs.get("crs_wkt", ""))},
+        "crs": _crs(raw["crs"].attrs),
         "series": _series(engine, product),
         "degrees": degrees,
         "points": {name: f"{product}/raw/{name}" for name in places if name in raw.variables},
@@ -79,6 +80,18 @@ def _documents(store: Store, found: Mapping[str, Any]) -> dict[str, Any]:
         path: {**json.loads(get_bytes(store, f"{path}/zarr.json") or b"{}"), "attributes": {}}
         for path in arrays_of(found)
     }
+
+
+def _crs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """The code of a CRS, where it is given or its text tells it, and the text."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    wkt, epsg = str(attrs.get("crs_wkt", "")), _json(attrs.get("epsg"))
+    if epsg is None:
+        with suppress(CRSError):  # of a local one
+            epsg = CRS.from_wkt(wkt).to_epsg()
+    return {"epsg": epsg, "wkt": wkt}
 
 
 def _series(engine: Engine, product: str) -> dict[str, Any]:

@@ -65,12 +65,8 @@ def _areas(note: Mapping[str, Any], extent: Sequence[float], offset: Sequence[fl
 
 def _latest(ledger: Ledger) -> dict[str, str]:
     """Scene -> its last vintage; vintages sort as they follow each other."""
-    found = {}
-    for key in sorted(ledger.notes()):
-        scene, _, vintage = key.removeprefix(NOTES).removesuffix(".json").partition("/")
-        if key.startswith(NOTES) and vintage:
-            found[scene] = vintage
-    return found
+    names = sorted(key[len(NOTES) : -len(".json")] for key in ledger.notes() if key.startswith(NOTES))
+    return {scene: vintage for scene, _, vintage in (name.partition("/") for name in names) if vintage}
 
 
 def _rings(data: bytes) -> Iterator[list[tuple[float, float]]]:

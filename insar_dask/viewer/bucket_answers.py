@@ -29,8 +29,8 @@ class Answer:
 def bucket_reader(address: str) -> Callable[[str, str | None, bool], Answer]:
     """What reads ``(key, value of the header Range or None, whether the bytes are wanted)``.
 
-    The bookkeeping of runs is read by nobody. A size is asked for once an object; of an object that was replaced since,
-    both are asked for anew.
+    Threads may call it at once. The bookkeeping of runs is read by nobody. A size is asked for once an object; of an
+    object that was replaced since, both are asked for anew.
 
     Raises
     ------
@@ -48,18 +48,19 @@ def bucket_reader(address: str) -> Callable[[str, str | None, bool], Answer]:
         asked = RANGE.fullmatch(wanted or "")
         if asked is None and body:
             return _whole(bucket, key)
-        if key not in known:
-            if len(known) >= KEPT:
-                known.clear()
-            known[key] = _look(bucket, key)
-        if not body:
-            return Answer(200, known[key][0])
+        look = known.get(key) or _look(bucket, key)
+        if len(known) >= KEPT:
+            known.clear()
+        known[key] = look
+        if asked is None:
+            return Answer(200, look[0])
         try:
-            return _part(bucket, key, *known[key], *(asked.groups() if asked else ("", "")))
+            return _part(bucket, key, *look, *asked.groups())
         except OSError:
-            if known.pop(key) == (now := _look(bucket, key)):
+            known.pop(key, None)
+            if (now := _look(bucket, key)) == look:
                 raise
-            return _part(bucket, key, *now, *(asked.groups() if asked else ("", "")))
+        return _part(bucket, key, *now, *asked.groups())
 
     return read
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from insar_dask.bucket_address import is_bucket
 
 __all__ = ["find_stores", "joined_index"]
 
+PLAIN = re.compile(r"[^/\\\x00-\x1f]+")
+"""Names that are one part of a path."""
+
 
 def find_stores(place: str | Path) -> dict[str, str | Path] | None:
     """Stores of a campaign by the names of their products, those that are done; None where there is no campaign.
@@ -19,18 +23,30 @@ def find_stores(place: str | Path) -> dict[str, str | Path] | None:
     Raises
     ------
     CubeError
-        When no product of it is done.
+        When no product of it is done; when its book, which anybody may have written who could write there, names a
+        store that does not lie beside it, to which nothing is written and no credentials are shown.
     """
     if not is_bucket(place) and not (Path(place) / "campaign").exists():
         return None
-    from insar_dask.campaign import holds_campaign, stores_done
+    from insar_dask.campaign import BOOK, holds_campaign, stores_done
     from insar_dask.cube import CubeError
+    from insar_dask.dashboard.product_pages import own_store
+    from insar_dask.objects import child_address
 
     if not holds_campaign(place):
         return None
-    found = stores_done(place)
-    if not found:
+    named, book = stores_done(place), child_address(place, BOOK)
+    if not named:
         raise CubeError(f"no product of the campaign in {place} is done yet; `insar-dask status {place}` tells more")
+    found: dict[str, str | Path] = {}
+    for name, store in named.items():
+        own = own_store(str(store), book)
+        if own is None or not PLAIN.fullmatch(name) or name in (".", ".."):
+            raise CubeError(
+                f"the campaign in {place} names {name!r} at {store}, which does not lie beside its book: it was moved, "
+                "or written by somebody else; explore its stores one by one"
+            )
+        found[name] = own if is_bucket(own) else Path(own)
     return found
 
 

@@ -62,7 +62,7 @@ def export_page(
     shutil.rmtree(folder / STORE, ignore_errors=True)
     if address is None:
         for name, store in many.items():
-            _copy(open_store(store), folder / STORE / name)
+            _copy(open_store(store), folder / STORE / _within(name) if name else folder / STORE)
         if isinstance(stores, Mapping):
             index = folder / STORE / INDEX
             index.parent.mkdir(parents=True, exist_ok=True)

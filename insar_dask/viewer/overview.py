@@ -70,6 +70,7 @@ VARIABLES: dict[str, Shown] = {
     "coherence": Shown("raw", 0.0001, "positive", "Coherence", ""),
     "rmse": Shown("products", 0.01, "positive", "Residual (RMSE)", "mm"),
     "n_dates": Shown("products", 1, "positive", "Valid dates", ""),
+    "condition": Shown("raw", 0.01, "positive", "Condition of east and up", ""),
 }
 """In the order of the menu. Steps are far below the standard errors, and coarser only where values are too large."""
 
@@ -163,9 +164,10 @@ def explore_chunk(
 
 def _packed(name: str, values: Numbers, step: float) -> npt.NDArray[np.int16]:
     scaled = np.rint(np.asarray(values, np.float64) / step)
-    if (np.abs(scaled) > MOST).any():
-        raise CubeError(f"{name} is {np.nanmax(np.abs(values)):g} and more than {MOST} steps of {step:g}")
-    return np.where(np.isfinite(scaled), scaled, MISSING).astype(np.int16)
+    known = np.isfinite(scaled)
+    if (np.abs(scaled[known]) > MOST).any():
+        raise CubeError(f"{name} is {np.abs(values[known]).max():g} and more than {MOST} steps of {step:g}")
+    return np.where(known, scaled, MISSING).astype(np.int16)
 
 
 def shown_range(name: str, sample: Numbers) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import shapely
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
-from insar_dask.jobs.area_jobs import _to_note
+from insar_dask.jobs.area_jobs import _to_note, vintages_of
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.viewer.areas import shown_areas
@@ -51,6 +51,12 @@ def test_what_is_no_outline_is_named(ledger: Ledger, outline: str) -> None:
     ledger.write_note("areas/scene/2021-01-01", {**note, "outlines": [outline]})
     with pytest.raises(CubeError, match=r"jobs/areas/scene/2021-01-01.json holds no areas"):
         shown_areas(ledger.store, "here", EXTENT, OFFSET)
+
+
+def test_the_vintage_is_that_which_sorts_last(ledger: Ledger) -> None:
+    for vintage in ("2024-06", "2024"):
+        ledger.write_note(f"areas/scene/{vintage}", _to_note(areas_of([shapely.box(0, 0, 100, 100)])))
+    assert shown_areas(ledger.store, "here", EXTENT, OFFSET)[0]["vintage"] == vintages_of(ledger.store)[-1] == "2024-06"
 
 
 def test_areas_elsewhere_are_not_shown(ledger: Ledger) -> None:

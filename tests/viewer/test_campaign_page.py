@@ -1,5 +1,6 @@
 import http.client
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,14 @@ def campaign(site: Path, tmp_path: Path) -> Path:
     ledger = Ledger(open_store(tmp_path / "campaign"))
     ledger.write_note("catalogue", {"products": ["a b", "site", "waits"]})
     for number, name in enumerate(("a b", "site")):
+        store = shutil.copytree(site, tmp_path / f"{name}.zarr")
         ledger.write("products", Receipt(number, "key", "sum", 1, 1))
-        ledger.write_note(f"outcomes/{name}", {"store": str(site), "report": "", "summary": []})
+        ledger.write_note(f"outcomes/{name}", {"store": str(store), "report": "", "summary": []})
     return tmp_path
 
 
 def test_the_products_that_are_done_are_shown(campaign: Path, site: Path) -> None:
-    assert find_stores(campaign) == {"a b": site, "site": site}
+    assert find_stores(campaign) == {"a b": campaign / "a b.zarr", "site": campaign / "site.zarr"}
     assert find_stores(site) is None
 
 
@@ -36,6 +38,19 @@ def test_a_campaign_without_anything_done_says_so(campaign: Path) -> None:
     Ledger(open_store(campaign / "campaign")).forget("products")
     with pytest.raises(CubeError, match="no product of the campaign"):
         find_stores(campaign)
+
+
+@pytest.mark.parametrize(
+    ("name", "store"),
+    [("a b", "/etc"), ("a b", "s3://maps/eu/a.zarr?endpoint=http://evil.example"), ("../../../x", "{}/site.zarr")],
+)
+def test_a_book_leads_nowhere_else(name: str, store: str, campaign: Path) -> None:
+    ledger = Ledger(open_store(campaign / "campaign"))
+    ledger.write_note("catalogue", {"products": [name, "site"]})
+    ledger.write_note(f"outcomes/{name}", {"store": store.format(campaign), "report": "", "summary": []})
+    with pytest.raises(CubeError, match="does not lie beside its book"):
+        find_stores(campaign)
+    assert not (campaign / "etc").exists()
 
 
 def test_each_store_is_answered_under_its_name(campaign: Path, site: Path, tmp_path: Path) -> None:
@@ -66,14 +81,14 @@ def test_the_verb_exports_all_of_a_campaign_and_refuses_one_address_for_it(campa
     assert refused.exit_code == 2
 
 
-def test_a_store_that_is_gone_is_named_and_left_out(campaign: Path, site: Path) -> None:
+def test_a_store_that_is_gone_is_named_and_left_out(campaign: Path) -> None:
     ledger = Ledger(open_store(campaign / "campaign"))
     ledger.write_note("outcomes/a b", {"store": str(campaign / "gone.zarr"), "report": "", "summary": []})
     done = CliRunner().invoke(app, ["explore", str(campaign), "--export", str(campaign / "share"), "--quiet"])
     assert done.exit_code == 0
     assert "a b is left out: there is no store at" in done.stderr
     listed = json.loads((campaign / "share/data.zarr/explore/zarr.json").read_text())["attributes"]["products"]
-    assert [one["name"] for one in listed] == [site.stem]
+    assert [one["store"] for one in listed] == ["site/"]
 
 
 def test_a_background_is_named_in_the_policy_and_refused_elsewhere(site: Path) -> None:

@@ -220,6 +220,11 @@ def test_a_large_cube_is_drawn_finer_where_somebody_looks(
             page.wait_for_timeout(100)
         assert coarse < page.evaluate("explorer.page.loaded") < 1000
         assert "of 1,000 points shown" in page.locator("#count").inner_text()
+        corners = "(b => [[b[0], b[1]], [b[2], b[1]], [b[2], b[3]], [b[0], b[3]]])(explorer.map.bounds())"
+        page.evaluate(f"explorer.map.events.lasso({corners})")
+        page.wait_for_selector("#chosen .chip")
+        assert "of the points on the map inside" in page.locator("#chosen").inner_text()
+        assert "of the points that were on the map inside" in page.evaluate("explorer.panel.csv()")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1024, "dark"), (400, "light")])

@@ -36,6 +36,9 @@ export function degreesOf(point) {
 
 export const near = ([x, y], reach = REACH) => nearest(page.map.chunks, ...page.map.toPlace(x, y), reach * page.map.view[2]);
 
+// whether points of a large cube are not on the map, so that an outline may hold more of them
+const partly = () => page.loaded < page.about.n_points;
+
 async function picking(work) {
   $("tip").hidden = $("hint").hidden = true;
   clearTimeout(page.hovering);
@@ -60,9 +63,12 @@ export const pick = guarded(async (at, add) => {
 
 export const chooseArea = guarded(async (area, go = false) => {
   const rings = corners(area);
-  if (go) page.map.home(boxOf(area), 2.4);
-  if (go) page.home = false;
-  await picking(() => page.panel.enclose(inside(page.map.chunks, rings), rings, area));
+  if (go) {
+    page.map.home(boxOf(area), 2.4);
+    page.home = false;
+    await loadView();
+  }
+  await picking(() => page.panel.enclose(inside(page.map.chunks, rings), rings, area, partly()));
 });
 
 export const lasso = guarded(async (polygon) => {
@@ -71,7 +77,7 @@ export const lasso = guarded(async (polygon) => {
   const rows = inside(page.map.chunks, polygon);
   page.lassoMs = performance.now() - began;
   page.enclosed = rows.length;
-  if (rows.length) return picking(() => page.panel.enclose(rows, [polygon]));
+  if (rows.length) return picking(() => page.panel.enclose(rows, [polygon], null, partly()));
   $("hint").hidden = false;
   $("hint").textContent = $("live").textContent = "No point lies inside the outline.";
 });

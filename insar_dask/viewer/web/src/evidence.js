@@ -19,6 +19,9 @@ const ROWS = [
   ["RMSE of the model", "mm", (p) => [p.motion.rmse, NaN, 2]],
   ["Coherence", "", (p) => [p.place.coherence, NaN, 2]],
   ["Height", "m", (p) => [p.place.height, NaN, 1]],
+  ["Condition of east and up", "", (p) => [p.place.condition, NaN, 2]],
+  ["Points of ascending tracks", "", (p) => [p.place.n_ascending, NaN, 0]],
+  ["Points of descending tracks", "", (p) => [p.place.n_descending, NaN, 0]],
 ];
 
 function cell([value, error, places]) {

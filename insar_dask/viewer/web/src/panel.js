@@ -109,8 +109,8 @@ export class Panel {
     this.chart.close();
   }
 
-  // rings: where the rows lie; found: an area of the store that they are the outline of
-  async enclose(rows, rings, found = null) {
+  // rings: where the rows lie; found: an area of the store that they are the outline of; partly: there may be more
+  async enclose(rows, rings, found = null, partly = false) {
     const mine = ++this.asked;
     const read = sample(rows, MOST_OF_LASSO);
     const { path, packing, days } = this.about.series.displacement;
@@ -127,12 +127,13 @@ export class Panel {
       read: read.length,
       rings,
       found,
+      partly,
       mean: of((column) => column.reduce((sum, x) => sum + x, 0) / column.length),
       low: of((column) => quantile(column, 0.1)),
       high: of((column) => quantile(column, 0.9)),
     };
     this.render();
-    return `${found ? `Area ${nameOf(found)}, ` : ""}${counted(rows.length)} points inside`;
+    return `${found ? `Area ${nameOf(found)}, ` : ""}${counted(rows.length)} ${partly ? "of the points on the map" : "points"} inside`;
   }
 
   async turn(tab) {
@@ -200,8 +201,8 @@ export class Panel {
   chips() {
     const chip = (colour, text, label, gone) => h("span", { class: "chip" }, h("i", { colour }), text, h("button", { type: "button", "aria-label": label, onclick: gone }, "×"));
     if (this.area) {
-      const { count, read, found } = this.area;
-      const inside = `${counted(count)} points inside` + (read < count ? `; ${read} of them read, evenly` : "");
+      const { count, read, found, partly } = this.area;
+      const inside = `${counted(count)} ${partly ? "of the points on the map" : "points"} inside` + (read < count ? `; ${read} of them read, evenly` : "");
       return [chip(CHOSEN[0], found ? `${nameOf(found)}: ${inside}` : inside, "let go of the area", () => this.clear())];
     }
     const many = this.points.length > 1;

@@ -40,7 +40,7 @@ const plain = (text) => String(text).replace(/[\r\n]+/g, " ");
 // everything of the chosen points as text: values as stored, empty where missing
 export function csv(about, points, area) {
   const lines = [`# ${plain(about.name)}`, ...Object.entries(about.said).map(([name, value]) => `# ${name}: ${plain(value)}`), `# crs: EPSG:${about.crs.epsg ?? "unknown"}`, "# units: mm"];
-  if (area) lines.push(`# ${area.count} points inside an outline, ${area.read} of them read`);
+  if (area) lines.push(`# ${area.count} ${area.partly ? "of the points that were on the map" : "points"} inside an outline, ${area.read} of them read`);
   points.forEach((point, i) => {
     const words = [...Object.entries(point.place), ...Object.entries(point.motion)].map(([name, value]) => `${name}=${number(value)}`);
     lines.push(`# point ${i + 1}: ${plain(point.id)} ${words.join(" ")}`);
