@@ -66,20 +66,21 @@ def plot_area(view: AreaView, areas: Areas, title: str, *, level: float | None =
     level : float, optional
         Of the forecast's interval.
     """
-    figure = new_figure(6.4, 2.5)
-    ground, series = figure.subplots(1, 2, width_ratios=(1, 1.9))
+    figure = new_figure(4.7, 4.3)
+    ground, series = figure.subplots(2, 1, height_ratios=(1.1, 1))
     grid = view.grid
     limits = Normalize(*colour_limits(view.velocity, signed=True))
     image = map_cells(ground, view.velocity, limits, VELOCITY.colours)
     box = grid.west, grid.west + grid.columns * grid.cell, grid.north - grid.rows * grid.cell, grid.north
     image.set_extent(box)
+    ground.set_anchor("W")
     _outlines(ground, areas, [k for k in range(len(areas)) if k != view.number], 0.6, PALETTE["muted"])
     _outlines(ground, areas, [view.number], 1.4)
     ground.set_xlim(box[0], box[1])
     ground.set_ylim(box[2], box[3])
-    bar = figure.colorbar(image, ax=ground, orientation="horizontal", fraction=0.05, pad=0.02, extend="both")
-    bar.ax.tick_params(labelsize=7, colors=PALETTE["muted"], length=2, width=0.5)
-    bar.set_label(f"velocity [{VELOCITY.unit}]", fontsize=7, color=PALETTE["ink"])
+    bar = figure.colorbar(image, ax=ground, fraction=0.035, pad=0.015, aspect=24, extend="both")
+    bar.ax.tick_params(labelsize=7.5, colors=PALETTE["muted"], length=2, width=0.5)
+    bar.set_label(f"velocity [{VELOCITY.unit}]", fontsize=7.5, color=PALETTE["ink"])
     bar.outline.set_visible(False)
     _draw_series(series, view, areas, level)
     words(figure.suptitle(title, x=0.01, ha="left", fontsize=8, color=PALETTE["ink"]))
@@ -110,7 +111,7 @@ def _draw_series(axes: Axes, view: AreaView, areas: Areas, level: float | None) 
     axes.xaxis.set_major_formatter(formatter)
     axes.set_ylabel("displacement [mm]", fontsize=8)
     axes.margins(x=0.02)
-    legend = axes.legend(fontsize=7, frameon=False, loc="best", handlelength=1.3, borderpad=0.2, labelspacing=0.3)
+    legend = axes.legend(fontsize=7.5, frameon=False, loc="best", handlelength=1.3, borderpad=0.2, labelspacing=0.3)
     for text in legend.get_texts():
         text.set_color(PALETTE["muted"])
 

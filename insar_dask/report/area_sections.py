@@ -60,7 +60,8 @@ def map_section(
     caption = "<b>Moving areas</b><br>on the mean velocity; numbers lead to the evidence below"
     note = f"{hidden} areas of a lower quality class are left off the map; files and counts have them" if hidden else ""
     more = f"<p class=note>{sentence(note)}</p>" if note else ""
-    return place_figure(folder, figure, "areas", alt, caption) + more
+    picture = place_figure(folder, figure, "areas", alt, caption)
+    return f"<div class=two>{picture}<div>{_listed(areas, marked)}{more}</div></div>"
 
 
 def growth_section(grown: Growth, before: str, after: str) -> str:
@@ -107,6 +108,19 @@ def cards_section(
         "with a season in the model."
     )
     return f"<p class=note>{note}</p>{''.join(parts)}"
+
+
+def _listed(areas: Areas, marked: Sequence[int]) -> str:
+    """The numbered areas in a table."""
+    head = ["name", "area<small>km²</small>", "mean rate<small>mm yr⁻¹</small>", "quality"]
+    rows = []
+    for place, k in enumerate(marked, 1):
+        quality = str(areas["quality"][k]) if "quality" in areas.columns else "·"
+        rate = number(areas["velocity_mean"][k])
+        rows.append(
+            (str(place), [escape(str(areas["area_id"][k])), f"{areas.geometry[k].area / 1e6:,.3f}", rate, quality])
+        )
+    return table(f"The largest of {len(areas):,} on the map", head, rows) if rows else ""
 
 
 def _inventory_row(areas: Areas, counted: Inventory) -> list[str]:
