@@ -13,6 +13,7 @@ from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.timetable import TooShortError
+from insar_dask.inversion.reference import pixel_at
 from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, ingest_cube, product_of, target_of
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.evaluation import evaluate, forecast
@@ -101,6 +102,8 @@ class Workbench:
         pairs, inversion = self.config.pairs, self.config.inversion
         options: dict[str, Any] = {"limits": pairs.limits(), **pairs.corrections(), **inversion.solving()}
         options |= {"disconnected": inversion.disconnected, "motion": {} if inversion.joint else None}
+        if pairs.place is not None:
+            options["reference"] = pixel_at(self.group(product, "pairs"), *pairs.place)
         if pairs.delays is not None:
             options["delays"] = read_delays(pairs.delays, direction=pairs.delay_direction)
         if inversion.temperature is not None:

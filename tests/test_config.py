@@ -53,6 +53,7 @@ def test_values_survive_the_round_trip() -> None:
         ({"forecast": {"methods": []}}, "forecast.methods = .*: wanted one or more of persistence, "),
         ({"pairs": {"reference": "none"}}, "pairs = .*surface 'plane' is fitted on stable ground"),
         ({"pairs": {"reference": [3, -1]}}, "pairs.reference.* greater than or equal to 0"),
+        ({"pairs": {"reference": [1, 2], "place": [13.0, 38.0]}}, "place and reference both say"),
         ({"pairs": {"window": 4}}, "pairs.window = 4: wanted an odd number of pixels"),
         ({"inversion": {"network": "tree"}}, 'network = "tree" goes with method svd or laplacian; method is sbas'),
         ({"inversion": {"fill": "model"}}, "goes with method nsbas"),

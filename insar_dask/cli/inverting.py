@@ -23,14 +23,15 @@ def invert(
     reference: Annotated[
         str | None, typer.Option(metavar="ROW,COLUMN", help="pixel that stands still; or auto, none; default: auto")
     ] = None,
+    place: Annotated[
+        str | None, typer.Option(metavar="LON,LAT", help="what stands still, in degrees, instead of row and column")
+    ] = None,
     max_days: Annotated[float | None, typer.Option(help="longest pair; default: 50")] = None,
     max_bperp: Annotated[float | None, typer.Option(help="largest baseline [m], inf: any; default: 100")] = None,
     min_coherence: Annotated[float | None, typer.Option(help="least mean coherence of an interferogram")] = None,
     surface: Annotated[str | None, typer.Option(help="plane, quadratic, height or none; default: plane")] = None,
     closure: Annotated[bool | None, typer.Option(help="correct whole cycles by loops; default: yes")] = None,
-    reject: Annotated[
-        bool | None, typer.Option(help="leave out what contradicts the others; default: yes")
-    ] = None,
+    reject: Annotated[bool | None, typer.Option(help="leave out what contradicts the others; default: yes")] = None,
     delays: Annotated[str | None, typer.Option(help="NetCDF of delays of the atmosphere [mm]")] = None,
     method: Annotated[str | None, typer.Option(help="sbas, nsbas, svd or laplacian; default: sbas")] = None,
     min_pairs: Annotated[int | None, typer.Option(help="least interferograms of a point; default: 10")] = None,
@@ -48,7 +49,8 @@ def invert(
     options = {**settings.source.options, "coherence": coherence, "baselines": baselines}
     options |= parse_settings(option or [], "--option", "track=063")
     pairs = {
-        "reference": None if reference is None else _pixel(reference), "max_days": max_days, "max_bperp": max_bperp,
+        "reference": None if reference is None else _pixel(reference), "place": _place(place),
+        "max_days": max_days, "max_bperp": max_bperp,
         "min_coherence": min_coherence, "surface": surface, "closure": closure, "reject": reject, "delays": delays,
     }  # fmt: skip
     solving = {"method": method, "min_pairs": min_pairs, "as_of": as_of, "disconnected": "bridge" if bridge else None}
@@ -67,6 +69,16 @@ def invert(
 
 def _said(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _place(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        longitude, latitude = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--place {text} is no LON,LAT") from None
+    return [longitude, latitude]
 
 
 def _pixel(text: str) -> str | list[int]:

@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, or globs in quotes"
+SOURCES = "EGMS zip or csv files, MintPy series, NetCDF, folders of GeoTIFFs, interferograms, or globs in quotes"
 StorePath = Annotated[
     str, typer.Argument(help="a store, such as demo-output/cube.zarr or s3://bucket/cube.zarr", metavar="STORE")
 ]

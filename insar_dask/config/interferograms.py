@@ -39,6 +39,9 @@ class Pairs(Section):
     reference: Literal["auto", "none"] | tuple[Cell, Cell] = Field(
         "auto", description="[row, column] of the pixel that stands still; auto: it is sought; none: it is off already"
     )
+    place: tuple[float, float] | None = Field(
+        None, description="[longitude, latitude] of what stands still, instead of a row and a column"
+    )
     window: int = Field(5, ge=1, description="pixels a side of the area around it, odd")
 
     @field_validator("window")
@@ -57,6 +60,12 @@ class Pairs(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_one_reference(self) -> Self:
+        if self.place is not None and self.reference != "auto":
+            raise ValueError("place and reference both say what stands still: leave one of them out")
+        return self
+
     def limits(self) -> dict[str, float | None]:
         """Keyword arguments of `insar_dask.inversion.choosing.choose_pairs`."""
         bperp = None if math.isinf(self.max_bperp) else self.max_bperp
@@ -64,9 +73,9 @@ class Pairs(Section):
 
     def passes(self, inversion: Inversion) -> int:
         """How often all interferograms are gone over: for coherence, a median, rejection, surfaces, a reference."""
-        rough = self.reject or self.reference == "auto"
+        sought = self.reference == "auto" and self.place is None
         wanted = (
-            self.min_coherence is not None, rough, self.reject, self.surface != "none", self.reference == "auto",
+            self.min_coherence is not None, self.reject or sought, self.reject, self.surface != "none", sought,
             self.delays is not None, inversion.network == "tree",
             inversion.temperature is not None and inversion.alpha == "fit", inversion.joint,
         )  # fmt: skip

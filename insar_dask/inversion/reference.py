@@ -12,7 +12,7 @@ from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import check_pairs, timeline
 from insar_dask.readers.grid import PixelGrid
 
-__all__ = ["refer_pairs", "reference_offsets", "subtract_offsets"]
+__all__ = ["pixel_at", "refer_pairs", "reference_offsets", "subtract_offsets"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -46,6 +46,30 @@ def refer_pairs(pairs: xr.Dataset, row: int, col: int, *, window: int = 5, min_v
     return subtract_offsets(pairs, offsets).assign_attrs(reference=text)
 
 
+def pixel_at(pairs: xr.Dataset, longitude: float, latitude: float) -> tuple[int, int]:
+    """Row and column of the pixel of a pair cube that is nearest to a place [degree].
+
+    Raises
+    ------
+    CubeError
+        When the place lies more than two pixels from any that has data.
+    """
+    from pyproj import CRS, Transformer
+
+    PixelGrid.of(pairs)
+    crs = CRS.from_wkt(pairs["crs"].attrs["crs_wkt"])
+    x, y = Transformer.from_crs(CRS.from_epsg(4326), crs, always_xy=True).transform(longitude, latitude)
+    away = np.hypot(pairs["easting"].values - x, pairs["northing"].values - y)
+    near = int(np.argmin(away))
+    row, column = int(pairs["row"].values[near]), int(pairs["col"].values[near])
+    if not away[near] <= 2 * _spacing(pairs):
+        raise CubeError(
+            f"the place {longitude:g} E, {latitude:g} N lies {away[near]:,.0f} m from the nearest pixel with data, row "
+            f"{row}, column {column}: are longitude and latitude in this order?"
+        )
+    return row, column
+
+
 def reference_offsets(pairs: xr.Dataset, row: int, col: int, *, window: int = 5, min_valid: float = 0.8) -> Float64:
     """Median phase of the reference area in each interferogram [rad], (P,); as `refer_pairs`."""
     check_pairs(pairs)
@@ -64,6 +88,13 @@ def reference_offsets(pairs: xr.Dataset, row: int, col: int, *, window: int = 5,
             f"pairs of {share.size}), wanted {min_valid:.0%}: choose another place, a smaller min_valid, or drop them"
         )
     return np.asarray(np.nanmedian(area, axis=0), np.float64)
+
+
+def _spacing(pairs: xr.Dataset) -> float:
+    """About the distance [m] of neighbouring pixels: from the area that they cover, and how many they are."""
+    row, column = (np.asarray(pairs[name].values, np.float64) for name in ("row", "col"))
+    sides = [np.ptp(pairs[name].values) for name in ("easting", "northing")]
+    return float(max(sides) / max(np.ptp(row), np.ptp(column), 1)) or np.inf
 
 
 def subtract_offsets(pairs: xr.Dataset, offsets: Any) -> xr.Dataset:

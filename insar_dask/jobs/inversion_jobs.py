@@ -179,7 +179,7 @@ def _season(
     if alpha == "fit":
         names = ("min_pairs", "min_coherence")
         rough = Step("invert", steps[-1].result, "rough", {name: solving[name] for name in names if name in solving})
-        moments = stack.sums((*steps, rough, Step("sum_series", "rough", "moments")), "moments")
+        moments = stack.sums((*steps, rough, Step("sum_series", "rough", "moments")), "moments", coherence=True)
         alpha = fit_weight_to(wanted.temperature, dates, moments)
     index = composite_index(wanted.temperature, dates, alpha)
     note["alpha"] = index.attrs["alpha"]

@@ -10,7 +10,7 @@ from insar_dask.inversion.choosing import choose_pairs, n_components, reject_pai
 from insar_dask.inversion.closure import correct_closure
 from insar_dask.inversion.delays import correct_delays
 from insar_dask.inversion.pairs import timeline
-from insar_dask.inversion.reference import refer_pairs
+from insar_dask.inversion.reference import pixel_at, refer_pairs
 from insar_dask.inversion.surfaces import remove_surfaces, solve_surfaces, surface_of, surface_sums
 from insar_dask.synthetic import pair_cube
 
@@ -157,6 +157,13 @@ def test_reference_area_is_zero_in_its_median_and_must_have_data():
         refer_pairs(holed, 4, 5)
     with pytest.raises(CubeError, match="0%"):
         refer_pairs(pairs, 400, 5)
+
+
+def test_place_in_degrees_is_a_pixel():
+    pairs = bowl()
+    assert pixel_at(pairs, 81.0, 33.4395) == (0, 0)  # the corner lies on the meridian of its zone
+    with pytest.raises(CubeError, match=r"lies [\d,]+ m from the nearest pixel with data, row 0, column \d+: are"):
+        pixel_at(pairs, 33.4395, 81.0)
 
 
 def test_pairs_are_chosen_without_breaking_the_network():
