@@ -12,7 +12,7 @@ import numpy.typing as npt
 from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.alarm_jobs import Rule, raise_alarms
-from insar_dask.jobs.cube_ingest import product_of
+from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, product_of
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.gathering import Stored
 from insar_dask.jobs.lock import owned
@@ -159,6 +159,11 @@ def _bring_in(bench: Workbench, source: str | SourceFile, product: str | None) -
         name = _name(bench, one.group.rpartition("/")[0], times)
         return name, Stored.found(one.path, one.group)
     reader = bench.config.source.reader or reader_of(source)
+    if reader in INTERFEROGRAMS:
+        raise CubeError(
+            f"{source} holds interferograms, whose newer pairs change older dates too: `insar-dask invert` them all in "
+            "a store of its own, and update with that store"
+        )
     times = extent_of(source, reader, bench.config.source.known(reader)).times
     name = _name(bench, product_of(source), times)
     known = product or _followed(bench, name)

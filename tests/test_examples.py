@@ -77,6 +77,14 @@ def test_slides_are_found_named_and_told_of(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "areas.geojson").exists()
 
 
+def test_newer_dates_raise_alarms_where_the_ground_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "update.py"))["main"](None, None, str(tmp_path), 600)
+    shown = capsys.readouterr().out
+    assert "newer: the same series, 6 new dates: over 204 dates in common 600 points" in shown
+    assert "of 600 points are alarms; the most certain ones:" in shown and " mm  q = " in shown
+    assert (tmp_path / "newer" / "alarms.csv").exists()
+
+
 @pytest.mark.slow
 def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tiles").mkdir()

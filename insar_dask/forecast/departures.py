@@ -162,4 +162,6 @@ def _exponents(counts: Float64, start: Float64) -> Float64:
     number, total = far.sum(axis=(1, 2)), (far * np.nan_to_num(over, posinf=0.0)).sum(axis=(1, 2))
     few = number < FEWEST_FAR
     number, total = np.where(few, number.sum(), number), np.where(few, total.sum(), total)
-    return np.maximum(np.divide(number, total, out=np.full(len(total), LEAST_TAIL), where=total > 0), LEAST_TAIL)
+    exponents = np.full(len(total), LEAST_TAIL)
+    np.divide(number, total, out=exponents, where=total > 0)
+    return np.asarray(np.maximum(exponents, LEAST_TAIL))
