@@ -13,13 +13,20 @@ from scipy.sparse.csgraph import connected_components
 from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import Timeline, check_pairs, timeline
 
-__all__ = ["Choice", "choose_pairs", "components_of", "n_components", "reject_pairs"]
+__all__ = ["Choice", "choose_pairs", "components_of", "n_components", "redundancies", "reject_pairs"]
 
 Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 TOO_LARGE = 3.0
 """A residual beyond so many times the median of all pairs is a pair to be rejected."""
+
+
+UNCHECKED = 1e-6
+"""A redundancy below is that of a pair in no cycle, but for rounding."""
+
+NO_NOISE = 1e-3
+"""Residuals below so many mm are rounding."""
 
 
 class Choice(NamedTuple):
@@ -99,6 +106,9 @@ def choose_pairs(
 def reject_pairs(pairs: xr.Dataset, residuals: npt.ArrayLike) -> Choice:
     """Reject pairs whose residual after a first inversion is above three times the median; one round is enough.
 
+    The median is that of the pairs that others can contradict: a pair in no cycle of the network leaves no residual,
+    whatever is wrong with it.
+
     Parameters
     ----------
     pairs : xr.Dataset
@@ -114,11 +124,20 @@ def reject_pairs(pairs: xr.Dataset, residuals: npt.ArrayLike) -> Choice:
     line, size = timeline(check_pairs(pairs)), np.asarray(residuals, np.float64)
     if size.shape != line.first.shape:
         raise ValueError(f"{size.shape} residuals for {len(line.first)} pairs: wanted one each")
-    median = float(np.nanmedian(size))
-    bad = np.flatnonzero(~(size <= TOO_LARGE * median)).tolist()
+    checked = (redundancies(line) > UNCHECKED) & np.isfinite(size)
+    median = float(np.median(size[checked])) if checked.any() else 0.0
+    bad = np.flatnonzero(np.isnan(size) | (checked & (size > max(TOO_LARGE * median, NO_NOISE)))).tolist()
     return _held_together(
         line, {k: f"residual {size[k]:.1f} mm, median {median:.1f}" for k in bad}, np.nan_to_num(-size, nan=-np.inf)
     )
+
+
+def redundancies(line: Timeline) -> Float64:
+    """Share of each pair's error that stays in its residual, (P,): 1 less the diagonal of A (A'A)^+ A'."""
+    design = np.zeros((len(line.first), len(line.dates)))
+    design[np.arange(len(design)), line.first] = -1
+    design[np.arange(len(design)), line.second] = 1
+    return np.asarray(1 - np.einsum("pi,ij,pj->p", design, np.linalg.pinv(design.T @ design), design, optimize=True))
 
 
 def n_components(line: Timeline, kept: Bools | None = None) -> int:

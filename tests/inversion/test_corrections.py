@@ -6,11 +6,12 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
-from insar_dask.inversion.choosing import choose_pairs, n_components, reject_pairs
+from insar_dask.inversion.choosing import choose_pairs, n_components, redundancies, reject_pairs
 from insar_dask.inversion.closure import correct_closure
 from insar_dask.inversion.delays import correct_delays
 from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.reference import pixel_at, refer_pairs
+from insar_dask.inversion.residuals import pair_residuals
 from insar_dask.inversion.surfaces import remove_surfaces, solve_surfaces, surface_of, surface_sums
 from insar_dask.synthetic import pair_cube
 
@@ -157,6 +158,29 @@ def test_reference_area_is_zero_in_its_median_and_must_have_data():
         refer_pairs(holed, 4, 5)
     with pytest.raises(CubeError, match="0%"):
         refer_pairs(pairs, 400, 5)
+
+
+def test_pairs_that_nothing_can_contradict_do_not_make_the_others_look_bad():
+    pairs = pair_cube(5, 5, 31, longest=60)
+    line = timeline(pairs)
+    steps = line.second - line.first
+    chain = [k for k in range(pairs.sizes["pair"]) if steps[k] == 1 or (steps[k] == 2 and line.first[k] in (3, 9, 15))]
+    sparse = pairs.isel(pair=chain)
+    line = timeline(sparse)
+    left = redundancies(line)
+    in_loops = left > 1e-6
+    assert in_loops.sum() == 9 and abs(left[in_loops] - 1 / 3).max() < 1e-9  # three pairs share an error alike
+    assert left.sum() == pytest.approx(len(chain) - len(line.dates) + 1)
+    assert not reject_pairs(sparse, pair_residuals(sparse)).reasons
+    quiet = np.where(in_loops, 1e-5, 0.0)
+    quiet[np.flatnonzero(in_loops)[0]] = 9e-4  # rounding, where there is no noise
+    assert not reject_pairs(sparse, quiet).reasons
+    bad = np.where(in_loops, 1.0, 50.0)
+    bad[np.flatnonzero(in_loops)[0]] = 4.0
+    choice = reject_pairs(sparse, bad)
+    assert [*choice.reasons, *choice.held] == [line.name(int(np.flatnonzero(in_loops)[0]))]
+    tree = pairs.isel(pair=np.flatnonzero(steps == 1))
+    assert not reject_pairs(tree, pair_residuals(tree)).reasons
 
 
 def test_place_in_degrees_is_a_pixel():
