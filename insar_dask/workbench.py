@@ -95,13 +95,15 @@ class Workbench:
             raise CubeError(f"{error}\n{cure}") from error
         return product
 
-    def invert(self, source: SourceFile, product: str) -> None:
-        """Interferograms to displacement; what was read as such is left as it is."""
+    def invert(self, source: SourceFile, product: str, as_of: str | None = None) -> None:
+        """Interferograms to displacement, as it is or was known on a day; what was read as such is left as it is."""
         if self._reader(source) not in INTERFEROGRAMS:
             return
         pairs, inversion = self.config.pairs, self.config.inversion
         options: dict[str, Any] = {"limits": pairs.limits(), **pairs.corrections(), **inversion.solving()}
         options |= {"disconnected": inversion.disconnected, "motion": {} if inversion.joint else None}
+        if as_of is not None:
+            options["as_of"] = as_of
         if pairs.place is not None:
             options["reference"] = pixel_at(self.group(product, "pairs"), *pairs.place)
         if pairs.delays is not None:

@@ -58,7 +58,10 @@ def test_values_survive_the_round_trip() -> None:
         ({"inversion": {"network": "tree"}}, 'network = "tree" goes with method svd or laplacian; method is sbas'),
         ({"inversion": {"fill": "model"}}, "goes with method nsbas"),
         ({"inversion": {"temperature": "t.csv"}}, "or of joint = true"),
-        ({"inversion": {"as_of": "soon"}}, "inversion.as_of = 'soon': wanted a day"),
+        *(
+            ({"inversion": {"as_of": day}}, f"inversion.as_of = '{day}': wanted a day")
+            for day in ("soon", "NaT", "2018", "2018-02-30")
+        ),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
     ],
 )

@@ -133,6 +133,11 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     known = told("invert", *source, *asked, "--as-of", "2018-09-01")
     assert insar.open_cube(store)["time"].values[-1] <= np.datetime64("2018-09-01") and "series" in known
     told("products", store)
+    assert told("invert", *source, *asked).splitlines() == shown  # a look back does not last
+    kept = store.with_name("cube-config.toml")
+    before = kept.read_text()
+    assert "no pair is left" in told("invert", *source, *asked, "--max-days", "5", code=1)
+    assert kept.read_text() == before  # nor does what fails
 
 
 def test_what_is_wrong_with_interferograms_is_said_with_its_cure(site: Path, tmp_path: Path) -> None:

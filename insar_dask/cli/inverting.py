@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +41,10 @@ def invert(
     as_of: Annotated[str | None, typer.Option(metavar="DAY", help="the series as it was known on a day")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Turn interferograms into displacement: read, choose, correct, refer, invert; what is done is not done again."""
+    """Turn interferograms into displacement: read, choose, correct, refer, invert; what is done is not done again.
+
+    Settings of the store for sources go on; all others are those said here, else their defaults.
+    """
     from insar_dask.config import parse_config, parse_settings
     from insar_dask.outcomes import inversion_lines
     from insar_dask.pipeline import opened
@@ -57,14 +62,33 @@ def invert(
     tables: dict[str, dict[str, Any]] = {
         "source": {"files": source, "options": _said(options)}, "pairs": _said(pairs), "inversion": _said(solving),
     }  # fmt: skip
-    wanted = parse_config({**kept, **{name: kept.get(name, {}) | own for name, own in tables.items()}}, "invert")
-    with opened(wanted, quiet=quiet) as bench:
+    tables["source"] = kept.get("source", {}) | tables["source"]
+    wanted = parse_config({**kept, **tables}, "invert")
+    lasting = wanted.inversion.model_copy(update={"as_of": None})  # a look back is no setting of the store
+    with _kept_if_done(store), opened(wanted.model_copy(update={"inversion": lasting}), quiet=quiet) as bench:
         for path in bench.sources():
             product = bench.ingest(path)
-            bench.invert(path, product)
+            bench.invert(path, product, as_of)
             typer.echo(
                 "\n".join([f"{store}/{product}/raw", *(f"  {line}" for line in inversion_lines(bench, product))])
             )
+
+
+@contextmanager
+def _kept_if_done(store: str) -> Iterator[None]:
+    """The settings of a store stay what they were where a call fails."""
+    from insar_dask.pipeline import kept_config
+
+    path = kept_config(store)
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None:
+            path.write_text(before, encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _said(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +14,7 @@ from insar_dask.config.section import Section
 __all__ = ["Inversion", "Pairs"]
 
 AnyNumber = Annotated[float, Field(gt=0)]
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Cell = Annotated[int, Field(ge=0)]
 
 
@@ -124,11 +127,9 @@ class Inversion(Section):
     @field_validator("as_of")
     @classmethod
     def _is_day(cls, text: str | None) -> str | None:
-        import numpy as np
-
         if text is not None:
             try:
-                np.datetime64(text, "D")
+                date.fromisoformat(text if DAY.fullmatch(text) else "")
             except ValueError:
                 raise ValueError("wanted a day such as 2023-06-30") from None
         return text
