@@ -21,8 +21,12 @@ POLYGON, MULTIPOLYGON = 3, 6
 Ring = list[int]
 
 
-def shown_areas(store: Store, wkt: str, extent: Sequence[float], offset: Sequence[float]) -> list[dict[str, Any]]:
-    """Areas of the latest vintage of every scene that was found in a CRS and meets an extent.
+def shown_areas(
+    store: Store, product: str, wkt: str, extent: Sequence[float], offset: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Areas of the latest vintage of every scene that was found on a product, in its CRS, and meets its extent.
+
+    A scene that does not say what it was found on is shown on every product of its CRS.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def shown_areas(store: Store, wkt: str, extent: Sequence[float], offset: Sequenc
     found = []
     for scene, vintage in _latest(ledger).items():
         note = ledger.read_note(f"areas/{scene}/{vintage}")
-        if note is None or note.get("crs_wkt") != wkt:
+        if note is None or product not in note.get("products", [product]) or not _alike(note.get("crs_wkt"), wkt):
             continue
         try:
             areas, attrs = _areas(note, extent, offset), note["attrs"]
@@ -52,6 +56,19 @@ def shown_areas(store: Store, wkt: str, extent: Sequence[float], offset: Sequenc
         if areas:
             found.append({"scene": scene, "vintage": vintage, **shared, "areas": areas})
     return found
+
+
+def _alike(one: Any, other: str) -> bool:
+    """Whether two texts are of one CRS, however it is written."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    if one == other:
+        return True
+    try:
+        return bool(CRS.from_wkt(str(one)) == CRS.from_wkt(other))
+    except CRSError:
+        return False
 
 
 def _areas(note: Mapping[str, Any], extent: Sequence[float], offset: Sequence[float]) -> list[dict[str, Any]]:
