@@ -13,7 +13,7 @@ from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.alarm_jobs import Rule, raise_alarms
 from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, product_of
-from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.gathering import Stored
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.status import existing_store
@@ -232,7 +232,7 @@ def _alarms(
     bench: Workbench, older: str, name: str, meeting: Meeting, after: npt.NDArray[np.int64], rule: Rule
 ) -> dict[str, Any]:
     """Alarms against what was forecast; where nothing was, the older record is forecast first: it has seen no more."""
-    if not _has(bench, f"{older}/forecast"):
+    if not _is_whole(bench, f"{older}/forecast"):
         bench.foresee(older)
     scores, absent = bench.scores(older)
     if scores is None:
@@ -270,6 +270,15 @@ def _renew(bench: Workbench, older: str, name: str) -> Path | None:
 
 def _has(bench: Workbench, group: str) -> bool:
     return get_bytes(open_store(bench.store), f"{group}/zarr.json") is not None
+
+
+def _is_whole(bench: Workbench, group: str) -> bool:
+    """Whether all shards of a group are done: a run that was killed leaves some."""
+    try:
+        bench.engine.require(group)
+    except JobError:
+        return False
+    return True
 
 
 def _told(

@@ -175,6 +175,29 @@ def test_points_that_left_stay_and_new_ones_come(record: xr.Dataset, store: Path
     assert (alarms["alarm"] == -1).sum() == 50
 
 
+def test_dates_that_were_late_go_to_their_place(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    late = record.isel(time=np.isin(np.arange(166), (50, 51, 90, *range(160, 166)), invert=True))
+    holed = tmp_path / "holed.zarr"
+    insar.save(plain(late), holed, "site/raw", quiet=True)
+    (tmp_path / "holed-config.toml").write_text(SETTINGS)
+    made = once(holed, newer(record.isel(time=slice(0, -N_NEW)), tmp_path))
+    assert (made.verdict.kind, made.verdict.n_new_dates, made.verdict.n_filled_in) == ("append", 0, 3)
+    assert "0 new dates behind it and 3 among or before those that were there" in made.verdict.text()
+    joined = insar.open_cube(holed, "new/raw").compute()
+    series = dict(zip(joined["point_id"].values, joined["displacement"].values, strict=True))
+    for name, known in zip(record["point_id"].values, record["displacement"].values, strict=True):
+        np.testing.assert_array_equal(series[name], known[:-N_NEW])
+    assert made.alarms["absent"] == "no date is new"
+
+
+def test_a_forecast_that_was_cut_off_is_made_whole_first(
+    came: Path, store: Path, updated: tuple[Path, Updated]
+) -> None:
+    Engine(store, quiet=True).ledger.revoke("site/forecast", [1])  # as a run does that is killed there
+    once(store, came)
+    assert stored_bytes(store) == stored_bytes(updated[0])
+
+
 def test_another_vintage_is_tied_to_the_forecast_and_its_drift_is_told(
     record: xr.Dataset, store: Path, tmp_path: Path
 ) -> None:

@@ -26,11 +26,11 @@ TAIL = 0.01
 """Share of the errors beyond which their histogram is continued: ranks end at 1 / (n + 1), and among a million points
 a departure has to be rarer than that."""
 
-LEAST_TAIL = 2.0
-"""Smallest exponent of the power law; below, a tail would have no variance."""
-
 FEWEST_FAR = 100
 """Errors beyond the start of a tail that its exponent is told from, to a tenth of its value."""
+
+MOST_OFF = 0.05
+"""Share of them that may lie beyond the histogram, where nobody knows how far."""
 
 
 class Leads(NamedTuple):
@@ -87,8 +87,9 @@ def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:
         ``width`` (classes, h): scales that half an interval of ``level`` is. ``tail`` (classes, h, N_BINS): share of
         the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h), ``exponent`` (classes,):
         beyond the ratio that one error in a hundred passes, shares fall as its power, fitted to the largest hundredth
-        of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247). Normal errors fall faster, so rare
-        departures look less rare than they are.
+        of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247), less two standard errors; with 0, of too
+        few errors, no p-value is smaller than 0.01. Normal errors fall faster than any power, so rare departures look
+        less rare than they are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))
@@ -152,16 +153,18 @@ def _between(values: npt.NDArray[np.floating[Any]], leads: Leads) -> Float64:
 
 
 def _exponents(counts: Float64, start: Float64) -> Float64:
-    """Hill's estimate (classes,) over all leads; a bin counts as its upper edge, so that tails come out heavier.
+    """Hill's estimate (classes,) over all leads, less two of its standard errors; 0: ranks alone are to be trusted.
 
-    A class with few errors out there takes that of all classes.
+    A bin counts as its upper edge, so that tails come out heavier. A class with few errors out there takes that of all
+    classes; where those are few too, or many lie beyond the histogram, there is no tail.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         over = np.log(bin_edges()[1:] / start[..., None])
     far = counts * (over > 0)
     number, total = far.sum(axis=(1, 2)), (far * np.nan_to_num(over, posinf=0.0)).sum(axis=(1, 2))
+    off = far[..., -1].sum(axis=1)
     few = number < FEWEST_FAR
-    number, total = np.where(few, number.sum(), number), np.where(few, total.sum(), total)
-    exponents = np.full(len(total), LEAST_TAIL)
-    np.divide(number, total, out=exponents, where=total > 0)
-    return np.asarray(np.maximum(exponents, LEAST_TAIL))
+    number, total, off = (np.where(few, one.sum(), one) for one in (number, total, off))
+    told = (number >= FEWEST_FAR) & (total > 0) & (off <= MOST_OFF * number)
+    estimate = np.divide(number, total, out=np.zeros(len(total)), where=told)
+    return np.asarray(estimate * (1 - 2 / np.sqrt(np.maximum(number, FEWEST_FAR))))

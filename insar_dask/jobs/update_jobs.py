@@ -147,13 +147,12 @@ def join_stored(engine: Engine, meeting: Meeting, target: str, shard_points: int
     tied = np.append(meeting.offset if append else np.zeros_like(meeting.offset), np.float32(0))[after]
     names = [str(name) for name, variable in template.variables.items() if "point" in variable.dims]
     times = older["time"].values, newer["time"].values
-    late = np.flatnonzero(later_dates(*times)) if append else np.arange(len(times[1]))
-    common = shared_days(*times) if append else np.empty(0, np.int64)
-    dates = {"late": late, "shared_older": _at(times[0], common), "shared_newer": _at(times[1], common)}
+    axis = joined_dates(*times)[1:] if append else (np.empty(0, np.int64), np.arange(len(times[1])))
     orders = {}
     for index in range(plan.n_shards):
         where = plan.slice(index)
-        arrays = {"before": before[where], "after": after[where], "offset": tied[where], **dates}
+        arrays = {"before": before[where], "after": after[where], "offset": tied[where]}
+        arrays |= {"older": axis[0], "newer": axis[1]}
         parts = {"older": meeting.older.part(before[where]), "newer": meeting.newer.part(after[where])}
         states = {"points": engine.ledger.write_state(arrays)}
         params = {"names": names, "n_dates": template.sizes["time"]}
@@ -168,8 +167,8 @@ def join_shard(order: Order, ledger: Ledger) -> dict[str, npt.NDArray[Any]]:
     state, part, params = ledger.read_state(order["states"]["points"]), order["parts"], order["params"]
     older = gather(part["older"], state["before"], params["names"])
     newer = gather(part["newer"], state["after"], params["names"])
-    shared = state["shared_older"], state["shared_newer"]
-    return joined_series(older, newer, state["offset"], state["late"], shared, params["n_dates"])
+    axis = state["older"], state["newer"]
+    return joined_series(older, newer, state["offset"], axis, params["n_dates"])
 
 
 def blank(cube: xr.Dataset) -> xr.Dataset:
@@ -186,13 +185,13 @@ def _template(meeting: Meeting, append: bool) -> xr.Dataset:
         return newer.isel(point=none).assign_attrs(follows)
     strange = [n for n, v in newer.variables.items() if "point" in v.dims and n not in older.variables]
     cube = newer.drop_vars(strange).isel(point=none)
-    dates = joined_dates(older["time"].values, newer["time"].values)
-    late = later_dates(older["time"].values, newer["time"].values)
-    observed = [_observed(older), _observed(newer)[late]]
+    dates, *axis = joined_dates(older["time"].values, newer["time"].values)
+    observed = np.zeros(len(dates), bool)
+    observed[axis[1]], observed[axis[0]] = _observed(newer), _observed(older)
     series = cube["displacement"].variable
     cube = cube.drop_dims("time").assign_coords(time=("time", dates, newer["time"].attrs))
     cube["displacement"] = (series.dims, np.empty((0, len(dates)), np.float32), series.attrs)
-    cube["observed"] = ("time", np.concatenate(observed), describe("observed"))
+    cube["observed"] = ("time", observed, describe("observed"))
     packed = all(one["displacement"].encoding.get("dtype") == "int16" for one in (older, newer))
     if packed and not meeting.offset.any():
         cube["displacement"].encoding = {"dtype": "int16"}

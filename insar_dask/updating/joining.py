@@ -1,4 +1,4 @@
-"""An older and a newer series to one: values that were there stay, and later dates are put behind them."""
+"""An older and a newer series to one: values that were there stay, and dates that were not are put in."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ def later_dates(older: npt.NDArray[Any], newer: npt.NDArray[Any]) -> npt.NDArray
     return np.asarray(np.asarray(newer, "datetime64[D]") > last)
 
 
-def joined_dates(older: npt.NDArray[Any], newer: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Dates of the older product, then the later ones of the newer product."""
-    return np.concatenate([older, np.asarray(newer)[later_dates(older, newer)]])
+def joined_dates(older: npt.NDArray[Any], newer: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Indices, Indices]:
+    """Dates of the older product and those that only the newer one has; and where those of each stand among them."""
+    days, more = (np.asarray(times, "datetime64[D]") for times in (older, newer))
+    dates = np.sort(np.concatenate([older, np.asarray(newer)[~np.isin(more, days)]]))
+    joined = dates.astype("datetime64[D]")
+    return dates, np.searchsorted(joined, days), np.searchsorted(joined, more)
 
 
 def joined_series(
     older: Mapping[str, npt.NDArray[Any]],
     newer: Mapping[str, npt.NDArray[Any]],
     offset: npt.NDArray[np.float32],
-    late: Indices,
-    shared: tuple[Indices, Indices],
+    places: tuple[Indices, Indices],
     n_dates: int,
 ) -> dict[str, npt.NDArray[Any]]:
     """Variables of some points of a joined cube, whose older values are just those that were there.
@@ -40,12 +42,9 @@ def joined_series(
         Variables of the older and of the newer cube, NaN or "" where a point is not in it; empty: none of them is.
     offset : (n,) array [mm]
         What the newer series lie above the older ones.
-    late : array of int
-        Places of the dates of the newer cube that are taken: the last ones of the joined cube.
-    shared : (array of int, array of int)
-        Places of the dates in common in the older and in the newer cube: a point that is new has its history there.
+    places : (array of int, array of int)
+        Where the dates of each cube stand among those of the joined one, which has ``n_dates``.
     n_dates : int
-        Of the joined cube.
     """
     known = newer["point_id"] != "" if newer else np.zeros(len(offset), bool)
     out: dict[str, npt.NDArray[Any]] = {}
@@ -54,12 +53,9 @@ def joined_series(
         out[name] = _chosen(known, one if one is not None else other, other if other is not None else one)
     series = np.full((len(offset), n_dates), np.nan, np.float32)
     if newer:
-        tied = newer["displacement"] - offset[:, None]
-        series[:, n_dates - len(late) :] = tied[:, late]
-        series[:, shared[0]] = tied[:, shared[1]]
+        series[:, places[1]] = newer["displacement"] - offset[:, None]
     if older:
-        mine = older["point_id"] != ""
-        series[mine, : n_dates - len(late)] = older["displacement"][mine]
+        series[np.ix_(older["point_id"] != "", places[0])] = older["displacement"][older["point_id"] != ""]
     return {**out, "displacement": series}
 
 

@@ -36,8 +36,8 @@ class Verdict:
     n_compared: int
     n_shared_dates: int
     n_new_dates: int
-    n_left_out: int
-    """Dates of the newer product before the last one of the older, which that has not: what is appended lies behind."""
+    n_filled_in: int
+    """Dates of the newer product before the last one of the older, which that has not."""
     share_same: float
     offset: tuple[float, ...]
     drift: tuple[float, ...]
@@ -54,8 +54,8 @@ class Verdict:
             "nothing_new": "the same series, and no date of it is new",
             "vintage": f"another vintage, {self.n_new_dates} new dates",
         }[self.kind]
-        if self.kind == "append" and self.n_left_out:
-            said += f" ({self.n_left_out} more lie among those that are there, and are left out)"
+        if self.kind == "append" and self.n_filled_in:
+            said += f" behind it and {self.n_filled_in} among or before those that were there"
         return (
             f"{said}: over {self.n_shared_dates} dates in common {self.n_compared:,} points differ by "
             f"{self.rms[1]:.2f} mm RMS (95 %: {self.rms[2]:.2f}), {self.share_same:.1%} by less than {SAME:g}; "
@@ -98,7 +98,7 @@ def judge_overlap(
     rms = overlap["difference_rms"][compared]
     same = float(np.mean(rms < SAME))
     kind: Any = "append" if same >= SAME_SHARE else "vintage"
-    if how == "auto" and kind == "append" and n_dates[1] == 0:
+    if how == "auto" and kind == "append" and n_dates[1] == n_dates[2] == 0:
         kind = "nothing_new"
     quantiles = (_quantiles(overlap[name][compared]) for name in ("offset", "drift", "difference_rms"))
     counts = int(compared.sum()), *n_dates, same

@@ -187,6 +187,7 @@ if __name__ == "__main__":
     parser.add_argument("--cuts", type=int, default=8)
     given, began = parser.parse_args(), time.process_time()
     text = synthetic(given.scenes)
+    print(text, flush=True)
     if data := os.environ.get("INSAR_DASK_DATA"):
         text += "\n" + real(Path(data), given.cuts)
     text += f"\n{time.process_time() - began:,.0f} CPU s.\n"

@@ -29,6 +29,22 @@ def test_p_values_are_never_smaller_than_chance(noise) -> None:
     assert (p <= 0.1).mean() > 0.08  # and not much larger either
 
 
+@pytest.mark.parametrize(
+    ("noise", "count"),
+    [(stats.norm(), 100), (stats.t(4), 500), (stats.t(1.5), 20_000), (stats.cauchy(), 20_000)],
+    ids=["few normal", "few t4", "t1.5", "cauchy"],
+)
+def test_few_errors_and_heavy_tails_raise_no_false_alarms(noise, count: int) -> None:
+    """Unwrapping errors are such tails; on the average over what errors were seen."""
+    chances = np.random.default_rng(7)
+    shares = []
+    for _ in range(60):
+        table = tail_table(histogram(noise.rvs(count, random_state=chances)), LEVEL)
+        p = p_of(noise.rvs((20_000, 1), random_state=chances), table)
+        shares.append([(p <= level).mean() for level in (0.1, 0.01, 1e-3, 1e-4)])
+    assert (np.mean(shares, axis=0) <= 1.25 * np.array([0.1, 0.01, 1e-3, 1e-4])).all(), np.mean(shares, axis=0)
+
+
 def test_p_values_are_ranks_among_the_errors_before_the_tail() -> None:
     errors = np.random.default_rng(1).normal(size=999)
     table = tail_table(histogram(errors), LEVEL)
