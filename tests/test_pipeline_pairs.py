@@ -154,7 +154,7 @@ def test_what_is_wrong_with_interferograms_is_said_with_its_cure(site: Path, tmp
         run(source={"files": sorted(map(str, (site / "pairs").glob("*.tif")))[:3]})
     for tables, message in (
         ({"pairs": {"max_days": 5.0}}, r"no pair is left of \d+.*widen the limits"),
-        ({"pairs": {"reference": [400, 2]}}, r"row 400, column 2, has data in 0%"),
+        ({"pairs": {"reference": [400, 2]}}, r"row 400, column 2, lies outside the raster of 9 x 11"),
         ({"pairs": {"reference": "auto", "place": [13.0, 38.0]}}, "13 E, 38 N lies .* from the nearest pixel"),
         ({"inversion": {"min_pairs": 500}}, "min_pairs is 500"),
         ({"inversion": {"as_of": "2017-01-01"}}, "no pair ends by 2017-01-01"),

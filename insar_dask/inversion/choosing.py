@@ -127,9 +127,8 @@ def reject_pairs(pairs: xr.Dataset, residuals: npt.ArrayLike) -> Choice:
     checked = (redundancies(line) > UNCHECKED) & np.isfinite(size)
     median = float(np.median(size[checked])) if checked.any() else 0.0
     bad = np.flatnonzero(np.isnan(size) | (checked & (size > max(TOO_LARGE * median, NO_NOISE)))).tolist()
-    return _held_together(
-        line, {k: f"residual {size[k]:.1f} mm, median {median:.1f}" for k in bad}, np.nan_to_num(-size, nan=-np.inf)
-    )
+    reasons = {k: "no values" if np.isnan(size[k]) else f"residual {size[k]:.1f} mm, median {median:.1f}" for k in bad}
+    return _held_together(line, reasons, np.nan_to_num(-size, nan=-np.inf))
 
 
 def redundancies(line: Timeline) -> Float64:

@@ -73,7 +73,12 @@ def pixel_at(pairs: xr.Dataset, longitude: float, latitude: float) -> tuple[int,
 def reference_offsets(pairs: xr.Dataset, row: int, col: int, *, window: int = 5, min_valid: float = 0.8) -> Float64:
     """Median phase of the reference area in each interferogram [rad], (P,); as `refer_pairs`."""
     check_pairs(pairs)
-    PixelGrid.of(pairs)
+    grid = PixelGrid.of(pairs)
+    if not (0 <= row < grid.rows and 0 <= col < grid.columns):
+        raise CubeError(
+            f"the reference, row {row}, column {col}, lies outside the raster of {grid.rows} x {grid.columns} pixels, "
+            "which are counted from 0"
+        )
     if window < 1 or window % 2 == 0:
         raise ValueError(f"window is {window}, wanted an odd number of pixels")
     reach = window // 2
@@ -85,7 +90,7 @@ def reference_offsets(pairs: xr.Dataset, row: int, col: int, *, window: int = 5,
         raise CubeError(
             f"the reference area, {window} x {window} pixels around row {row}, column {col}, has data in "
             f"{share[poor[0]]:.0%} of its pixels in the pair {timeline(pairs).name(int(poor[0]))} ({poor.size} such "
-            f"pairs of {share.size}), wanted {min_valid:.0%}: choose another place, a smaller min_valid, or drop them"
+            f"pairs of {share.size}), wanted {min_valid:.0%}: choose another place, or leave these pairs out"
         )
     return np.asarray(np.nanmedian(area, axis=0), np.float64)
 

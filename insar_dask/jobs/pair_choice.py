@@ -44,7 +44,8 @@ def without_contradictions(stack: PairStack, typical: Float64, note: dict[str, A
     sums = stack.sums((prepare, Step("sum_residuals", prepare.result, "residuals")), "residuals")
     rms = residual_rms(sums)
     choice = reject_pairs(stack.used, rms)
-    note["residuals"] = {str(place): float(value) for place, value in zip(stack.places, rms, strict=True)}
+    told = (float(value) if np.isfinite(value) else None for value in rms)
+    note["residuals"] = dict(zip(map(str, stack.places), told, strict=True))
     _tell(note, choice)
     return stack.with_pairs(choice.kept)
 

@@ -68,7 +68,7 @@ def network_of(pairs: xr.Dataset, note: Mapping[str, Any]) -> Network:
     line, kept = timeline(pairs), np.zeros(pairs.sizes["pair"], bool)
     kept[slice(None) if note["pairs"] is None else note["pairs"]] = True
     known = "bperp" in pairs.variables and bool(np.isfinite(pairs["bperp"].values).all())
-    residuals = {int(place): float(value) for place, value in note.get("residuals", {}).items() if value == value}
+    residuals = {int(place): float(value) for place, value in note.get("residuals", {}).items() if value is not None}
     return Network(
         line.dates[line.first], line.dates[line.second], kept, line.dates,
         date_baselines(pairs).values if known else None, residuals,

@@ -156,8 +156,10 @@ def test_reference_area_is_zero_in_its_median_and_must_have_data():
     holed["phase"].values[area.values, 17] = np.nan
     with pytest.raises(CubeError, match=timeline(pairs).name(17)):
         refer_pairs(holed, 4, 5)
-    with pytest.raises(CubeError, match="0%"):
+    with pytest.raises(CubeError, match="row 400, column 5, lies outside the raster of 30 x 30 pixels"):
         refer_pairs(pairs, 400, 5)
+    with pytest.raises(CubeError, match="has data in 36% of its pixels"):
+        refer_pairs(pairs, 0, 0)
 
 
 def test_pairs_that_nothing_can_contradict_do_not_make_the_others_look_bad():
@@ -209,7 +211,8 @@ def test_pairs_are_chosen_without_breaking_the_network():
     bad[[3, 8]] = 9.0
     assert set(reject_pairs(pairs, bad).reasons) == {line.name(3), line.name(8)}
     bad[5] = np.nan  # a pair without any value
-    assert set(reject_pairs(pairs, bad).reasons) == {line.name(k) for k in (3, 5, 8)}
+    rejected = reject_pairs(pairs, bad).reasons
+    assert set(rejected) == {line.name(k) for k in (3, 5, 8)} and rejected[line.name(5)] == "no values"
     with pytest.raises(CubeError, match=r"no pair is left of .* the shortest, 2018-\S+, has 12 days"):
         choose_pairs(pairs, max_days=10, max_bperp=None)
     with pytest.raises(ValueError, match=r"coherence has shape \(1,\)"):
