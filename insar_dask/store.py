@@ -30,6 +30,7 @@ __all__ = [
     "dimensions",
     "lazy_names",
     "load_shard",
+    "newest_products",
     "open_group",
     "point_arrays",
     "products",
@@ -94,6 +95,13 @@ def products(path: str | Path | Store) -> list[str]:
     """Names of the products in a store, sorted: the groups that hold a raw cube."""
     store = open_store(path)
     return [name for name in list_names(store, "") if get_bytes(store, f"{name}/raw/zarr.json") is not None]
+
+
+def newest_products(path: str | Path | Store) -> list[str]:
+    """Names of the products in a store but for those that a newer vintage goes on with (``attrs["follows"]``)."""
+    store, names = open_store(path), products(path)
+    followed = {_opened(store, f"{name}/raw").attrs.get("follows") for name in names}
+    return [name for name in names if name not in followed]
 
 
 def _opened(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> zarr.Group:

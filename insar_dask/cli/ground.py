@@ -37,7 +37,7 @@ def areas(
     store: StorePath,
     product: Annotated[
         list[str] | None,
-        typer.Option(help="whose motion makes the map, or STORE/PRODUCT; repeat it to join neighbours; default: all"),
+        typer.Option(help="whose motion makes the map, or STORE/PRODUCT; may be repeated; default: the newest of all"),
     ] = None,
     season: Annotated[
         float | None, typer.Option(help="thaw: a season [mm] above that of still ground; unset: any motion")
@@ -64,11 +64,12 @@ def areas(
     from insar_dask.jobs.area_jobs import Search, store_areas
     from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
+    from insar_dask.store import newest_products
 
     rule = Rule(season=season, sign=sign, body=body, seed=seed, fewest=fewest)
     given, older = (None if file is None else read_areas(file) for file in (inventory, before))
     search = Search(rule, scene, vintage, inventory=given, before=older, dem=dem)
     with opened(settings_of(store if product else existing_store(store)), quiet=quiet) as bench:
-        found = store_areas(bench.engine, product or bench.products, search)
+        found = store_areas(bench.engine, product or newest_products(bench.engine.store), search)
         path = write_areas(found, into or bench.folder / f"{scene}-areas.geojson")
     typer.echo(f"{told(found)}\n{path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -65,9 +66,15 @@ class Cells:
         """(n,) number of the cell of each key, -1 for none."""
         if not len(self.keys):
             return np.full(len(keys), -1)
+        order, known = self._sorted
+        at = np.minimum(np.searchsorted(known, keys), len(order) - 1)
+        return np.where(known[at] == keys, order[at], -1)
+
+    @cached_property
+    def _sorted(self) -> tuple[Whole, Whole]:
+        """Numbers of the cells by their keys, and the keys so: sorted once, 0.7 s of 4,000,000."""
         order = np.argsort(self.keys)
-        at = np.minimum(np.searchsorted(self.keys[order], keys), len(order) - 1)
-        return np.where(self.keys[order][at] == keys, order[at], -1)
+        return order, self.keys[order]
 
     def part(self, where: slice) -> Cells:
         """Some of them."""

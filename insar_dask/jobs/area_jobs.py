@@ -32,7 +32,7 @@ from insar_dask.jobs.tile_jobs import TileSource
 from insar_dask.layout import create_root
 from insar_dask.objects import open_store
 from insar_dask.settings import whole
-from insar_dask.store import open_group, products
+from insar_dask.store import newest_products, open_group, products
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -296,7 +296,7 @@ def _to_note(areas: Areas) -> dict[str, Any]:
 
 
 def _only(engine: Engine) -> list[str]:
-    found = products(engine.store)
+    found = newest_products(engine.store)
     if len(found) != 1:
         raise CubeError(f"the store has the products {found}: name those that areas are to be found on")
     return found

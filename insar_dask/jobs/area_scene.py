@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.detect.areas import MapGrid
+from insar_dask.detect.areas import MapGrid, shapely_of
 from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
 from insar_dask.detect.mapping import check_alike, grid_of, side_of
 from insar_dask.jobs.engine import Engine, str_path
@@ -54,13 +55,14 @@ class Product:
     last_date: str
     shard_points: int
 
-    def within(self, grid: MapGrid) -> list[list[Any]]:
-        """Shards that have points on a grid: their numbers, and their checksums by stage."""
-        east, south = grid.west + grid.columns * grid.cell, grid.north - grid.rows * grid.cell
-        west_of, south_of, east_of, north_of = self.boxes.T
-        near = (west_of <= east) & (east_of >= grid.west) & (south_of <= grid.north) & (north_of >= south)
-        shards = np.flatnonzero(near).tolist()
-        return [[i, {stage: sums[i] for stage, sums in self.checksums.items()}] for i in shards]
+
+class _Index(NamedTuple):
+    """Boxes of all shards of a scene, and whose they are."""
+
+    tree: Any
+    product: npt.NDArray[np.int64]
+    shard: npt.NDArray[np.int64]
+    most_points: int
 
 
 @dataclass(frozen=True)
@@ -93,20 +95,38 @@ class AreaScene:
         whole = (cells_of or self).grid
         top, left = max(rows.start - halo, 0), max(columns.start - halo, 0)
         bottom, right = min(rows.stop + halo, whole.rows), min(columns.stop + halo, whole.columns)
-        part = whole.window(slice(top, bottom), slice(left, right))
-        parts = [
-            {"path": product.path, "name": product.name, "floor": product.floor, "shards": shards}
-            for product in self.products
-            if (shards := product.within(part))
-        ]
+        parts = self._within(whole.window(slice(top, bottom), slice(left, right)))
         return {
             "window": [top, bottom, left, right],
             "products": parts,
             "names": list(self.names),
-            "most_points": max(product.shard_points for product in self.products),
+            "most_points": self._index.most_points,
             "scene": [whole.west, whole.north, whole.cell, whole.rows, whole.columns, whole.crs_wkt],
             "attrs": {name: self.attrs.get(name) for name in ("component", "positive", "reference", "source")},
         }
+
+    def _within(self, grid: MapGrid) -> list[dict[str, Any]]:
+        """Products that have points on a grid, each with the shards that do: numbers, and checksums by stage."""
+        east, south = grid.west + grid.columns * grid.cell, grid.north - grid.rows * grid.cell
+        found = np.sort(self._index.tree.query(shapely_of().box(grid.west, south, east, grid.north)))
+        parts: dict[int, dict[str, Any]] = {}
+        for number, shard in zip(self._index.product[found].tolist(), self._index.shard[found].tolist(), strict=True):
+            product = self.products[number]
+            told = {"path": product.path, "name": product.name, "floor": product.floor, "shards": []}
+            sums = {stage: of[shard] for stage, of in product.checksums.items()}
+            parts.setdefault(number, told)["shards"].append([shard, sums])
+        return list(parts.values())
+
+    @cached_property
+    def _index(self) -> _Index:
+        """Made once: a scene of 1,500 products is asked thousands of times which shards lie where."""
+        numbers = [len(product.boxes) for product in self.products]
+        return _Index(
+            shapely_of().STRtree(shapely_of().box(*np.concatenate([product.boxes for product in self.products]).T)),
+            np.repeat(np.arange(len(numbers)), numbers),
+            np.concatenate([np.arange(n) for n in numbers]),
+            max(product.shard_points for product in self.products),
+        )
 
     def _spans(self, boxes: Float64, side: int) -> tuple[list[list[int]], list[list[int]]]:
         """First and last row, and column, of the tiles that each shard's points lie in."""

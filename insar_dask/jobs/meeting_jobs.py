@@ -83,6 +83,7 @@ def meet_tracks(
     work = f"{see_shard.__module__}:{see_shard.__name__}"
     parts = run_parts(engine, f"{name}/cells", work, orders, step="east_up", memory=BASE_BYTES + 300 * largest)
     of = [number for number, track in enumerate(tracks) for _ in track.checksums]
+    firsts = np.cumsum([0, *(len(track.checksums) for track in tracks)]).tolist()
     seen = [_Seen.of(part) for part in parts]
     ways = [sum(one.n_ascending for one in mine) * 2 > sum(one.n for one in mine) for mine in _by_track(seen, of)]
     check_ways(ways, cubes)
@@ -91,13 +92,12 @@ def meet_tracks(
     check_cells(len(cells.keys), [_box(mine) for mine in _by_track(seen, of)], cubes)
     plan = ShardPlan.of(len(cells.keys), len(dates), shard_cells)
     shards: list[list[list[int]]] = [[[] for _ in tracks] for _ in range(plan.n_shards)]
-    places = [cells.places(np.union1d(one.ascending, one.descending)) for one in seen]
-    for number, (track, inside) in enumerate(zip(of, places, strict=True)):
-        first = of.index(track)
+    for number, (track, one) in enumerate(zip(of, seen, strict=True)):
+        inside = cells.places(np.union1d(one.ascending, one.descending))
         for run in np.unique(inside[inside >= 0] // plan.shard).tolist():
-            shards[run][track].append(number - first)
+            shards[run][track].append(number - firsts[track])
     frozen = tuple(tuple(tuple(mine) for mine in run) for run in shards)
-    sight = _sight(engine.ledger, f"jobs/partials/{name}/cells", cells, plan, frozen, of, options)
+    sight = _sight(engine.ledger, f"jobs/partials/{name}/cells", cells, plan, frozen, firsts, options)
     attributes = shared_attributes(cubes, dates, sight, options)
     return StoredMeeting(cells, dates, options, plan, frozen, attributes)
 
@@ -139,10 +139,9 @@ class _Seen:
 
 
 def _sight(
-    ledger: Ledger, target: str, cells: Cells, plan: ShardPlan, shards: Any, of: list[int], options: Options
+    ledger: Ledger, target: str, cells: Cells, plan: ShardPlan, shards: Any, firsts: list[int], options: Options
 ) -> Sight:
     """What the looks say of all cells, run by run; of the numbers those that attributes tell of."""
-    firsts = {track: of.index(track) for track in set(of)}
     found = []
     for run, mine in enumerate(shards):
         part = cells.part(plan.slice(run))
@@ -160,7 +159,10 @@ def _sight(
 
 
 def _by_track(seen: Sequence[_Seen], of: Sequence[int]) -> list[list[_Seen]]:
-    return [[one for one, mine in zip(seen, of, strict=True) if mine == track] for track in range(max(of) + 1)]
+    found: list[list[_Seen]] = [[] for _ in range(max(of) + 1)]
+    for one, track in zip(seen, of, strict=True):
+        found[track].append(one)
+    return found
 
 
 def _box(seen: Sequence[_Seen]) -> list[float]:

@@ -24,7 +24,7 @@ from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import get_bytes, open_store, parent_address
 from insar_dask.shard_store import checksum_block, write_block
 from insar_dask.shards import ShardPlan
-from insar_dask.store import open_group, products, shard_plan
+from insar_dask.store import newest_products, open_group, shard_plan
 from insar_dask.tiling.checking import check_alike
 from insar_dask.tiling.rasterising import map_tile, provided_by, square_of, tile_cube
 from insar_dask.tiling.squares import Square, tile_name
@@ -52,7 +52,7 @@ def is_stored(path: str | Path) -> bool:
 
 
 def tile_sources(path: str | Path | Store) -> list[TileSource]:
-    """Cubes behind a path: all products of a store, or the one product that ``STORE/PRODUCT`` names.
+    """Cubes behind a path: the newest products of a store, or the one product that ``STORE/PRODUCT`` names.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def tile_sources(path: str | Path | Store) -> list[TileSource]:
     if not isinstance(path, Store) and get_bytes(open_store(path), "raw/zarr.json") is not None:
         parent, name = parent_address(path)
         return [TileSource(parent, f"{name}/raw")]
-    found = [TileSource(str_path(path), f"{name}/raw") for name in products(path)]
+    found = [TileSource(str_path(path), f"{name}/raw") for name in newest_products(path)]
     if not found:
         raise FileNotFoundError(f"{path} is no store with products; make one with `insar-dask ingest FILES {path}`")
     return found

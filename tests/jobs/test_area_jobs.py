@@ -16,6 +16,8 @@ from insar_dask.jobs.area_jobs import save_areas, stored_areas, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.status import damaged_documents
+from insar_dask.jobs.tile_jobs import tile_sources
+from insar_dask.store import newest_products
 from tests.detect.test_evidence import TIMES, YEARS, cube_of
 
 OPTIONS = {"season": None, "quiet": True}
@@ -147,6 +149,17 @@ def test_products_that_are_no_one_map_are_named(tmp_path: Path) -> None:
         save_areas(path, ["rising", "falling"], **OPTIONS)
     with pytest.raises(CubeError, match="are in two CRSs"):
         save_areas(path, ["up", "elsewhere"], **OPTIONS)
+
+
+def test_a_vintage_that_a_newer_one_follows_takes_no_part(tmp_path: Path) -> None:
+    newer = scene(grown=120).assign_attrs(follows="site")
+    path = stored(tmp_path / "site.zarr", {"site": scene(), "site-2023": newer})
+    assert newest_products(path) == ["site-2023"]
+    assert [source.group for source in tile_sources(path)] == ["site-2023/raw"]
+    assert (
+        save_areas(path, **OPTIONS)["area_m2"].max()
+        > save_areas(path, ["site"], scene="old", **OPTIONS)["area_m2"].max()
+    )
 
 
 def halves_of(cube: xr.Dataset) -> dict[str, xr.Dataset]:
