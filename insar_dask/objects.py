@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 from uuid import uuid4
@@ -113,7 +114,8 @@ def get_bytes(store: Store, key: str) -> bytes | None:
     """Whole object under ``key``, or None."""
     if isinstance(store, LocalStore):  # Zarr would make the folder
         try:
-            return (store.root / key).read_bytes()
+            with open(_place(store, key), "rb", buffering=0) as file:  # noqa: PTH123  it takes half the time
+                return file.read()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
     found = sync(store.get(key, prototype=default_buffer_prototype()))
@@ -283,7 +285,8 @@ def delete_all(store: Store, keys: Iterable[str]) -> None:
 def delete(store: Store, key: str) -> None:
     """Remove one object; absent is fine."""
     if _is_folder(store):
-        (store.root / key).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(_place(store, key))  # noqa: PTH108  it takes half the time
         return
     sync(store.delete(key))
 
@@ -291,6 +294,11 @@ def delete(store: Store, key: str) -> None:
 def delete_below(store: Store, prefix: str) -> None:
     """Remove every object below ``prefix``."""
     sync(store.delete_dir(prefix))
+
+
+def _place(store: LocalStore, key: str) -> str:
+    """Path of an object in a folder as text: to make a `pathlib.Path` takes as long as to read a receipt."""
+    return f"{store.root}{os.sep}{key}"
 
 
 def _is_folder(store: Store) -> TypeGuard[LocalStore]:
