@@ -64,7 +64,7 @@ def _alarm_line(alarms: dict[str, Any]) -> str:
     return (
         f"{alarms['n_alarmed']:,} of {alarms['n_judged']:,} points are alarms, of which {rule['rate']:.0%} may be "
         f"false: they have left their forecast on each of the last {alarms['lasting']} of {len(alarms['dates'])} "
-        f"dates{left}"
+        f"dates{left}{'; more may be false, for the errors of inverted series LEAK' if alarms.get('seen') else ''}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.cube import DAYS_PER_YEAR, CubeError, describe
+from insar_dask.cube import DAYS_PER_YEAR, CubeError, describe, sees_future
 from insar_dask.forecast.departure_blocks import common_shift, find_departures, worth
 from insar_dask.forecast.departures import leads_of, tail_table
 from insar_dask.forecast.discoveries import adjusted
@@ -78,14 +78,16 @@ def raise_alarms(
     -------
     dict
         What the store keeps as the note ``alarms/PRODUCT``: the rule, dates that were judged and that were not, what
-        the scene shares on each, points judged and alarmed; or ``absent``: why nothing could be judged.
+        the scene shares on each, points judged and alarmed, and days of the future that the errors by which they are
+        judged have ``seen`` where the older series were inverted here; or ``absent``: why nothing could be judged.
     """
     told = _Told.of(engine, meeting)
     raw = open_group(engine.store, f"{product}/raw")
-    times = raw["time"].values
-    new = times[later_dates(meeting.cubes()[0]["time"].values, times)]
+    times, older = raw["time"].values, meeting.cubes()[0]
+    new = times[later_dates(older["time"].values, times)]
     judged = new[np.asarray(new, "datetime64[D]").astype(np.int64) <= told.days[-1]]
     note: dict[str, Any] = {"rule": asdict(rule), "forecast": told.forecast.group, "n_new_dates": len(new)}
+    note["seen"] = sees_future(older)
     if not len(judged):
         last = np.datetime64(int(told.days[-1]), "D")
         beyond = f"the forecast reaches to {last}, and no new date lies so early"

@@ -168,6 +168,11 @@ def _meaning(note: Mapping[str, Any]) -> str:
         f"On a scene where nothing happens that is the chance of any alarm at all. What all points share on a date was "
         f"taken off, at most {shift:+.1f} mm."
     )
+    if note.get("seen"):
+        text += (
+            " The series were inverted from interferograms: the errors that departures are held against are those of "
+            "values that later pairs had mended, smaller than those of new dates, so that more alarms are false."
+        )
     if note["not_judged"]:
         text += f" {len(note['not_judged'])} later dates lie beyond the forecast and were not judged."
     return escape(text)

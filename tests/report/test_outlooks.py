@@ -54,6 +54,9 @@ def test_the_section_says_what_the_rate_means_and_what_was_not_judged(alarms: xr
     assert "at most 10.0% are expected to be false" in html and "1 later dates lie beyond the forecast" in html
     assert "at most -0.7 mm" in html and html.count("<tr") == 3
     assert (tmp_path / "figures" / "departures.png").stat().st_size > 5000
+    assert "more alarms are false" not in html
+    inverted = alarms_section(tmp_path, Departures({**NOTE, "seen": -1}, {}, alarms))
+    assert "later pairs had mended" in inverted and "more alarms are false" in inverted
     none = Departures({"absent": "the forecast reaches to 2023-01-01"}, {}, None)
     assert "No alarms: the forecast reaches to 2023-01-01." in alarms_section(tmp_path, none)
 
