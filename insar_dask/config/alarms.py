@@ -14,7 +14,7 @@ __all__ = ["Alarms"]
 class Alarms(Section):
     """New dates against the forecast stored before they came: `insar-dask update` raises alarms."""
 
-    rate: float = Field(0.1, gt=0, lt=1, description="share of false ones that is expected among alarmed points")
+    rate: float = Field(0.1, gt=0, le=0.5, description="share of false ones that is expected among alarmed points")
     control: Literal["bh", "by"] = Field(
         "bh", description="bh: points err independently or alike; by: however they err, at a stricter level"
     )

@@ -18,6 +18,7 @@ from insar_dask.forecast.tallies import windows_of
 from insar_dask.forecast.timetable import Plan
 
 __all__ = [
+    "UNLIKELY",
     "common_shift",
     "count_departures",
     "find_departures",

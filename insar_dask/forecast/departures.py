@@ -68,14 +68,16 @@ def departures(
         ``displacement``, ``lower`` and ``upper`` (n, h) [mm]. Between two leads both are taken on the line.
     leads : Leads
     tie_error : (n,) array [mm]
-        Standard error of the constant that put the observations into that frame: it widens the interval.
+        Standard error of the constant that put the observations into that frame: it widens the interval. Where it is
+        NaN nothing is judged.
     scales : (n, T) array
         How many scales half an interval is; `tail_table` has them.
     """
     mean = _between(forecast["displacement"], leads)
     half = _between((forecast["upper"] - forecast["lower"]) / 2, leads)
     wider = np.hypot(half, scales * tie_error[:, None])
-    return (observed - mean).astype(np.float32), wider.astype(np.float32)
+    departure = np.where(np.isnan(wider), np.nan, observed - mean)
+    return departure.astype(np.float32), wider.astype(np.float32)
 
 
 def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError, describe, sees_future
-from insar_dask.forecast.departure_blocks import common_shift, find_departures, worth
+from insar_dask.forecast.departure_blocks import UNLIKELY, common_shift, find_departures, worth
 from insar_dask.forecast.departures import leads_of, tail_table
 from insar_dask.forecast.discoveries import adjusted
 from insar_dask.forecast.timetable import Plan
@@ -20,7 +20,7 @@ from insar_dask.jobs.paired_jobs import Order, store_paired
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step, state_reference
 from insar_dask.jobs.update_jobs import PLACES, Meeting, blank
-from insar_dask.settings import positive, share, whole
+from insar_dask.settings import positive, whole
 from insar_dask.store import open_group
 from insar_dask.updating.joining import later_dates
 
@@ -52,7 +52,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        share("rate", self.rate)
+        if not 0 < self.rate <= UNLIKELY:
+            raise ValueError(f"rate is {self.rate!r}; wanted a share of false alarms above 0, at most {UNLIKELY}")
         whole("dates", self.dates)
         positive("reach", self.reach, of="metres")
         adjusted(np.empty(0), self.control)
@@ -166,7 +167,7 @@ def _find(
     plan = told.plan.to_dict()
     before = np.where(after >= 0, meeting.pairing.before[after], -1)
     known = after >= 0
-    error = np.where(known, meeting.offset_error[after], 0).astype(np.float32)
+    error = np.where(known, meeting.offset_error[after], np.nan).astype(np.float32)
     vintage = meeting.verdict.kind != "append"
     offset = _offset(meeting, after) if vintage else np.zeros_like(error)  # joined series are tied already
     drift = _common_drift(meeting, judged) if vintage else np.zeros(len(judged))

@@ -18,9 +18,9 @@ from insar_dask.jobs.receipts import Ledger
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.store import open_group
-from insar_dask.updating.following import check_follows, check_newer, shared_days
+from insar_dask.updating.following import FEWEST_SHARED, check_follows, check_newer, shared_days
 from insar_dask.updating.joining import joined_dates, joined_series, later_dates
-from insar_dask.updating.judging import Verdict, judge_overlap
+from insar_dask.updating.judging import SAME, Verdict, judge_overlap
 from insar_dask.updating.overlap import OVERLAP, compare_vintages
 from insar_dask.updating.pairing import WITHIN, Pairing, Places, pair_points
 
@@ -42,6 +42,7 @@ class Meeting:
     offset: npt.NDArray[np.float32]
     """(n,) mm that each point of the newer cube lies above the older one; that of the scene where it is not known."""
     offset_error: npt.NDArray[np.float32]
+    """(n,) mm; NaN where the offset is that of the scene, or of too few dates: such a point cannot be judged."""
 
     def cubes(self) -> tuple[xr.Dataset, xr.Dataset]:
         """Both cubes, lazy."""
@@ -107,7 +108,9 @@ def compare_stored(
     verdict = judge_overlap(seen, counts, how, names)
     known = np.isfinite(seen["offset"])
     offset = np.where(known, seen["offset"], np.float32(verdict.offset[1])).astype(np.float32)
-    return Meeting(older, newer, pairing, verdict, offset, np.nan_to_num(seen["offset_error"]))
+    same = (seen["difference_rms"] < SAME) & (seen["n_shared"] >= FEWEST_SHARED)
+    error = np.where(same, seen["difference_rms"], seen["offset_error"]).astype(np.float32)
+    return Meeting(older, newer, pairing, verdict, offset, error)
 
 
 def compare_shard(order: Order, ledger: Ledger) -> dict[str, npt.NDArray[Any]]:

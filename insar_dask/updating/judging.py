@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 
-__all__ = ["Verdict", "judge_overlap"]
+__all__ = ["SAME", "Verdict", "judge_overlap"]
 
 SAME = 0.15
 """Millimetres: two prints of one series to a tenth differ by 0.04 mm RMS, any re-processing by more than 0.5."""

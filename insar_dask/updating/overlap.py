@@ -21,6 +21,7 @@ TIE_DAYS = 365.0
 drift that lies years back does not count."""
 
 FEWEST_TIED = 10
+"""Dates of a tie; a constant of fewer has no error that could be told."""
 
 MEMORY = 4.4
 """Dates of real products that count as one: (1 + r)/(1 - r) for the autocorrelation 0.63 of L3; L2b has 2.0."""
@@ -44,7 +45,8 @@ def compare_vintages(
     Returns
     -------
     dict
-        Of each point: ``offset`` [mm], the median of newer minus older over the last year; its error ``offset_error``;
+        Of each point: ``offset`` [mm], the median of newer minus older over the last year; its error ``offset_error``,
+        NaN of fewer than 10 dates;
         ``drift`` [mm yr-1] of the difference; ``difference_rms`` [mm] about the offset; ``gain``, the slope of newer
         on older, and ``likeness``, their correlation; ``n_shared`` dates.
     """
@@ -65,6 +67,7 @@ def compare_vintages(
         "gain": gain,
         "likeness": likeness,
     }
+    found["offset_error"][tied.sum(axis=1) < FEWEST_TIED] = np.nan
     told = {name: values.astype(np.float32) for name, values in found.items()}
     return {**told, "n_shared": given.sum(axis=1).astype(np.int32)}
 
