@@ -134,6 +134,8 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     assert insar.open_cube(store)["time"].values[-1] <= np.datetime64("2018-09-01") and "series" in known
     told("products", store)
     assert told("invert", *source, *asked).splitlines() == shown  # a look back does not last
+    chain = told("invert", *source, "--reference", "2,2", "--max-bperp", "inf", "--max-days", "12").splitlines()
+    assert chain[1] == "  29 of 81 interferograms inverted to 30 dates" and "99 of 99 points" in chain[2]
     kept = store.with_name("cube-config.toml")
     before = kept.read_text()
     assert "no pair is left" in told("invert", *source, *asked, "--max-days", "5", code=1)

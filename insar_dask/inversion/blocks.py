@@ -11,9 +11,9 @@ import xarray as xr
 
 from insar_dask.inversion.closure import correct_cycles
 from insar_dask.inversion.delays import without_delays
-from insar_dask.inversion.joint import fit_motion
 from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.reference import subtract_offsets
+from insar_dask.inversion.rough import rough_velocity
 from insar_dask.inversion.surfaces import Surface, surface_sums, without_surfaces
 from insar_kernels.network_closure import triplets
 
@@ -54,8 +54,7 @@ def prepare_block(
 
 def surface_block(pairs: xr.Dataset, surface: Mapping[str, Any], limit: float) -> dict[str, npt.NDArray[np.float64]]:
     """Sums of a surface over the ground of a block whose rough velocity is below ``limit`` [mm/yr]."""
-    velocity = fit_motion(pairs, height_error=False)["velocity"].values
-    return surface_sums(pairs, Surface.of(surface), abs(velocity) < limit)
+    return surface_sums(pairs, Surface.of(surface), abs(rough_velocity(pairs)) < limit)
 
 
 def missing_block(pairs: xr.Dataset) -> dict[str, npt.NDArray[Any]]:

@@ -11,9 +11,9 @@ import xarray as xr
 from scipy.ndimage import uniform_filter
 
 from insar_dask.cube import CubeError
-from insar_dask.inversion.joint import fit_motion
 from insar_dask.inversion.pairs import check_pairs
 from insar_dask.inversion.reference import subtract_offsets
+from insar_dask.inversion.rough import rough_velocity
 from insar_dask.inversion.solve import invert
 from insar_dask.readers.grid import PixelGrid
 
@@ -115,7 +115,7 @@ def ground_block(pairs: xr.Dataset, min_pairs: int = 10) -> Arrays:
     # in one pass: each result of a lazy cube by itself would be an inversion of its own
     names = ["displacement", "displacement_std", "gap_bridged"]
     cube = invert(pairs, min_coherence=0.0, min_pairs=min_pairs).drop_vars(names).compute()
-    velocity = fit_motion(pairs, height_error=False)["velocity"].values
+    velocity = rough_velocity(pairs.compute())
     found = {name: cube[name].values for name in ("pair_coherence", "coherence", "residual_rms")}
     row, col = (np.asarray(cube[name].values, np.int64) for name in ("row", "col"))
     return {**found, "velocity": np.asarray(velocity, np.float32), "place": row * grid.columns + col}

@@ -158,7 +158,8 @@ def solve_surfaces(sums: Iterable[Sums], line: Timeline, how: Literal["network",
     if poor.size:
         raise CubeError(
             f"the pair {line.name(int(poor[0]))} has {count[poor[0]]:.0f} stable points with data ({poor.size} such "
-            f"pairs), wanted more than {terms}: widen the stable mask or drop them"
+            f"pairs), wanted more than {terms}: count more ground as stable (stable_below), leave these pairs out, or "
+            "take no surface off"
         )
     # the constant of each pair is eliminated
     cross = gram[:, :-1, -1]

@@ -241,8 +241,10 @@ def _baselines(path: Path) -> dict[tuple[Any, Any], float]:
                 f"{path.name}: the pair {days[0]}/{days[1]} stands in line {before} and in line {number}: remove one"
             )
         try:
-            known[days[0], days[1]] = float(line["bperp"])
-        except ValueError:
+            known[days[0], days[1]] = metres = float(line["bperp"])
+        except (TypeError, ValueError):
+            metres = np.nan
+        if not np.isfinite(metres):
             raise CubeError(f"{path.name}, line {number}: bperp is {line['bperp']!r}, wanted metres") from None
     return known
 
