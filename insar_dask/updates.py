@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from insar_dask.readers.bucket_file import SourceFile
 
-__all__ = ["Updated", "update", "update_product"]
+__all__ = ["Updated", "update", "update_products"]
 
 How = Literal["auto", "append", "vintage"]
 
@@ -113,8 +114,15 @@ def update(
     wanted = rule or Rule(**config.alarms.model_dump())
     with owned(path), Engine(path, client, quiet=quiet) as engine:
         bench = Workbench(config, path, engine)
-        sources = incoming_sources(config, str(new))
-        return [update_product(bench, source, product, how, within, wanted) for source in sources]
+        return update_products(bench, [str(new)], product, how, within, wanted)
+
+
+def update_products(
+    bench: Workbench, new: Sequence[str], product: str | None, how: How, within: float, rule: Rule
+) -> list[Updated]:
+    """As `update`, of all that several names stand for, one after the other, where a bench is open already."""
+    sources = [source for name in new for source in incoming_sources(bench.config, name)]
+    return [update_product(bench, source, product, how, within, rule) for source in sources]
 
 
 def incoming_sources(config: Config, new: str) -> list[str | SourceFile]:

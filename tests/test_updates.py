@@ -252,6 +252,16 @@ def test_a_file_is_read_and_an_identical_one_brings_nothing(record: xr.Dataset, 
     assert insar.products(store) == ["site"] and made.alarms == {"absent": "no date is new"}
 
 
+def test_new_points_alone_are_something_new(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
+    same = record.isel(time=slice(0, -N_NEW))
+    names = np.char.add("n", same["point_id"].values[:5])
+    beside = same.isel(point=slice(0, 5)).assign_coords(point_id=("point", names), easting=same["easting"][:5] + 400)
+    both = xr.concat([same, beside], "point", data_vars="minimal", coords="minimal", compat="override")
+    made = once(store, newer(both, tmp_path))
+    assert (made.verdict.kind, made.product, made.points["new"]) == ("append", "new", 5)
+    assert insar.open_cube(store, "new/raw").sizes == {"point": 505, "time": 160}
+
+
 def test_what_cannot_be_updated_is_said(record: xr.Dataset, store: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no store"):
         once(tmp_path / "nowhere.zarr", newer(record, tmp_path))

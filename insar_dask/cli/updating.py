@@ -30,14 +30,13 @@ def update(
     from insar_dask.jobs.alarm_jobs import Rule
     from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
-    from insar_dask.updates import incoming_sources, update_product
+    from insar_dask.updates import update_products
 
     config = settings_of(existing_store(store))
     told = config.alarms.model_dump()
     rule = Rule(**(told if rate is None else {**told, "rate": rate}))
     with opened(config, quiet=quiet) as bench:
-        for source in [one for name in new for one in incoming_sources(config, name)]:
-            made = update_product(bench, source, product, how, within, rule)  # type: ignore[arg-type]
+        for made in update_products(bench, new, product, how, within, rule):  # type: ignore[arg-type]
             typer.echo(_told(made, store))
 
 

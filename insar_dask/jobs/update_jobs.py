@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -106,6 +106,8 @@ def compare_stored(
     later = later_dates(*times)
     counts = len(days), int(later.sum()), int((~later).sum()) - len(days)
     verdict = judge_overlap(seen, counts, how, names)
+    if verdict.kind == "nothing_new" and (pairing.before < 0).any():
+        verdict = replace(verdict, kind="append")  # of points
     known = np.isfinite(seen["offset"])
     offset = np.where(known, seen["offset"], np.float32(verdict.offset[1])).astype(np.float32)
     same = (seen["difference_rms"] < SAME) & (seen["n_shared"] >= FEWEST_SHARED)
