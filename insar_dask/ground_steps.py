@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from insar_dask.config import to_toml
+from insar_dask.cube import CubeError
 from insar_dask.detect.errors import TooFewDatesError
 from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
@@ -56,7 +58,13 @@ def area_outcomes(bench: Workbench, products: Sequence[str]) -> list[Outcome]:
         maps.setdefault((*(str(attrs.get(name, "")) for name in ALIKE), str(crs.get("crs_wkt", ""))), []).append(
             product
         )
-    return [_outcome(bench, names, _scene(bench, names[0])) for names in maps.values()]
+    scenes = [_scene(bench, names[0]) for names in maps.values()]
+    if twice := sorted({scene for scene in scenes if scenes.count(scene) > 1}):
+        raise CubeError(
+            f"several maps would share the names of {', '.join(twice)}: their products differ in CRS or reference: "
+            "run each in a store of its own"
+        )
+    return [_outcome(bench, names, scene) for names, scene in zip(maps.values(), scenes, strict=True)]
 
 
 def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Path]:
@@ -102,8 +110,9 @@ def _scene(bench: Workbench, product: str) -> str:
     """Name of a map's scene, which lasts over vintages: what it shows follows the configured name."""
     attrs = bench.group(product, "raw").attrs
     parts = [bench.config.areas.scene, str(attrs["component"])]
-    parts += [str(attrs["track"])] if attrs["component"] == "los" and attrs.get("track") is not None else []
-    return "-".join(parts)
+    if attrs["component"] == "los":  # a track is flown both ways
+        parts += [str(attrs[name]) for name in ("track", "pass") if attrs.get(name) is not None]
+    return re.sub(r"[^\w.-]+", "-", "-".join(parts))
 
 
 def _write_page(bench: Workbench, folder: Path, names: list[str], found: Areas, files: dict[str, str | Path]) -> Path:
@@ -139,7 +148,7 @@ def _before(bench: Workbench) -> dict[str, Areas]:
     if file is None:
         return {}
     areas = read_areas(file)
-    return {str(areas.attrs["vintage"]): areas}
+    return {str(areas.attrs.get("vintage") or Path(file).stem): areas}
 
 
 def _lines(found: Areas) -> tuple[str, ...]:

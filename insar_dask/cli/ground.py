@@ -60,16 +60,17 @@ def areas(
     from insar_dask.detect.counting import told
     from insar_dask.detect.given import read_areas
     from insar_dask.detect.rules import Rule
-    from insar_dask.detect.writing import write_areas
+    from insar_dask.detect.writing import check_path, write_areas
     from insar_dask.jobs.area_jobs import Search, store_areas
     from insar_dask.jobs.status import existing_store
     from insar_dask.pipeline import opened
     from insar_dask.store import newest_products
 
+    target = None if into is None else check_path(into)
     rule = Rule(season=season, sign=sign, body=body, seed=seed, fewest=fewest)
     given, older = (None if file is None else read_areas(file) for file in (inventory, before))
     search = Search(rule, scene, vintage, inventory=given, before=older, dem=dem)
     with opened(settings_of(store if product else existing_store(store)), quiet=quiet) as bench:
         found = store_areas(bench.engine, product or newest_products(bench.engine.store), search)
-        path = write_areas(found, into or bench.folder / f"{scene}-areas.geojson")
+        path = write_areas(found, target or bench.folder / f"{scene}-areas.geojson")
     typer.echo(f"{told(found)}\n{path}")

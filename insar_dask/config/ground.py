@@ -78,7 +78,10 @@ class AreaSearch(Section):
         "away", description="away (sinking), towards (rising), or both; of east always both"
     )
     season: float | None = Field(
-        None, description="thaw: a season [mm] above that of still ground; unset: motion of any kind"
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="thaw: a season [mm] above that of still ground; unset: motion of any kind",
     )
     peak: float | None = Field(None, ge=1, le=366, description="day of the year at which the season is highest")
     peak_within: float = Field(60.0, ge=0, description="days from it")

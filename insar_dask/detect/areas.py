@@ -15,7 +15,7 @@ import xarray as xr
 from insar_dask.cube import CubeError
 from insar_dask.detect.labelling import Cells
 
-__all__ = ["Areas", "MapGrid", "recipe_hash", "shapely_of"]
+__all__ = ["OURS", "Areas", "MapGrid", "recipe_hash", "shapely_of"]
 
 
 def shapely_of() -> Any:
@@ -88,8 +88,8 @@ class MapGrid:
         return Cells(row[within], column[within])
 
     def numbers(self, easting: npt.ArrayLike, northing: npt.ArrayLike) -> tuple[Any, Any]:
-        """Row and column of places, which may lie outside."""
-        row = np.floor((self.north - np.asarray(northing)) / self.cell).astype(np.int64)
+        """Row and column of places, which may lie outside; one on an edge lies to the north and east of it."""
+        row = np.ceil((self.north - np.asarray(northing)) / self.cell).astype(np.int64) - 1
         return row, np.floor((np.asarray(easting) - self.west) / self.cell).astype(np.int64)
 
     def _between(self, low: float, high: float, n: int) -> tuple[int, int]:
@@ -133,6 +133,18 @@ class Areas:
         chosen = np.arange(len(self))[asked] if asked.size else np.empty(0, np.int64)
         columns = {name: values[chosen] for name, values in self.columns.items()}
         return Areas([self.geometry[k] for k in chosen], columns, self.crs_wkt, self.attrs)
+
+
+OURS = frozenset((
+    "area_m2", "perimeter_m", "easting_m", "northing_m", "row", "col", "n_cells", "n_valid", "n_points",
+    "density_per_km2", "velocity_mean", "velocity_median", "velocity_extreme", "velocity_std", "share_over_10",
+    "share_over_15", "share_over_20", "seasonality_mm", "phase_day", "acceleration_mm_per_yr2", "coherence",
+    "rmse_mm", "height_m", "slope_deg", "aspect_deg", "nearest_m", "votes", "cumulative_mm", "onset",
+    "onset_first", "onset_last", "onset_p", "temporal", "spatial", "quality", "rate", "rate_std", "forecast_mm",
+    "forecast_lower_mm", "forecast_upper_mm", "exceedance", "east_rate", "up_rate", "slope_rate", "first_seen",
+    "event", "parents",
+))  # fmt: skip
+"""Columns that cards may have: one of such a name in somebody's own file is another thing."""
 
 
 def recipe_hash(what: Mapping[str, Any]) -> str:

@@ -91,6 +91,11 @@ class Rule:
         if self.method == "paper":
             object.__setattr__(self, "season", None)
         positive("sigmas", self.sigmas, zero=True)
+        if self.season is not None:
+            positive("season", self.season, zero=True, of="mm")
+        if self.peak is not None:
+            positive("peak", self.peak, of="days")
+        positive("peak_within", self.peak_within, zero=True, of="days")
         whole("fewest", self.fewest, of="cells")
         if self.body > self.seed:  # type: ignore[operator]
             raise ValueError(f"body is {self.body:g} and seed {self.seed:g} mm/yr; an area goes out from what is fast")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import MapGrid
 
-__all__ = ["heights_on"]
+__all__ = ["check_heights", "heights_on"]
 
 
 def heights_on(path: str | Path, grid: MapGrid) -> npt.NDArray[np.float32]:
@@ -51,6 +51,21 @@ def heights_on(path: str | Path, grid: MapGrid) -> npt.NDArray[np.float32]:
         how = Resampling.average if finer else Resampling.bilinear
         reproject(rasterio.band(source, 1), heights, **target, dst_nodata=np.nan, resampling=how)
     return heights
+
+
+def check_heights(path: str | Path) -> None:
+    """Raise `CubeError` where a file is no raster, or does not say where it lies."""
+    try:
+        import rasterio
+    except ImportError as error:
+        raise ImportError("a terrain model needs rasterio: pip install insar-dask[geo]") from error
+    try:
+        with rasterio.open(path) as source:
+            known = source.crs is not None
+    except rasterio.errors.RasterioIOError as error:
+        raise CubeError(f"{Path(path).name} is no raster of heights: {error}; give a GeoTIFF, or none") from error
+    if not known:
+        raise CubeError(f"{Path(path).name} does not say its CRS: write it with one")
 
 
 def _side(source: object) -> float:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, shapely_of
 
-__all__ = ["EVENTS", "Match", "carry_ids", "check_order", "first_ids", "match_areas"]
+__all__ = ["EVENTS", "Match", "carry_ids", "check_alike", "check_order", "first_ids", "match_areas"]
 
 OVERLAP = 0.3
 """Share of the smaller of two areas that they share, from which they are one through the years."""
@@ -54,7 +54,7 @@ def match_areas(old: Areas, new: Areas) -> Match:
         When both were found, but on other grids, by other rules or references, or lie in other CRSs; or when the
         older one is the later.
     """
-    _check_alike(old, new)
+    check_alike(old, new)
     shapely = shapely_of()
     links = []
     if len(old) and len(new):
@@ -155,7 +155,8 @@ def check_order(old: Areas, vintage: str) -> None:
         )
 
 
-def _check_alike(old: Areas, new: Areas) -> None:
+def check_alike(old: Areas, new: Areas) -> None:
+    """Raise `CubeError` where two vintages were found otherwise, or lie in two CRSs."""
     if old.crs_wkt != new.crs_wkt:
         from pyproj import CRS
 

@@ -15,7 +15,7 @@ from insar_dask.detect.areas import Areas
 if TYPE_CHECKING:
     import geopandas
 
-__all__ = ["write_areas"]
+__all__ = ["check_path", "write_areas"]
 
 CLASSES = ((0.0, 10.0, "#fed976"), (10.0, 20.0, "#fd8d3c"), (20.0, 1e9, "#bd0026"))
 """Rates that slumps are counted by [mm/yr], and their colours."""
@@ -49,9 +49,7 @@ def write_areas(areas: Areas, path: str | Path, *, style: bool = True) -> Path:
     CubeError
         When the areas have no CRS.
     """
-    path = Path(path)
-    if path.suffix not in (".parquet", ".geojson", ".gpkg"):
-        raise ValueError(f"{path.name} ends in {path.suffix!r}; wanted .parquet, .geojson or .gpkg")
+    path = check_path(path)
     if not areas.crs_wkt:
         raise CubeError("the areas have no CRS, so no file could say where they lie")
     frame = _frame(areas)
@@ -66,6 +64,16 @@ def write_areas(areas: Areas, path: str | Path, *, style: bool = True) -> Path:
     draft.replace(path)
     if style:
         _write_style(path.with_suffix(".qml"))
+    return path
+
+
+def check_path(path: str | Path) -> Path:
+    """A path that areas can be written to; before the work, not after it."""
+    path = Path(path)
+    if path.suffix not in (".parquet", ".geojson", ".gpkg"):
+        raise ValueError(f"{path.name} ends in {path.suffix!r}; wanted .parquet, .geojson or .gpkg")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.absolute().parent}: make it, or name another")
     return path
 
 

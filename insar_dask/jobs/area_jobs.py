@@ -8,7 +8,7 @@ area: never a map, and never a series.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,11 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
-from insar_dask.detect.areas import Areas, MapGrid, shapely_of
+from insar_dask.detect.areas import OURS, Areas, MapGrid, shapely_of
 from insar_dask.detect.finding import TILE, check_background, recipe_of
 from insar_dask.detect.given import cells_of_outlines, checked, in_crs
 from insar_dask.detect.rules import Rule, lenient
-from insar_dask.detect.vintages import carry_ids, check_order, first_ids
+from insar_dask.detect.vintages import carry_ids, check_alike, check_order, first_ids
 from insar_dask.jobs.area_passes import Passes, Survey
 from insar_dask.jobs.area_scene import AreaScene, area_sources, look_at
 from insar_dask.jobs.engine import Engine, JobError
@@ -138,7 +138,7 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     """As `save_areas`, where an engine works already."""
     scene = look_at(engine, area_sources(engine, names), search.cell)
     vintage = search.vintage or scene.last_date
-    before = _before(engine, search, vintage)
+    before = _before(engine, search, vintage, scene)
     rule, missing = lenient(search.rule, (*scene.names, "velocity_std"))
     rule = search.rule if search.inventory is None else rule  # its tasks say what they lack
     passes = Passes(
@@ -211,26 +211,36 @@ def _found(passes: Passes, survey: Survey) -> Areas:
 def _judged(passes: Passes, survey: Survey, inventory: Areas, missing: list[str]) -> Areas:
     grid = passes.scene.grid
     given = in_crs(checked(inventory), grid.crs_wkt)
-    given = replace(given, columns=_plain_columns(given.columns))
+    file = str(inventory.attrs.get("file") or inventory.attrs.get("source", "given"))
+    given = replace(given, columns=_plain_columns(given, file))
     judged = passes.tell(cells_of_outlines(given, grid), survey.background, given)
-    name = inventory.attrs.get("file") or inventory.attrs.get("source", "given")
-    told = {"inventory": str(name), "not_judged": missing}
+    told = {"inventory": file, "not_judged": missing}
     return replace(judged, attrs=_attrs(passes, survey) | told)
 
 
 def _named(found: Areas, search: Search, before: Areas | None, vintage: str) -> Areas:
     """Areas with their names: those they had, of an earlier vintage or in an inventory; else names of their own."""
-    if search.inventory is not None and "area_id" in found.columns:
-        return found.with_columns({}, scene=search.scene, vintage=vintage)
-    return first_ids(found, search.scene, vintage) if before is None else carry_ids(before, found, vintage)
+    if search.inventory is None or "area_id" not in found.columns:
+        return first_ids(found, search.scene, vintage) if before is None else carry_ids(before, found, vintage)
+    told = {"first_seen": vintage, "event": "given", "parents": ""}
+    columns = {name: np.array([text] * len(found), dtype=object) for name, text in told.items()}
+    return found.with_columns(columns, scene=search.scene, vintage=vintage)
 
 
-def _plain_columns(columns: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """Columns of a file that somebody wrote: numbers as they are, all else as text."""
-    return {
-        name: values if values.dtype.kind in "iufb" else np.array([_text(value) for value in values], dtype=object)
-        for name, values in columns.items()
+def _plain_columns(given: Areas, file: str) -> dict[str, npt.NDArray[Any]]:
+    """Columns of a file that somebody wrote: numbers as they are, all else as text; with names that are not ours."""
+    plain = {
+        f"given_{name}" if name in OURS else name: values
+        if values.dtype.kind in "iufb"
+        else np.array([_text(value) for value in values], dtype=object)
+        for name, values in given.columns.items()
     }
+    if "area_id" in plain:
+        names = [str(name) for name in plain["area_id"]]
+        if len(set(names)) < len(names) or not all(names):
+            raise CubeError(f"{file}: 'area_id' is missing in some rows, or there twice: give each a name, or none")
+        plain["area_id"] = np.array(names, dtype=object)
+    return plain
 
 
 def _text(value: Any) -> str:
@@ -243,19 +253,30 @@ def _attrs(passes: Passes, survey: Survey) -> dict[str, Any]:
     return shared | {"velocity_std_floor": floors}
 
 
-def _before(engine: Engine, search: Search, vintage: str) -> Areas | None:
-    """The vintage whose names go on; asked for before any work."""
-    if search.before is not None:
-        check_order(search.before, vintage)
-        return search.before
-    known = vintages_of(engine.store, search.scene)
-    if known and vintage not in known and vintage < known[-1]:
+def _before(engine: Engine, search: Search, vintage: str, scene: AreaScene) -> Areas | None:
+    """The vintage whose names go on, found alike, in the CRS of the scene; asked for before any tile is looked at."""
+    older = search.before
+    if older is None:
+        known = vintages_of(engine.store, search.scene)
+        if known and vintage not in known and vintage < known[-1]:
+            raise CubeError(
+                f"vintage {vintage} of {search.scene!r} is before {known[-1]}, whose areas have their names already: "
+                "find the vintages in their order, or under another scene="
+            )
+        earlier = [one for one in known if one < vintage]
+        if not earlier:
+            return None
+        older = stored_areas(engine.store, search.scene, earlier[-1])
+    check_order(older, vintage)
+    if "area_id" not in older.columns:
         raise CubeError(
-            f"vintage {vintage} of {search.scene!r} is before {known[-1]}, whose areas have their names already: find "
-            "the vintages in their order, or under another scene="
+            f"{older.attrs.get('file', 'the older areas')} has no names of areas: give what write_areas or a run wrote"
         )
-    earlier = [one for one in known if one < vintage]
-    return stored_areas(engine.store, search.scene, earlier[-1]) if earlier else None
+    here = {name: str(scene.attrs.get(name, "")) for name in ("component", "reference")} | {"cell": scene.grid.cell}
+    rule = {} if search.inventory is not None else {"rule": search.rule.to_dict()}
+    older = in_crs(older, scene.grid.crs_wkt)
+    check_alike(older, Areas([], {}, scene.grid.crs_wkt, here | rule))
+    return replace(older, attrs={"scene": search.scene, **older.attrs})
 
 
 def _to_the_east(engine: Engine, scene: AreaScene) -> AreaScene | None:

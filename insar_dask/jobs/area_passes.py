@@ -15,6 +15,7 @@ from insar_dask.detect.cards import nearest_of
 from insar_dask.detect.finding import TILE, ways_of
 from insar_dask.detect.labelling import Cells, join_tiles_of_runs, whole_objects
 from insar_dask.detect.rules import Background, Rule, median_season
+from insar_dask.detect.terrain import check_heights
 from insar_dask.detect.windows import HALO
 from insar_dask.jobs.area_scene import AreaScene
 from insar_dask.jobs.area_tasks import outlines_of, packed_cells, packed_outlines, runs_by_way
@@ -170,6 +171,7 @@ def _look(path: str) -> dict[str, Any]:
     """A file as it lies there."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no terrain model {path}: give a raster of heights, or none")
+    check_heights(path)
     found = Path(path).stat()
     return {"path": str(Path(path).absolute()), "size": found.st_size, "changed": found.st_mtime_ns}
 

@@ -16,7 +16,7 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.areas import MapGrid, shapely_of
 from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
 from insar_dask.detect.mapping import check_alike, grid_of, side_of
-from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.engine import Engine, JobError, str_path
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.tile_jobs import TileSource, tile_sources
@@ -131,9 +131,11 @@ class AreaScene:
     def _spans(self, boxes: Float64, side: int) -> tuple[list[list[int]], list[list[int]]]:
         """First and last row, and column, of the tiles that each shard's points lie in."""
         grid = self.grid
-        rows = np.floor((grid.north - boxes[:, [3, 1]]) / grid.cell).clip(0, grid.rows - 1) // side
-        columns = np.floor((boxes[:, [0, 2]] - grid.west) / grid.cell).clip(0, grid.columns - 1) // side
-        return rows.astype(np.int64).tolist(), columns.astype(np.int64).tolist()
+        west, north = round(grid.west / grid.cell), round(grid.north / grid.cell) - 1
+        # as `maps_on` counts them: a point on the edge of two cells lies in the one to the north and east of it
+        rows = (north - np.floor(boxes[:, [3, 1]] / grid.cell)).astype(np.int64) // side
+        columns = (np.floor(boxes[:, [0, 2]] / grid.cell) - west).astype(np.int64) // side
+        return rows.tolist(), columns.tolist()
 
 
 def area_sources(engine: Engine, names: Sequence[str]) -> list[TileSource]:
@@ -172,7 +174,7 @@ def look_at(engine: Engine, sources: Sequence[TileSource], cell: float | None) -
     motions = []
     for path, name in groups:
         with _at(engine, path) as own:
-            own.require(f"{name}/products")
+            _require_motion(own, name)
         motions.append(open_group(path, f"{name}/products"))
     check_alike(motions)
     summed = []
@@ -192,6 +194,13 @@ def look_at(engine: Engine, sources: Sequence[TileSource], cell: float | None) -
 
 def _run(number: int, side: int, most: int) -> slice:
     return slice(number * side, min((number + 1) * side, most))
+
+
+def _require_motion(engine: Engine, name: str) -> None:
+    try:
+        engine.require(f"{name}/products")
+    except JobError as error:
+        raise JobError(f"{error}: `insar-dask products {address(engine.path)}` makes motion parameters") from error
 
 
 def _summed(engine: Engine, name: str) -> list[dict[str, npt.NDArray[Any]]]:

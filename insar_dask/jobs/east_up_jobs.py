@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from insar_dask.jobs.task import read_input
 from insar_dask.jobs.tile_jobs import TileSource, tile_sources
 from insar_dask.jobs.watch import watched
 from insar_dask.layout import CODEC, create_group
-from insar_dask.objects import open_store
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group, shard_plan
@@ -43,6 +44,10 @@ SHARD_CELLS = 16_384
 """Cells of a shard: their sums take 12 kB each at 304 dates, 200 MB."""
 
 COMPONENTS = ("east", "up")
+PRODUCT = "east_up"
+"""What `insar_dask.geometry.cubes.shared_attributes` calls what it describes."""
+
+PLAIN = re.compile(r"\w[\w.-]*")
 
 
 def save_east_up(
@@ -116,10 +121,11 @@ def store_east_up(
 ) -> StageReport:
     """As `save_east_up`, where an engine works already."""
     began = time.perf_counter()
+    saves = {component: _group(name, component) for component in COMPONENTS}
+    _check_free(engine, name, saves)
     tracks = _looked_at(sources)
     meeting = meet_tracks(engine, name, tracks, options, shard_cells)
     plan = meeting.plan
-    saves = {component: _group(name, component) for component in COMPONENTS}
     _create(engine, saves, meeting, tracks[0].cube["crs"].variable)
     state = engine.ledger.write_state({"cells": meeting.cells.keys, "dates": meeting.dates.astype(np.int64)})
     orders = {i: _order(tracks, meeting, i, state) for i in range(plan.n_shards)}
@@ -188,6 +194,21 @@ def _summed(sources: Sequence[Any], cells: Cells, dates: Any, options: Options) 
             tracks.append(track.part(inside >= 0))
             members.append(inside[inside >= 0])
     return sums, sights(tracks, members, len(cells.keys), options)
+
+
+def _check_free(engine: Engine, name: str, saves: Mapping[str, str]) -> None:
+    """Raise where a name is no name of a product, or that of one that was not made of tracks."""
+    if not PLAIN.fullmatch(name):
+        raise ValueError(f"name is {name!r}; wanted letters, digits, dots, dashes and underscores")
+    for group in saves.values():
+        if get_bytes(engine.store, f"{group}/zarr.json") is None:
+            continue
+        kept = open_group(engine.store, group).attrs
+        if kept.get("product") != PRODUCT:
+            raise CubeError(
+                f"the store has {group} already, of {kept.get('source', 'another source')}, and east and up would take "
+                "its place: take another name"
+            )
 
 
 def _looked_at(sources: Sequence[TileSource]) -> list[StoredTrack]:

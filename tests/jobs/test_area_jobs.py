@@ -10,9 +10,12 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.errors import honest_errors
 from insar_dask.detect.finding import find_areas
-from insar_dask.detect.mapping import area_maps
+from insar_dask.detect.given import read_areas
+from insar_dask.detect.mapping import area_maps, grid_of
 from insar_dask.detect.rules import Rule
+from insar_dask.detect.writing import write_areas
 from insar_dask.jobs.area_jobs import save_areas, stored_areas, vintages_of
+from insar_dask.jobs.area_scene import AreaScene, Product
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.status import damaged_documents
@@ -131,6 +134,52 @@ def test_an_older_vintage_is_not_taken_for_the_newer(halves: Path) -> None:
     late = save_areas(halves, ["west"], scene="order", vintage="2023", **OPTIONS)
     with pytest.raises(CubeError, match="'2019' is not after '2023': the older one was given as the newer"):
         save_areas(halves, ["west"], scene="other", vintage="2019", before=late, **OPTIONS)
+
+
+def test_columns_of_an_inventory_stand_beside_ours_not_for_them(halves: Path) -> None:
+    found = save_areas(halves, ["west", "east"], scene="drawn", **OPTIONS)
+    theirs = {"event": ["flood", "storm"], "quality": ["good", None], "forecast_mm": [1.0, 2.0], "who": ["a", "b"]}
+    drawn = Areas(found.geometry, {name: np.array(of, object) for name, of in theirs.items()}, found.crs_wkt)
+    judged = save_areas(halves, ["west", "east"], scene="theirs", inventory=drawn, **OPTIONS)
+    assert judged["given_event"].tolist() == ["flood", "storm"] and judged["given_quality"].tolist() == ["good", ""]
+    assert judged["who"].tolist() == ["a", "b"] and set(judged["event"]) == {"new"}
+    assert "forecast_mm" not in judged.columns and set(judged["quality"]) <= {1, 2, 3, 4}
+    named = Areas(found.geometry, {"area_id": np.array(["x", "y"], object)}, found.crs_wkt)
+    kept = save_areas(halves, ["west", "east"], scene="named", inventory=named, **OPTIONS)
+    assert kept["area_id"].tolist() == ["x", "y"] and set(kept["event"]) == {"given"}
+    for names in (["x", "x"], ["x", ""]):
+        twice = Areas(found.geometry, {"area_id": np.array(names, object)}, found.crs_wkt)
+        with pytest.raises(CubeError, match="'area_id' is missing in some rows, or there twice"):
+            save_areas(halves, ["west", "east"], scene="named", inventory=twice, **OPTIONS)
+
+
+def test_an_earlier_vintage_is_looked_at_before_the_tiles(halves: Path, tmp_path: Path) -> None:
+    old = save_areas(halves, ["west"], scene="kept", vintage="2019", **OPTIONS)
+    degrees = read_areas(write_areas(old, tmp_path / "old.geojson"))
+    again = save_areas(halves, ["west"], scene="after", vintage="2023", before=degrees, **OPTIONS)
+    assert again["area_id"].tolist() == old["area_id"].tolist()
+    with pytest.raises(CubeError, match="differ in rule"):
+        save_areas(halves, ["west"], scene="after", vintage="2024", before=old, season=None, quiet=True, seed=12.0)
+    with pytest.raises(CubeError, match="has no names of areas"):
+        save_areas(halves, ["west"], scene="x", before=Areas(old.geometry, {}, old.crs_wkt), **OPTIONS)
+
+
+def test_what_is_no_number_is_no_rule() -> None:
+    for choice in ({"season": float("nan")}, {"season": -1.0}, {"peak": 0.0}, {"peak_within": float("inf")}):
+        with pytest.raises(ValueError, match="wanted a positive number"):
+            Rule(**choice)
+
+
+def test_points_on_the_edges_of_cells_are_in_the_tiles_that_are_looked_at() -> None:
+    """Corners of cells of 100 m: each lies in the cell to the north and east of it."""
+    for y in (0.0, 100.0, 51_100.0, 51_200.0):
+        box = np.array([[0.0, y, 0.0, y]])
+        grid = grid_of((0.0, 0.0, 60_000.0, 56_100.0), 100.0, "")
+        product = Product("", "", box, {}, 0.0, "", 1)
+        (rows, columns), *others = AreaScene((product,), grid, (), {}).tiles(512)
+        row = grid.rows - 1 - int(y // 100)
+        assert not others and rows.start <= row < rows.stop and columns.start == 0
+        assert grid.numbers(0.0, y)[0] == row
 
 
 def test_products_that_are_no_one_map_are_named(tmp_path: Path) -> None:

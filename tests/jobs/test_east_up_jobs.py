@@ -93,6 +93,18 @@ def test_faults_are_named_before_any_work(source: Path, tmp_path: Path) -> None:
         save_east_up(tmp_path / "none.zarr", tmp_path / "both.zarr", quiet=True)
 
 
+def test_nothing_is_written_elsewhere_or_over_what_was_read(source: Path, tmp_path: Path) -> None:
+    for name in ("../../escaped", "a/b", ""):
+        with pytest.raises(ValueError, match="wanted letters, digits, dots"):
+            save_east_up(source, tmp_path / "in/x.zarr", name, quiet=True)
+    assert not list(tmp_path.rglob("*.npz"))
+    read = insar.open_cube(source, f"{insar.products(source)[0]}/raw").compute()
+    insar.save(read, tmp_path / "own.zarr", "site_E/raw", quiet=True)
+    with pytest.raises(CubeError, match="has site_E/raw already, of EGMS_L2b"):
+        save_east_up(source, tmp_path / "own.zarr", "site", quiet=True)
+    assert insar.open_cube(tmp_path / "own.zarr", "site_E/raw").identical(insar.open_cube(tmp_path / "own.zarr"))
+
+
 def test_a_source_without_lines_of_sight_is_not_passed_over(source: Path, saved: Path, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match=r"east_up_U has no lines of sight .*\['up'\]"):
         save_east_up([source, f"{saved}/east_up_U"], tmp_path / "both.zarr", quiet=True)
