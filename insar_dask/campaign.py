@@ -34,7 +34,8 @@ from insar_dask.jobs.watch import Progress, done, told_as
 from insar_dask.objects import address, beside, child_address, get_bytes, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
-from insar_dask.readers.recognise import files_behind
+from insar_dask.readers.pair_cube import files_of_pairs
+from insar_dask.readers.recognise import files_behind, reader_of
 from insar_dask.shards import SMALL_CUBE_SHARDS
 from insar_dask.tiles import extent_of_product
 from insar_dask.workbench import named_products
@@ -306,12 +307,26 @@ def _outcome(work: Callable[[str], int], name: str) -> int | Exception:
 
 def _key(config: Config, source: SourceFile) -> str:
     """Of what a product's results follow from: its files as they lie there, the configuration, the steps' versions."""
-    files = [source] if isinstance(source, BucketFile) or source.is_file() else [*files_behind(source)]
+    files = [*_read_for(config, source), *_beside(config)]
     looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files, key=str)]
     wanted = config.model_dump(
         mode="json", exclude={"source": {"files"}, "cluster": True, "cost": True, "store": {"path", "at_once"}}
     )
     return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
+
+
+def _read_for(config: Config, source: SourceFile) -> list[SourceFile]:
+    if isinstance(source, BucketFile):
+        return [source]
+    if (config.source.reader or reader_of(source)) == "pairs":
+        return [*files_of_pairs(source, config.source.options)]
+    return [source] if source.is_file() else [*files_behind(source)]
+
+
+def _beside(config: Config) -> list[Path]:
+    """Files that a configuration names besides its sources, such as that of an area, or delays."""
+    named = [config.source.area, config.pairs.delays, config.inversion.temperature]
+    return [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
 
 
 def _place(store: str) -> Path | str:

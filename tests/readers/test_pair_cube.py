@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -6,6 +8,7 @@ import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.inversion.pairs import check_pairs
 from insar_dask.readers.grid import to_grid
+from insar_dask.readers.pair_cube import files_of_pairs
 
 DECLARED = {"track": "63", "orbit_direction": "descending"}
 SAID = {"wavelength": 0.0555, "phase_sign": 1}
@@ -72,6 +75,20 @@ def test_table_of_baselines_serves_pairs_either_way_round(folder):
     table.write_text("a,b\n1,2\n")
     with pytest.raises(CubeError, match="wanted first,second,bperp"):
         insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
+
+
+def test_all_files_are_told_that_pairs_follow_from(folder):
+    beside = folder / "coherence"
+    beside.mkdir()
+    for name in NAMES:
+        tif(beside, name)
+    printed, table = folder / "20200103_20200115_bperp.par", folder / "baselines.csv"
+    for file in (printed, table):
+        file.write_text("")
+    options = {"coherence": str(beside), "baselines": str(table), "track": "63", "columns": {"height": "dem.tif"}}
+    found = files_of_pairs(folder, options)
+    pairs = [where / f"{name}.tif" for where in (folder, beside) for name in NAMES]
+    assert sorted(found) == sorted([*pairs, printed, table, Path("dem.tif")])
 
 
 def test_file_with_the_later_date_first_is_turned(folder):
