@@ -112,7 +112,10 @@ def opened(config: Config, *, client: Client | None = None, quiet: bool = False)
     path = config.store.place
     beside(path).parent.mkdir(parents=True, exist_ok=True)
     with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
-        kept_config(path).write_text(to_toml(config), encoding="utf-8")
+        kept = kept_config(path)
+        draft = kept.with_name(f"{kept.name}.part")
+        draft.write_text(to_toml(config), encoding="utf-8")
+        draft.replace(kept)  # whole or not at all: of an empty one every setting would be a default
         bench = Workbench(config, path, engine)
         bench.folder.mkdir(parents=True, exist_ok=True)
         yield bench
