@@ -11,6 +11,7 @@ from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.area_jobs import stored_areas
 from insar_dask.pipeline import opened, products_of
+from insar_dask.planning import plan_run
 from insar_dask.synthetic import slope_tracks
 from tests.conftest import stored_bytes
 
@@ -111,6 +112,14 @@ def test_values_that_saw_the_future_are_not_forecast_and_it_is_said_why(folder: 
         for product in meet(bench, bench.sources()):
             bench.foresee(product)
             assert 'how = "previous" and anchor = "first"' in bench.scores(product)[1]
+
+
+def test_the_plan_knows_the_tracks_that_stores_have(folder: Path) -> None:
+    told = plan_run(configured(folder, areas={"method": "hysteresis"}))
+    assert "site_E: at most 2,000 points x 69 dates from 2 tracks" in told and "site_U: at most 2,000 points" in told
+    stages = [line.split()[0] for line in told.splitlines() if line.startswith("  ")]
+    assert stages.count("east-up") == 1 and stages.count("prepare") == 2 and "ingest" not in stages
+    assert stages[-5:] == ["errors", "survey", "find", "cards", "report"]
 
 
 def test_defaults_are_those_of_the_functions() -> None:
