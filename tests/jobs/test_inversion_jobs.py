@@ -116,7 +116,7 @@ def test_reference_is_found_once_surfaces_are_off(pairs, tmp_path):
 
 
 def test_pairs_are_chosen_by_sums_of_shards_and_told(tmp_path):
-    several = pair_cube(20, 20, 30, longest=72, baseline=60).drop_vars(EXTRA)
+    several = pair_cube(12, 12, 24, longest=72, baseline=60).drop_vars(EXTRA)
     several["coherence"][:, 7] = 0.05
     path = stored(several, tmp_path, 128)
     limits = {"max_days": 50.0, "max_bperp": 120.0, "min_coherence": 0.3}
@@ -130,10 +130,10 @@ def test_pairs_are_chosen_by_sums_of_shards_and_told(tmp_path):
 
 
 def test_delays_go_off_shard_by_shard_and_bad_ones_warn(tmp_path):
-    several = pair_cube(20, 20, 30, atmosphere=0.0, decorrelation=0.1).drop_vars(EXTRA)
+    several = pair_cube(12, 12, 20, longest=36, atmosphere=0.0, decorrelation=0.1).drop_vars(EXTRA)
     dates, rng = timeline(several).dates, np.random.default_rng(0)
     axes = {"date": dates, "y": np.linspace(3.698e6, 3.7005e6, 6), "x": np.linspace(499e3, 502e3, 7)}
-    field = rng.normal(0, 20, (30, 6, 7))
+    field = rng.normal(0, 20, (20, 6, 7))
     delays = xr.DataArray(field, axes, ("date", "y", "x"), attrs={"direction": "zenith"})
     with pytest.warns(UserWarning, match="scatter"):
         dirty = correct_delays(several, (-delays).assign_attrs(delays.attrs))
@@ -153,7 +153,7 @@ def test_season_of_frost_and_thaw_is_one_more_column(tmp_path):
     temperature = air_temperature("2016-01-01", 365 * 5, seed=5)
     days = timeline(pair_cube(2, 2, 60)).dates
     index = composite_index(temperature, days, 0.6).values
-    scene = pair_cube(16, 16, 60, season=index, season_size=12, atmosphere=2, decorrelation=1, height_error=0)
+    scene = pair_cube(12, 12, 60, season=index, season_size=12, atmosphere=2, decorrelation=1, height_error=0)
     path = stored(scene.drop_vars(EXTRA), tmp_path, 128)
     options = {"temperature": temperature, "alpha": "fit", "motion": {"height_error": False}}
     invert_stored(path, "site", quiet=True, **REFERENCE, **options)
