@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_fill_holes, label
+from scipy.ndimage import label
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 __all__ = ["Cells", "Runs", "join_tiles_of_runs", "runs_of", "tiles_of", "whole_objects"]
 
@@ -71,11 +73,8 @@ def join_tiles_of_runs(tiles: Iterable[Runs]) -> list[Runs]:
     runs = Runs(places[0], places[1], places[2], np.concatenate(groups), seeded)
     order = np.lexsort((runs.start, runs.row))
     runs = Runs._make(values[order] for values in runs)
-    parent = np.arange(offsets[-1])
-    for one, other in _touching(runs):
-        a, b = _root(parent, runs.group[one]), _root(parent, runs.group[other])
-        parent[max(a, b)] = min(a, b)
-    roots = np.array([_root(parent, group) for group in runs.group])
+    one, other = _touching(runs, 1)
+    roots = _joined(runs.group[one], runs.group[other], int(offsets[-1]))[runs.group]
     alive = np.flatnonzero(np.isin(roots, roots[runs.seeded]))
     alive = alive[np.argsort(roots[alive], kind="stable")]
     cuts = np.flatnonzero(np.diff(roots[alive])) + 1
@@ -84,46 +83,106 @@ def join_tiles_of_runs(tiles: Iterable[Runs]) -> list[Runs]:
 
 
 def whole_objects(objects: Iterable[Runs], fewest: int) -> list[Cells]:
-    """Cells of objects without their holes, each on a window of its own; those of too few are left out.
+    """Cells of objects without their holes; those of too few are left out.
 
-    What lies in a hole of another belongs to that one.
+    What lies in a hole of another belongs to that one; one that shares a cell with a larger one, of the other way say,
+    is left out. Works on runs: what it takes grows with them, and with the cells of objects that stay, not with boxes.
     """
-    filled = [_filled(runs) for runs in objects]
-    taken: set[tuple[int, int]] = set()
-    kept: list[Cells] = []
-    for cells in sorted(filled, key=lambda found: (-len(found.row), int(found.row[0]), int(found.column[0]))):
-        mine = set(zip(cells.row.tolist(), cells.column.tolist(), strict=True))
-        if len(mine) >= fewest and not mine & taken:
-            kept.append(cells)
-        taken |= mine
-    return sorted(kept, key=lambda found: (int(found.row[0]), int(found.column[0])))
+    parts = [part._replace(group=np.full(len(part.row), number)) for number, part in enumerate(objects)]
+    if not parts:
+        return []
+    runs = _without_holes(Runs._make(np.concatenate(values) for values in zip(*parts, strict=True)))
+    first = np.flatnonzero(np.diff(runs.group, prepend=-1))
+    n_cells = np.add.reduceat(runs.stop - runs.start, first)
+    rank = np.empty_like(first)
+    rank[np.lexsort((runs.start[first], runs.row[first], -n_cells))] = np.arange(len(first))
+    kept = np.flatnonzero((n_cells >= fewest) & (_least_rank(runs, rank, first) == rank))
+    kept = kept[np.lexsort((runs.start[first[kept]], runs.row[first[kept]]))]
+    last = np.append(first[1:], len(runs.group))
+    return [_cells(Runs._make(values[first[k] : last[k]] for values in runs)) for k in kept]
 
 
-def _touching(runs: Runs) -> Iterator[tuple[int, int]]:
-    """Pairs of runs that touch, where not in one group already; runs come row by row, from west to east."""
+def _touching(runs: Runs, corner: int) -> tuple[Whole, Whole]:
+    """Pairs of runs that touch, with 1 also where they share a corner only; runs come row by row, from west to east."""
     width = int(runs.stop.max()) + 1
-    row, above = runs.row * width, (runs.row - 1) * width
-    starts, stops = row + runs.start, row + runs.stop
-    in_row_above = np.searchsorted(stops, above + runs.start), np.searchsorted(starts, above + runs.stop, side="right")
-    in_own_row = np.searchsorted(stops, starts), np.arange(len(starts))
-    for first, last in (in_row_above, in_own_row):
-        for one in np.flatnonzero(first < last).tolist():
-            for other in range(first[one], last[one]):
-                if runs.group[one] != runs.group[other]:
-                    yield one, other
+    own, above = runs.row * width, (runs.row - 1) * width
+    first = np.searchsorted(own + runs.stop, above + runs.start - corner, side="right")
+    counts = np.maximum(np.searchsorted(own + runs.start, above + runs.stop + corner) - first, 0)
+    meeting = np.flatnonzero((runs.row[1:] == runs.row[:-1]) & (runs.stop[:-1] == runs.start[1:]))
+    below = np.repeat(np.arange(len(first)), counts)
+    return np.concatenate([below, meeting + 1]), np.concatenate([_stretches(first, counts), meeting])
 
 
-def _root(parent: Whole, group: int) -> int:
-    while parent[group] != group:
-        parent[group] = parent[parent[group]]
-        group = parent[group]
-    return int(group)
+def _joined(one: Whole, other: Whole, n: int) -> Whole:
+    """Number of the connected part that each of ``n`` is in."""
+    apart = one != other
+    links = coo_array((np.ones(apart.sum(), bool), (one[apart], other[apart])), shape=(n, n))
+    return np.asarray(connected_components(links, directed=False)[1], np.int64)
 
 
-def _filled(runs: Runs) -> Cells:
-    top, left = int(runs.row.min()), int(runs.start.min())
-    mask = np.zeros((int(runs.row.max()) - top + 1, int(runs.stop.max()) - left), bool)
-    for row, start, stop in zip(runs.row - top, runs.start - left, runs.stop - left, strict=True):
-        mask[row, start:stop] = True
-    row, column = np.nonzero(binary_fill_holes(mask))
-    return Cells(row + top, column + left)
+def _stretches(start: Whole, counts: Whole) -> Whole:
+    """Whole numbers from each start on, so many of each."""
+    return np.arange(counts.sum()) + np.repeat(start - np.cumsum(counts) + counts, counts)
+
+
+def _without_holes(runs: Runs) -> Runs:
+    """Runs of objects, each a group, with those of their holes: by object and row, and longest.
+
+    Gaps between the runs of a row are background, 4-connected as objects are 8-connected; what of it does not reach
+    the edge of its object's box is a hole. Objects are set one below the other with a row between, so that all are
+    looked at in one go.
+    """
+    order = np.lexsort((runs.start, runs.row, runs.group))
+    runs = Runs._make(values[order] for values in runs)
+    first = np.flatnonzero(np.diff(runs.group, prepend=-1))
+    top, bottom = np.minimum.reduceat(runs.row, first), np.maximum.reduceat(runs.row, first)
+    left, right = np.minimum.reduceat(runs.start, first), np.maximum.reduceat(runs.stop, first)
+    shift = np.cumsum(bottom - top + 2) - bottom - 2
+    lines = runs._replace(row=runs.row + shift[runs.group])
+    gaps = _gaps(lines, left, right)
+    edge = (gaps.start == left[gaps.group]) | (gaps.stop == right[gaps.group])
+    edge |= (gaps.row == (top + shift)[gaps.group]) | (gaps.row == (bottom + shift)[gaps.group])
+    if not edge.all():
+        parts = _joined(*_touching(gaps, 0), len(edge))
+        hole = ~np.isin(parts, parts[edge])
+        lines = Runs._make(np.concatenate([run, gap[hole]]) for run, gap in zip(lines, gaps, strict=True))
+    lines = _longest(lines)
+    return lines._replace(row=lines.row - shift[lines.group])
+
+
+def _gaps(lines: Runs, left: Whole, right: Whole) -> Runs:
+    """What lies between the runs of each row, and between them and the edges of their object's box."""
+    new = np.diff(lines.row, prepend=-1) > 0
+    final = np.append(new[1:], True)
+    before = np.where(new, left[lines.group], np.roll(lines.stop, 1))
+    row, group = (np.concatenate([values, values[final]]) for values in (lines.row, lines.group))
+    start = np.concatenate([before, lines.stop[final]])
+    stop = np.concatenate([lines.start, right[lines.group[final]]])
+    order = np.lexsort((start, row))
+    order = order[start[order] < stop[order]]
+    return Runs(row[order], start[order], stop[order], group[order], np.zeros(len(order), bool))
+
+
+def _longest(lines: Runs) -> Runs:
+    """Runs that meet as one."""
+    lines = Runs._make(values[np.lexsort((lines.start, lines.row))] for values in lines)
+    new = np.append(True, (lines.row[1:] != lines.row[:-1]) | (lines.start[1:] != lines.stop[:-1]))
+    return Runs._make(values[new] for values in lines)._replace(stop=lines.stop[np.append(new[1:], True)])
+
+
+def _least_rank(runs: Runs, rank: Whole, first: Whole) -> Whole:
+    """Of each object the least rank of any that has one of its cells."""
+    places = runs.row * (int(runs.stop.max()) + 1)
+    starts, stops = places + runs.start, places + runs.stop
+    cuts = np.unique(np.concatenate([starts, stops]))
+    begin, end = np.searchsorted(cuts, starts), np.searchsorted(cuts, stops)
+    holder, mine = np.empty(len(cuts), np.int64), rank[runs.group]
+    for k in np.argsort(-mine, kind="stable").tolist():
+        holder[begin[k] : end[k]] = mine[k]
+    least = np.minimum.reduceat(holder, np.stack([begin, end], axis=1).ravel())[::2]
+    return np.minimum.reduceat(least, first)
+
+
+def _cells(runs: Runs) -> Cells:
+    counts = runs.stop - runs.start
+    return Cells(np.repeat(runs.row, counts), _stretches(runs.start, counts))

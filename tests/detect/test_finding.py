@@ -1,16 +1,18 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.ndimage import binary_closing, generic_filter, label
+from scipy.ndimage import binary_closing, binary_fill_holes, generic_filter, label
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.comparing import agreement
 from insar_dask.detect.finding import find_areas
-from insar_dask.detect.labelling import Cells, join_tiles_of_runs, runs_of, tiles_of, whole_objects
+from insar_dask.detect.labelling import Cells, Runs, join_tiles_of_runs, runs_of, tiles_of, whole_objects
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.windows import closed, median_of_nine
 from insar_dask.synthetic.slumps import slump_scene
@@ -88,6 +90,42 @@ def test_holes_are_filled_and_what_lies_in_them_belongs_to_the_ring() -> None:
     objects = whole_objects(join_tiles_of_runs([runs_of(ring, ring, 0, 0)]), 1)
     assert [len(cells.row) for cells in objects] == [49]
     assert whole_objects(join_tiles_of_runs([runs_of(ring, ring, 0, 0)]), 50) == []
+
+
+def whole_of(mask: np.ndarray, side: int) -> list[Runs]:
+    parts = [runs_of(mask[tile], mask[tile], tile[0].start, tile[1].start) for tile in tiles_of(mask.shape, side)]
+    return join_tiles_of_runs(parts)
+
+
+@settings(max_examples=30)
+@given(arrays(bool, (2, 17, 15)), st.integers(1, 17), st.sampled_from([0.0, 0.3]), st.integers(1, 4))
+def test_whole_objects_are_those_of_scipy(masks: np.ndarray, side: int, more: float, fewest: int) -> None:
+    """Of two ways: their objects share cells, and the largest of those that do stays."""
+    masks |= np.random.default_rng(side).random(masks.shape) < more
+    wanted, taken = [], np.zeros(masks.shape[1:], bool)
+    filled = [
+        binary_fill_holes(labels == number)
+        for labels, n in (label(mask, EIGHT) for mask in masks)
+        for number in range(1, n + 1)
+    ]
+    for one in sorted(filled, key=lambda one: (-int(one.sum()), int(np.flatnonzero(one)[0]))):
+        if one.sum() >= fewest and not (one & taken).any():
+            wanted.append(np.argwhere(one).tolist())
+        taken |= one
+    found = whole_objects([runs for mask in masks for runs in whole_of(mask, side)], fewest)
+    assert [np.stack(cells, axis=1).tolist() for cells in found] == sorted(wanted)
+
+
+def test_a_thin_object_takes_no_memory_for_its_box() -> None:
+    """Two lines that meet in a corner, 8,000 cells long: their box has 64 million."""
+    n = 8000
+    row, ones = np.arange(n + 1), np.ones(n + 1, np.int64)
+    start, stop = np.zeros(n + 1, np.int64), np.where(row < n, 1, n)
+    tracemalloc.start()
+    (cells,) = whole_objects([Runs(row, start, stop, ones, ones.astype(bool))], 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(cells.row) == 2 * n and peak < 10e6
 
 
 @settings(max_examples=30)
