@@ -31,7 +31,7 @@ from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.stage_board import packed_boxes
 from insar_dask.jobs.status import targets
 from insar_dask.jobs.watch import Progress, done, told_as
-from insar_dask.objects import address, beside, child_address, get_bytes, open_store
+from insar_dask.objects import address, beside, child_address, get_bytes, keep_text, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
 from insar_dask.readers.pair_cube import files_of_pairs
@@ -114,7 +114,7 @@ class Campaign:
         kept = beside(self.book, "-config.toml")
         kept.parent.mkdir(parents=True, exist_ok=True)
         with owned(self.book):
-            kept.write_text(to_toml(self.config), encoding="utf-8")
+            keep_text(kept, to_toml(self.config))
             numbers = self._numbered(sources)
             journal = Journal(self.ledger.store, client, address(self.book), quiet=self.quiet)
             bar = Progress("products", len(sources), quiet=self.quiet)
@@ -325,7 +325,9 @@ def _read_for(config: Config, source: SourceFile) -> list[SourceFile]:
 
 def _beside(config: Config) -> list[Path]:
     """Files that a configuration names besides its sources, such as that of an area, or delays."""
+    areas = config.areas
     named = [config.source.area, config.pairs.delays, config.inversion.temperature]
+    named += [areas.inventory, areas.before, areas.dem]
     return [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "get_bytes",
     "get_many",
     "get_seen",
+    "keep_text",
     "list_keys",
     "list_names",
     "open_store",
@@ -98,16 +99,28 @@ def child_address(path: str | Path, name: str) -> str | Path:
 
 
 def beside(path: str | Path, ending: str = "") -> Path:
-    """File or folder beside a store, named after it: what lies beside a bucket lies in the working directory.
+    """File or folder beside a store, named after it.
+
+    What lies beside a bucket lies in the working directory, named after bucket and key: stores of one name in two
+    places do not share it.
 
     >>> beside("/data/cube.zarr", "-config.toml").as_posix()
     '/data/cube-config.toml'
+    >>> beside("s3://maps/eu/cube.zarr?region=eu-west-1", "-config.toml").name
+    'maps-eu-cube-config.toml'
     """
     if not is_bucket(path):
         store = Path(path).absolute()
         return store.with_name(f"{store.stem}{ending}")
-    place = bucket_address(str(path)).partition("?")[0]
-    return Path.cwd() / f"{Path(place.removeprefix('s3://')).stem}{ending}"
+    place = Path(bucket_address(str(path)).partition("?")[0].removeprefix("s3://"))
+    return Path.cwd() / f"{'-'.join(place.with_suffix('').parts)}{ending}"
+
+
+def keep_text(path: Path, text: str) -> None:
+    """Write a file beside a store, whole or not at all: of an empty configuration every setting would be a default."""
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
 
 
 def get_bytes(store: Store, key: str) -> bytes | None:

@@ -15,7 +15,7 @@ from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.lock import owned
 from insar_dask.jobs.pruning import prune_states
-from insar_dask.objects import beside
+from insar_dask.objects import beside, keep_text
 from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary
 from insar_dask.sessions import session
 from insar_dask.workbench import Workbench, listed
@@ -112,10 +112,7 @@ def opened(config: Config, *, client: Client | None = None, quiet: bool = False)
     path = config.store.place
     beside(path).parent.mkdir(parents=True, exist_ok=True)
     with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
-        kept = kept_config(path)
-        draft = kept.with_name(f"{kept.name}.part")
-        draft.write_text(to_toml(config), encoding="utf-8")
-        draft.replace(kept)  # whole or not at all: of an empty one every setting would be a default
+        keep_text(kept_config(path), to_toml(config))
         bench = Workbench(config, path, engine)
         bench.folder.mkdir(parents=True, exist_ok=True)
         yield bench

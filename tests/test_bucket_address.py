@@ -56,7 +56,7 @@ def test_an_address_has_one_spelling() -> None:
 
 def test_what_lies_beside_a_bucket_lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert beside("s3://bucket/deep/a.zarr?region=x", "-config.toml") == tmp_path / "a-config.toml"
+    assert beside("s3://bucket/deep/a.zarr?region=x", "-config.toml") == tmp_path / "bucket-deep-a-config.toml"
     assert beside(tmp_path / "a.zarr", ".checkpoints") == tmp_path / "a.checkpoints"
     assert address("a.zarr") == str(tmp_path / "a.zarr")
     with pytest.raises(ValueError, match="has lost a slash"):
