@@ -77,6 +77,7 @@ def invert(
 @contextmanager
 def _kept_if_done(store: str) -> Iterator[None]:
     """The settings of a store stay what they were where a call fails."""
+    from insar_dask.objects import keep_text
     from insar_dask.pipeline import kept_config
 
     path = kept_config(store)
@@ -85,7 +86,7 @@ def _kept_if_done(store: str) -> Iterator[None]:
         yield
     except BaseException:
         if before is not None:
-            path.write_text(before, encoding="utf-8")
+            keep_text(path, before)
         else:
             path.unlink(missing_ok=True)
         raise
