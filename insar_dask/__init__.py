@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.geometry.series import east_up
     from insar_dask.inversion.solve import invert
-    from insar_dask.jobs.area_jobs import save_areas, stored_areas
-    from insar_dask.jobs.east_up_jobs import save_east_up
-    from insar_dask.jobs.inversion_jobs import invert_stored
+    from insar_dask.jobs.areas.area_jobs import save_areas, stored_areas
+    from insar_dask.jobs.forecasting.prediction import fit_stored, predict_stored
+    from insar_dask.jobs.forecasting.tile_prediction import predict_tiles
     from insar_dask.jobs.opening import open_cube, open_tiles
-    from insar_dask.jobs.prediction import fit_stored, predict_stored
-    from insar_dask.jobs.saving import save
-    from insar_dask.jobs.tile_jobs import save_tiles
-    from insar_dask.jobs.tile_prediction import predict_tiles
+    from insar_dask.jobs.pairs.inversion_jobs import invert_stored
+    from insar_dask.jobs.steps.east_up_jobs import save_east_up
+    from insar_dask.jobs.steps.saving import save
+    from insar_dask.jobs.steps.tile_jobs import save_tiles
     from insar_dask.kinematics import motion
     from insar_dask.pipeline import run
     from insar_dask.readers.delays import read_delays
@@ -63,11 +63,11 @@ _HOMES = {
     "east_up": "geometry.series",
     "find_areas": "detect.finding",
     "find_egms": "readers.egms",
-    "fit_stored": "jobs.prediction",
+    "fit_stored": "jobs.forecasting.prediction",
     "holt_winters": "decompose",
     "holt_winters_forecast": "forecast.exponential",
     "invert": "inversion.solve",
-    "invert_stored": "jobs.inversion_jobs",
+    "invert_stored": "jobs.pairs.inversion_jobs",
     "join_tiles": "tiling.checking",
     "load_config": "config",
     "motion": "kinematics",
@@ -75,8 +75,8 @@ _HOMES = {
     "open_cube": "jobs.opening",
     "open_tiles": "jobs.opening",
     "plot_point": "report",
-    "predict_stored": "jobs.prediction",
-    "predict_tiles": "jobs.tile_prediction",
+    "predict_stored": "jobs.forecasting.prediction",
+    "predict_tiles": "jobs.forecasting.tile_prediction",
     "products": "store",
     "rasterise": "tiling.rasterising",
     "read_delays": "readers.delays",
@@ -91,15 +91,15 @@ _HOMES = {
     "regularise": "resample",
     "run": "pipeline",
     "sample_tiles": "tiling.cell_points",
-    "save": "jobs.saving",
-    "save_areas": "jobs.area_jobs",
-    "save_east_up": "jobs.east_up_jobs",
-    "save_tiles": "jobs.tile_jobs",
+    "save": "jobs.steps.saving",
+    "save_areas": "jobs.areas.area_jobs",
+    "save_east_up": "jobs.steps.east_up_jobs",
+    "save_tiles": "jobs.steps.tile_jobs",
     "savgol": "smooth",
     "select": "selection",
     "session": "sessions",
     "stl": "decompose",
-    "stored_areas": "jobs.area_jobs",
+    "stored_areas": "jobs.areas.area_jobs",
     "tile_points": "tiling.cell_points",
     "to_grid": "readers.grid",
     "to_tiles": "tiling.cell_points",

@@ -23,14 +23,14 @@ import numpy as np
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.jobs.engine import JobError
-from insar_dask.jobs.events import Event, Told, failure
-from insar_dask.jobs.journal import Journal
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.events import Event, Told, failure
+from insar_dask.jobs.progress.journal import Journal
+from insar_dask.jobs.progress.stage_board import packed_boxes
+from insar_dask.jobs.progress.status import targets
+from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.jobs.stage_board import packed_boxes
-from insar_dask.jobs.status import targets
-from insar_dask.jobs.watch import Progress, done, told_as
 from insar_dask.objects import address, beside, child_address, get_bytes, keep_text, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile

@@ -12,12 +12,12 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.errors import TooFewDatesError
 from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
-from insar_dask.jobs.area_jobs import Search, scene_of, store_areas, stored_areas, stored_overview, vintages_of
-from insar_dask.jobs.area_views import view_areas
-from insar_dask.jobs.east_up_jobs import SHARD_CELLS, store_east_up, track_sources
+from insar_dask.jobs.areas.area_jobs import Search, scene_of, store_areas, stored_areas, stored_overview, vintages_of
+from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import str_path
-from insar_dask.jobs.tile_jobs import TileSource
-from insar_dask.jobs.watch import alone
+from insar_dask.jobs.progress.watch import alone
+from insar_dask.jobs.steps.east_up_jobs import SHARD_CELLS, store_east_up, track_sources
+from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.outcomes import Outcome
 from insar_dask.store import open_group
 

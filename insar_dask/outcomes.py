@@ -12,9 +12,9 @@ import numpy as np
 from insar_dask.config import to_toml
 from insar_dask.cube import CubeError
 from insar_dask.forecast.choices import MAP_STEPS
+from insar_dask.jobs.forecasting.tile_prediction import hindcast_group, predict_group, predicted_group
 from insar_dask.jobs.opening import open_tiles
-from insar_dask.jobs.tile_prediction import hindcast_group, predict_group, predicted_group
-from insar_dask.jobs.watch import alone
+from insar_dask.jobs.progress.watch import alone
 from insar_dask.objects import child_address
 from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares

@@ -13,7 +13,7 @@ from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
 from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.pruning import prune_states
 from insar_dask.objects import beside, keep_text
 from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary

@@ -13,9 +13,9 @@ from insar_dask.bucket_address import is_bucket
 from insar_dask.config import Config
 from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
 from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
-from insar_dask.jobs.cube_ingest import product_of
-from insar_dask.jobs.east_up_jobs import track_sources
 from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, page_memory, task_memory
+from insar_dask.jobs.steps.cube_ingest import product_of
+from insar_dask.jobs.steps.east_up_jobs import track_sources
 from insar_dask.machine import usable_cpus
 from insar_dask.map_planning import STORED_FLOAT, Stages, plan_maps, stage_table
 from insar_dask.readers.bucket_file import SourceFile

@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
-from insar_dask.jobs.alarm_jobs import Rule, raise_alarms
-from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, product_of
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.gathering import Stored
-from insar_dask.jobs.lock import owned
-from insar_dask.jobs.status import existing_store
-from insar_dask.jobs.tile_jobs import is_stored, tile_sources
-from insar_dask.jobs.update_jobs import Meeting, compare_stored, join_stored
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.status import existing_store
+from insar_dask.jobs.steps.alarm_jobs import Rule, raise_alarms
+from insar_dask.jobs.steps.cube_ingest import INTERFEROGRAMS, product_of
+from insar_dask.jobs.steps.gathering import Stored
+from insar_dask.jobs.steps.tile_jobs import is_stored, tile_sources
+from insar_dask.jobs.steps.update_jobs import Meeting, compare_stored, join_stored
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.outcomes import OPTIONAL, departures_of, publish
 from insar_dask.pipeline import kept_config
@@ -56,7 +56,7 @@ class Updated:
     points: dict[str, Any]
     """How many were matched, by what, and how many are new and gone."""
     alarms: dict[str, Any]
-    """The note of `insar_dask.jobs.alarm_jobs.raise_alarms`, or ``absent``: why there are none."""
+    """The note of `insar_dask.jobs.steps.alarm_jobs.raise_alarms`, or ``absent``: why there are none."""
     stages: tuple[dict[str, Any], ...]
     """What was done again, and what was kept."""
     report: Path | None

@@ -14,18 +14,18 @@ from insar_dask.config import Config, Source
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.inversion.reference import pixel_at
-from insar_dask.jobs.cube_ingest import INTERFEROGRAMS, ingest_cube, product_of, target_of
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import evaluate, forecast
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.inversion_jobs import store_series
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting.prediction import fit_product, predict_product
 from insar_dask.jobs.opening import open_tiles
-from insar_dask.jobs.patterns import fit_patterns, label_patterns
-from insar_dask.jobs.prediction import fit_product, predict_product
+from insar_dask.jobs.pairs.inversion_jobs import store_series
+from insar_dask.jobs.progress.watch import Progress
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.rejected import fetch_rejected
-from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.steps.cube_ingest import INTERFEROGRAMS, ingest_cube, product_of, target_of
+from insar_dask.jobs.steps.ingest import ingest
+from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
+from insar_dask.jobs.steps.rejected import fetch_rejected
+from insar_dask.jobs.steps.tile_jobs import store_tiles, tile_sources
 from insar_dask.objects import beside
 from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.delays import read_delays

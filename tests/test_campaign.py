@@ -18,8 +18,8 @@ from insar_dask.campaign import Campaign, RunOne, campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.jobs.engine import JobError
-from insar_dask.jobs.live_view import latest_run
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.outcomes import Outcome
 from insar_dask.pipeline import opened
 from insar_dask.synthetic import egms_tile, scene, write_egms

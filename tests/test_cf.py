@@ -6,7 +6,7 @@ from pyproj import CRS
 import insar_dask as insar
 from insar_dask.cf import cf_attributes, cf_crs
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
 from insar_dask.jobs.recipe import Stage, Step
 
 SETTINGS = {"every": "12D", "methods": ("persistence", "gaussian_process")}

@@ -14,8 +14,8 @@ from insar_dask.config import parse_config
 from insar_dask.config.sections import Cluster
 from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
 from insar_dask.cube import CubeError
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.journal import Journal
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.journal import Journal
 from insar_dask.machine import usable_cpus
 from insar_dask.planning import plan_run, planned
 

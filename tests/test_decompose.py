@@ -12,7 +12,7 @@ from insar_dask.decompose import NUMBERS, PARTS, holt_winters, stl
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.opening import open_cube
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.saving import save
+from insar_dask.jobs.steps.saving import save
 from insar_dask.resample import regularise
 
 PERIOD = 12

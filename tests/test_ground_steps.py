@@ -9,7 +9,7 @@ import insar_dask as insar
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, meet
-from insar_dask.jobs.area_jobs import stored_areas
+from insar_dask.jobs.areas.area_jobs import stored_areas
 from insar_dask.pipeline import opened, products_of
 from insar_dask.planning import plan_run
 from insar_dask.synthetic import slope_tracks

@@ -31,7 +31,7 @@ def test_import_is_light(heavy: str) -> None:
 
 @pytest.mark.parametrize("heavy", ["xarray", "pandas", "pyarrow", "dask", "distributed"])
 def test_reading_a_product_file_into_a_store_loads_neither_frames_nor_xarray(heavy: str) -> None:
-    assert heavy not in loaded_by("import insar_dask.jobs.ingest")
+    assert heavy not in loaded_by("import insar_dask.jobs.steps.ingest")
 
 
 def test_forecasting_without_neural_networks_loads_no_torch() -> None:

@@ -12,7 +12,7 @@ import insar_dask as insar
 from insar_dask.cli import app
 from insar_dask.config import ConfigError, load_config, parse_config
 from insar_dask.cube import CubeError
-from insar_dask.jobs.status import status_table
+from insar_dask.jobs.progress.status import status_table
 from insar_dask.outcomes import inversion_lines
 from insar_dask.pipeline import opened
 from insar_dask.planning import plan_run

@@ -19,9 +19,9 @@ import insar_dask as insar
 from insar_dask.cli import app
 from insar_dask.config import load_config
 from insar_dask.cube import CubeError
-from insar_dask.jobs.alarm_jobs import Rule
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.steps.alarm_jobs import Rule
 from insar_dask.objects import open_store
 from insar_dask.shard_store import ShardWriter
 from insar_dask.synthetic import scene, write_egms

@@ -23,7 +23,7 @@ def east_up(
 ) -> None:
     """Turn ascending and descending tracks to east and up of cells; what is done already is not done again."""
     from insar_dask.geometry.options import Options
-    from insar_dask.jobs.east_up_jobs import store_east_up, track_sources
+    from insar_dask.jobs.steps.east_up_jobs import store_east_up, track_sources
     from insar_dask.pipeline import opened
 
     options = Options(cell=cell, every=every, how=how, anchor=anchor, north=north)
@@ -61,8 +61,8 @@ def areas(
     from insar_dask.detect.given import read_areas
     from insar_dask.detect.rules import Rule
     from insar_dask.detect.writing import check_path, write_areas
-    from insar_dask.jobs.area_jobs import Search, store_areas
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.areas.area_jobs import Search, store_areas
+    from insar_dask.jobs.progress.status import existing_store
     from insar_dask.pipeline import opened
     from insar_dask.store import newest_products
 

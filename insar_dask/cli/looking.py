@@ -13,7 +13,7 @@ from insar_dask.cli.shared import Quiet, StorePath, settings_of
 
 def report(store: StorePath, quiet: Quiet = False) -> None:
     """Write page, maps and exports beside a store that is done, and the page of its tiles, where they are wanted."""
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.progress.status import existing_store
     from insar_dask.outcomes import map_outcome, publish
     from insar_dask.pipeline import opened
 
@@ -31,7 +31,7 @@ def synthetic_tiles(
     quiet: Quiet = False,
 ) -> None:
     """Write six made-up EGMS tiles: what maps are forecast on, where no real ones are at hand."""
-    from insar_dask.jobs.watch import Progress
+    from insar_dask.jobs.progress.watch import Progress
     from insar_dask.synthetic import TILES, write_egms_tiles
 
     with Progress("write six tiles", len(TILES) * points, quiet=quiet) as bar:
@@ -62,7 +62,7 @@ def status(
 ) -> None:
     """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
     from insar_dask.campaign import BOOK, campaign_table, holds_campaign
-    from insar_dask.jobs.status import status_table
+    from insar_dask.jobs.progress.status import status_table
     from insar_dask.objects import child_address
 
     many = holds_campaign(store)
@@ -72,7 +72,7 @@ def status(
 
         typer.echo(str(write_page(place, run)))
     elif watch:
-        from insar_dask.jobs.live_view import watch_store
+        from insar_dask.jobs.progress.live_view import watch_store
 
         watch_store(place, run)
     else:
@@ -81,7 +81,7 @@ def status(
 
 def verify(store: StorePath) -> None:
     """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
-    from insar_dask.jobs.status import damaged, damaged_documents
+    from insar_dask.jobs.progress.status import damaged, damaged_documents
 
     found, documents = damaged(store), damaged_documents(store)
     for target, shards in found.items():

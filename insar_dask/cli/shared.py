@@ -61,7 +61,7 @@ def placed(config: Config) -> Config:
 
 def each(store: str | Path, quiet: bool, step: Any) -> None:
     """Take a step, ``step(workbench, product)``, of every product in a store."""
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.progress.status import existing_store
     from insar_dask.pipeline import opened
 
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:

@@ -51,7 +51,7 @@ def tiles(
     quiet: Quiet = False,
 ) -> None:
     """Map points onto the cells of tiles: one cube of maps for all that is named, in a store."""
-    from insar_dask.jobs.tile_jobs import is_stored, store_tiles, tile_sources
+    from insar_dask.jobs.steps.tile_jobs import is_stored, store_tiles, tile_sources
     from insar_dask.objects import child_address
     from insar_dask.pipeline import opened
 

@@ -27,8 +27,8 @@ def update(
     quiet: Quiet = False,
 ) -> None:
     """Go on with a store: put newer dates behind its products, or a newer vintage beside them, and raise alarms."""
-    from insar_dask.jobs.alarm_jobs import Rule
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.progress.status import existing_store
+    from insar_dask.jobs.steps.alarm_jobs import Rule
     from insar_dask.pipeline import opened
     from insar_dask.updates import update_products
 

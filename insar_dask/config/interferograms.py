@@ -85,7 +85,7 @@ class Pairs(Section):
         return 1 + sum(wanted)
 
     def corrections(self) -> dict[str, Any]:
-        """What else of this section `insar_dask.jobs.inversion_jobs.store_series` takes, but the delays themselves."""
+        """What else of this section `insar_dask.jobs.pairs.inversion_jobs.store_series` takes, without the delays."""
         return {
             "reject": self.reject,
             "closure": self.closure,

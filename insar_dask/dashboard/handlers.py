@@ -17,8 +17,8 @@ from insar_dask.objects import open_store
 
 if TYPE_CHECKING:
     from insar_dask.dashboard.plugin import JobsPlugin
-    from insar_dask.jobs.board import Board
-    from insar_dask.jobs.stage_board import StageBoard
+    from insar_dask.jobs.progress.board import Board
+    from insar_dask.jobs.progress.stage_board import StageBoard
 
 __all__ = ["receipts_of", "routes"]
 

@@ -20,10 +20,10 @@ from zarr.abc.store import Store
 from insar_dask.dashboard.page import dead_page
 from insar_dask.dashboard.product_pages import product_pages
 from insar_dask.dashboard.snapshot import LETTERS, names, places, shard_details, snapshot
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.live_view import latest_run
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.live_view import latest_run
+from insar_dask.jobs.progress.stage_board import DONE, SKIPPED, StageBoard
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.stage_board import DONE, SKIPPED, StageBoard
 from insar_dask.objects import beside, open_store
 
 __all__ = ["kept_page", "kept_state", "write_page"]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.stage_board import STATES
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.stage_board import STATES
 
 if TYPE_CHECKING:
     from insar_dask.dashboard.plugin import JobsPlugin

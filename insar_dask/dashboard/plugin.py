@@ -11,10 +11,10 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from insar_dask.dashboard.handlers import routes
 from insar_dask.dashboard.metrics import collect, let_go
-from insar_dask.jobs.attempt import BEGIN
-from insar_dask.jobs.batches import unpacked
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.flights.attempt import BEGIN
+from insar_dask.jobs.progress.batches import unpacked
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import TOPIC, Event
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -120,7 +120,7 @@ class JobsPlugin(SchedulerPlugin):
     def begin(self, keys: list[str], attempt: str, event: Mapping[str, Any]) -> dict[str, str | None]:
         """Leave the mark of an attempt and take that its shard runs, unless it has ``begun`` before, on which worker.
 
-        `insar_dask.jobs.attempt` says what for.
+        `insar_dask.jobs.flights.attempt` says what for.
         """
         mark = self.scheduler.get_metadata(keys=keys, default=None)
         if mark is not None and mark["attempt"] == attempt:

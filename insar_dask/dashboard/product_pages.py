@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from insar_dask.bucket_address import address_parts, bucket_address, is_bucket
 from insar_dask.dashboard.snapshot import names
-from insar_dask.jobs.board import Board
+from insar_dask.jobs.progress.board import Board
 from insar_dask.objects import address, beside, parent_address
 
 __all__ = ["own_store", "product_pages"]

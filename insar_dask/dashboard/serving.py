@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from insar_dask.jobs.lookout import ask
+from insar_dask.jobs.flights.lookout import ask
 
 if TYPE_CHECKING:
     from distributed import Client

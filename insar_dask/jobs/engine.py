@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
-from insar_dask.jobs.blame import BlamedError
-from insar_dask.jobs.events import Told, failure, silence
-from insar_dask.jobs.flight import in_flight
-from insar_dask.jobs.job_errors import JobError, blaming, cure_of, failed
-from insar_dask.jobs.journal import Journal
-from insar_dask.jobs.lookout import PATIENCE, ClusterError, Limits
+from insar_dask.jobs.flights.blame import BlamedError
+from insar_dask.jobs.flights.flight import in_flight
+from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
 from insar_dask.jobs.memory import check_memory, stage_memory
+from insar_dask.jobs.progress.events import Told, failure, silence
+from insar_dask.jobs.progress.job_errors import JobError, blaming, cure_of, failed
+from insar_dask.jobs.progress.journal import Journal
+from insar_dask.jobs.progress.watch import Progress, done, watched
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.standing import damaged_shards, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
-from insar_dask.jobs.watch import Progress, done, watched
 from insar_dask.layout import create_group
 from insar_dask.objects import address, get_bytes, open_store
 from insar_dask.shards import shard_axis
@@ -220,7 +220,7 @@ class Engine:
     ) -> Generator[tuple[int, Any], None, None]:
         """Run ``function(*task)`` for all tasks with a bounded number in flight, and tell what fails.
 
-        See `insar_dask.jobs.flight.in_flight`; its `ClusterError` becomes a `JobError`.
+        See `insar_dask.jobs.flights.flight.in_flight`; its `ClusterError` becomes a `JobError`.
         """
         stage = stage or label
         flight = in_flight(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.receipts import STATES, Ledger
-from insar_dask.jobs.status import targets
 from insar_dask.objects import delete, get_bytes, list_keys
 
 __all__ = ["prune_states"]

@@ -33,7 +33,7 @@ ROOT = "jobs/receipts"
 STATES = "jobs/states"
 PARTIALS = "jobs/partials"
 HISTORY = "jobs/history"
-"""What `insar_dask.jobs.history` writes, to be looked at and nothing else."""
+"""What `insar_dask.jobs.progress.history` writes, to be looked at and nothing else."""
 
 
 class SupersededError(RuntimeError):

@@ -14,7 +14,7 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
-from insar_dask.jobs.places import block_box
+from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store

@@ -44,7 +44,7 @@ def write_area_report(
     folder : str or Path
         Made if it is not there.
     areas : Areas
-        With names, as `insar_dask.jobs.area_jobs.save_areas` gives them.
+        With names, as `insar_dask.jobs.areas.area_jobs.save_areas` gives them.
     earlier : mapping of str to Areas
         Vintages before, the oldest first.
     overview : array, MapGrid

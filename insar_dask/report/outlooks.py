@@ -39,7 +39,7 @@ class Departures:
     Parameters
     ----------
     note : mapping
-        What `insar_dask.jobs.alarm_jobs.raise_alarms` kept.
+        What `insar_dask.jobs.steps.alarm_jobs.raise_alarms` kept.
     update : mapping
         What an update noted of the product: ``before``, ``verdict``, ``points``.
     alarms : xr.Dataset, optional

@@ -21,8 +21,8 @@ from insar_dask.report.decomposition import decomposition_section
 from insar_dask.report.figures import sentence
 from insar_dask.report.gridding import display_grid
 from insar_dask.report.markup import facts
-from insar_dask.report.outlooks import Departures, alarms_section, exceedance_section
 from insar_dask.report.network import network_section
+from insar_dask.report.outlooks import Departures, alarms_section, exceedance_section
 from insar_dask.report.patterns import labels_of, patterns_section
 from insar_dask.report.shares import shares_part
 from insar_dask.totals import component_shares

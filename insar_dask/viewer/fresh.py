@@ -30,7 +30,7 @@ def bring_up(store: str | Path, *, quiet: bool = False) -> str:
     """
     if is_fresh(store):
         return ""
-    from insar_dask.jobs.status import existing_store
+    from insar_dask.jobs.progress.status import existing_store
     from insar_dask.viewer.overview_jobs import prepare
 
     return prepare(existing_store(store), quiet=quiet)
@@ -40,8 +40,8 @@ def is_fresh(store: str | Path) -> bool:
     """Whether nothing has changed since a store in a folder was last explored: no receipt, no note, no overview.
 
     A store that was copied or moved by a tool that keeps no times has changed, and so has any with an older page.
-    Bytes that a disk has changed behind the back of the file system are not seen: `insar_dask.jobs.status.damaged` is
-    for that.
+    Bytes that a disk has changed behind the back of the file system are not seen:
+    `insar_dask.jobs.progress.status.damaged` is for that.
     """
     if is_bucket(store):
         return False

@@ -14,11 +14,11 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.task import read_input
-from insar_dask.jobs.watch import watched
 from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block

@@ -63,7 +63,7 @@ class Told:
         return cls(older, plan, state, table, {n: made[n].values[0] for n in ("displacement", "lower", "upper")})
 
     def judge(self, observed: npt.NDArray[np.float32], times: npt.NDArray[Any], dates: int) -> xr.Dataset:
-        """As `insar_dask.jobs.alarm_jobs` does; dates beyond the forecast are left out."""
+        """As `insar_dask.jobs.steps.alarm_jobs` does; dates beyond the forecast are left out."""
         days = np.asarray(times, "datetime64[D]").astype(np.int64)
         target = self.plan.target_days(self.plan.future)
         reached = days <= target[-1]

@@ -16,11 +16,11 @@ from insar_dask.dashboard.kept import kept_state
 from insar_dask.dashboard.page import dead_page, live_page
 from insar_dask.dashboard.plugin import JobsPlugin
 from insar_dask.dashboard.snapshot import places, snapshot
-from insar_dask.jobs.batches import packed
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import TOPIC, Event
+from insar_dask.jobs.progress.batches import packed
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import TOPIC, Event
+from insar_dask.jobs.progress.stage_board import packed_boxes
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.stage_board import packed_boxes
 from tests.benchmarks.measure import RUNS, Row, gate, row, seconds, size
 
 STAGE = "site/products"

@@ -140,7 +140,7 @@ class Stages(dict):
 
 def ours(source: str, store_path: str) -> dict[str, float]:
     stages = Stages()
-    from insar_dask.jobs import ingest
+    from insar_dask.jobs.steps import ingest
 
     stages.stage("import")
     ingest.usable_cpus = lambda: THREADS

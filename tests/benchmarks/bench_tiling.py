@@ -34,7 +34,7 @@ SHARD = 65_536
 RASTERISING = """
 import json, sys, time
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.tile_jobs import store_tiles, tile_sources, _looked_at
+from insar_dask.jobs.steps.tile_jobs import store_tiles, tile_sources, _looked_at
 
 def peak():
     return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -35,10 +35,10 @@ from distributed import Client, as_completed
 from insar_dask.campaign import BOOK, Campaign, campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.flight import IN_FLIGHT_PER_THREAD
+from insar_dask.jobs.flights.flight import IN_FLIGHT_PER_THREAD
+from insar_dask.jobs.progress.status import status_table
+from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
-from insar_dask.jobs.status import status_table
-from insar_dask.jobs.watch import watched
 from insar_dask.layout import create_group
 from insar_dask.objects import open_store
 from insar_dask.outcomes import Outcome

@@ -95,8 +95,8 @@ def measured(name: str, case: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def made(case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What a run comes to: CPU seconds by stage, tasks, and bytes of the store and of what lies beside it."""
-    from insar_dask.jobs.events import Event
-    from insar_dask.jobs.journal import Journal
+    from insar_dask.jobs.progress.events import Event
+    from insar_dask.jobs.progress.journal import Journal
     from insar_dask.outcomes import publish
     from insar_dask.pipeline import opened
 

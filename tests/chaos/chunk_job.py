@@ -14,7 +14,7 @@ from distributed import Client
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine, StageReport
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.synthetic import scene
 from tests.conftest import stored_bytes

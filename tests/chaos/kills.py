@@ -16,8 +16,8 @@ from typing import Any
 
 from distributed import Client
 
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.lookout import Limits
+from insar_dask.jobs.flights.lookout import Limits
+from insar_dask.jobs.progress.events import Event
 from tests.chaos.chunk_job import SHARDS, STAGE, SlowEngine, loss, new_store, sleep, undisturbed
 from tests.chaos.killing import KillWarmWorker, lives
 from tests.chaos.place import cluster

@@ -18,10 +18,10 @@ import pytest
 from distributed import Client, Worker
 from distributed.core import Status
 
-from insar_dask.jobs.blame import ALONE_AFTER, BLAMED_AFTER
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.lookout import Limits
+from insar_dask.jobs.flights.blame import ALONE_AFTER, BLAMED_AFTER
+from insar_dask.jobs.flights.lookout import Limits
+from insar_dask.jobs.progress.events import Event
 from tests.chaos.chunk_job import STAGE, SlowEngine, loss, new_store, sleep, undisturbed
 from tests.chaos.place import cluster, forkserver
 from tests.clusters.two_namespaces import FAR, NEAR, WIRE, ip, missing, wired, within

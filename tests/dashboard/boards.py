@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.stage_board import packed_boxes
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.stage_board import packed_boxes
 
 STAGE = "site/products"
 TRACE = "Traceback (most recent call last):\n  File 'task.py', line 1\nCubeError: </script><b>shard 7</b>"

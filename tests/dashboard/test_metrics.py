@@ -3,8 +3,8 @@ import re
 from pathlib import Path
 
 from insar_dask.dashboard.metrics import measures
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import Event
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import Event
 from tests.dashboard.boards import STAGE, board_of, busy_board, done, stage
 
 BOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "chunk-jobs.json"

@@ -10,7 +10,7 @@ from zarr.storage import MemoryStore
 
 from insar_dask.dashboard.kept import kept_page
 from insar_dask.dashboard.page import live_page
-from insar_dask.jobs.board import Board
+from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.receipts import Ledger, Receipt
 from tests.dashboard.boards import STAGE, TRACE, board_of, busy_board, done, failed, retried, running, stage
 from tests.report.test_patterns import VISIONS, oklab

@@ -10,9 +10,9 @@ from zarr.storage import LocalStore
 from insar_dask.dashboard import product_pages as pages
 from insar_dask.dashboard.kept import write_page
 from insar_dask.dashboard.product_pages import own_store
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.journal import Journal
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.journal import Journal
 from insar_dask.store_errors import StoreError
 
 

@@ -18,13 +18,13 @@ from zarr.storage import LocalStore
 import insar_dask as insar
 from insar_dask.dashboard.plugin import RUNS_KEPT, JobsPlugin
 from insar_dask.dashboard.serving import running, serve
-from insar_dask.jobs.attempt import BEGIN, mark_keys
-from insar_dask.jobs.batches import packed
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.events import TOPIC, Event
-from insar_dask.jobs.journal import Journal
-from insar_dask.jobs.live_view import latest_run
-from insar_dask.jobs.lookout import ask
+from insar_dask.jobs.flights.attempt import BEGIN, mark_keys
+from insar_dask.jobs.flights.lookout import ask
+from insar_dask.jobs.progress.batches import packed
+from insar_dask.jobs.progress.events import TOPIC, Event
+from insar_dask.jobs.progress.journal import Journal
+from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.jobs.recipe import Stage, Step
 
 MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})

@@ -7,10 +7,10 @@ from zarr.storage import MemoryStore
 from insar_dask.dashboard.kept import kept_state
 from insar_dask.dashboard.page import dead_page, live_page
 from insar_dask.dashboard.snapshot import MOST_CELLS, cell_details, cell_size, places, snapshot
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import Event
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.stage_board import STATES
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.stage_board import STATES
 from tests.dashboard.boards import STAGE, board_of, busy_board, done, failed, running, stage
 
 MEGABYTE = 1_000_000

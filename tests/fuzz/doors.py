@@ -28,15 +28,15 @@ from insar_dask.config import Config, ConfigError, load_config, parse_config, to
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.dashboard.kept import kept_page
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.history import Book, Reader, runs
-from insar_dask.jobs.holder import Holder
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.live_view import run_view
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.holder import Holder
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.history import Book, Reader, runs
+from insar_dask.jobs.progress.live_view import run_view
+from insar_dask.jobs.progress.status import damaged, damaged_documents, status_table, targets
 from insar_dask.jobs.receipts import HISTORY, Ledger, Receipt
 from insar_dask.jobs.seals import SEAL, sealed, unpack
-from insar_dask.jobs.status import damaged, damaged_documents, status_table, targets
+from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.recognise import reader_of
 from insar_dask.shard_store import checksum_block, read_block

@@ -10,10 +10,10 @@ import sys
 from contextlib import nullcontext
 
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.lock import owned
-from insar_dask.jobs.patterns import fit_patterns, label_patterns
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.steps.ingest import ingest
+from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.sessions import session
 
 SHARD_POINTS, SHARD_POINTS_ONWARD = 128, 256

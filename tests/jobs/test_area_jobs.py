@@ -14,12 +14,12 @@ from insar_dask.detect.given import read_areas
 from insar_dask.detect.mapping import area_maps, grid_of
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.writing import write_areas
-from insar_dask.jobs.area_jobs import save_areas, stored_areas, vintages_of
-from insar_dask.jobs.area_scene import AreaScene, Product
+from insar_dask.jobs.areas.area_jobs import save_areas, stored_areas, vintages_of
+from insar_dask.jobs.areas.scene import AreaScene, Product
 from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.progress.status import damaged_documents
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.status import damaged_documents
-from insar_dask.jobs.tile_jobs import tile_sources
+from insar_dask.jobs.steps.tile_jobs import tile_sources
 from insar_dask.store import newest_products
 from tests.detect.test_evidence import TIMES, YEARS, cube_of
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from insar_dask.jobs.blame import ALONE_AFTER, BLAMED_AFTER, Blame, BlamedError, fate_of
-from insar_dask.jobs.told_to_go import ACTION
+from insar_dask.jobs.flights.blame import ALONE_AFTER, BLAMED_AFTER, Blame, BlamedError, fate_of
+from insar_dask.jobs.flights.told_to_go import ACTION
 
 KEY, OTHER = ("stage-1f", 3), ("stage-1f", 4)
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from insar_dask.jobs.board import MOST_LOSSES, MOST_STAGES, Board
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.stage_board import MOST_FAULTS, STATES
+from insar_dask.jobs.progress.board import MOST_LOSSES, MOST_STAGES, Board
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.stage_board import MOST_FAULTS, STATES
 from tests.dashboard.boards import STAGE, board_of, busy_board, done, failed, retried, running, stage
 
 

@@ -9,8 +9,8 @@ import rasterio
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
-from insar_dask.jobs.cube_ingest import ingest_cube
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.steps.cube_ingest import ingest_cube
 from insar_dask.readers.grid import to_grid
 from insar_dask.store import open_group
 from tests.readers.ifgram_layout import write_stack

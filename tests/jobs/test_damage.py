@@ -8,10 +8,10 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
+from insar_dask.jobs.progress.status import damaged, damaged_documents
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.seals import sealed, unsealed
-from insar_dask.jobs.status import damaged, damaged_documents
 from insar_dask.objects import list_keys
 from tests.conftest import stored_bytes
 

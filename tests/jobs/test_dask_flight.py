@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from distributed import Client, Future, LocalCluster
 
-from insar_dask.jobs.dask_flight import MOST_CANCELS
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.flight import in_flight
-from insar_dask.jobs.lookout import ClusterError
+from insar_dask.jobs.flights.dask_flight import MOST_CANCELS
+from insar_dask.jobs.flights.flight import in_flight
+from insar_dask.jobs.flights.lookout import ClusterError
+from insar_dask.jobs.progress.events import Event
 
 TASKS = [("", "", shard) for shard in range(4)]
 

@@ -8,9 +8,9 @@ import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.geometry.options import Options
 from insar_dask.geometry.series import east_up
-from insar_dask.jobs.east_up_jobs import save_east_up, store_east_up
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.tile_jobs import tile_sources
+from insar_dask.jobs.steps.east_up_jobs import save_east_up, store_east_up
+from insar_dask.jobs.steps.tile_jobs import tile_sources
 from tests.conftest import stored_bytes
 from tests.geometry.conftest import LOOKS, track_of
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.receipts import Receipt
 from insar_dask.jobs.recipe import Stage, Step, plan_reference
 from insar_dask.objects import get_bytes, list_keys

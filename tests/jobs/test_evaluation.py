@@ -7,8 +7,8 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.evaluation import evaluate, forecast
-from insar_dask.jobs.status import status_table
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
+from insar_dask.jobs.progress.status import status_table
 from insar_dask.store import open_group
 
 SETTINGS = {"every": "12D", "methods": ("persistence", "harmonic")}

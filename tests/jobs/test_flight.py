@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from insar_dask.jobs import retries
-from insar_dask.jobs.events import Event, silence
-from insar_dask.jobs.flight import Attempt, _Flight, in_flight
-from insar_dask.jobs.retries import MOST_TRIES, is_transient
+from insar_dask.jobs.flights import retries
+from insar_dask.jobs.flights.flight import Attempt, _Flight, in_flight
+from insar_dask.jobs.flights.retries import MOST_TRIES, is_transient
+from insar_dask.jobs.progress.events import Event, silence
 from insar_dask.store_errors import StoreError, TransientStoreError
 
 TASKS = [("", "", shard) for shard in range(6)]

@@ -27,9 +27,9 @@ from insar_dask.forecast.departures import tail_table
 from insar_dask.forecast.discoveries import adjusted
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.training.job import Training
-from insar_dask.jobs import component_training
+from insar_dask.jobs.forecasting import component_training
+from insar_dask.jobs.forecasting.training import RESULT_VERSION
 from insar_dask.jobs.recipe import STEPS, Step
-from insar_dask.jobs.training import RESULT_VERSION
 from insar_dask.synthetic import pair_cube
 from tests.jobs.test_cube_ingest import mintpy, pairs_of, rasters, stack_of, table
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from zarr.storage import LocalStore, MemoryStore
 
-from insar_dask.jobs.batches import packed, unpacked
-from insar_dask.jobs.board import Board
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.history import MOST_BATCHES, RUNS_KEPT, Book, Reader, runs
+from insar_dask.jobs.progress.batches import packed, unpacked
+from insar_dask.jobs.progress.board import Board
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.history import MOST_BATCHES, RUNS_KEPT, Book, Reader, runs
 from insar_dask.objects import list_keys
 from tests.dashboard.boards import STAGE, board_of, done, stage
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.job_errors import cure_of
-from insar_dask.jobs.status import damaged
+from insar_dask.jobs.progress.job_errors import cure_of
+from insar_dask.jobs.progress.status import damaged
+from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.store import open_group
 from insar_dask.synthetic import scene, write_egms
 

@@ -18,7 +18,7 @@ from insar_dask.inversion.reference import refer_pairs
 from insar_dask.inversion.season import composite_index
 from insar_dask.inversion.surfaces import remove_surfaces
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.inversion_jobs import invert_stored, store_series
+from insar_dask.jobs.pairs.inversion_jobs import invert_stored, store_series
 from insar_dask.store import open_group
 from insar_dask.synthetic import air_temperature, pair_cube
 

@@ -9,14 +9,14 @@ from zarr.storage import LocalStore, MemoryStore
 
 import insar_dask as insar
 from insar_dask.cli import app
-from insar_dask.jobs import journal
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.events import Event
-from insar_dask.jobs.history import Reader, runs
-from insar_dask.jobs.journal import Journal
-from insar_dask.jobs.live_view import latest_run, run_view, standing
+from insar_dask.jobs.progress import journal
+from insar_dask.jobs.progress.events import Event
+from insar_dask.jobs.progress.history import Reader, runs
+from insar_dask.jobs.progress.journal import Journal
+from insar_dask.jobs.progress.live_view import latest_run, run_view, standing
+from insar_dask.jobs.progress.status import damaged_documents
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.status import damaged_documents
 from insar_dask.objects import list_keys
 from tests.dashboard.boards import STAGE, done, stage
 

@@ -10,9 +10,9 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.patterns import fit_patterns, label_patterns, stored_patterns
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns, stored_patterns
 from insar_dask.objects import open_store
 from insar_dask.store import open_group
 from tests.conftest import stored_bytes

@@ -7,13 +7,13 @@ import zarr
 from zarr.storage import LocalStore
 
 import insar_dask as insar
-from insar_dask.jobs import places
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.live_view import latest_run
-from insar_dask.jobs.places import stage_boxes
+from insar_dask.jobs.progress import places
+from insar_dask.jobs.progress.live_view import latest_run
+from insar_dask.jobs.progress.places import stage_boxes
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.synthetic import scene, write_egms
 
 MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), {"products": "site/products"})

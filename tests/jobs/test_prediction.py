@@ -13,8 +13,8 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
+from insar_dask.jobs.progress.status import damaged, damaged_documents
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.status import damaged, damaged_documents
 from insar_dask.objects import open_store
 from insar_dask.synthetic import scene
 from tests.conftest import stored_bytes

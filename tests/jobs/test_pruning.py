@@ -7,7 +7,7 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.jobs import pruning
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
 from insar_dask.jobs.pruning import prune_states
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import delete, list_keys, open_store

@@ -9,11 +9,11 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
-from insar_dask.jobs import saving
 from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.progress.status import damaged
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.status import damaged
+from insar_dask.jobs.steps import saving
 from insar_dask.objects import list_keys, open_store, put_bytes
 from insar_dask.store import open_group
 

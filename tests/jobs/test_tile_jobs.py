@@ -12,8 +12,8 @@ from insar_dask import layout, objects
 from insar_dask.cube import CubeError, describe
 from insar_dask.jobs import receipts
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.status import damaged, damaged_documents, status_table
-from insar_dask.jobs.tile_jobs import store_tiles, tile_sources
+from insar_dask.jobs.progress.status import damaged, damaged_documents, status_table
+from insar_dask.jobs.steps.tile_jobs import store_tiles, tile_sources
 from tests.conftest import stored_bytes
 
 NAMES = ("E40N31", "E40N30", "E41N30")

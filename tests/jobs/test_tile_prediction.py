@@ -10,8 +10,8 @@ import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.status import status_table
-from insar_dask.jobs.tile_prediction import hindcast_group
+from insar_dask.jobs.forecasting.tile_prediction import hindcast_group
+from insar_dask.jobs.progress.status import status_table
 from insar_dask.map_metrics import MapScores
 from insar_dask.synthetic import egms_tile
 

@@ -7,7 +7,7 @@ import sys
 PROGRAM = """
 import asyncio, os, signal, time
 from distributed import Scheduler, Worker
-from insar_dask.jobs.told_to_go import say_before_going
+from insar_dask.jobs.flights.told_to_go import say_before_going
 
 async def main():
     async with (

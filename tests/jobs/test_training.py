@@ -15,11 +15,11 @@ from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.training import checkpoint, train
 from insar_dask.forecast.training.job import Training
-from insar_dask.jobs import training
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting import training
+from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
+from insar_dask.jobs.forecasting.training import build_job
 from insar_dask.jobs.pruning import prune_states
-from insar_dask.jobs.training import build_job
 from insar_dask.store import open_group
 from insar_dask.synthetic import scene
 

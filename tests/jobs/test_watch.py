@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from insar_dask.jobs.watch import Progress
+from insar_dask.jobs.progress.watch import Progress
 
 
 class Terminal(io.StringIO):

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
 from insar_dask.jobs.opening import open_cube
+from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.synthetic import scene, write_egms
 
 NAME = "EGMS_L2b_022_0845_IW2_VV_2020_2024_1"

@@ -26,7 +26,7 @@ if sys.argv[2] == "table":
     shards = [plan.slice(k) for k in range(plan.n_shards)]
     total = sum(int(table.stored(shard.start, shard.stop).sum(dtype="int64")) for shard in shards)
 elif sys.argv[2] == "store":
-    from insar_dask.jobs.ingest import ingest_file
+    from insar_dask.jobs.steps.ingest import ingest_file
     total = ingest_file(sys.argv[3], sys.argv[1], 0, "tile", {}, 65_536)["counts"][2]
 else:
     cube = read_egms(sys.argv[1], threads=2, **json.loads(sys.argv[3]))

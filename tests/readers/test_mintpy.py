@@ -281,7 +281,7 @@ def test_saved_cube_is_the_cube(tmp_path, series):
 
 def test_second_save_has_nothing_to_do(tmp_path, series, monkeypatch):
     insar.save(read_mintpy(series), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=512)
-    monkeypatch.setattr("insar_dask.jobs.saving.save_part", lambda *_: pytest.fail("wrote again"))
+    monkeypatch.setattr("insar_dask.jobs.steps.saving.save_part", lambda *_: pytest.fail("wrote again"))
     insar.save(read_mintpy(series), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=512)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import insar_dask as insar
-from insar_dask.jobs import saving
 from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.steps import saving
 from insar_dask.readers.mintpy import read_mintpy
 from tests.readers.mintpy_layout import ATTRIBUTES, write_series
 

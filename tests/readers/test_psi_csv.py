@@ -10,7 +10,7 @@ import pytest
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
-from insar_dask.jobs import saving
+from insar_dask.jobs.steps import saving
 from insar_dask.readers.psi_csv import read_psi_csv
 
 DATES = ["20160327", "20160407", "20160418", "20160429"]

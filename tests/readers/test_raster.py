@@ -393,5 +393,5 @@ def test_second_save_has_nothing_to_do(tmp_path, monkeypatch):
     for date, plane in zip(DATES, millimetres() / 3, strict=True):
         write_tiff(tmp_path / f"{date}.tif", plane, nodata=np.nan, scale=1)
     insar.save(read_raster(tmp_path, **DECLARED), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=256)
-    monkeypatch.setattr("insar_dask.jobs.saving.save_part", lambda *_: pytest.fail("wrote again"))
+    monkeypatch.setattr("insar_dask.jobs.steps.saving.save_part", lambda *_: pytest.fail("wrote again"))
     insar.save(read_raster(tmp_path, **DECLARED), tmp_path / "s.zarr", "s/raw", quiet=True, shard_points=256)

@@ -7,7 +7,7 @@ import pytest
 
 import insar_dask as insar
 from insar_dask.config import parse_config
-from insar_dask.jobs.status import damaged
+from insar_dask.jobs.progress.status import damaged
 from insar_dask.outcomes import Outcome
 
 # RMSE in mm over all leads; every third origin of the last fifth of the record

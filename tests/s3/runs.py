@@ -8,10 +8,10 @@ import sys
 import xarray as xr
 
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step
-from insar_dask.jobs.saving import store_cube
+from insar_dask.jobs.steps.saving import store_cube
 from insar_dask.objects import get_bytes, list_keys, open_store
 from insar_dask.synthetic import scene
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from insar_dask.jobs.bucket_checkpoints import ROOT, checkpoints_in
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.trained_once import Arrays, Tell, trained_once
+from insar_dask.jobs.forecasting.bucket_checkpoints import ROOT, checkpoints_in
+from insar_dask.jobs.forecasting.trained_once import Arrays, Tell, trained_once
 from insar_dask.objects import list_keys, open_store, put_bytes
 from tests.s3.faulty import Proxy
 

@@ -9,9 +9,9 @@ import pytest
 
 from insar_dask.bucket_opening import open_bucket
 from insar_dask.buckets import Bucket
-from insar_dask.jobs import lease as leases
-from insar_dask.jobs.holder import Holder
-from insar_dask.jobs.lease import KEY, HeldError, Lease, TakenOverError
+from insar_dask.jobs.holding import lease as leases
+from insar_dask.jobs.holding.holder import Holder
+from insar_dask.jobs.holding.lease import KEY, HeldError, Lease, TakenOverError
 from insar_dask.objects import get_bytes, put_bytes
 from insar_dask.store_errors import StoreError
 from tests.s3.faulty import Proxy

@@ -15,10 +15,10 @@ from distributed import Client, LocalCluster
 import insar_dask as insar
 from insar_dask.config import parse_config
 from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.memory import stage_memory
+from insar_dask.jobs.progress.status import damaged, damaged_documents, status_table
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.status import damaged, damaged_documents, status_table
 from insar_dask.objects import list_keys, open_store, put_bytes
 from insar_dask.planning import planned
 from tests.s3.conftest import KEY_ID, SECRET

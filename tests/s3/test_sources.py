@@ -12,9 +12,9 @@ from insar_dask.campaign import campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.known_sources import known_checksum, seen_as
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.steps.ingest import ingest
+from insar_dask.jobs.steps.known_sources import known_checksum, seen_as
 from insar_dask.objects import open_store, put_bytes
 from insar_dask.planning import plan_run
 from insar_dask.readers import bucket_file

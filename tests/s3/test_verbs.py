@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 import insar_dask as insar
 from insar_dask.cli import app
 from insar_dask.forecast.series.stored_points import StoredPoints
-from insar_dask.jobs.rejected import fetch_rejected, keep_rejected, rejected_path
-from insar_dask.jobs.tile_jobs import is_stored, tile_sources
+from insar_dask.jobs.steps.rejected import fetch_rejected, keep_rejected, rejected_path
+from insar_dask.jobs.steps.tile_jobs import is_stored, tile_sources
 from tests.s3.faulty import Proxy
 from tests.s3.runs import RAW
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.ingest import ingest
-from insar_dask.jobs.lock import owned
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.synthetic import scene, write_egms
 from tests.conftest import stored_bytes
 from tests.jobs.site_run import PREPARE

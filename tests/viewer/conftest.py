@@ -5,8 +5,8 @@ import xarray as xr
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.viewer.overview_jobs import prepare
 
 

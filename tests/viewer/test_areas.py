@@ -5,7 +5,7 @@ from pyproj import CRS
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
-from insar_dask.jobs.area_jobs import _to_note, vintages_of
+from insar_dask.jobs.areas.area_jobs import _to_note, vintages_of
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.viewer.areas import shown_areas

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from insar_dask.jobs.progress.status import damaged_documents
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.jobs.status import damaged_documents
 from insar_dask.objects import open_store
 from insar_dask.viewer.fresh import bring_up, is_fresh
 from insar_dask.viewer.overview_jobs import prepare

@@ -14,7 +14,7 @@ from pyproj import Transformer
 
 import insar_dask as insar
 from insar_dask.detect.areas import Areas
-from insar_dask.jobs.area_jobs import _to_note
+from insar_dask.jobs.areas.area_jobs import _to_note
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.viewer.export import export_page

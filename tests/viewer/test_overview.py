@@ -11,8 +11,8 @@ import zarr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.lock import owned
-from insar_dask.jobs.status import damaged
+from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.status import damaged
 from insar_dask.viewer import documents, overview_jobs
 from insar_dask.viewer.overview import MISSING, VARIABLES, explore_chunk, levels_of, packing, shown_range
 from insar_dask.viewer.overview_jobs import prepare, write_overview

@@ -1,0 +1,1 @@
+"""Jobs under way: on threads or on workers, tried again, blamed fairly, watched over."""

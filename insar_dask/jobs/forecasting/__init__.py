@@ -1,0 +1,1 @@
+"""Forecasts as chunk jobs: methods fitted and scored, networks trained, points and tiles predicted."""

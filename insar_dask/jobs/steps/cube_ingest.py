@@ -1,0 +1,156 @@
+"""Files of other formats than EGMS to the raw cube of a group: read lazily, then saved shard by shard as any cube."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from dask.system import CPU_COUNT
+
+from insar_dask.jobs.engine import Engine, StageReport
+from insar_dask.jobs.progress.watch import Progress
+from insar_dask.jobs.recipe import STEPS, Step, canonical_key
+from insar_dask.jobs.steps.rejected import keep_rejected, rejected_path
+from insar_dask.jobs.steps.saving import store_cube
+from insar_dask.layout import CODEC
+from insar_dask.machine import give_back
+from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
+from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.pair_cube import files_of_pairs, pair_files
+from insar_dask.readers.raster import checksum_of, raster_files
+
+__all__ = ["INTERFEROGRAMS", "ingest_cube", "product_of", "target_of"]
+
+INTERFEROGRAMS = ("pairs", "ifgram_stack")
+"""Readers of pair cubes, which become displacement later: they are kept as ``PRODUCT/pairs``."""
+
+BESIDE = ("geometry", "lookup", "mask")
+"""Files that go with MintPy's stack, where they are named."""
+
+IN_MEMORY = ("psi_csv",)
+"""Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
+
+
+def product_of(source: str | SourceFile) -> str:
+    """Name of the product that a source becomes: of a file or folder without its ending, of a glob its folder's.
+
+    >>> product_of("site/geo_timeseries.h5"), product_of("site/stack/*.tif")
+    ('geo_timeseries', 'stack')
+    """
+    path = source_file(source)
+    if isinstance(path, BucketFile):
+        return path.stem
+    return path.parent.name if any(sign in path.name for sign in "*?[") else path.stem
+
+
+def target_of(product: str, reader: str) -> str:
+    """Group that a source of a reader is stored in.
+
+    >>> target_of("site", "raster"), target_of("site", "ifgram_stack")
+    ('site/raw', 'site/pairs')
+    """
+    return f"{product}/{'pairs' if reader in INTERFEROGRAMS else 'raw'}"
+
+
+def ingest_cube(
+    engine: Engine, source: str | Path, product: str, reader: str, options: Mapping[str, Any], shard_points: int
+) -> StageReport:
+    """Bring ``PRODUCT/raw``, or ``PRODUCT/pairs``, of a store up to date with a source of another format than EGMS.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where tasks run and which store they write; its workers must see the source under the same path.
+    source : str or Path
+        A file; for rasters and interferograms also a folder or glob.
+    product : str
+        Name of the product's group.
+    reader : str
+        One of ``STEPS``: "mintpy", "raster", "psi_csv", "pairs" or "ifgram_stack".
+    options : mapping
+        Keyword arguments of the reader.
+    shard_points : int
+        Most points of a shard.
+
+    Returns
+    -------
+    StageReport
+        How many shards were written now; 0 when all were done, and then the source is only hashed.
+
+    Raises
+    ------
+    ValueError, OSError
+        What the reader says of bad files.
+    """
+    began, target = time.perf_counter(), target_of(product, reader)
+    files = _files(source, reader, options)
+    note = engine.ledger.read_note(f"ingest/{product}") or {}
+    done = {index: receipt.key for index, receipt in engine.ledger.done(target).items()}
+    key = _key(files, reader, options, shard_points) if done and all(file.is_file() for file in files) else None
+    if key and note.get("key") == key and len(done) == note["shards"] and not engine.stale(target, done):
+        return engine.report(StageReport(target, len(done), 0, 0, 0, time.perf_counter() - began))
+    with Progress(f"{product}/reading", None, quiet=engine.quiet):
+        cube, quarantine = _read(engine, source, files, product, reader, options)
+    give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
+    here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
+    written = store_cube(here, cube, target, shard_points)
+    receipts = engine.ledger.done(target)
+    engine.ledger.write_note(
+        f"ingest/{product}",
+        {
+            "source": cube.attrs["source"],
+            "source_blake3": cube.attrs["source_blake3"],
+            "source_size": cube.attrs["source_size"],
+            "n_points": cube.sizes["point"],
+            "n_rejected": cube.attrs["n_rejected"],
+            "rejected": quarantine if cube.attrs["n_rejected"] else None,
+            "shards": len(receipts),
+            "options": {"reader": reader, **options},
+            "key": key or _key(files, reader, options, shard_points),
+        },
+    )
+    points, size = (sum(getattr(receipts[index], what) for index in written) for what in ("points", "size"))
+    return engine.report(StageReport(target, len(receipts), len(written), points, size, time.perf_counter() - began))
+
+
+def _files(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
+    """What a cube follows from."""
+    if reader == "raster":
+        found = raster_files(source)
+    elif reader == "pairs":
+        found = files_of_pairs(source, options)
+    else:
+        beside = [Path(options[name]) for name in BESIDE if options.get(name)] if reader == "ifgram_stack" else []
+        found = [Path(source), *beside]
+    return [path.absolute() for path in found]
+
+
+def _read(
+    engine: Engine, source: str | Path, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
+) -> tuple[xr.Dataset, str | None]:
+    """The cube, and where its rejected rows or pixels are listed."""
+    read = Step(reader, "files", "raw").resolve()
+    where = rejected_path(engine.path, product)
+    known = {} if where is None else {"rejected": where}
+    if reader == "pairs":
+        cube = read([path.absolute() for path in pair_files(source)], **known, **options)
+    else:
+        cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
+    if cube.attrs["n_rejected"]:
+        keep_rejected(engine.path, product)
+    return cube, None if where is None else str(where)
+
+
+def _key(files: list[Path], reader: str, options: Mapping[str, Any], shard_points: int) -> str:
+    area = options.get("area")
+    # a file of an area is what it holds: it may be drawn anew under its old name
+    content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
+    how = {"reader": reader, "version": STEPS[reader][1], "options": {**options, **content}}
+    names = [file.name for file in files]  # dates may stand in them
+    return canonical_key(
+        {"source": checksum_of(files), "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}
+    )
