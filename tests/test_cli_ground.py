@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.cli import app
+from insar_dask.jobs.progress.status import status_table
 from tests.conftest import stored_bytes
 from tests.geometry.conftest import LOOKS, look, track_of
 
@@ -40,15 +41,19 @@ def told(*words: object, code: int = 0) -> str:
 
 def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Path) -> None:
     ups = tmp_path / "ups.zarr"
-    assert told("east-up", store, ups, "--every", "12D") == (
-        f"{ups}/east_up_E and east_up_U: 1 shards of cells, 1 made now\n"
-    )
+    shown = told("east-up", store, ups, "--every", "12D").splitlines()
+    assert shown[0] == f"{ups}/east_up_E and east_up_U: 1 shards of cells, 1 made now"
+    assert f"products {ups}; then areas" in shown[1]
     before = stored_bytes(ups)
     assert "0 made now" in told("east-up", store, ups, "--every", "12D")
     assert stored_bytes(ups) == before
     told("products", ups)
     shown = told("areas", ups, "--product", "east_up_U", "--into", tmp_path / "sinking.geojson").splitlines()
     assert shown[0].startswith("1 areas, ") and shown[1] == str(tmp_path / "sinking.geojson")
+    assert shown[2].endswith(f"explore {ups}")
+    rows = {line.split()[0]: line.split()[1:] for line in status_table(ups).splitlines()}
+    assert rows["east_up_U/raw"][:3] == ["1", "of", "1"]
+    assert rows["jobs/partials/east_up/cells"][0] == "2"  # of two tracks, which are no shards of one group
     areas = geopandas.read_file(tmp_path / "sinking.geojson")
     middle = insar.open_cube(ups, "east_up_U/raw")
     assert areas.to_crs(3035).covers(geopandas.points_from_xy([4.501e6], [1.701e6])[0]).all()

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, settings_of
+from insar_dask.cli.shared import Quiet, StorePath, called, settings_of
 
 
 def east_up(
-    source: Annotated[list[str], typer.Argument(help="stores, or STORE/PRODUCT: ascending and descending tracks")],
+    source: Annotated[
+        list[str], typer.Argument(help="stores, or STORE/PRODUCT: ascending and descending tracks", metavar="SOURCE")
+    ],
     store: StorePath,
     name: Annotated[str, typer.Option(help="the products are NAME_E and NAME_U")] = "east_up",
     cell: Annotated[float, typer.Option(help="side of a cell [m]")] = 100.0,
@@ -31,6 +33,7 @@ def east_up(
         tracks = [track for one in source for track in track_sources(one)]
         report = store_east_up(bench.engine, tracks, name, options)
     typer.echo(f"{store}/{name}_E and {name}_U: {report.shards} shards of cells, {report.computed} made now")
+    typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")
 
 
 def areas(
@@ -73,4 +76,4 @@ def areas(
     with opened(settings_of(store if product else existing_store(store)), quiet=quiet) as bench:
         found = store_areas(bench.engine, product or newest_products(bench.engine.store), search)
         path = write_areas(found, target or bench.folder / f"{scene}-areas.geojson")
-    typer.echo(f"{told(found)}\n{path}")
+    typer.echo(f"{told(found)}\n{path}\nOn the map, with every point: {called('explore', store)}")

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, settings_of
+from insar_dask.cli.shared import Quiet, StorePath, called, settings_of
 
 INTERFEROGRAMS = "MintPy's ifgramStack.h5, or a folder or glob (in quotes) of GeoTIFF, GAMMA or ROI_PAC interferograms"
 
 
 def invert(
-    source: Annotated[list[str], typer.Argument(help=INTERFEROGRAMS)],
+    source: Annotated[list[str], typer.Argument(help=INTERFEROGRAMS, metavar="SOURCE")],
     store: StorePath,
     coherence: Annotated[str | None, typer.Option(help="folder or glob of their coherence, in the same order")] = None,
     baselines: Annotated[str | None, typer.Option(help="CSV table first,second,bperp [m]")] = None,
@@ -72,6 +72,7 @@ def invert(
             typer.echo(
                 "\n".join([f"{store}/{product}/raw", *(f"  {line}" for line in inversion_lines(bench, product))])
             )
+    typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")
 
 
 @contextmanager

@@ -45,7 +45,9 @@ def synthetic_tiles(
 
 
 def catalogue(
-    source: Annotated[list[str], typer.Argument(help="EGMS zip or csv files, folders of them, or globs in quotes")],
+    source: Annotated[
+        list[str], typer.Argument(help="EGMS zip or csv files, folders of them, or globs in quotes", metavar="SOURCE")
+    ],
 ) -> None:
     """List EGMS products by tile or burst, as their names have it; no file is opened."""
     from insar_dask.tiles import catalogue as found

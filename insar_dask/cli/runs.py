@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from insar_dask.cli.shared import SOURCES, Quiet, placed
+from insar_dask.cli.shared import SOURCES, Quiet, called, placed
 
 if TYPE_CHECKING:
     from insar_dask.config import Config
@@ -22,7 +19,9 @@ ConfigFile = Annotated[Path, typer.Argument(help="TOML file; `insar-dask config`
 
 
 def demo(
-    source: Annotated[list[str] | None, typer.Argument(help=f"{SOURCES}; none: a synthetic burst")] = None,
+    source: Annotated[
+        list[str] | None, typer.Argument(help=f"{SOURCES}; none: a synthetic burst", metavar="SOURCE")
+    ] = None,
     out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
     quiet: Quiet = False,
 ) -> None:
@@ -73,12 +72,4 @@ def _run(config: Config, quiet: bool) -> None:
         for line in outcome.summary:
             typer.echo(f"  {line}")
     if len(stores := {str(outcome.store) for outcome in outcomes}) == 1:
-        typer.echo(f"Every point in the browser: {_program()} explore {shlex.quote(stores.pop())}")
-
-
-def _program() -> str:
-    """How this program is called from here."""
-    if shutil.which("insar-dask"):
-        return "insar-dask"
-    python = Path(sys.executable)
-    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m insar_dask"
+        typer.echo(f"Every point in the browser: {called('explore', stores.pop())}")

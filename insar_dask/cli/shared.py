@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from insar_dask.config import Config
 
-__all__ = ["SOURCES", "Quiet", "StorePath", "app", "each", "placed", "settings_of"]
+__all__ = ["SOURCES", "Quiet", "StorePath", "app", "called", "each", "placed", "settings_of"]
 
 app = typer.Typer(
     name="insar-dask",
@@ -67,3 +70,15 @@ def each(store: str | Path, quiet: bool, step: Any) -> None:
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
         for product in bench.products:
             step(bench, product)
+
+
+def called(verb: str, store: str | Path) -> str:
+    """What to type for a verb of this program on a store, from here."""
+    return f"{_program()} {verb} {shlex.quote(str(store))}"
+
+
+def _program() -> str:
+    if shutil.which("insar-dask"):
+        return "insar-dask"
+    python = Path(sys.executable)
+    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m insar_dask"

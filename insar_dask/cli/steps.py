@@ -11,7 +11,7 @@ from insar_dask.cli.shared import SOURCES, Quiet, StorePath, each, settings_of
 
 
 def ingest(
-    source: Annotated[list[str], typer.Argument(help=SOURCES)],
+    source: Annotated[list[str], typer.Argument(help=SOURCES, metavar="SOURCE")],
     store: StorePath,
     quiet: Quiet = False,
 ) -> None:
@@ -41,7 +41,9 @@ def cluster(store: StorePath, quiet: Quiet = False) -> None:
 
 
 def tiles(
-    source: Annotated[list[str], typer.Argument(help=f"stores, STORE/PRODUCT, or {SOURCES}, which go into STORE")],
+    source: Annotated[
+        list[str], typer.Argument(help=f"stores, STORE/PRODUCT, or {SOURCES}, which go into STORE", metavar="SOURCE")
+    ],
     store: StorePath,
     pixels: Annotated[int, typer.Option(help="pixels a side that points are interpolated to")] = 256,
     cells: Annotated[int, typer.Option(help="cells a side, each a mean of pixels")] = 64,

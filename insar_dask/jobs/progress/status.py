@@ -38,19 +38,23 @@ def status_table(path: str | Path) -> str:
     for target in targets(ledger):
         done = ledger.done(target).values()
         total = _total(ledger, target)
+        counted = f"{len(done)}" if total is None else f"{len(done)} of {total}"
         lines.append(
-            f"{target:<56} {f'{len(done)} of {total}':>13} {sum(r.points for r in done):>12,} "
+            f"{target:<56} {counted:>13} {sum(r.points for r in done):>12,} "
             f"{sum(r.size for r in done) / 1e6:>9.1f} {sum(r.seconds for r in done):>9.1f}"
         )
     return "\n".join(lines)
 
 
-def _total(ledger: Ledger, target: str) -> int:
+def _total(ledger: Ledger, target: str) -> int | None:
+    """Shards of a target; None where its parts are those of a scene or of several stores, and of no one group."""
     partials = "jobs/partials/"
     group = target
     if target.startswith(partials):  # of the raw cube of a product, or of a tile cube
         first, second, *_ = f"{target.removeprefix(partials)}/".split("/")
         group = f"{TILES}/{second}" if first == TILES else f"{first}/raw"
+        if get_bytes(ledger.store, f"{group}/zarr.json") is None:
+            return None
     return shard_plan(ledger.store, group).n_shards
 
 
