@@ -47,6 +47,8 @@ TO_PASS = (
 )
 """What a reader's arguments are to one who has no Python before him."""
 
+BY_VERB = "with `insar-dask invert`: --option {name}=...\n"
+
 
 @dataclass(frozen=True)
 class Workbench:
@@ -91,7 +93,8 @@ class Workbench:
         except CubeError as error:
             if (wanted := re.search(r"pass (\w+)=", str(error))) is None:
                 raise
-            cure = TO_PASS.format(reader=reader, source=source, name=wanted[1])
+            verb = BY_VERB.format(name=wanted[1]) if reader in INTERFEROGRAMS else ""
+            cure = verb + TO_PASS.format(reader=reader, source=source, name=wanted[1])
             raise CubeError(f"{error}\n{cure}") from error
         return product
 

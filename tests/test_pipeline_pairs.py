@@ -127,6 +127,7 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     options = ("--option", "track=063", "--option", "wavelength=0.05546576", "--option", "orbit_direction=descending")
     source = site / "pairs" / "*.tif", store, *options, "--option", "phase_sign=1"
     asked = "--reference", "2,2", "--max-bperp", "inf", "--surface", "none", "--min-pairs", "5"
+    assert "invert`: --option phase_sign=..." in told("invert", *source[:-2], *asked, code=1)
     shown = told("invert", *source, *asked).splitlines()
     assert shown[0] == f"{store}/pairs/raw" and "99 of 99 points have a series" in shown[2]
     assert told("invert", *source, *asked).splitlines() == shown

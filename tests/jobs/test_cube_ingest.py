@@ -148,3 +148,10 @@ def test_what_the_reader_says_of_a_bad_file_is_passed_on(tmp_path):
     source.write_bytes(b"")
     with pytest.raises(CubeError, match=r"timeseries\.h5 is empty"):
         ingest_cube(Engine(tmp_path / "s.zarr", quiet=True), source, "s", "mintpy", {}, 512)
+
+
+def test_option_that_a_reader_does_not_know_is_named(tmp_path):
+    source, options = pairs_of(tmp_path)
+    with pytest.raises(CubeError, match=r"reader, trak is no option of the reader 'pairs'; it knows area, .* track, "):
+        ingest_cube(Engine(tmp_path / "a.zarr"), source, "a", "pairs", {**options, "trak": "63", "reader": "x"}, 512)
+    assert not (tmp_path / "a.zarr").exists()

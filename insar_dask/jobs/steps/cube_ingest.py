@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from dask.system import CPU_COUNT
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.progress.watch import Progress
 from insar_dask.jobs.recipe import STEPS, Step, canonical_key
@@ -87,6 +89,7 @@ def ingest_cube(
         What the reader says of bad files.
     """
     began, target = time.perf_counter(), target_of(product, reader)
+    _check_options(source, reader, options)
     files = _files(source, reader, options)
     note = engine.ledger.read_note(f"ingest/{product}") or {}
     done = {index: receipt.key for index, receipt in engine.ledger.done(target).items()}
@@ -115,6 +118,15 @@ def ingest_cube(
     )
     points, size = (sum(getattr(receipts[index], what) for index in written) for what in ("points", "size"))
     return engine.report(StageReport(target, len(receipts), len(written), points, size, time.perf_counter() - began))
+
+
+def _check_options(source: str | Path, reader: str, options: Mapping[str, Any]) -> None:
+    _, *taken = signature(Step(reader, "files", "raw").resolve()).parameters  # the first one is the source
+    taken.remove("rejected")
+    if strange := sorted(set(options) - set(taken)):
+        raise CubeError(
+            f"{source}: {', '.join(strange)} is no option of the reader {reader!r}; it knows {', '.join(sorted(taken))}"
+        )
 
 
 def _files(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
