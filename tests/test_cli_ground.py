@@ -47,7 +47,7 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     before = stored_bytes(ups)
     assert "0 made now" in told("east-up", store, ups, "--every", "12D")
     assert stored_bytes(ups) == before
-    told("products", ups)
+    assert told("products", ups).splitlines() == [f"{ups}/east_up_{way}/products" for way in "EU"]
     shown = told("areas", ups, "--product", "east_up_U", "--into", tmp_path / "sinking.geojson").splitlines()
     assert shown[0].startswith("1 areas, ") and shown[1] == str(tmp_path / "sinking.geojson")
     assert shown[2].endswith(f"explore {ups}")
@@ -66,3 +66,4 @@ def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
     assert "1 cube came" in told("east-up", f"{store}/{insar.products(store)[0]}", tmp_path / "x", code=1)
     assert "how is 'best'" in told("east-up", store, tmp_path / "x", "--how", "best", code=1)
     assert "products" in told("areas", store, code=1)
+    assert "the store has no product sinking, it has ['EGMS_" in told("areas", store, "--product", "sinking", code=1)

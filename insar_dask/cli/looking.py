@@ -128,7 +128,13 @@ def explore(
     if export is not None:
         from insar_dask.viewer.export import export_page
 
-        typer.echo(str(export_page(stores, export, address, tiles)))
+        page = export_page(stores, export, address, tiles)
+        typer.echo(str(page))
+        if not quiet:
+            typer.echo(
+                "a web server shows it, which answers byte ranges; `insar-dask explore` is one of the store itself",
+                err=True,
+            )
     else:
         from insar_dask.viewer.serve import serve
 

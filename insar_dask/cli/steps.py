@@ -31,13 +31,20 @@ def products(store: StorePath, quiet: Quiet = False) -> None:
     def step(bench: Any, product: str) -> None:
         bench.prepare(product)
         bench.decompose(product)
+        typer.echo(f"{store}/{product}/products")
 
     each(store, quiet, step)
 
 
 def cluster(store: StorePath, quiet: Quiet = False) -> None:
     """Find deformation patterns, and label every point."""
-    each(store, quiet, lambda bench, product: bench.find_patterns(product))
+
+    def step(bench: Any, product: str) -> None:
+        bench.find_patterns(product)
+        absent = bench.reasons(product).get("patterns")
+        typer.echo(f"{store}/{product}/patterns" if absent is None else f"{product}: {absent}")
+
+    each(store, quiet, step)
 
 
 def tiles(

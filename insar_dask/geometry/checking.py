@@ -14,7 +14,8 @@ __all__ = ["check_cells", "check_cubes", "check_ways"]
 def check_cubes(cubes: Sequence[xr.Dataset]) -> None:
     """Raise `CubeError` where cubes are not lines of sight in one CRS."""
     if len(cubes) < 2:
-        raise CubeError(f"east and up take an ascending and a descending track; {len(cubes)} cube came")
+        came = ", ".join(map(_name, cubes))
+        raise CubeError(f"east and up take an ascending and a descending track; {len(cubes)} cube came: {came}")
     for cube in cubes:
         if cube.attrs.get("component") != "los":
             raise CubeError(

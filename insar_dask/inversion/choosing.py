@@ -86,8 +86,8 @@ def choose_pairs(
         bperp = np.asarray(pairs["bperp"].values, np.float64) if "bperp" in pairs.variables else np.array([np.nan])
         if np.isnan(bperp).any():
             raise CubeError(
-                "not every pair has its baseline: read them with baselines=, or pass max_bperp=None (in a "
-                "configuration, max_bperp = inf under [pairs])"
+                f"{_without(line, bperp)}: read them with baselines=, or pass max_bperp=None (in a "
+                "configuration, max_bperp = inf under [pairs], after `insar-dask invert` --max-bperp inf)"
             )
         reasons |= {k: f"baseline {bperp[k]:.0f} m" for k in np.flatnonzero(abs(bperp) > max_bperp).tolist()}
     quality = _quality(pairs, coherence, min_coherence)
@@ -149,6 +149,13 @@ def components_of(line: Timeline, kept: Bools | None = None) -> npt.NDArray[np.i
     first, second = (line.first, line.second) if kept is None else (line.first[kept], line.second[kept])
     graph = coo_matrix((np.ones(first.size), (first, second)), (len(line.dates), len(line.dates)))
     return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _without(line: Timeline, bperp: Float64) -> str:
+    if bperp.size < len(line.first):
+        return "the pairs have no baselines"
+    lacking = np.flatnonzero(np.isnan(bperp))
+    return f"{lacking.size} of {bperp.size} pairs have no baseline, such as {line.name(int(lacking[0]))}"
 
 
 def _quality(pairs: xr.Dataset, given: npt.ArrayLike | None, needed: float | None) -> Float64:

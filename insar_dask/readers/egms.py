@@ -75,7 +75,9 @@ def find_egms(sources: str | SourceFile | Iterable[str | SourceFile]) -> list[So
     for source in many:
         files = _in_bucket(str(source)) if is_bucket(str(source)) else _on_disk(Path(str(source)))
         if not files:
-            raise FileNotFoundError(f"no EGMS product at {source}: wanted a .zip or .csv, a folder of them, or a glob")
+            raise FileNotFoundError(
+                f"no EGMS product at {source}{_where(str(source))}: wanted a .zip or .csv, a folder of them, or a glob"
+            )
         found.update((file.resolve(), file) for file in files)
     return sorted(found.values(), key=str)
 
@@ -242,6 +244,13 @@ def _nothing_left(path: SourceFile, rows: RowStore, selection: Selection) -> str
         f"{path.name}: none of {rows.n_rows} points is {asked}; "
         f"they lie between ({west:.0f}, {south:.0f}) and ({east:.0f}, {north:.0f}) in EPSG:{EPSG}"
     )
+
+
+def _where(source: str) -> str:
+    """That nothing at all is there, and what a relative path is seen from."""
+    if is_bucket(source) or Path(source).exists() or _matching(source):
+        return ""
+    return ", where nothing is" + ("" if Path(source).is_absolute() else f", seen from {Path.cwd()}")
 
 
 def _on_disk(path: Path) -> list[SourceFile]:

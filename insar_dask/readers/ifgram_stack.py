@@ -155,7 +155,9 @@ def read_ifgram_stack(
     if "wavelength" not in attrs:
         raise CubeError(f"{path.name} has no attribute WAVELENGTH: mend it in the file")
     quarantine = None if rejected is None else Path(rejected)
-    kept = find_pixels(stack, zero_is_missing=False, max_rejected=max_rejected, quarantine=quarantine)
+    kept = find_pixels(
+        stack, zero_is_missing=False, max_rejected=max_rejected, quarantine=quarantine, alike="rad in every pair"
+    )
     files = Companions.of(path, None, None, geometry, lookup, mask)
     pixels = choose(find_places(grid, path.name, kept.pixels, files, crs), path.name, area, area_crs, None)
     attrs |= {"product": "interferograms", "phase_sign": 1, "source": path.name, "source_blake3": own.checksum,

@@ -118,7 +118,9 @@ def read_pairs(
     stack: PixelStack = SignedStack(_stack([found[k] for k in order], ends.second, nodata), signs)
     zero = nodata is None and not all(file.declares_nodata for file in found)
     quarantine = None if rejected is None else Path(rejected)
-    kept = find_pixels(stack, zero_is_missing=zero, max_rejected=max_rejected, quarantine=quarantine)
+    kept = find_pixels(
+        stack, zero_is_missing=zero, max_rejected=max_rejected, quarantine=quarantine, alike="rad in every pair"
+    )
     row, column = np.divmod(kept.pixels, stack.grid.columns)
     place = stack.grid.x(column), stack.grid.y(row), CRS.from_wkt(stack.grid.crs_wkt)
     places = project(*place, crs, stack.grid.centre, stack.name)

@@ -118,6 +118,7 @@ def find_pixels(
     always: Sequence[tuple[int, int]] = (),
     may_be_tenths: bool = False,
     quarantine: Path | None = None,
+    alike: str = "mm at every date",
 ) -> Kept:
     """Find the pixels that hold a series, reading everything once, tile by tile.
 
@@ -136,6 +137,8 @@ def find_pixels(
         Whether to find out if all values are tenths of a millimetre.
     quarantine : Path, optional
         Where the place and reason of each rejected pixel go, if there are any.
+    alike : str
+        What is said behind a value that a pixel has everywhere.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def find_pixels(
                 window = slice(row, row + 1), slice(column, column + 1)
                 zero = all((values == 0).all() for _, values in pieces(*window))
                 found[row, column] = SERIES if zero else NOTHING
-        rejected = list(_reasons(found, pieces, grid))
+        rejected = list(_reasons(found, pieces, grid, alike))
     n_filled = int(np.count_nonzero(found))
     if quarantine is not None and rejected:
         write_rejected(quarantine, rejected, "pixel")
@@ -194,13 +197,13 @@ def _kinds(pieces: Iterator[Piece], shape: tuple[int, int], zero_is_missing: boo
     return found
 
 
-def _reasons(found: Kinds, pieces: Pieces, grid: PixelGrid) -> Iterator[tuple[int, str]]:
+def _reasons(found: Kinds, pieces: Pieces, grid: PixelGrid, alike: str) -> Iterator[tuple[int, str]]:
     for number, flat in enumerate(np.flatnonzero(found > SERIES).tolist()):
         row, column = divmod(flat, grid.columns)
-        what = "an infinite value" if found[row, column] == INFINITE else "one value at every date"
+        what = "an infinite value" if found[row, column] == INFINITE else f"one value {alike.partition(' ')[2]}"
         if number < EXAMPLES and found[row, column] == CONSTANT:
             _, values = next(pieces(slice(row, row + 1), slice(column, column + 1)))
-            what = f"{float(values[0, 0, 0]):g} mm at every date"
+            what = f"{float(values[0, 0, 0]):g} {alike}"
         yield flat, f"row {row}, column {column}: {what}"
 
 

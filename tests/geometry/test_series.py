@@ -220,7 +220,7 @@ def test_a_gap_is_looked_over_no_farther_than_the_dates_ask() -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("one", "east and up take an ascending and a descending track; 1 cube came"),
+        ("one", "east and up take an ascending and a descending track; 1 cube came: track 1"),
         ("one way", "all look from the west"),
         ("crs", "in ETRS89.*LAEA.*read one of them again with crs=3035"),
         ("apart", "no cell holds points of both"),

@@ -219,6 +219,11 @@ def test_pairs_are_chosen_without_breaking_the_network():
         choose_pairs(pairs, max_bperp=None, coherence=[0.5])
     with pytest.raises(CubeError, match="max_bperp=None"):
         choose_pairs(pairs.drop_vars("bperp"))
+    lost = pairs["bperp"].copy()
+    lost[3] = np.nan
+    ends = [str(pairs[end].values[3])[:10] for end in ("first", "second")]
+    with pytest.raises(CubeError, match=f"1 of {lost.size} pairs have no baseline, such as {'/'.join(ends)}: read"):
+        choose_pairs(pairs.assign_coords(bperp=lost))
 
 
 def test_nothing_here_warns_unasked():

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import dask
 import numpy as np
@@ -253,6 +254,10 @@ def test_find_lists_files_folders_and_globs_once(tmp_path, l2, l3):
     assert find_egms(str(tmp_path / "EGMS_L3*")) == [l3]
     with pytest.raises(FileNotFoundError, match="no EGMS product at"):
         find_egms(tmp_path / "*.tif")
+    with pytest.raises(
+        FileNotFoundError, match=rf"at products/\*.zip, where nothing is, seen from {Path.cwd()}: wanted"
+    ):
+        find_egms("products/*.zip")
 
 
 def test_minimum_coherence_keeps_points_at_or_above_it(tmp_path, l3):

@@ -175,3 +175,10 @@ def test_binary_files_need_their_headers_and_all_their_bytes(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(CubeError, match="is it cut off"):
         insar.read_pairs(path, gamma_dem=header, **DECLARED, wavelength=0.0555)
+
+
+def test_one_value_everywhere_is_told_in_radians(tmp_path):
+    for name in ("20200103_20200115", "20200115_20200127"):
+        tif(tmp_path, name, np.full((ROWS, COLUMNS), 3, np.float32))
+    with pytest.raises(CubeError, match="row 0, column 0: 3 rad in every pair"):
+        insar.read_pairs(tmp_path, **DECLARED, **SAID)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,7 +153,7 @@ def area_sources(engine: Engine, names: Sequence[str]) -> list[TileSource]:
     own = set(products(engine.store))
     found: list[TileSource] = []
     for name in names:
-        found += [TileSource(str_path(engine.path), f"{name}/raw")] if name in own else tile_sources(name)
+        found += [TileSource(str_path(engine.path), f"{name}/raw")] if name in own else _elsewhere(name, own)
     told = [(address(source.path), source.group) for source in found]
     if len(set(told)) < len(told):
         raise CubeError(f"a product is named twice among {sorted(group.removesuffix('/raw') for _, group in told)}")
@@ -190,6 +190,13 @@ def look_at(engine: Engine, sources: Sequence[TileSource], cell: float | None) -
     attrs = {**motions[0].attrs, "source": ", ".join(sources_told)}
     names = tuple(name for name in TOLD if all(name in motion.variables for motion in motions))
     return AreaScene(tuple(map(_product, groups, summed)), grid, names, attrs)
+
+
+def _elsewhere(name: str, own: Collection[str]) -> list[TileSource]:
+    try:
+        return tile_sources(name)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"the store has no product {name}, it has {sorted(own)}; and {error}") from error
 
 
 def _run(number: int, side: int, most: int) -> slice:

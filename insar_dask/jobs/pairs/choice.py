@@ -96,7 +96,8 @@ def _joined(stack: PairStack, wanted: Corrections, note: dict[str, Any]) -> Pair
     raise CubeError(
         f"{stack.product}: the network falls into {note['parts']} parts, no chain of pairs joins {days[at - 1]} and "
         f"{days[at]}: read pairs that do (longer ones, and raise max_days), or let the method bridge what is between "
-        "with disconnected='bridge' (in a configuration under [inversion]; method = 'nsbas' does it by a model)"
+        "with disconnected='bridge' (in a configuration under [inversion], after `insar-dask invert` --bridge; "
+        "method = 'nsbas' does it by a model)"
     )
 
 
