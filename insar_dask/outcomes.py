@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from insar_dask.report.hindcasts import Hindcasts
     from insar_dask.report.outlooks import Departures
 
-__all__ = ["Outcome", "foresee_maps", "inversion_lines", "map_outcome", "publish", "publish_index", "summary"]
+__all__ = [
+    "Outcome",
+    "foresee_maps",
+    "inversion_lines",
+    "map_outcome",
+    "publish",
+    "publish_index",
+    "summary",
+    "title_of",
+]
 
 SERIES = {"smooth": "smoothed", "regular": "regular"}
 """Stage that is taken apart -> what its series are called."""
@@ -114,9 +123,17 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
         ingest={k: v for k, v in bench.ingested(product).items() if k != "key"},
         timings=[report.to_dict() for report in bench.engine.reports if report.stage.startswith(f"{product}/")],
         config_text=to_toml(bench.config),
-        title=f"{bench.config.report.title if bench.config.source.files else 'Synthetic scene'}: {product}",
+        title=title_of(bench, product),
         files=files,
     )
+
+
+def title_of(bench: Workbench, product: str) -> str:
+    """Title of a page: the scene that is read where nothing is named says that it is made up."""
+    named = bench.config.source.files or bench.config.east_up.tracks or not bench.ingested(product)
+    updated = bench.engine.ledger.read_note(f"updates/{product}") is not None
+    made_up = not (named or updated or bench.group(product, "raw").attrs.get("product") == "east_up")
+    return f"{'Synthetic scene' if made_up else bench.config.report.title}: {product}"
 
 
 def departures_of(bench: Workbench, product: str) -> Departures | None:
@@ -215,6 +232,8 @@ def summary(bench: Workbench, product: str) -> tuple[str, ...]:
 
     ingested, velocity = bench.ingested(product), bench.group(product, "products")["velocity"].values
     read = f"{ingested['n_points']:,} points read, {ingested['n_rejected']:,} rows rejected"
+    if bench.group(product, "raw").attrs.get("product") == "east_up":
+        read = f"{ingested['n_points']:,} cells that both ways see"
     lines = [read + (f", see {ingested['rejected']}" if ingested["n_rejected"] else "")]
     if np.isfinite(velocity).any():
         low, middle, high = np.nanquantile(velocity, [0.05, 0.5, 0.95])

@@ -10,6 +10,7 @@ from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.areas.area_jobs import stored_areas
+from insar_dask.outcomes import summary, title_of
 from insar_dask.pipeline import opened, products_of
 from insar_dask.planning import plan_run
 from insar_dask.synthetic import slope_tracks
@@ -74,6 +75,13 @@ def test_the_page_has_inventory_map_and_evidence(ran: list[Any]) -> None:
     assert "id='area-2'" in html and "id='area-3'" not in html
     assert "rate changed" in html and "areas/scene-up/survey" not in html and "survey" in html
     assert len(geopandas.read_file(page.parent / "areas.geojson")) == 3
+
+
+def test_east_and_up_are_no_made_up_scene(folder: Path, ran: list[Any]) -> None:
+    for config in (configured(folder), parse_config({"store": {"path": str(folder / "site.zarr")}, **QUICK})):
+        with opened(config, quiet=True) as bench:
+            assert title_of(bench, "site_U") == "Ground motion: site_U"
+            assert summary(bench, "site_U")[0].endswith("cells that both ways see")
 
 
 def test_what_is_done_is_not_done_again(folder: Path, ran: list[Any]) -> None:
