@@ -128,6 +128,20 @@ def test_help_loads_nothing_heavy() -> None:
     assert not {"numpy", "xarray", "dask", "zarr", "numba", "pydantic"} & set(loaded)
 
 
+def test_ctrl_c_says_that_nothing_is_lost() -> None:
+    code = (
+        "import signal, sys\n"
+        "from insar_dask.cli import app, main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "app.command('work')(lambda: signal.raise_signal(signal.SIGINT))\n"
+        "sys.argv = ['insar-dask', 'work']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "insar-dask: stopped; what is done is kept, and the same call goes on from there\n"
+
+
 def test_missing_extras_are_said_before_the_work(folder: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['rasterio'] = None\n"

@@ -17,6 +17,9 @@ from insar_dask.cli.updating import update
 
 __all__ = ["app", "main"]
 
+STOPPED = 130
+"""What a call exits with that Ctrl-C has ended."""
+
 for verb in (
     *(demo, run, plan, config),
     *(ingest, invert, products, cluster, tiles, evaluate, train, forecast, report),
@@ -33,3 +36,7 @@ def main() -> None:
     except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
         typer.echo(f"insar-dask: {error}", err=True)
         sys.exit(1)
+    except SystemExit as end:
+        if end.code == STOPPED:
+            typer.echo("insar-dask: stopped; what is done is kept, and the same call goes on from there", err=True)
+        raise
