@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from insar_dask import open_cube
+from insar_dask import open_cube, save
 from insar_dask.cli import app
 from insar_dask.forecast import Forecaster
 from insar_dask.synthetic import scene, write_egms
@@ -75,10 +75,14 @@ def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
         == f"{store}/tiles/los: 1 tiles, 1 made now\n"
     )
     for verb in ("products", "cluster", "evaluate", "forecast", "report"):
+        if verb == "report":  # such as a track, where steps run on east and up alone
+            save(open_cube(store, f"{source.stem}/raw"), store, "other/raw", quiet=True)
         done = insar(verb, store)
         assert done.returncode == 0, done.stderr
         if verb == "evaluate":
             assert "LEAKS" in done.stdout and "harmonic_ridge" in done.stdout
+    assert done.stdout == f"{tmp_path / source.stem / 'index.html'}\n"
+    assert "no page of other, whose motion is not known: " in done.stderr and f"products {store}" in done.stderr
 
 
 def test_plan_says_what_it_would_cost(folder: Path) -> None:

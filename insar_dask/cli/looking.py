@@ -8,18 +8,26 @@ from typing import Annotated
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, settings_of
+from insar_dask.cli.shared import Quiet, StorePath, called, settings_of
 
 
 def report(store: StorePath, quiet: Quiet = False) -> None:
-    """Write page, maps and exports beside a store that is done, and the page of its tiles, where they are wanted."""
+    """Write page, maps and exports of each product whose motion is known, and the page of the store's tiles."""
     from insar_dask.jobs.progress.status import existing_store
+    from insar_dask.objects import get_bytes
     from insar_dask.outcomes import map_outcome, publish
     from insar_dask.pipeline import opened
 
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
+        without = [one for one in bench.products if get_bytes(bench.engine.store, f"{one}/products/zarr.json") is None]
         for product in bench.products:
-            typer.echo(str(publish(bench, product)))
+            if product not in without:
+                typer.echo(str(publish(bench, product)))
+        if without:
+            lacking = f"no page of {', '.join(without)}, whose motion is not known: {called('products', store)}"
+            typer.echo(f"insar-dask: {lacking}", err=True)
+            if without == bench.products:
+                raise typer.Exit(1)
         if bench.config.maps.method != "none":
             typer.echo(str(map_outcome(bench).report))
 
