@@ -93,7 +93,7 @@ def test_configuration_of_a_reader_is_checked(tmp_path: Path) -> None:
         ('options = {track = "22"}', "EGMS files say all themselves"),
         ('reader = "egms"\nfiles = ["a.zip"]\noptions = {track = "22"}', "EGMS files say all themselves"),
         ('reader = "raster"', "reader 'raster' needs files"),
-        ('reader = "gamma"', "'egms', 'mintpy', 'raster' or 'psi_csv'"),
+        ('reader = "gamma"', "'egms', 'mintpy', 'raster', 'psi_csv', 'ifgram_stack' or 'pairs'"),
     ):
         (tmp_path / "a.toml").write_text(f"[source]\n{text}\n")
         with pytest.raises(ConfigError, match=message):

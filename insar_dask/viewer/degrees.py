@@ -41,8 +41,8 @@ def degrees_of(wkt: str, extent: Sequence[float]) -> dict[str, Any] | None:
 
     >>> wkt = __import__("pyproj").CRS(3035).to_wkt()
     >>> found = degrees_of(wkt, (4_500_000, 1_700_000, 4_600_000, 1_800_000))
-    >>> found["error"] <= 1e-6, len(found["longitude"])
-    (True, 5)
+    >>> found["error"] <= 1e-6
+    True
     """
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError

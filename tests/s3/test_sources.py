@@ -181,7 +181,7 @@ def configured(files: str, root: str) -> Config:
 def test_a_campaign_reads_its_products_from_a_bucket(prefix: str, archive: Path, tmp_path: Path) -> None:
     config = configured(f"{prefix}/*", str(tmp_path))
     assert list(named_products(config.source)) == [name_of(burst) for burst in BURSTS]
-    assert plan_run(config).count("about 3") == 2  # 300 points, by the length of the first rows
+    assert plan_run(config).count("about 300 points") == 2  # by the length of the first rows
     outcomes = insar.run(config, quiet=True)
     assert [outcome.product for outcome in outcomes] == [name_of(burst) for burst in BURSTS]
     assert campaign_table(tmp_path).splitlines()[-1] == "2 of 2 products are done"
