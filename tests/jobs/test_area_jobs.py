@@ -17,9 +17,11 @@ from insar_dask.detect.writing import write_areas
 from insar_dask.jobs.areas.area_jobs import save_areas, stored_areas, vintages_of
 from insar_dask.jobs.areas.scene import AreaScene, Product
 from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.jobs.progress.status import damaged_documents
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import tile_sources
+from insar_dask.objects import open_store
 from insar_dask.store import newest_products
 from tests.detect.test_evidence import TIMES, YEARS, cube_of
 
@@ -70,6 +72,21 @@ def test_what_was_found_is_kept_and_the_same_for_any_tiles(halves: Path) -> None
     save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=17, **OPTIONS)
     assert (halves / "jobs/areas/tiles/2023.json").read_bytes() == before
     assert not damaged_documents(halves)
+
+
+def test_the_jobs_of_tiles_lie_on_the_map(tmp_path: Path) -> None:
+    path = stored(tmp_path / "site.zarr", {"site": scene()})
+    save_areas(path, vintage="2023", tile=16, **OPTIONS)
+    stages = latest_run(open_store(path)).read().stages
+    boxes = {what: stages[f"areas/scene/2023/{what}"].boxes for what in ("survey", "find", "cards")}
+    for what, found in boxes.items():
+        assert found is not None and len(found) == stages[f"areas/scene/2023/{what}"].n_shards > 1
+        west, south, east, north = found.T
+        assert (west >= 4.5e6).all() and (west < east).all() and (east <= 4.502e6).all()
+        assert (south >= 1.7e6).all() and (south < north).all() and (north <= 1.702e6).all()
+    assert ((found[:, 2] - found[:, 0]) * (found[:, 3] - found[:, 1])).sum() < 4e6  # cards: of areas, not of tiles
+    area = np.prod(boxes["survey"][:, 2:] - boxes["survey"][:, :2], axis=1)
+    assert area.sum() == 4e6 and np.array_equal(boxes["survey"], boxes["find"])
 
 
 def alike(one: Areas, other: Areas) -> None:

@@ -30,6 +30,9 @@ COARSE = 600
 
 TASKS = "insar_dask.jobs.areas.tasks"
 
+Window = tuple[slice, slice]
+"""Rows and columns of the scene's cells."""
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -72,7 +75,7 @@ class Passes:
     years: float = 2.0
     dem: str | None = None
     east: AreaScene | None = None
-    tiles: list[tuple[slice, slice]] = field(init=False)
+    tiles: list[Window] = field(init=False)
 
     def __post_init__(self) -> None:
         """See which tiles there are."""
@@ -83,7 +86,7 @@ class Passes:
         grid = self.scene.grid
         step = max(1, -(-max(grid.rows, grid.columns) // COARSE))
         orders = [self.scene.order(*tile) | {"coarse": step, "rule": asdict(self.rule)} for tile in self.tiles]
-        parts = self._run("survey", "survey", orders)
+        parts = self._run("survey", "survey", orders, self.tiles)
         shape = -(-grid.rows // step), -(-grid.columns // step)
         sums, numbers, seasons = np.zeros(shape), np.zeros(shape), []
         for part in parts:
@@ -103,7 +106,7 @@ class Passes:
             size = [rows.stop - rows.start, columns.stop - columns.start]
             order = self.scene.order(rows, columns, HALO)
             orders.append({**order, "first": [rows.start, columns.start], "size": size, **self._judged(background)})
-        parts, objects = self._run("find", "find", orders), []
+        parts, objects = self._run("find", "find", orders, self.tiles), []
         for way in ways_of(self.rule):
             objects += join_tiles_of_runs(runs_by_way(part, way.sign) for part in parts)
         return whole_objects(objects, self.rule.fewest)
@@ -113,8 +116,12 @@ class Passes:
         batches: dict[tuple[int, int], list[int]] = {}
         for number, mine in enumerate(cells):
             batches.setdefault((int(mine.row[0]) // self.tile, int(mine.column[0]) // self.tile), []).append(number)
-        orders = [self._batch(cells, batch, background, given) for batch in batches.values()]
-        parts = self._run("cards", "tell", orders)
+        windows = [_window([cells[k] for k in batch]) for batch in batches.values()]
+        orders = [
+            self._batch(cells, batch, window, background, given)
+            for batch, window in zip(batches.values(), windows, strict=True)
+        ]
+        parts = self._run("cards", "tell", orders, windows)
         outlines: list[Any] = [None] * len(cells)
         columns: dict[str, npt.NDArray[Any]] = {}
         for batch, part in zip(batches.values(), parts, strict=True):
@@ -125,16 +132,15 @@ class Passes:
         known = {} if given is None else given.columns
         return Areas(outlines, {**known, **columns}, self.scene.grid.crs_wkt)
 
-    def _batch(self, cells: Sequence[Cells], batch: list[int], background: Background, given: Areas | None) -> Order:
+    def _batch(
+        self, cells: Sequence[Cells], batch: list[int], window: Window, background: Background, given: Areas | None
+    ) -> Order:
         """What a task is told of some areas: their cells as a state, and a window that holds them all."""
         mine = [cells[k] for k in batch]
         state = packed_cells(mine)
         if given is not None:
             state |= packed_outlines([given.geometry[k] for k in batch])
-        rows, columns = (
-            slice(int(min(one[axis].min() for one in mine)), int(max(one[axis].max() for one in mine)) + 1)
-            for axis in (0, 1)
-        )
+        rows, columns = window
         east = None if self.east is None else self.east.order(rows, columns, HALO, self.scene)
         return {
             **self.scene.order(rows, columns, HALO),
@@ -149,10 +155,25 @@ class Passes:
         season = None if np.isnan(background.season) else background.season
         return {"rule": asdict(self.rule), "background": season}
 
-    def _run(self, what: str, work: str, orders: Sequence[Order]) -> list[Arrays]:
-        most = max(map(_memory, orders), default=0)
-        stage = f"{self.name}/{what}"
-        return list(run_parts(self.engine, stage, f"{TASKS}:{work}", orders, step="find_areas", memory=most))
+    def _run(self, what: str, work: str, orders: Sequence[Order], windows: Sequence[Window]) -> list[Arrays]:
+        most, boxes = max(map(_memory, orders), default=0), np.array([self._box(*window) for window in windows])
+        stage, work = f"{self.name}/{what}", f"{TASKS}:{work}"
+        return list(run_parts(self.engine, stage, work, orders, step="find_areas", memory=most, boxes=boxes))
+
+    def _box(self, rows: slice, columns: slice) -> tuple[float, float, float, float]:
+        """West, south, east and north of a window, without its halo [m]."""
+        grid = self.scene.grid
+        west, south = grid.west + columns.start * grid.cell, grid.north - rows.stop * grid.cell
+        return west, south, grid.west + columns.stop * grid.cell, grid.north - rows.start * grid.cell
+
+
+def _window(cells: Sequence[Cells]) -> Window:
+    """Rows and columns that hold all cells of some areas."""
+    rows, columns = (
+        slice(int(min(one[axis].min() for one in cells)), int(max(one[axis].max() for one in cells)) + 1)
+        for axis in (0, 1)
+    )
+    return rows, columns
 
 
 def _fill(columns: dict[str, npt.NDArray[Any]], part: Mapping[str, npt.NDArray[Any]], batch: list[int], n: int) -> None:

@@ -15,6 +15,9 @@ from insar_dask.store import shard_plan
 from insar_dask.terminal import TerminalBar
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from insar_dask.jobs.engine import Engine
     from insar_dask.jobs.receipts import Receipt
     from insar_dask.shards import ShardPlan
@@ -79,7 +82,13 @@ class Progress(TerminalBar):
 
 @contextmanager
 def watched(
-    engine: Engine, name: str, plan: ShardPlan, pending: Collection[int], targets: Collection[str], source: str
+    engine: Engine,
+    name: str,
+    plan: ShardPlan,
+    pending: Collection[int],
+    targets: Collection[str],
+    source: str,
+    boxes: npt.NDArray[np.float64] | None = None,
 ) -> Iterator[Progress]:
     """Show a stage's progress, and tell that it begins and ends.
 
@@ -96,18 +105,26 @@ def watched(
         What it writes.
     source : str
         The group that it reads, or writes where it reads none: where its shards lie is known from it.
+    boxes : (n_shards, 4) array, optional
+        West, south, east and north of each shard [m], where the source does not tell.
     """
     bar = Progress(name, plan.n_shards, plan.n_shards - len(pending), quiet=engine.quiet)
-    with told_as(engine.told, name, _outset(engine, plan, pending, targets, source)), bar as progress:
+    with told_as(engine.told, name, _outset(engine, plan, pending, targets, source, boxes)), bar as progress:
         yield progress
 
 
 def _outset(
-    engine: Engine, plan: ShardPlan, pending: Collection[int], targets: Collection[str], source: str
+    engine: Engine,
+    plan: ShardPlan,
+    pending: Collection[int],
+    targets: Collection[str],
+    source: str,
+    boxes: npt.NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """What an event of kind ``stage`` says; where nothing is to be done, nothing is drawn either."""
     n_shards, last = plan.n_shards, plan.slice(plan.n_shards - 1)
-    boxes = stage_boxes(engine.store, source, n_shards) if pending and source else None
+    if boxes is None and pending and source:
+        boxes = stage_boxes(engine.store, source, n_shards)
     return {
         "n_shards": n_shards,
         "skipped": ranges(set(range(n_shards)) - set(pending)),

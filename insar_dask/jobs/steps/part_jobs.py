@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
@@ -30,7 +31,14 @@ part of the job's identity."""
 
 
 def run_parts(
-    engine: Engine, stage: str, work: str, orders: Sequence[Order], *, step: str, memory: int
+    engine: Engine,
+    stage: str,
+    work: str,
+    orders: Sequence[Order],
+    *,
+    step: str,
+    memory: int,
+    boxes: npt.NDArray[np.float64] | None = None,
 ) -> Iterator[Arrays]:
     """Do what is not done yet of some orders; yields what came of all, in their order.
 
@@ -47,6 +55,8 @@ def run_parts(
         Name in `STEPS` whose version stands for that of the work.
     memory : int
         Peak of the largest job [bytes].
+    boxes : (n, 4) array, optional
+        West, south, east and north of what each order looks at [m], for the map of the jobs.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def run_parts(
     def task(index: int, wanted: Mapping[str, str]) -> tuple[Any, ...]:
         return str_path(engine.path), target, index, work, orders[index], wanted["part"]
 
-    with watched(engine, stage, ShardPlan(len(orders), 1), list(pending), [target], "") as progress:
+    with watched(engine, stage, ShardPlan(len(orders), 1), list(pending), [target], "", boxes) as progress:
         made = engine.settle(f"stage {stage}", {"part": target}, pending, do_part, task, progress, (CubeError,))
     engine.ledger.compact(target)
     size = sum(receipt.size for receipt in made.values())
