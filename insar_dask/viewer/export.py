@@ -1,4 +1,8 @@
-"""The page as a folder for any web server that answers byte ranges: with the data beside it, or elsewhere."""
+"""The page as a folder for any web server that answers byte ranges: with the data beside it, or elsewhere.
+
+The folder is marked before anything else is written, so that an export that was killed is known for what it is; data
+are copied beside their place and take it when they are whole, and ``index.html`` comes last.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,16 @@ from insar_dask.viewer.page import PAGE, STORE, page_folder, page_text
 
 __all__ = ["export_page"]
 
+MARK = ".insar-dask-page"
+"""File by which an export knows a folder as its own."""
+
+DRAFT = f"{STORE}.part"
+
+TOLD = "A page of `insar-dask explore`: the next export into this folder replaces it.\n"
+
+TITLE = "<title>Ground motion</title>"
+"""In the page of exports that left no mark yet."""
+
 
 def export_page(
     stores: str | Path | Mapping[str, str | Path], folder: Path, address: str | None = None, tiles: str | None = None
@@ -30,7 +44,7 @@ def export_page(
     stores : str, Path or mapping
         Store that has an overview, a folder or ``s3://bucket/prefix``; or product -> store, of a campaign.
     folder : Path
-        New, or an earlier export, which is replaced.
+        New, or an earlier export, whole or cut off, which is replaced; what else lies there stays.
     address : str, optional
         Where the store can be read over HTTP: nothing is copied, and the page's policy names that place alone.
         Default: what the page reads is copied into ``FOLDER/data.zarr``.
@@ -52,32 +66,57 @@ def export_page(
     many = stores if isinstance(stores, Mapping) else {"": stores}
     for store in many.values():
         _check_apart(store, folder)
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names and not set(PAGE[1:]) <= names:
+    if folder.exists() and any(folder.iterdir()) and not _is_ours(folder):
         raise CubeError(f"{folder} holds something else than a page of the explorer; name a new folder")
-    page = page_text(address, tiles)
+    page, data, draft = page_text(address, tiles), folder / STORE, folder / DRAFT
     folder.mkdir(parents=True, exist_ok=True)
-    for name in PAGE[1:]:
-        shutil.copyfile(page_folder() / name, folder / name)
-    shutil.rmtree(folder / STORE, ignore_errors=True)
+    _put(folder / MARK, TOLD.encode())
+    _clear(draft)
     if address is None:
         for name, store in many.items():
-            _copy(open_store(store), folder / STORE / _within(name) if name else folder / STORE)
+            _copy(open_store(store), draft / _within(name) if name else draft)
         if isinstance(stores, Mapping):
-            index = folder / STORE / INDEX
-            index.parent.mkdir(parents=True, exist_ok=True)
-            index.write_text(joined_index(stores), encoding="utf-8")
-    (folder / "index.html").write_text(page, encoding="utf-8")
+            (draft / INDEX).parent.mkdir(parents=True, exist_ok=True)
+            (draft / INDEX).write_text(joined_index(stores), encoding="utf-8")
+    for name in PAGE[1:]:
+        _put(folder / name, (page_folder() / name).read_bytes())
+    _clear(data)
+    if address is None:
+        draft.rename(data)
+    _put(folder / "index.html", page.encode())
     return folder / "index.html"
+
+
+def _is_ours(folder: Path) -> bool:
+    if (folder / MARK).is_file():
+        return True
+    page = folder / "index.html"
+    return page.is_file() and TITLE in page.read_text(encoding="utf-8", errors="replace")
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file that appears when it is whole."""
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_bytes(data)
+    draft.replace(path)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder of an earlier export; what a link leads to is somebody else's."""
+    if folder.is_symlink():
+        raise CubeError(f"{folder} is a link, and nothing is written behind it; remove it, or name a new folder")
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _check_apart(store: str | Path, folder: Path) -> None:
     """Raise where what an export replaces is the store that it is made of."""
     if is_bucket(store):
         return
-    own, copy = Path(store).resolve(), (folder / STORE).resolve()
-    if copy == own or copy in own.parents or own in copy.parents:
-        raise CubeError(f"{store} and the page in {folder} would lie in each other; name another folder")
+    own = Path(store).resolve()
+    for copy in ((folder / STORE).resolve(), (folder / DRAFT).resolve()):
+        if copy == own or copy in own.parents or own in copy.parents:
+            raise CubeError(f"{store} and the page in {folder} would lie in each other; name another folder")
 
 
 def _copy(store: Store, folder: Path) -> None:

@@ -1,12 +1,16 @@
 import http.client
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from insar_dask.cube import CubeError
+from insar_dask.objects import get_blocks
+from insar_dask.viewer import export
 from insar_dask.viewer.export import export_page
 from insar_dask.viewer.page import POLICY
 from insar_dask.viewer.serve import serve
@@ -147,6 +151,50 @@ def test_an_export_holds_what_the_page_reads_and_no_more(site: Path, tmp_path: P
         with pytest.raises(CubeError, match="would lie in each other"):
             export_page(store, folder)
     assert (data / "explore/zarr.json").exists()
+
+
+@pytest.mark.parametrize("files_written", [1, 2, 9])
+def test_an_export_that_was_cut_off_is_made_anew(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_written: int
+) -> None:
+    """Killed after some files; and so once more, when a whole page is there, which stays."""
+    share, left = tmp_path / "share", [files_written]
+
+    def dying(store: Any, key: str) -> Any:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise KeyboardInterrupt
+        return get_blocks(store, key)
+
+    monkeypatch.setattr(export, "get_blocks", dying)
+    with pytest.raises(KeyboardInterrupt):
+        export_page(site, share)
+    assert not (share / "index.html").exists()  # nobody takes it for whole
+    (share / "notes.txt").write_text("mine")
+    monkeypatch.undo()
+    whole = export_page(site, tmp_path / "whole").parent
+    export_page(site, share)
+    (share / "notes.txt").unlink()
+    assert files_of(share) == files_of(whole)
+    monkeypatch.setattr(export, "get_blocks", dying)
+    left[0] = files_written
+    with pytest.raises(KeyboardInterrupt):
+        export_page(site, share)
+    assert {name: data for name, data in files_of(share).items() if ".part/" not in name} == files_of(whole)
+
+
+def test_nothing_is_written_behind_a_link(site: Path, tmp_path: Path) -> None:
+    share, theirs = export_page(site, tmp_path / "share").parent, tmp_path / "theirs"
+    theirs.mkdir()
+    shutil.rmtree(share / "data.zarr")
+    (share / "data.zarr").symlink_to(theirs)
+    with pytest.raises(CubeError, match="is a link"):
+        export_page(site, share)
+    assert list(theirs.iterdir()) == []
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_an_overview_that_names_other_places_is_not_followed(site: Path, tmp_path: Path) -> None:
