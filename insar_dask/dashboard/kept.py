@@ -17,8 +17,9 @@ from typing import Any
 
 from zarr.abc.store import Store
 
+from insar_dask.dashboard.other_pages import other_pages, report_links
 from insar_dask.dashboard.page import dead_page
-from insar_dask.dashboard.product_pages import product_pages
+from insar_dask.dashboard.product_pages import product_pages, within
 from insar_dask.dashboard.snapshot import LETTERS, names, places, shard_details, snapshot
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.live_view import latest_run
@@ -50,32 +51,31 @@ def write_page(path: str | Path, run: str | None = None) -> Path:
     board = latest_run(store, run).read()
     # those of products lead no further, whatever their histories say that they are
     links, troubles = product_pages(board, path, where.parent, _write_own)
-    where.write_text(kept_page(board, store, links, troubles), encoding="utf-8")
+    leads = {"pages": links, "troubles": troubles, "others": other_pages(path, where.parent)}
+    if board.leads:
+        leads["reports"] = within(report_links(path, where.parent))
+    where.write_text(kept_page(board, store, leads), encoding="utf-8")
     return where
 
 
 def _write_own(path: str) -> None:
-    store = open_store(path)
-    beside(path, "-jobs.html").write_text(kept_page(latest_run(store).read(), store), encoding="utf-8")
+    store, where = open_store(path), beside(path, "-jobs.html")
+    leads = {"others": other_pages(path, where.parent)}
+    where.write_text(kept_page(latest_run(store).read(), store, leads), encoding="utf-8")
 
 
-def kept_page(
-    board: Board, store: Store, pages: Mapping[str, str] | None = None, troubles: Mapping[str, str] | None = None
-) -> str:
-    """A page of HTML that needs neither a network nor a scheduler."""
-    return dead_page(kept_state(board, Ledger(store), pages=pages, troubles=troubles))
+def kept_page(board: Board, store: Store, leads: Mapping[str, Any] | None = None) -> str:
+    """A page of HTML that needs neither a network nor a scheduler; see `kept_state`."""
+    return dead_page(kept_state(board, Ledger(store), leads=leads))
 
 
 def kept_state(
-    board: Board,
-    ledger: Ledger,
-    now: float | None = None,
-    pages: Mapping[str, str] | None = None,
-    troubles: Mapping[str, str] | None = None,
+    board: Board, ledger: Ledger, now: float | None = None, leads: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """All that the page of a run that is over shows; of a campaign it leads to the ``pages`` of its stores.
+    """All that the page of a run that is over shows.
 
-    ``troubles`` say why some of these are not there.
+    Of ``leads`` may be there: ``others``, to what else there is to see of the store; and of a campaign ``pages`` of its
+    stores, ``troubles``, why some of these are not there, and ``reports``.
     """
     now = time.time() if now is None else now
     base = snapshot(board, now=board.ended or board.last)
@@ -94,8 +94,7 @@ def kept_state(
         "places": drawn,
         "places_of": places_of,
         "names": {name: names(board.stages[name]) for name in stages if board.stages[name].stores},
-        "pages": dict(pages or {}),
-        "troubles": dict(troubles or {}),
+        **{"pages": {}, "troubles": {}, "reports": {}, "others": []} | dict(leads or {}),
         "details": _details(board, stages),
         "receipts": _receipts(board, ledger, stages),
         "elsewhere": "It is not in this page, which has room for some only: see jobs/receipts/ in the store.",

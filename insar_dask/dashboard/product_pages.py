@@ -8,7 +8,7 @@ written, nor whom to show credentials to.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from insar_dask.dashboard.snapshot import names
 from insar_dask.jobs.progress.board import Board
 from insar_dask.objects import address, beside, parent_address
 
-__all__ = ["own_store", "product_pages"]
+__all__ = ["own_store", "product_pages", "within"]
 
 MOST_PAGES = 24
 """Of a campaign's products that failed, or ran when it was last heard of: their pages are written with its own."""
@@ -61,7 +61,7 @@ def product_pages(
             store = own_store(named, book)
             if store is not None and (page := beside(store, "-jobs.html")).exists():
                 links[named] = quote(os.path.relpath(page, folder))
-    return _within(links), troubles
+    return within(links), troubles
 
 
 def own_store(named: str, book: str | Path) -> str | None:
@@ -76,8 +76,7 @@ def own_store(named: str, book: str | Path) -> str | None:
     if is_bucket(named) != is_bucket(above):
         return None
     if not is_bucket(named):
-        store = Path(named).resolve()
-        return str(store) if Path(above).resolve() in store.parents else None
+        return _own_folder(Path(named), Path(above))
     try:
         bucket, prefix, _ = address_parts(named)
         own_bucket, own_prefix, options = address_parts(above)
@@ -87,11 +86,38 @@ def own_store(named: str, book: str | Path) -> str | None:
     return bucket_address(f"s3://{bucket}/{quote(prefix)}", options) if bucket == own_bucket and inside else None
 
 
+def _own_folder(named: Path, above: Path) -> str | None:
+    """A folder that lies below another, or that a link there of this user leads to, who owns what it leads to too.
+
+    Such a link somebody made who moved a store to another disk. What others could put there leads nowhere.
+    """
+    store, folder = named.resolve(), above.resolve()
+    if folder in store.parents:
+        return str(store)
+    plain = Path(os.path.normpath(named.absolute()))
+    for base in (Path(os.path.normpath(above.absolute())), folder):
+        if base in plain.parents:
+            below = (one for one in (plain, *plain.parents) if base in one.parents)
+            return str(plain) if all(map(_is_mine, (*below, store))) else None
+    return None
+
+
+def _is_mine(path: Path) -> bool:
+    """Whether a file, folder or link belongs to who runs this."""
+    try:
+        return path.lstat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
 def _written(named: str, book: str | Path, write: Callable[[str], object]) -> str:
     """Write the page of a product; what is in the way, if anything is."""
     store = own_store(named, book)
     if store is None:
-        return f"{named} does not lie beside {address(book)}, whose campaign names it: its page is not written"
+        return (
+            f"{named} does not lie beside {address(book)}, whose campaign names it, nor is a link of yours there: its "
+            "page is not written"
+        )
     try:
         write(store)
     except FileNotFoundError:  # it came to no chunk job
@@ -101,8 +127,9 @@ def _written(named: str, book: str | Path, write: Callable[[str], object]) -> st
     return ""
 
 
-def _within(links: dict[str, str]) -> dict[str, str]:
-    room, kept = LINK_CHARACTERS, {}
+def within(links: Mapping[str, str]) -> dict[str, str]:
+    """The first links, as far as a page has room for them."""
+    room, kept = LINK_CHARACTERS, dict[str, str]()
     for store, link in links.items():
         room -= len(store) + len(link) + 6
         if room < 0:

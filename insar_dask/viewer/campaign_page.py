@@ -24,7 +24,8 @@ def find_stores(place: str | Path) -> dict[str, str | Path] | None:
     ------
     CubeError
         When no product of it is done; when its book, which anybody may have written who could write there, names a
-        store that does not lie beside it, to which nothing is written and no credentials are shown.
+        store that does not lie beside it, to which nothing is written and no credentials are shown. A link there is
+        followed where it and what it leads to belong to who runs this.
     """
     if not is_bucket(place) and not (Path(place) / "campaign").exists():
         return None
@@ -43,8 +44,8 @@ def find_stores(place: str | Path) -> dict[str, str | Path] | None:
         own = own_store(str(store), book)
         if own is None or not PLAIN.fullmatch(name) or name in (".", ".."):
             raise CubeError(
-                f"the campaign in {place} names {name!r} at {store}, which does not lie beside its book: it was moved, "
-                "or written by somebody else; explore its stores one by one"
+                f"the campaign in {place} names {name!r} at {store}, which does not lie beside its book, nor is a link "
+                "of yours to a store of yours: it was moved, or written by somebody else; explore its stores one by one"
             )
         found[name] = own if is_bucket(own) else Path(own)
     return found

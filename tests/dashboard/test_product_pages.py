@@ -4,16 +4,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from zarr.storage import LocalStore
 
+import insar_dask as insar
 from insar_dask.dashboard import product_pages as pages
 from insar_dask.dashboard.kept import write_page
+from insar_dask.dashboard.other_pages import other_pages, report_links
 from insar_dask.dashboard.product_pages import own_store
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.events import Event
 from insar_dask.jobs.progress.journal import Journal
+from insar_dask.jobs.receipts import Ledger
 from insar_dask.store_errors import StoreError
+from insar_dask.viewer.export import export_page
+from insar_dask.viewer.overview_jobs import prepare
+from tests.report.scenes import make_cube
 
 
 def tell(store: Path, stage: str, stores: tuple[Path, ...] = ()) -> None:
@@ -103,3 +110,62 @@ def test_a_store_in_a_bucket_is_opened_where_its_book_lies_and_as_that_was(
     named: str, book: str, own: str | None
 ) -> None:
     assert own_store(named, book) == own
+
+
+def test_a_link_of_ones_own_to_a_store_of_ones_own_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that was moved to another disk; the page of a product lies where the link does."""
+    book, elsewhere = tmp_path / "eu" / "campaign", tmp_path / "disk" / "a.zarr"
+    tell(elsewhere, "site/raw")
+    tell(book, "products", (tmp_path / "eu" / "a.zarr",))
+    (tmp_path / "eu" / "a.zarr").symlink_to(elsewhere)
+    assert own_store(str(tmp_path / "eu" / "a.zarr"), book) == str(tmp_path / "eu" / "a.zarr")
+    write_page(book)
+    assert (tmp_path / "eu" / "a-jobs.html").exists() and not (tmp_path / "disk" / "a-jobs.html").exists()
+    (tmp_path / "folder").symlink_to(tmp_path / "eu")  # and where one comes by a link to the whole campaign
+    assert own_store(str(tmp_path / "folder" / "a.zarr"), tmp_path / "folder" / "campaign")
+    for named in ("../disk/a.zarr", "gone.zarr/../../disk/a.zarr"):
+        assert own_store(f"{tmp_path}/eu/{named}", book) is None
+    (tmp_path / "eu" / "b.zarr").symlink_to("/etc")  # whose owner is root
+    monkeypatch.setattr(pages.os, "getuid", lambda: 4711)
+    assert own_store(str(tmp_path / "eu" / "a.zarr"), book) is None
+    assert own_store(str(tmp_path / "eu" / "b.zarr"), book) is None
+
+
+def test_a_page_leads_to_the_other_pages_of_its_store(tmp_path: Path) -> None:
+    store = tmp_path / "eu" / "a.zarr"
+    insar.save(make_cube(*np.random.default_rng(0).uniform(0, 900, (2, 40))), store, "site/raw", quiet=True)
+    Ledger(LocalStore(store)).write_note("areas/scene-los/2023-01-01", {})
+    assert other_pages(store, store.parent) == []
+    for name in ("site", "areas-scene-los", "areas-other"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+        (tmp_path / "reports" / name / "index.html").write_text("")
+    (tmp_path / "eu" / "a-config.toml").write_text(f'[store]\nfolder = "{tmp_path / "reports"}"\n')
+    found = [
+        {"label": "Report of site", "href": "../reports/site/index.html"},
+        {"label": "Areas of scene-los", "href": "../reports/areas-scene-los/index.html"},
+    ]
+    assert other_pages(store, store.parent) == found
+    prepare(store, quiet=True)
+    command = {"label": "Explorer", "command": f"insar-dask explore {store}"}
+    assert other_pages(store, store.parent) == [*found, command]
+    export_page(store, tmp_path / "eu" / "share it")
+    lead = {"label": "Explorer", "href": "share%20it/index.html"}
+    assert state_of(write_page_of(store))["others"] == [*found, lead]
+    (tmp_path / "eu" / "share it/data.zarr/site/explore/zarr.json").write_text("of another store")
+    assert other_pages(store, store.parent) == [*found, command]
+
+
+def test_a_campaign_leads_to_reports_beside_it_alone(tmp_path: Path) -> None:
+    book, ledger = tmp_path / "eu" / "campaign", Ledger(LocalStore(tmp_path / "eu" / "campaign"))
+    ledger.write_note("catalogue", {"products": ["a", "b", "c"]})
+    for name, report in {"a": tmp_path / "eu/a/index.html", "b": tmp_path / "secret.html"}.items():
+        report.parent.mkdir(exist_ok=True)
+        report.write_text("")
+        note = {"store": str(tmp_path / "eu" / f"{name}.zarr"), "report": str(report), "summary": []}
+        ledger.write_note(f"outcomes/{name}", note)
+    assert report_links(book, book.parent) == {str(tmp_path / "eu/a.zarr"): "a/index.html"}
+
+
+def write_page_of(store: Path) -> Path:
+    tell(store, "site/raw")
+    return write_page(store)

@@ -1,0 +1,99 @@
+"""Pages of a store besides that of its chunk jobs: reports, moving areas, and exports of the explorer that show it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from zarr.abc.store import Store
+
+from insar_dask.config import load_config
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.objects import address, beside, get_bytes, list_names, open_store
+from insar_dask.store import products
+from insar_dask.viewer.documents import GROUP, INDEX
+from insar_dask.viewer.export import MARK
+from insar_dask.viewer.page import STORE
+
+__all__ = ["other_pages", "report_links"]
+
+Lead = dict[str, str]
+"""``label``, and ``href`` or the ``command`` that makes the page."""
+
+
+def other_pages(path: str | Path, folder: Path) -> list[Lead]:
+    """Leads from a folder to the pages of a store that are there.
+
+    Parameters
+    ----------
+    path : str or Path
+        A store; its reports lie where the configuration beside it says.
+    folder : Path
+        Where the page goes that leads to them.
+
+    Returns
+    -------
+    list of dict
+        ``label`` and ``href``, a path from the folder; of a store that can be explored and has no export beside it
+        the ``command`` that shows it.
+    """
+    store, reports = open_store(path), _reports(path)
+    names = products(store)
+    found = [(f"Report of {name}", reports / name / "index.html") for name in names]
+    found += [(f"Areas of {scene}", reports / f"areas-{scene}" / "index.html") for scene in _scenes(store)]
+    exports = [("Explorer", page) for page in _exports(store, names, {reports, folder})]
+    leads = [{"label": label, "href": _href(page, folder)} for label, page in [*found, *exports] if page.is_file()]
+    if not exports and get_bytes(store, INDEX) is not None:
+        leads.append({"label": "Explorer", "command": f"insar-dask explore {address(path)}"})
+    return leads
+
+
+def report_links(book: str | Path, folder: Path) -> dict[str, str]:
+    """Store of a campaign's product -> path from a folder to its report, of those that are there.
+
+    A book may be somebody else's: it leads to no page outside of the folders that a run would write.
+    """
+    ledger, found = Ledger(open_store(book)), {}
+    ours = {_reports(book).resolve(), beside(book).parent.resolve()}
+    for name in (ledger.read_note("catalogue") or {}).get("products", ()):
+        note = ledger.read_note(f"outcomes/{name}")
+        if note is None or not ours & set((page := Path(str(note["report"])).resolve()).parents) or not page.is_file():
+            continue
+        found[address(str(note["store"]))] = _href(page, folder.resolve())
+    return found
+
+
+def _reports(path: str | Path) -> Path:
+    """Folder of the reports: that of the configuration kept beside a store, or beside the store."""
+    kept, named = beside(path, "-config.toml"), None
+    with suppress(ValueError, OSError):  # of another version, or none
+        named = load_config(kept).store.folder
+    return Path(named).absolute() if named else kept.parent
+
+
+def _scenes(store: Store) -> list[str]:
+    return sorted(list_names(store, "jobs/areas"))
+
+
+def _exports(store: Store, names: Sequence[str], folders: set[Path]) -> Iterator[Path]:
+    """Exported pages in some folders that hold just the overview that the store has now."""
+    shown = {name: get_bytes(store, f"{name}/{GROUP}/zarr.json") for name in names}
+    for folder in sorted(folders):
+        for mark in sorted(folder.glob(f"*/{MARK}")):
+            data = mark.parent / STORE
+            for name, overview in shown.items():
+                copies = [data / name, *data.glob(f"*/{name}")]
+                if overview and any(_holds(copy / GROUP / "zarr.json", overview) for copy in copies):
+                    yield mark.parent / "index.html"
+                    break
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == data
+
+
+def _href(page: Path, folder: Path) -> str:
+    return quote(os.path.relpath(page, folder))
