@@ -11,6 +11,7 @@ import numpy as np
 
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
+from insar_dask.objects import keep_text
 
 if TYPE_CHECKING:
     import geopandas
@@ -140,4 +141,4 @@ def _write_style(path: Path) -> None:
         for name, value in (("color", f"{red},{green},{blue},255"), ("outline_color", "40,40,40,255"),
                             ("outline_width", "0.26"), ("style", "solid")):  # fmt: skip
             ElementTree.SubElement(options, "Option", name=name, value=value, type="QString")
-    path.write_text("<!DOCTYPE qgis>\n" + ElementTree.tostring(root, encoding="unicode"), encoding="utf-8")
+    keep_text(path, "<!DOCTYPE qgis>\n" + ElementTree.tostring(root, encoding="unicode"))

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy.typing as npt
 
+from insar_dask.objects import keep_text
 from insar_dask.report.colours import QUANTITIES, colour_limits
 
 __all__ = ["write_style"]
@@ -53,5 +54,5 @@ def write_style(raster: Path, name: str, values: npt.ArrayLike) -> Path | None:
         label = f"{value:.2g} {quantity.unit}"
         ElementTree.SubElement(shader, "item", value=f"{value:.6g}", label=label, color=colour, alpha="255")
     path = raster.with_suffix(".qml")
-    path.write_text("<!DOCTYPE qgis>\n" + ElementTree.tostring(root, encoding="unicode"), encoding="utf-8")
+    keep_text(path, "<!DOCTYPE qgis>\n" + ElementTree.tostring(root, encoding="unicode"))
     return path
