@@ -15,9 +15,10 @@ from zarr.abc.store import Store
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
+from insar_dask.jobs.makers import maker_of
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.progress.events import Told, failure, silence
-from insar_dask.jobs.progress.job_errors import JobError, blaming, cure_of, failed
+from insar_dask.jobs.progress.job_errors import JobError, LackingError, blaming, cure_of, failed
 from insar_dask.jobs.progress.journal import Journal
 from insar_dask.jobs.progress.watch import Progress, done, watched
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
@@ -193,12 +194,13 @@ class Engine:
         return made
 
     def require(self, group: str) -> dict[int, Receipt]:
-        """Receipts of all shards of a group; raises JobError where some are not done, or there is no such group."""
+        """Receipts of all shards of a group; raises LackingError where some are not done, or there is no such group."""
         if get_bytes(self.store, f"{group}/zarr.json") is None:
-            raise JobError(f"there is no {group} yet; run its own stage first")
+            raise LackingError(f"there is no {group} yet: {maker_of(self.store, group)} makes it")
         done, n_shards = self.ledger.done(group), shard_plan(self.store, group).n_shards
         if lacking := [index for index in range(n_shards) if index not in done]:
-            raise JobError(f"{group} lacks shards {lacking[:5]} of {n_shards}; run its own stage first")
+            maker = f"{maker_of(self.store, group)}, or the run that began it, goes on with it"
+            raise LackingError(f"{group} lacks shards {lacking[:5]} of {n_shards}: {maker}")
         return done
 
     def partials(self, target: str) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from insar_dask.forecast import protocol
-from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.progress.job_errors import JobError, LackingError
 from insar_dask.jobs.receipts import Receipt
 from insar_dask.jobs.recipe import Stage, Step, plan_reference
 from insar_dask.objects import get_bytes, list_keys
@@ -95,8 +96,26 @@ def test_a_wrong_parameter_is_refused_before_any_shard(engine: Engine) -> None:
 
 def test_a_stage_whose_input_is_not_done_says_which_shards_lack(engine: Engine) -> None:
     engine.ledger.revoke("site/raw", [3])
-    with pytest.raises(JobError, match=r"site/raw lacks shards \[3\] of 21"):
+    with pytest.raises(LackingError, match=r"site/raw lacks shards \[3\] of 21: `insar-dask ingest SOURCE\.\.\. /"):
         engine.run(PREPARE)
+
+
+@pytest.mark.parametrize(
+    ("group", "call"),
+    [
+        ("site/parts", "products {}"),
+        ("site/patterns", "cluster {}"),
+        ("site/forecast", "forecast {}"),
+        ("other/raw", r"ingest SOURCE\.\.\. {}"),
+        ("site/pairs", r"invert SOURCE\.\.\. {}"),
+        ("incoming/site/raw", "update {} NEWER"),
+        ("tiles/up", r"tiles SOURCE\.\.\. {}"),
+        ("site/errors", "areas {}"),
+    ],
+)
+def test_what_is_not_there_has_the_call_that_makes_it(group: str, call: str, serial: Path) -> None:
+    with pytest.raises(LackingError, match=f"there is no {group} yet: `insar-dask {call.format(serial)}` makes it"):
+        Engine(serial, quiet=True).require(group)
 
 
 def test_partial_results_of_an_earlier_longer_source_are_let_go(engine: Engine) -> None:

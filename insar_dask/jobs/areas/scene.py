@@ -16,7 +16,7 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.areas import MapGrid, shapely_of
 from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
 from insar_dask.detect.mapping import check_alike, grid_of, side_of
-from insar_dask.jobs.engine import Engine, JobError, str_path
+from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
@@ -174,7 +174,7 @@ def look_at(engine: Engine, sources: Sequence[TileSource], cell: float | None) -
     motions = []
     for path, name in groups:
         with _at(engine, path) as own:
-            _require_motion(own, name)
+            own.require(f"{name}/products")
         motions.append(open_group(path, f"{name}/products"))
     check_alike(motions)
     summed = []
@@ -201,13 +201,6 @@ def _elsewhere(name: str, own: Collection[str]) -> list[TileSource]:
 
 def _run(number: int, side: int, most: int) -> slice:
     return slice(number * side, min((number + 1) * side, most))
-
-
-def _require_motion(engine: Engine, name: str) -> None:
-    try:
-        engine.require(f"{name}/products")
-    except JobError as error:
-        raise JobError(f"{error}: `insar-dask products {address(engine.path)}` makes motion parameters") from error
 
 
 def _summed(engine: Engine, name: str) -> list[dict[str, npt.NDArray[Any]]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.progress.events import Event, failure
 
-__all__ = ["JobError", "blaming", "cure_of", "failed"]
+__all__ = ["JobError", "LackingError", "blaming", "cure_of", "failed"]
 
 
 class JobError(RuntimeError):
@@ -22,6 +22,10 @@ class JobError(RuntimeError):
     """
 
     blamed: tuple[BlamedError, ...] = ()
+
+
+class LackingError(JobError):
+    """A group that is to be read is not there, or not whole; the message has the call that makes it."""
 
 
 def failed(stage: str, index: int, error: BaseException) -> Event:

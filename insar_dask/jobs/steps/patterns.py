@@ -39,6 +39,7 @@ def fit_patterns(
         ``inertia`` [mm²], ``velocities`` [mm/yr] and ``sizes`` of the clusters, ``n_points`` and ``unlabelled``.
     """
     model, group = Clusters(**parameters), f"{product}/{source}"
+    engine.require(group)
     cube = open_group(engine.store, group)
     check_rows(cube, model.features, until)
     n_points, steps_done = cube.sizes["point"], 0
