@@ -39,15 +39,19 @@ from insar_dask.store import open_group, products
 if TYPE_CHECKING:
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["Workbench", "listed", "named_products"]
+__all__ = ["SeesFutureError", "Workbench", "listed", "named_products"]
 
 TO_PASS = (
     'in a configuration (`insar-dask config`) "pass" is a line under [source], for `insar-dask run`:\n'
-    '[source]\nfiles = ["{source}"]\nreader = "{reader}"\noptions = {{ {name} = "..." }}'
+    '[source]\nfiles = ["{source}"]\nreader = "{reader}"\noptions = {{ {options} }}'
 )
 """What a reader's arguments are to one who has no Python before him."""
 
-BY_VERB = "with `insar-dask invert`: --option {name}=...\n"
+BY_VERB = "with `insar-dask invert`: {names}\n"
+
+
+class SeesFutureError(CubeError):
+    """Values of a product have seen the dates that they would be forecast for."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,13 @@ class Workbench:
         try:
             ingest_cube(self.engine, str(source), product, reader, known, shard_points)
         except CubeError as error:
-            if (wanted := re.search(r"pass (\w+)=", str(error))) is None:
+            _, _, asked = str(error).partition("pass ")
+            if not (names := list(dict.fromkeys(re.findall(r"\b(\w+)=", asked)))):
                 raise
-            verb = BY_VERB.format(name=wanted[1]) if reader in INTERFEROGRAMS else ""
-            cure = verb + TO_PASS.format(reader=reader, source=source, name=wanted[1])
+            verb = BY_VERB.format(names=" ".join(f"--option {name}=..." for name in names))
+            options = ", ".join(f'{name} = "..."' for name in names)
+            cure = TO_PASS.format(reader=reader, source=source, options=options)
+            cure = verb + cure if reader in INTERFEROGRAMS else cure
             raise CubeError(f"{error}\n{cure}") from error
         return product
 
@@ -155,7 +162,8 @@ class Workbench:
         self.engine.run(Stage(f"{product}/decompose", source, steps, saves))
 
     def evaluate(self, product: str) -> dict[str, Any]:
-        """Score all forecasters over rolling origins."""
+        """Score all forecasters over rolling origins; SeesFutureError of east and up that cannot be told honestly."""
+        self._check_unseen(product)
         return evaluate(self.engine, product, **self._forecasting(product))
 
     def forecast(self, product: str) -> None:
@@ -163,7 +171,8 @@ class Workbench:
         forecast(self.engine, product, self.config.forecast.threshold, **self._forecasting(product))
 
     def train(self, product: str, model: Forecaster, folder: Path, ranks: int | None = None) -> Forecaster:
-        """Fit a forecaster on all points, and keep it in a folder."""
+        """Fit a forecaster on all points, and keep it in a folder; SeesFutureError as of `evaluate`."""
+        self._check_unseen(product)
         fitted = fit_product(self.engine, product, model, ranks=ranks)
         fitted.save(folder)
         return fitted
@@ -199,12 +208,9 @@ class Workbench:
 
     def foresee(self, product: str) -> None:
         """Score and forecast; of a record that is too short, or has seen its future, keep why there is neither."""
-        if seen := self._seen_ahead(product):
-            self.engine.ledger.write_note(f"scores/{product}", {"absent": seen})
-            return
         try:
             self.evaluate(product)
-        except TooShortError as error:
+        except (TooShortError, SeesFutureError) as error:
             self.engine.ledger.write_note(f"scores/{product}", {"absent": str(error)})
             return
         self.forecast(product)
@@ -247,14 +253,14 @@ class Workbench:
         fetch_rejected(self.store, product)
         return self.engine.ledger.read_note(f"ingest/{product}") or {}
 
-    def _seen_ahead(self, product: str) -> str:
-        """Why east and up of tracks cannot be forecast honestly; nothing where they can."""
+    def _check_unseen(self, product: str) -> None:
+        """Refuse east and up of tracks that cannot be forecast honestly."""
         raw = open_group(self.engine.store, f"{product}/raw")
         if raw.attrs.get("product") != "east_up" or not sees_future(raw):
-            return ""
+            return
         days = sees_future(raw)
         seen = "the whole series" if days < 0 else f"{days} days of the future"
-        return (
+        raise SeesFutureError(
             f"each value of {product} has seen {seen}, as the official recipe has it; an honest forecast takes "
             '[east_up] how = "previous" and anchor = "first"'
         )

@@ -128,6 +128,8 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     source = site / "pairs" / "*.tif", store, *options, "--option", "phase_sign=1"
     asked = "--reference", "2,2", "--max-bperp", "inf", "--surface", "none", "--min-pairs", "5"
     assert "invert`: --option phase_sign=..." in told("invert", *source[:-2], *asked, code=1)
+    lacking = " ".join(f"--option {name}=..." for name in ("track", "orbit_direction", "wavelength", "phase_sign"))
+    assert f"invert`: {lacking}" in told("invert", *source[:2], code=1)  # all at once
     shown = told("invert", *source, *asked).splitlines()
     assert shown[0] == f"{store}/pairs/raw" and "99 of 99 points have a series" in shown[2]
     assert told("invert", *source, *asked).splitlines() == shown
@@ -139,6 +141,8 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     assert chain[1] == "  29 of 81 interferograms inverted to 30 dates" and "99 of 99 points" in chain[2]
     kept = store.with_name("cube-config.toml")
     before = kept.read_text()
+    weighed = "--weights", "coherence", "--looks", "9"
+    assert "no coherence to weigh with" in told("invert", *source, *asked, *weighed, code=1)
     assert "no pair is left" in told("invert", *source, *asked, "--max-days", "5", code=1)
     assert kept.read_text() == before  # nor does what fails
 

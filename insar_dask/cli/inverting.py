@@ -36,6 +36,10 @@ def invert(
     reject: Annotated[bool | None, typer.Option(help="leave out what contradicts the others; default: yes")] = None,
     delays: Annotated[str | None, typer.Option(help="NetCDF of delays of the atmosphere [mm]")] = None,
     method: Annotated[str | None, typer.Option(help="sbas, nsbas, svd or laplacian; default: sbas")] = None,
+    weights: Annotated[str | None, typer.Option(help="of sbas and nsbas: equal or coherence; default: equal")] = None,
+    looks: Annotated[
+        float | None, typer.Option(help="independent looks of the coherence that weighs; default: 1")
+    ] = None,
     min_pairs: Annotated[int | None, typer.Option(help="least interferograms of a point; default: 10")] = None,
     bridge: Annotated[bool | None, typer.Option("--bridge", help="bridge the gaps of a network in parts")] = None,
     as_of: Annotated[str | None, typer.Option(metavar="DAY", help="the series as it was known on a day")] = None,
@@ -58,7 +62,10 @@ def invert(
         "max_days": max_days, "max_bperp": max_bperp,
         "min_coherence": min_coherence, "surface": surface, "closure": closure, "reject": reject, "delays": delays,
     }  # fmt: skip
-    solving = {"method": method, "min_pairs": min_pairs, "as_of": as_of, "disconnected": "bridge" if bridge else None}
+    solving = {
+        "method": method, "weights": weights, "looks": looks, "min_pairs": min_pairs, "as_of": as_of,
+        "disconnected": "bridge" if bridge else None,
+    }  # fmt: skip
     tables: dict[str, dict[str, Any]] = {
         "source": {"files": source, "options": _said(options)}, "pairs": _said(pairs), "inversion": _said(solving),
     }  # fmt: skip

@@ -29,6 +29,7 @@ CURES = {
     "track": "track='022'",
     "orbit_direction": "orbit_direction='ascending' or 'descending'",
 }
+OF_LOOKS = ("track", "orbit_direction")
 
 
 def millimetres(unit: str | None, name: str) -> float:
@@ -78,7 +79,11 @@ def read_day(text: str, where: str) -> np.datetime64:
 
 
 def describe_source(
-    name: str, times: npt.NDArray[np.datetime64], tags: Mapping[str, Any], given: Mapping[str, str | None]
+    name: str,
+    times: npt.NDArray[np.datetime64],
+    tags: Mapping[str, Any],
+    given: Mapping[str, str | None],
+    lacking: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], float]:
     """Attributes of a cube, and the sign (1 or -1) that turns the file's displacement into the cube's.
 
@@ -92,23 +97,27 @@ def describe_source(
         What the file says under the names of ``DECLARED``.
     given : mapping
         What the caller declares, which goes before.
+    lacking : mapping, optional
+        What else is needed and neither says: argument -> how it is passed.
 
     Raises
     ------
     CubeError
-        Naming what neither says, and the argument that says it.
+        Naming all that neither says, and the arguments that say it.
     """
     said = {key: given.get(key) or tags.get(key) or tags.get(key.upper()) for key in DECLARED}
     said["orbit_direction"] = said["orbit_direction"] or tags.get("pass")
-    component = _needed(said, "component", name)
-    if component not in COMPONENTS:
-        raise CubeError(f"{name}: component is {component!r}, wanted one of {COMPONENTS}")
-    positive = _needed({**said, "positive": said["positive"] or POSITIVE.get(component)}, "positive", name)
+    if said["component"] and said["component"] not in COMPONENTS:
+        raise CubeError(f"{name}: component is {said['component']!r}, wanted one of {COMPONENTS}")
+    said["positive"] = said["positive"] or POSITIVE.get(str(said["component"]))
+    needed = [key for key in CURES if said["component"] == "los" or key not in OF_LOOKS]
+    _check_said(name, {**{key: CURES[key] for key in needed if not said[key]}, **(lacking or {})})
+    component, positive = str(said["component"]), str(said["positive"])
     attrs: dict[str, Any] = {
         "component": component,
         "positive": TOWARDS if positive == AWAY else positive,
-        "reference_date": str(read_day(_needed(said, "reference_date", name), f"{name}, reference_date")),
-        "reference": _needed(said, "reference", name),
+        "reference_date": str(read_day(str(said["reference_date"]), f"{name}, reference_date")),
+        "reference": str(said["reference"]),
         "release": said["release"] or f"{str(times[0])[:4]}-{str(times[-1])[:4]}",
         "sees_future": 0,
         "Conventions": "CF-1.11",
@@ -119,15 +128,16 @@ def describe_source(
     if component == "los":
         if positive not in (TOWARDS, AWAY):
             raise CubeError(f"{name}: positive is {positive!r}, for los wanted {TOWARDS!r} or {AWAY!r}")
-        attrs["track"] = _needed(said, "track", name).zfill(3)
-        attrs["pass"] = _pass(_needed(said, "orbit_direction", name), name)
+        attrs["track"] = str(said["track"]).zfill(3)
+        attrs["pass"] = _pass(str(said["orbit_direction"]), name)
     return attrs, -1.0 if positive == AWAY else 1.0
 
 
-def _needed(said: Mapping[str, Any], key: str, name: str) -> str:
-    if not said[key]:
-        raise CubeError(f"{name} does not say its {key.replace('_', ' ')}: pass {CURES[key]}")
-    return str(said[key])
+def _check_said(name: str, lacking: Mapping[str, str]) -> None:
+    """Refuse a source of which something is not said: all of it at once."""
+    if lacking:
+        what = " and ".join(key.replace("_", " ") for key in lacking)
+        raise CubeError(f"{name} does not say its {what}: pass {' and '.join(lacking.values())}")
 
 
 def _pass(text: str, name: str) -> str:

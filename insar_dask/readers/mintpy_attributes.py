@@ -7,7 +7,7 @@ before geocoding (``LENGTH`` 541 beside ``length`` 3252). Names and meanings: Mi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -135,19 +135,24 @@ def describe_series(
     Raises
     ------
     CubeError
-        Naming the attribute that is missing and the argument that stands in for it.
+        Naming all attributes that are missing and the arguments that stand in for them.
     """
-    day = attributes.needed("REF_DATE", given["reference_date"], "reference_date='YYYYMMDD'")
+    day, reference, track, direction = _all_said(
+        lambda: attributes.needed("REF_DATE", given["reference_date"], "reference_date='YYYYMMDD'"),
+        lambda: given["reference"] or _reference(attributes),
+        lambda: attributes.needed("TRACK", given["track"], "track='023'").zfill(3),
+        lambda: _pass(attributes, given["orbit_direction"]),
+    )
     years = f"{str(times[0])[:4]}-{str(times[-1])[:4]}"
     attrs: dict[str, Any] = {
         "product": "MintPy",
         "component": "los",
         "positive": "towards the satellite",
         "reference_date": str(_date(day.replace("-", ""), 0, attributes.name)),
-        "reference": given["reference"] or _reference(attributes),
+        "reference": reference,
         "release": given["release"] or years,
-        "track": attributes.needed("TRACK", given["track"], "track='023'").zfill(3),
-        "pass": _pass(attributes, given["orbit_direction"]),
+        "track": track,
+        "pass": direction,
         "sees_future": 0,
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
@@ -157,6 +162,19 @@ def describe_series(
     attrs |= {name: text for name, key in texts.items() if (text := attributes.text(key)) is not None}
     attrs |= {name: value for name, key in numbers.items() if (value := attributes.number(key)) is not None}
     return attrs
+
+
+def _all_said(*wanted: Callable[[], str]) -> list[str]:
+    """What each call returns; one error of all that they lack."""
+    said, lacking = [], []
+    for one in wanted:
+        try:
+            said.append(one())
+        except CubeError as error:
+            lacking.append(str(error))
+    if lacking:
+        raise CubeError("; ".join(lacking))
+    return said
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,11 @@ __all__ = ["Ends", "cube_of_pairs", "files_of_pairs", "pair_files", "read_pairs"
 
 RASTERS = (".tif", ".tiff", ".vrt")
 SUFFIXES = (*RASTERS, ".unw")
+CURES = {
+    "wavelength": "wavelength= in metres, such as 0.05547",
+    "phase_sign": "phase_sign=1 where phase grows with the distance to the satellite, -1 where it falls",
+}
+NO_BASELINES = "and baselines='TABLE.csv', unless pairs of any baseline are wanted"
 Days = npt.NDArray[np.datetime64]
 
 
@@ -116,6 +121,17 @@ def read_pairs(
     _check_alike(found)
     order, ends, signs = _in_order(found, baselines)
     stack: PixelStack = SignedStack(_stack([found[k] for k in order], ends.second, nodata), signs)
+    given = {"component": "los", "positive": "towards the satellite", "reference": "none yet: interferograms",
+             "reference_date": str(ends.first.min())[:10], "track": track, "release": release,
+             "orbit_direction": orbit_direction or found[0].orbit_direction}  # fmt: skip
+    radar = {
+        "wavelength": _agreed(found, "wavelength", wavelength),
+        "phase_sign": _agreed(found, "phase_sign", phase_sign),
+    }
+    lacking = {name: CURES[name] for name, value in radar.items() if value is None}
+    if lacking and np.isnan(ends.bperp).any():  # which whoever takes pairs of any baseline need not say
+        lacking[list(lacking)[-1]] += f" ({NO_BASELINES})"
+    attrs, _ = describe_source(stack.name, np.sort(ends.second), {}, given, lacking)
     zero = nodata is None and not all(file.declares_nodata for file in found)
     quarantine = None if rejected is None else Path(rejected)
     kept = find_pixels(
@@ -128,12 +144,7 @@ def read_pairs(
         name: raster_at(Path(file), stack.grid, kept.pixels, stack.name) for name, file in (columns or {}).items()
     }
     pixels = choose(Pixels(kept.pixels, places, beside), stack.name, area, area_crs, None)
-    given = {"component": "los", "positive": "towards the satellite", "reference": "none yet: interferograms",
-             "reference_date": str(ends.first.min())[:10], "track": track, "release": release,
-             "orbit_direction": orbit_direction or found[0].orbit_direction}  # fmt: skip
-    attrs, _ = describe_source(stack.name, np.sort(ends.second), {}, given)
-    attrs |= {"product": "interferograms", "wavelength": _agreed(found, "wavelength", wavelength),
-              "phase_sign": _agreed(found, "phase_sign", phase_sign), "source": paths[0].name, "n_files": len(paths),
+    attrs |= {"product": "interferograms", **radar, "source": paths[0].name, "n_files": len(paths),
               "source_blake3": checksum_of(paths), "source_size": sum(path.stat().st_size for path in paths),
               **count_pixels(stack, kept, pixels)}  # fmt: skip
     quality = None if coherence is None else _coherence(pair_files(coherence), found, order, ends)
@@ -293,7 +304,7 @@ def _check_of_pair(path: Path, file: PairFile) -> None:
 
 
 def _agreed(files: Sequence[PairFile], name: str, given: Any) -> Any:
-    """What the caller says, else what all files do."""
+    """What the caller says, else what all files do; None where they do not."""
     if given is not None:
         return given
     found = [getattr(file, name) for file in files]
@@ -301,8 +312,4 @@ def _agreed(files: Sequence[PairFile], name: str, given: Any) -> Any:
     if len(said) > 1:
         raise CubeError(f"the interferograms have several values of {name}, {sorted(map(str, said))}: pass {name}=")
     (value,) = said
-    if value is None:
-        cure = "phase_sign=1 where phase grows with the distance to the satellite, -1 where it falls"
-        raise CubeError(f"{files[0].path.name} does not say its {name.replace('_', ' ')}: pass "
-                        f"{cure if name == 'phase_sign' else 'wavelength= in metres, such as 0.05547'}")  # fmt: skip
     return value

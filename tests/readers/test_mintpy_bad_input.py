@@ -122,6 +122,7 @@ def test_date_twice(path):
         (("REF_Y",), "no attributes REF_Y and REF_X: pass reference="),
         (("trackNumber",), "no attribute TRACK: pass track="),
         (("ORBIT_DIRECTION", "HEADING"), "pass orbit_direction="),
+        (("trackNumber", "ORBIT_DIRECTION", "HEADING"), "(?s)pass track=.*pass orbit_direction="),
         (("X_UNIT",), "no EPSG and no UTM_ZONE: pass source_crs="),
         (("Y_STEP",), r"attributes \['Y_STEP'\] are missing or 0"),
     ],
