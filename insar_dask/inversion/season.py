@@ -16,7 +16,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["composite_index", "frost_and_thaw"]
+__all__ = ["composite_index", "frost_and_thaw", "until"]
 
 Float64 = npt.NDArray[np.float64]
 Days = npt.NDArray[np.datetime64]
@@ -43,7 +43,8 @@ def composite_index(
     ----------
     temperature : xr.DataArray
         Daily mean air temperature at 2 m [degree C], over one dimension of dates without a gap; dew points are
-        degrees too cold and tell less than half of the season.
+        degrees too cold and tell less than half of the season. All its years have a say in ``alpha`` and in what is
+        usual, those after the dates too: `until` takes the later ones off.
     dates : array of datetime64, (T,)
         Dates wanted, within those of the temperature; the first summer before them should be too.
     alpha : float, "close" or "fit"
@@ -93,6 +94,13 @@ def composite_index(
         )
     attrs = {"long_name": "composite index of frost and thaw", "units": "1", "alpha": weight, "usual_summer": usual}
     return xr.DataArray(values, {"time": np.asarray(dates, "datetime64[ns]")}, ("time",), attrs=attrs)
+
+
+def until(temperature: xr.DataArray, day: str | None) -> xr.DataArray:
+    """What was known of a temperature on a day; all of it where none is named."""
+    if day is None:
+        return temperature
+    return temperature.isel({temperature.dims[0]: _days(temperature) <= np.datetime64(day, "D")})
 
 
 def frost_and_thaw(temperature: xr.DataArray) -> tuple[Float64, Float64, Float64]:

@@ -186,6 +186,20 @@ def test_what_was_known_on_a_day_is_what_an_older_store_gives(pairs, tmp_path):
     xr.testing.assert_identical(one, other)
 
 
+def test_what_the_weather_was_after_a_day_has_no_say(tmp_path):
+    few = pair_cube(8, 8, 40, longest=60).drop_vars(EXTRA)
+    temperature, day = air_temperature("2016-01-01", 365 * 5, seed=5), "2018-10-01"
+    temperature = temperature + 4 * (temperature["day"] > np.datetime64(day))  # winters end earlier from then on
+    path, found = stored(few, tmp_path, 128), []
+    for known in (temperature, temperature.sel(day=slice(None, day))):
+        invert_stored(path, "site", quiet=True, method="nsbas", as_of=day, temperature=known, **REFERENCE)
+        with Engine(path, quiet=True) as engine:
+            found.append((engine.ledger.read_note("inversion/site")["alpha"], by_point(insar.open_cube(path))))
+    dates = timeline(few).dates
+    assert found[0][0] == found[1][0] != composite_index(temperature, dates).attrs["alpha"]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
 def test_what_cannot_be_is_said(pairs, tmp_path):
     with pytest.raises(JobError, match="no site/pairs"):
         invert_stored(tmp_path / "empty.zarr", "site", quiet=True)

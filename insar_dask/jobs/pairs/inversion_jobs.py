@@ -22,7 +22,7 @@ from insar_dask.inversion.frost_weight import fit_weight_to
 from insar_dask.inversion.pairs import check_pairs, timeline
 from insar_dask.inversion.point_solvers import SOLVED
 from insar_dask.inversion.reference import reference_offsets
-from insar_dask.inversion.season import composite_index
+from insar_dask.inversion.season import composite_index, until
 from insar_dask.inversion.surfaces import surface_of
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.holding.lock import owned
@@ -176,12 +176,13 @@ def _season(
     dates, alpha = timeline(stack.used).dates, wanted.alpha
     if wanted.temperature is None:
         raise CubeError("an index of frost and thaw needs daily temperatures: pass temperature=")
+    temperature = until(wanted.temperature, note["as_of"])
     if alpha == "fit":
         names = ("min_pairs", "min_coherence")
         rough = Step("invert", steps[-1].result, "rough", {name: solving[name] for name in names if name in solving})
         moments = stack.sums((*steps, rough, Step("sum_series", "rough", "moments")), "moments", coherence=True)
-        alpha = fit_weight_to(wanted.temperature, dates, moments)
-    index = composite_index(wanted.temperature, dates, alpha)
+        alpha = fit_weight_to(temperature, dates, moments)
+    index = composite_index(temperature, dates, alpha)
     note["alpha"] = index.attrs["alpha"]
     return [float(value) for value in index.values]
 
