@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from insar_dask.config import to_toml
 from insar_dask.cube import CubeError
 from insar_dask.detect.errors import TooFewDatesError
 from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
-from insar_dask.jobs.areas.area_jobs import Search, scene_of, store_areas, stored_areas, stored_overview, vintages_of
+from insar_dask.jobs.areas.area_jobs import (
+    Search,
+    found_on,
+    scene_of,
+    store_areas,
+    stored_areas,
+    stored_overview,
+    vintages_of,
+)
 from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import str_path
 from insar_dask.jobs.progress.watch import alone
 from insar_dask.jobs.steps.east_up_jobs import SHARD_CELLS, store_east_up, track_sources
 from insar_dask.jobs.steps.tile_jobs import TileSource
+from insar_dask.objects import beside
 from insar_dask.outcomes import Outcome
 from insar_dask.store import open_group
 
 if TYPE_CHECKING:
+    from insar_dask.config.ground import AreaSearch
     from insar_dask.detect.areas import Areas
     from insar_dask.workbench import Workbench
 
-__all__ = ["area_outcomes", "meet", "write_outlines"]
+__all__ = ["area_outcomes", "draw_areas", "maps_of", "meet", "scene_name", "search_of", "write_outlines"]
 
 ALIKE = ("component", "pass", "track", "positive", "reference")
 """What products of one map of areas have in common, besides their CRS."""
@@ -52,19 +62,83 @@ def meet(bench: Workbench, products: Sequence[str]) -> list[str]:
 
 def area_outcomes(bench: Workbench, products: Sequence[str]) -> list[Outcome]:
     """Areas of all products of a run, each map of those that are alike with a page of its own."""
+    maps = maps_of(bench, products, bench.config.areas.scene)
+    return [_outcome(bench, names, scene) for scene, names in maps.items()]
+
+
+def maps_of(bench: Workbench, products: Sequence[str], name: str) -> dict[str, list[str]]:
+    """Products by the scene that they are of: those that are alike make one map.
+
+    Parameters
+    ----------
+    bench : Workbench
+    products : sequence of str
+        Of its store.
+    name : str
+        What the names of all scenes begin with.
+
+    Raises
+    ------
+    CubeError
+        When two maps would have one name.
+    """
     maps: dict[tuple[str, ...], list[str]] = {}
     for product in products:
         attrs, crs = bench.group(product, "raw").attrs, bench.group(product, "raw")["crs"].attrs
-        maps.setdefault((*(str(attrs.get(name, "")) for name in ALIKE), str(crs.get("crs_wkt", ""))), []).append(
-            product
-        )
-    scenes = [_scene(bench, names[0]) for names in maps.values()]
+        maps.setdefault((*(str(attrs.get(key, "")) for key in ALIKE), str(crs.get("crs_wkt", ""))), []).append(product)
+    scenes = [scene_name(name, bench.group(names[0], "raw").attrs) for names in maps.values()]
     if twice := sorted({scene for scene in scenes if scenes.count(scene) > 1}):
         raise CubeError(
             f"several maps would share the names of {', '.join(twice)}: their products differ in CRS or reference: "
             "run each in a store of its own"
         )
-    return [_outcome(bench, names, scene) for names, scene in zip(maps.values(), scenes, strict=True)]
+    return dict(zip(scenes, maps.values(), strict=True))
+
+
+def scene_name(name: str, attrs: Mapping[Any, Any]) -> str:
+    """Name of a map's scene, which lasts over vintages: what it shows follows the configured name.
+
+    >>> scene_name("slumps", {"component": "los", "track": "022", "pass": "ascending"})
+    'slumps-los-022-ascending'
+    """
+    parts = [name, str(attrs["component"])]
+    if attrs["component"] == "los":  # a track is flown both ways
+        parts += [str(attrs[key]) for key in ("track", "pass") if attrs.get(key) is not None]
+    return re.sub(r"[^\w.-]+", "-", "-".join(parts))
+
+
+def search_of(wanted: AreaSearch, scene: str, sign: str | None = None) -> Search:
+    """What a configuration says of a scene; what moves to the west is no less than what moves to the east.
+
+    Parameters
+    ----------
+    wanted : AreaSearch
+    scene : str
+    sign : str, optional
+        Said for just this call, of east too.
+    """
+    from insar_dask.detect.given import read_areas
+
+    both = {"sign": "both"} if scene.endswith("-east") and sign is None else {}
+    inventory, before = (None if file is None else read_areas(file) for file in (wanted.inventory, wanted.before))
+    return Search(
+        Rule(**wanted.rule | both), scene, wanted.vintage, wanted.cell,
+        inventory=inventory, before=before, years=wanted.rate_years, dem=wanted.dem,
+    )  # fmt: skip
+
+
+def draw_areas(bench: Workbench, scene: str) -> Path:
+    """Draw the page of the latest areas that a store keeps of a scene anew, without finding them anew.
+
+    Raises
+    ------
+    CubeError, JobError, FileNotFoundError
+        When the products that they were found on are not known, or not there.
+    """
+    names = found_on(bench.engine.store, scene)
+    if not names:
+        raise CubeError("they do not say on which products they were found: `insar-dask areas` finds them anew")
+    return _publish(bench, names, stored_areas(bench.engine.store, scene))
 
 
 def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Path]:
@@ -79,43 +153,28 @@ def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Pat
 
 
 def _outcome(bench: Workbench, names: list[str], scene: str) -> Outcome:
-    config, folder = bench.config, bench.folder / f"areas-{scene}"
     try:
-        found = store_areas(bench.engine, names, _search(bench, scene))
+        found = store_areas(bench.engine, names, search_of(bench.config.areas, scene))
     except TooFewDatesError as error:
         return Outcome(f"areas-{scene}", bench.store, bench.folder / names[0] / "index.html", (f"no areas: {error}",))
+    return Outcome(f"areas-{scene}", bench.store, _publish(bench, names, found), _lines(found))
+
+
+def _publish(bench: Workbench, names: Sequence[str], found: Areas) -> Path:
+    """Outlines and page of some areas, in a folder named after store and scene: stores may share where theirs lie."""
+    scene = found.attrs["scene"]
+    folder = bench.folder / beside(bench.store, f"-areas-{scene}").name
     with alone(bench.engine, f"areas/{scene}/report"):
         files: dict[str, str | Path] = {
             "store": bench.store,
-            **write_outlines(found, folder, tables=config.report.exports),
+            **write_outlines(found, folder, tables=bench.config.report.exports),
         }
-        page = _write_page(bench, folder, names, found, files)
-    return Outcome(f"areas-{scene}", bench.store, page, _lines(found))
+        return _write_page(bench, folder, names, found, files)
 
 
-def _search(bench: Workbench, scene: str) -> Search:
-    """What the configuration says of a scene; what moves to the west is no less than what moves to the east."""
-    from insar_dask.detect.given import read_areas
-
-    wanted = bench.config.areas
-    rule = wanted.rule | ({"sign": "both"} if scene.endswith("-east") else {})
-    inventory, before = (None if file is None else read_areas(file) for file in (wanted.inventory, wanted.before))
-    return Search(
-        Rule(**rule), scene, wanted.vintage, wanted.cell,
-        inventory=inventory, before=before, years=wanted.rate_years, dem=wanted.dem,
-    )  # fmt: skip
-
-
-def _scene(bench: Workbench, product: str) -> str:
-    """Name of a map's scene, which lasts over vintages: what it shows follows the configured name."""
-    attrs = bench.group(product, "raw").attrs
-    parts = [bench.config.areas.scene, str(attrs["component"])]
-    if attrs["component"] == "los":  # a track is flown both ways
-        parts += [str(attrs[name]) for name in ("track", "pass") if attrs.get(name) is not None]
-    return re.sub(r"[^\w.-]+", "-", "-".join(parts))
-
-
-def _write_page(bench: Workbench, folder: Path, names: list[str], found: Areas, files: dict[str, str | Path]) -> Path:
+def _write_page(
+    bench: Workbench, folder: Path, names: Sequence[str], found: Areas, files: dict[str, str | Path]
+) -> Path:
     from insar_dask.report.area_page import largest, write_area_report
 
     config, scene, vintage = bench.config, found.attrs["scene"], found.attrs["vintage"]

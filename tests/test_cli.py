@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 from insar_dask import open_cube, save
@@ -76,13 +77,26 @@ def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
     )
     for verb in ("products", "cluster", "evaluate", "forecast", "report"):
         if verb == "report":  # such as a track, where steps run on east and up alone
-            save(open_cube(store, f"{source.stem}/raw"), store, "other/raw", quiet=True)
+            save(open_cube(store, f"{source.stem}/raw").isel(time=slice(0, 30)), store, "other/raw", quiet=True)
         done = insar(verb, store)
         assert done.returncode == 0, done.stderr
         if verb == "evaluate":
             assert "LEAKS" in done.stdout and "harmonic_ridge" in done.stdout
     assert done.stdout == f"{tmp_path / source.stem / 'index.html'}\n"
-    assert "no page of other, whose motion is not known: " in done.stderr and f"products {store}" in done.stderr
+    assert "left out, for the motion of other is not known: " in done.stderr and f"products {store}" in done.stderr
+    for verb, why in (
+        ("cluster", f"there is no other/smooth yet: `insar-dask products {store}`"),
+        ("evaluate", "dates"),
+    ):
+        left = CliRunner().invoke(app, [verb, str(store), "--quiet"])  # the others go on
+        assert left.exit_code == 0 and left.stdout.startswith((f"{store}/{source.stem}/patterns", "honest"))
+        assert "insar-dask: other is left: " in left.stderr and why in left.stderr
+
+
+def test_where_every_product_is_left_the_call_fails(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    save(small_scene.isel(point=slice(0, 128)), tmp_path / "site.zarr", "site/raw", quiet=True)
+    left = CliRunner().invoke(app, ["--cluster", "workers=0", "cluster", str(tmp_path / "site.zarr"), "--quiet"])
+    assert left.exit_code == 1 and "site is left: there is no site/smooth yet" in left.stderr
 
 
 def test_plan_says_what_it_would_cost(folder: Path) -> None:

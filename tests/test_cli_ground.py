@@ -59,7 +59,14 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     assert areas.to_crs(3035).covers(geopandas.points_from_xy([4.501e6], [1.701e6])[0]).all()
     assert np.pi * 400**2 < areas.to_crs(3035).area.sum() < np.pi * 600**2  # 13 mm/yr and 0 there
     assert middle.sizes["point"] > 350
-    assert told("areas", ups, "--product", "east_up_E").startswith("no area moves")
+    kept = tmp_path / "ups-config.toml"
+    section = '[areas]\nmethod = "hysteresis"\nseed = 60.0\nscene = "bowl"\n'
+    kept.write_text(kept.read_text().partition("[areas]")[0] + section)
+    shown = told("areas", ups).splitlines()  # as the store's own settings have it
+    assert [line[:13] for line in shown[:3:2]] == ["no area moves"] * 2
+    assert [Path(line).name for line in shown[1:4:2]] == [f"ups-bowl-{way}-areas.geojson" for way in ("east", "up")]
+    assert told("areas", ups, "--product", "east_up_U", "--seed", "10").startswith("1 areas, ")
+    assert "--into names one file, and there are 2 maps" in told("areas", ups, "--into", tmp_path / "x.gpkg", code=2)
 
 
 def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 import insar_dask as insar
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.geometry.options import Options
-from insar_dask.ground_steps import area_outcomes, meet
-from insar_dask.jobs.areas.area_jobs import stored_areas
+from insar_dask.ground_steps import area_outcomes, draw_areas, meet
+from insar_dask.jobs.areas.area_jobs import scenes_of, stored_areas
 from insar_dask.outcomes import summary, title_of
 from insar_dask.pipeline import opened, products_of
 from insar_dask.planning import plan_run
@@ -75,6 +76,19 @@ def test_the_page_has_inventory_map_and_evidence(ran: list[Any]) -> None:
     assert "id='area-2'" in html and "id='area-3'" not in html
     assert "rate changed" in html and "areas/scene-up/survey" not in html and "survey" in html
     assert len(geopandas.read_file(page.parent / "areas.geojson")) == 3
+
+
+def test_pages_of_areas_are_drawn_anew(folder: Path, ran: list[Any]) -> None:
+    before = ran[3].report.read_text()
+    shutil.rmtree(ran[3].report.parent)
+    with opened(configured(folder, areas={"method": "hysteresis", "cards": 2}), quiet=True) as bench:
+        assert scenes_of(bench.engine.store)[:1] == ["scene-east"]
+        page = draw_areas(bench, "scene-up")
+        assert not any(report.computed for report in bench.engine.reports)
+    assert page == ran[3].report and page.name == "index.html" and page.parent.name == "site-areas-scene-up"
+    drawn = page.read_text()
+    assert [part[:9] for part in drawn.split("<h2>")] == [part[:9] for part in before.split("<h2>")]
+    assert drawn.count("<svg") == before.count("<svg") and len(geopandas.read_file(page.parent / "areas.geojson")) == 3
 
 
 def test_east_and_up_are_no_made_up_scene(folder: Path, ran: list[Any]) -> None:

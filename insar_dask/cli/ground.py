@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, called, settings_of
+from insar_dask.cli.shared import Quiet, StorePath, called, settings_of, with_motion
+
+if TYPE_CHECKING:
+    from insar_dask.config import Config
+    from insar_dask.config.ground import AreaSearch
+    from insar_dask.workbench import Workbench
 
 
 def east_up(
@@ -40,40 +46,87 @@ def areas(
     store: StorePath,
     product: Annotated[
         list[str] | None,
-        typer.Option(help="whose motion makes the map, or STORE/PRODUCT; may be repeated; default: the newest of all"),
+        typer.Option(
+            help="whose motion makes one map, or STORE/PRODUCT; may be repeated; default: maps of all that are alike"
+        ),
     ] = None,
+    method: Annotated[str | None, typer.Option(help="hysteresis, or paper: beyond 15 mm/yr, as published")] = None,
     season: Annotated[
         float | None, typer.Option(help="thaw: a season [mm] above that of still ground; unset: any motion")
     ] = None,
-    sign: Annotated[str, typer.Option(help="away (sinking), towards (rising), or both")] = "away",
-    body: Annotated[float, typer.Option(help="an area goes out to this velocity [mm/yr]")] = 5.0,
-    seed: Annotated[float, typer.Option(help="and holds this one [mm/yr]")] = 10.0,
-    fewest: Annotated[int, typer.Option(help="cells of an area, at least")] = 5,
-    scene: Annotated[str, typer.Option(help="what areas are named after; their names last over vintages")] = "scene",
+    sign: Annotated[
+        str | None, typer.Option(help="away (sinking; default), towards (rising), or both (default of east)")
+    ] = None,
+    body: Annotated[float | None, typer.Option(help="an area goes out to this velocity [mm/yr]; default: 5")] = None,
+    seed: Annotated[float | None, typer.Option(help="and holds this one [mm/yr]; default: 10")] = None,
+    fewest: Annotated[int | None, typer.Option(help="cells of an area, at least; default: 5")] = None,
+    scene: Annotated[
+        str | None,
+        typer.Option(help="what areas are named after, as in scene-up; names last over vintages; default: scene"),
+    ] = None,
     vintage: Annotated[str | None, typer.Option(help="such as a date; default: the last date of the record")] = None,
     inventory: Annotated[Path | None, typer.Option(help="outlines of yours, which are judged instead of found")] = None,
     before: Annotated[Path | None, typer.Option(help="GeoParquet of an earlier vintage, whose names go on")] = None,
     dem: Annotated[str | None, typer.Option(help="raster of heights, for slope and aspect")] = None,
     into: Annotated[
-        Path | None, typer.Option(help=".geojson, .parquet or .gpkg; default: SCENE-areas.geojson beside the store")
+        Path | None, typer.Option(help=".geojson, .parquet or .gpkg; default: STORE-SCENE-areas.geojson beside STORE")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find moving areas of a store whose motion is known, name them, and write their outlines with the evidence."""
+    """Find moving areas of a store whose motion is known, name them, and write their outlines with the evidence.
+
+    What is not said is as [areas] of the store's last run has it, else the default.
+    """
     from insar_dask.detect.counting import told
-    from insar_dask.detect.given import read_areas
-    from insar_dask.detect.rules import Rule
     from insar_dask.detect.writing import check_path, write_areas
-    from insar_dask.jobs.areas.area_jobs import Search, store_areas
+    from insar_dask.ground_steps import search_of
+    from insar_dask.jobs.areas.area_jobs import store_areas
     from insar_dask.jobs.progress.status import existing_store
+    from insar_dask.objects import beside
     from insar_dask.pipeline import opened
-    from insar_dask.store import newest_products
 
     target = None if into is None else check_path(into)
-    rule = Rule(season=season, sign=sign, body=body, seed=seed, fewest=fewest)
-    given, older = (None if file is None else read_areas(file) for file in (inventory, before))
-    search = Search(rule, scene, vintage, inventory=given, before=older, dem=dem)
-    with opened(settings_of(store if product else existing_store(store)), quiet=quiet) as bench:
-        found = store_areas(bench.engine, product or newest_products(bench.engine.store), search)
-        path = write_areas(found, target or bench.folder / f"{scene}-areas.geojson")
-    typer.echo(f"{told(found)}\n{path}\nOn the map, with every point: {called('explore', store)}")
+    settings = settings_of(store if product else existing_store(store))
+    said = {
+        "method": method, "season": season, "sign": sign, "body": body, "seed": seed, "fewest": fewest, "scene": scene,
+        "vintage": vintage, "inventory": inventory and str(inventory), "before": before and str(before), "dem": dem,
+    }  # fmt: skip
+    wanted = _configured(settings, said)
+    with opened(settings, quiet=quiet) as bench:
+        maps = _scenes(bench, product, wanted.scene)
+        if target is not None and len(maps) > 1:
+            raise typer.BadParameter(
+                f"--into names one file, and there are {len(maps)} maps, {', '.join(maps)}: name the products of one "
+                "by --product"
+            )
+        for name, names in maps.items():
+            found = store_areas(bench.engine, names, search_of(wanted, name, sign))
+            path = write_areas(found, target or bench.folder / beside(bench.store, f"-{name}-areas.geojson").name)
+            typer.echo(f"{told(found)}\n{path}")
+    typer.echo(f"Their page: {called('report', store)}; on the map, with every point: {called('explore', store)}")
+
+
+def _configured(settings: Config, said: dict[str, Any]) -> AreaSearch:
+    """What a configuration says of areas, but for what was said now; to ask for them is to want them found."""
+    from insar_dask.config import parse_config
+
+    kept = settings.areas.model_dump()
+    method = {"method": "hysteresis"} if kept["method"] == "none" else {}
+    return parse_config(
+        {"areas": {**kept, **method, **{key: value for key, value in said.items() if value is not None}}}, "areas"
+    ).areas
+
+
+def _scenes(bench: Workbench, chosen: Sequence[str] | None, name: str) -> dict[str, list[str]]:
+    """Products by the scene that they make; a scene that the store has by just that name goes on."""
+    from insar_dask.ground_steps import maps_of, scene_name
+    from insar_dask.jobs.areas.area_jobs import scenes_of
+    from insar_dask.jobs.areas.scene import area_sources
+    from insar_dask.store import newest_products, open_group
+
+    if chosen:
+        first = area_sources(bench.engine, chosen)[0]
+        maps = {scene_name(name, open_group(first.path, first.group).attrs): list(chosen)}
+    else:
+        maps = maps_of(bench, with_motion(bench, newest_products(bench.engine.store)), name)
+    return {name: next(iter(maps.values()))} if len(maps) == 1 and name in scenes_of(bench.engine.store) else maps

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, called, settings_of
+from insar_dask.cli.shared import Quiet, StorePath, settings_of, with_displacement, with_motion
+
+if TYPE_CHECKING:
+    from insar_dask.workbench import Workbench
 
 
 def report(store: StorePath, quiet: Quiet = False) -> None:
-    """Write page, maps and exports of each product whose motion is known, and the page of the store's tiles."""
+    """Write page, maps and exports of each product whose motion is known, and the pages of areas and of tiles."""
     from insar_dask.jobs.progress.status import existing_store
-    from insar_dask.objects import get_bytes
     from insar_dask.outcomes import map_outcome, publish
     from insar_dask.pipeline import opened
 
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
-        without = [one for one in bench.products if get_bytes(bench.engine.store, f"{one}/products/zarr.json") is None]
-        for product in bench.products:
-            if product not in without:
-                typer.echo(str(publish(bench, product)))
-        if without:
-            lacking = f"no page of {', '.join(without)}, whose motion is not known: {called('products', store)}"
-            typer.echo(f"insar-dask: {lacking}", err=True)
-            if without == bench.products:
-                raise typer.Exit(1)
-        if bench.config.maps.method != "none":
+        maps = bench.config.maps.method != "none"
+        for product in with_motion(bench, bench.products if maps else with_displacement(bench)):
+            typer.echo(str(publish(bench, product)))
+        _report_areas(bench)
+        if maps:
             typer.echo(str(map_outcome(bench).report))
+
+
+def _report_areas(bench: Workbench) -> None:
+    """Pages of the areas that a store keeps; what cannot be drawn is named and left."""
+    from insar_dask.ground_steps import draw_areas
+    from insar_dask.jobs.areas.area_jobs import scenes_of
+
+    for scene in scenes_of(bench.engine.store):
+        try:
+            typer.echo(str(draw_areas(bench, scene)))
+        except (ValueError, OSError, RuntimeError) as error:
+            typer.echo(f"insar-dask: areas of {scene} are left: {error}", err=True)
 
 
 def synthetic_tiles(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,20 @@ import typer
 
 if TYPE_CHECKING:
     from insar_dask.config import Config
+    from insar_dask.workbench import Workbench
 
-__all__ = ["SOURCES", "Quiet", "StorePath", "app", "called", "each", "placed", "settings_of"]
+__all__ = [
+    "SOURCES",
+    "Quiet",
+    "StorePath",
+    "app",
+    "called",
+    "each",
+    "placed",
+    "settings_of",
+    "with_displacement",
+    "with_motion",
+]
 
 app = typer.Typer(
     name="insar-dask",
@@ -63,13 +76,52 @@ def placed(config: Config) -> Config:
 
 
 def each(store: str | Path, quiet: bool, step: Any) -> None:
-    """Take a step, ``step(workbench, product)``, of every product in a store."""
+    """Take a step, ``step(workbench, product)``, of every product in a store.
+
+    One that lacks what the step reads, or cannot be forecast, is left and named with the reason; exit 1 where all are.
+    """
+    from insar_dask.forecast.timetable import TooShortError
+    from insar_dask.jobs.progress.job_errors import LackingError
     from insar_dask.jobs.progress.status import existing_store
     from insar_dask.pipeline import opened
+    from insar_dask.workbench import SeesFutureError
 
+    left = []
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
-        for product in bench.products:
-            step(bench, product)
+        for product in (products := with_displacement(bench)):
+            try:
+                step(bench, product)
+            except (LackingError, TooShortError, SeesFutureError) as error:
+                typer.echo(f"insar-dask: {product} is left: {error}", err=True)
+                left.append(product)
+    if left == products:
+        raise typer.Exit(1)
+
+
+def with_displacement(bench: Workbench) -> list[str]:
+    """Products of a store; LackingError with the cure where it has none."""
+    from insar_dask.jobs.progress.job_errors import LackingError
+
+    if not bench.products:
+        raise LackingError(
+            f"{bench.store} holds no displacement: `insar-dask ingest` reads some, `insar-dask invert` makes it of "
+            "interferograms, `insar-dask east-up` of tracks"
+        )
+    return bench.products
+
+
+def with_motion(bench: Workbench, products: Sequence[str]) -> list[str]:
+    """Those of some products whose motion is known; the others are named, LackingError where these are all."""
+    from insar_dask.jobs.progress.job_errors import LackingError
+    from insar_dask.objects import get_bytes
+
+    without = [one for one in products if get_bytes(bench.engine.store, f"{one}/products/zarr.json") is None]
+    if without:
+        told = f"the motion of {', '.join(without)} is not known: {called('products', bench.config.store.path)}"
+        if without == list(products):
+            raise LackingError(told)
+        typer.echo(f"insar-dask: left out, for {told}", err=True)
+    return [one for one in products if one not in without]
 
 
 def called(verb: str, store: str | Path) -> str:

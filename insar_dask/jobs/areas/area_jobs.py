@@ -30,14 +30,24 @@ from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.layout import create_root
-from insar_dask.objects import open_store
+from insar_dask.objects import address, child_address, open_store
 from insar_dask.settings import whole
 from insar_dask.store import newest_products, open_group, products
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["Search", "save_areas", "scene_of", "store_areas", "stored_areas", "stored_overview", "vintages_of"]
+__all__ = [
+    "Search",
+    "found_on",
+    "save_areas",
+    "scene_of",
+    "scenes_of",
+    "store_areas",
+    "stored_areas",
+    "stored_overview",
+    "vintages_of",
+]
 
 NOTES = "areas"
 PLAIN = re.compile(r"\w[\w.-]*")
@@ -152,6 +162,9 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     overview = {"state": kept, "west": survey.grid.west, "north": survey.grid.north, "cell": survey.grid.cell}
     names = [product.name for product in scene.products]
     note = {**_to_note(found), "overview": overview, "products": names}
+    places = [address(product.path) for product in scene.products]
+    if others := {str(k): place for k, place in enumerate(places) if place != address(engine.path)}:
+        note["elsewhere"] = others
     create_root(engine.store)
     engine.ledger.write_note(f"{NOTES}/{search.scene}/{vintage}", note)
     return found
@@ -160,6 +173,28 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
 def scene_of(engine: Engine, names: Sequence[str], found: Areas) -> AreaScene:
     """The scene that areas were found on, without any work anew."""
     return look_at(engine, area_sources(engine, names), float(found.attrs["cell"]))
+
+
+def scenes_of(path: str | Path | Store) -> list[str]:
+    """Scenes whose areas a store keeps."""
+    start = f"jobs/{NOTES}/"
+    keys = Ledger(open_store(path)).notes()
+    return sorted({key[len(start) :].rpartition("/")[0] for key in keys if key.startswith(start)})
+
+
+def found_on(path: str | Path | Store, scene: str, vintage: str | None = None) -> list[str]:
+    """Products that kept areas were found on, as `store_areas` takes their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there are no areas.
+    """
+    note = _note(path, scene, vintage)
+    others = {int(k): place for k, place in note.get("elsewhere", {}).items()}
+    return [
+        str(child_address(others[k], name)) if k in others else name for k, name in enumerate(note.get("products", []))
+    ]
 
 
 def vintages_of(path: str | Path | Store, scene: str = "scene") -> list[str]:
