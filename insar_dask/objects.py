@@ -255,7 +255,12 @@ def list_names(store: Store, prefix: str) -> list[str]:
     async def collect() -> list[str]:
         return [name async for name in store.list_dir(prefix)]
 
-    return sorted(sync(collect()))
+    if not isinstance(store, LocalStore):
+        return sorted(sync(collect()))
+    try:
+        return sorted(os.listdir(_place(store, prefix)))  # noqa: PTH208  names are wanted, not paths
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def sizes_below(store: Store, prefix: str) -> dict[str, int]:

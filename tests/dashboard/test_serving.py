@@ -17,7 +17,7 @@ from zarr.storage import LocalStore
 
 import insar_dask as insar
 from insar_dask.dashboard.plugin import RUNS_KEPT, JobsPlugin
-from insar_dask.dashboard.serving import running, serve
+from insar_dask.dashboard.serving import page_address, running, serve
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.flights.attempt import BEGIN, mark_keys
 from insar_dask.jobs.flights.lookout import ask
@@ -54,7 +54,7 @@ def failed(client: Client, small_scene: xr.Dataset, tmp_path_factory: pytest.Tem
 
 
 def fetch(client: Client, what: str) -> bytes:
-    with urllib.request.urlopen(serve(client) + what, timeout=20) as answer:
+    with urllib.request.urlopen(page_address(client) + what, timeout=20) as answer:
         data: bytes = answer.read()
         return data
 
@@ -105,7 +105,7 @@ def test_what_there_is_not_is_not_found(client: Client, failed: Path, what: str)
 
 def test_prometheus_finds_the_jobs_on_the_schedulers_metrics(client: Client, failed: Path) -> None:
     parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus-client (extra deploy)")
-    address = serve(client).removesuffix("/insar") + "/metrics"
+    address = page_address(client).removesuffix("/insar") + "/metrics"
     with urllib.request.urlopen(address, timeout=20) as answer:
         families = {one.name: one for one in parser.text_string_to_metric_families(answer.read().decode())}
     jobs = {tuple(one.labels.values()): one.value for one in families["insar_jobs"].samples}
@@ -118,7 +118,9 @@ def test_prometheus_finds_the_jobs_on_the_schedulers_metrics(client: Client, fai
 
 def test_the_page_is_opened_once_however_often_it_is_asked_for(client: Client, failed: Path) -> None:
     before = state(client)["runs"]
-    assert serve(client) == serve(client)
+    serve(client)
+    with Client(client.scheduler_info()["address"], set_as_default=False) as another:
+        serve(another)
     assert state(client)["runs"] == before
     assert b"Chunk jobs" in fetch(client, "")
 
@@ -164,7 +166,7 @@ def test_a_failing_run_is_watched_in_a_browser(client: Client, failed: Path, bro
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(serve(client))
+    page.goto(page_address(client))
     page.wait_for_selector("#grid i")
     if page.locator("#runs").is_visible():
         page.locator("#runs").select_option(run)
@@ -249,7 +251,7 @@ def test_a_campaign_stays_in_front_and_leads_to_its_products(client: Client, tmp
                 other(Event("stage", f"other {number}", extra={"n_shards": 1}))
                 other(Event("ended", f"other {number}"))
         page = browser.new_page()
-        page.goto(serve(client))
+        page.goto(page_address(client))
         page.wait_for_selector("#grid i.r")
         assert page.locator("#where").inner_text() == "here/campaign"
         page.locator("#grid i.r").click()
@@ -278,7 +280,7 @@ def test_the_address_is_said_once_in_a_terminal(
         for name in ("site/raw", "site/smooth"):
             engine.told(Event("stage", name, extra={"n_shards": 1, "points": [5, 5]}))
             engine.told(Event("ended", name))
-    assert screen.getvalue().splitlines() == [f"dashboard  {serve(client)}"]
+    assert screen.getvalue().splitlines() == [f"dashboard  {page_address(client)}"]
 
 
 def test_a_scheduler_can_have_the_page_from_its_start() -> None:

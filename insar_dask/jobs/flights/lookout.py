@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -17,6 +18,12 @@ __all__ = ["PATIENCE", "ClusterError", "Limits", "Lookout", "ask"]
 ANSWER_SECONDS = 15.0
 TELL_SECONDS = 60.0
 ENDED = "closed", "failed"
+
+SHARED_SECONDS = 1.0
+"""For which flights of a client, of which a campaign has 32, share what the scheduler said of its workers: of a hundred
+it says 150 KB."""
+
+_SAID: WeakKeyDictionary[Client, tuple[float, Mapping[str, Mapping[str, Any]]]] = WeakKeyDictionary()
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +125,7 @@ class Lookout:
 
     def _look(self, passed: float) -> None:
         try:
-            self.workers = ask(self.client, "identity")["workers"]
+            self.workers = self._workers()
         except (OSError, TimeoutError):
             if self._wait("", "no_answer", passed + ANSWER_SECONDS):
                 raise ClusterError(
@@ -133,6 +140,14 @@ class Lookout:
             self._signs.pop(gone)
             self._forget(gone)
         self._replace()
+
+    def _workers(self) -> Mapping[str, Mapping[str, Any]]:
+        """As the scheduler has them now, or had them shortly after this looked the last time."""
+        at, workers = _SAID.get(self.client, (0.0, {}))
+        if time.monotonic() - at > min(SHARED_SECONDS, self.limits.look / 2):
+            workers = ask(self.client, "identity")["workers"]
+            _SAID[self.client] = time.monotonic(), workers
+        return workers
 
     def _replace(self) -> None:
         """Have a cluster of this client's own start workers in place of those that it has given up.

@@ -87,8 +87,7 @@ def predict_stored(
         part = cube.isel(point=slice(0, shard))
         one = predicting_bytes(part, shard, plan.horizon, network=fitted.forecasting_bytes())
         _check_threads(one, threads, memory, fitted.trained_bytes())
-    with owned(path):
-        engine = Engine(path, client, threads=threads, quiet=quiet)
+    with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
         note = predict_product(engine, name, fitted)
     made = open_cube(path, f"{name}/predicted")
     return made.assign_attrs(points_without_forecast=note["points_without_forecast"])
@@ -132,8 +131,7 @@ def fit_stored(
     threads = _threads(threads)
     cube = open_cube(path, None if product is None else f"{product}/raw")
     model.plan_to_fit(known_cube(cube))
-    with owned(path):
-        engine = Engine(path, client, threads=threads, quiet=quiet)
+    with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
         return fit_product(engine, product or products(path)[0], model, ranks=ranks, memory=memory)
 
 

@@ -66,8 +66,8 @@ def predict_tiles(
         When there is no such tile cube, or it does not go with what was learned.
     """
     group = tiles_group(path, group)
-    with owned(path):
-        return predict_group(Engine(path, client, threads=threads, quiet=quiet), model, group)
+    with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
+        return predict_group(engine, model, group)
 
 
 def predict_group(engine: Engine, model: Forecaster, group: str) -> xr.Dataset:

@@ -69,7 +69,10 @@ class Journal:
         self._troubles: set[str] = set()
 
     def __call__(self, event: Event) -> None:
-        """Take an event. The beginning and the end of a stage are passed on before this returns."""
+        """Take an event. That a stage begins or fails, or the run ends, is passed on before this returns.
+
+        That a stage is done is not: the next one's beginning, or the run's end, mostly follows at once.
+        """
         with self._changed:
             first = not self.board.began
             self.board.take(event)
@@ -79,7 +82,7 @@ class Journal:
             self._changed.notify()
         if first and self.client is not None:
             self._open_page(self.client)
-        if event.kind in ("stage", "ended"):
+        if event.kind == "stage" or (event.kind == "ended" and (event.error or not event.stage)):
             self._send()
             self._write()
         with self._changed:  # tasks of this process tell from threads of their own
@@ -169,10 +172,12 @@ class Journal:
             try:
                 if self.book is None:
                     self.book = Book(self.store, self.board.run)
-                self.book.write(self._taken(self._to_write), self._written)
-                while self._to_write and not self.book.full:
+                over = self.board.ended is not None
+                if not over:
                     self.book.write(self._taken(self._to_write), self._written)
-                if self._torn or self.book.full or self.board.ended is not None:
+                while self._to_write and not over and not self.book.full:
+                    self.book.write(self._taken(self._to_write), self._written)
+                if self._torn or self.book.full or over:
                     with self._changed:
                         kept = self.board.to_dict()
                         self._to_write.clear()  # the board has taken them
@@ -185,15 +190,17 @@ class Journal:
                 self._trouble("the history of this run cannot be written", error)
 
     def _open_page(self, client: Client) -> None:
-        from insar_dask.dashboard.serving import serve
+        from insar_dask.dashboard.serving import page_address, serve
 
         try:
-            address = serve(client)
+            serve(client)
             self._has_page = True
+            shown = not self.quiet and sys.stderr.isatty()
+            address = page_address(client) if shown else ""
         except Exception as error:  # a scheduler may refuse plugins, or not have this package
             self._trouble("there is no dashboard of chunk jobs, for the scheduler refused it", error)
             return
-        if address and not self.quiet and sys.stderr.isatty():
+        if address:
             sys.stderr.write(f"dashboard  {address}\n")
 
     def _trouble(self, what: str, error: Exception) -> None:
