@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace
+from insar_kernels.gpu import triangles as on_gpu
 
 __all__ = ["Located", "add_weighted", "locate", "mark_cells"]
 
@@ -55,7 +55,7 @@ def locate(places: Any, points: Any, triangles: Any, neighbours: Any) -> Located
     """
     xp = namespace(places)
     if xp is not np:
-        return _walk_on_array(xp, places, points, triangles, neighbours)
+        return Located(*on_gpu.locate(xp, places, points, triangles, neighbours, OUTSIDE))
     found, weights = np.full(len(places), -1, np.int32), np.full((len(places), 3), np.nan)
     _walk(places, points, triangles, neighbours, found, weights)
     return Located(found, weights)
@@ -80,7 +80,7 @@ def add_weighted(sums: Any, starts: Any, columns: Any, weights: Any, values: Any
     if xp is np:
         _add_rows(sums, starts, columns, weights, values)
     else:
-        _add_on_array(xp, sums, starts, columns, weights, values)
+        on_gpu.add_weighted(xp, sums, starts, columns, weights, values)
 
 
 def mark_cells(mask: Any, cells: Any, values: Any) -> None:
@@ -98,7 +98,7 @@ def mark_cells(mask: Any, cells: Any, values: Any) -> None:
     if xp is np:
         _mark(mask.view(np.uint8), cells, values)
     else:
-        _mark_on_array(xp, mask, cells, values)
+        on_gpu.mark_cells(xp, mask, cells, values)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -163,36 +163,3 @@ def _mark(mask: npt.NDArray[np.uint8], cells: Int32, values: Float32) -> None:
         if cells[i] >= 0:
             for t in range(n_dates):
                 mask[cells[i], t] |= values[i, t] == values[i, t]
-
-
-def _walk_on_array(xp: ModuleType, places: Any, points: Any, triangles: Any, neighbours: Any) -> Located:
-    """All places walk at once; those that have arrived, or left, stand still."""
-    here, weights = xp.zeros(len(places), xp.int32), xp.full((len(places), 3), xp.nan)
-    walking = xp.arange(len(places))
-    for _ in range(len(triangles)):
-        a, b, c = (points[triangles[here[walking]][:, k]] for k in range(3))
-        a, b, d = a - c, b - c, places[walking] - c
-        area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-        u = (d[:, 0] * b[:, 1] - d[:, 1] * b[:, 0]) / area
-        v = (a[:, 0] * d[:, 1] - a[:, 1] * d[:, 0]) / area
-        all_three = xp.stack([u, v, 1.0 - u - v], axis=1)
-        arrived = all_three.min(axis=1) >= -OUTSIDE
-        weights[walking[arrived]] = all_three[arrived]
-        walking, beyond = walking[~arrived], all_three[~arrived].argmin(axis=1)
-        here[walking] = neighbours[here[walking], beyond]
-        walking = walking[here[walking] >= 0]
-        if len(walking) == 0:
-            break
-    return Located(here, weights)
-
-
-def _add_on_array(xp: ModuleType, sums: Any, starts: Any, columns: Any, weights: Any, values: Any) -> None:
-    rows = xp.repeat(xp.arange(len(sums)), xp.diff(starts).tolist())
-    xp.add.at(sums, rows, weights[:, None] * values[columns])
-
-
-def _mark_on_array(xp: ModuleType, mask: Any, cells: Any, values: Any) -> None:
-    inside = xp.flatnonzero(cells >= 0)
-    seen = xp.zeros(mask.shape, xp.int32)
-    xp.add.at(seen, cells[inside], (~xp.isnan(values[inside])).astype(xp.int32))
-    mask |= seen > 0

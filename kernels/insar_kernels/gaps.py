@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
 
-__all__ = ["first_and_last", "forward_fill"]
+__all__ = ["first_and_last", "forward_fill", "latest"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -30,9 +31,20 @@ def forward_fill(values: Any) -> Any:
     """Each missing value replaced by the last valid one before it, if any; shape (..., T)."""
     xp = namespace(values)
     if xp is not np:
-        at = xp.maximum.accumulate(xp.where(xp.isnan(values), 0, xp.arange(values.shape[-1])), axis=-1)
-        return xp.take_along_axis(values, at, -1)
+        return xp.take_along_axis(values, xp.maximum(latest(xp, ~xp.isnan(values)), 0), -1)
     return _filled_on_cpu(rows(values)).reshape(np.shape(values))
+
+
+def latest(xp: ModuleType, valid: Any) -> Any:
+    """Date of the last true value up to each date, shape (..., T); -1 before the first.
+
+    By doubling steps: CuPy has no ``maximum.accumulate``.
+    """
+    dates, step = xp.where(valid, xp.arange(valid.shape[-1]), -1), 1
+    while step < valid.shape[-1]:
+        dates = xp.concatenate([dates[..., :step], xp.maximum(dates[..., step:], dates[..., :-step])], axis=-1)
+        step *= 2
+    return dates
 
 
 @njit(nogil=True, cache=True)

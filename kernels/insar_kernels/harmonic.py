@@ -6,7 +6,6 @@ models follows from six numbers.
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
+from insar_kernels.gpu import fits as nested_fits
 from insar_kernels.nested_models import DEGENERATE, MIN_DATES, PACKED, basis_of, packed_products
 
 __all__ = ["MIN_DATES", "Motion", "motion"]
@@ -72,7 +72,7 @@ def motion(values: Any, years: Float64) -> Motion:
         _on_cpu(series, basis, packed_products(basis), inverse, fits, n_dates)
         fits, n_dates = fits.reshape(8, *shape), n_dates.reshape(shape)
     else:
-        fits, n_dates = _on_array(xp, values, xp.asarray(basis), xp.asarray(inverse))
+        fits, n_dates = nested_fits.motion(xp, values, basis, inverse)
     velocity, velocity_std, acceleration, acceleration_std, cosine, sine, seasonality_std, rmse = fits
     return Motion(
         velocity,
@@ -205,40 +205,3 @@ def _read_off(fit: Float32, moments: Float64, shares: Float64, sides: Float64, i
     fit[5] = known * sine
     fit[6] = np.sqrt((4.0 - np.pi) / 4.0 * spread) * rmse
     fit[7] = rmse
-
-
-def _on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:
-    present = ~xp.isnan(values)
-    series = xp.where(present, values, 0.0).astype(xp.float64)
-    count = present.sum(-1)
-    gram = xp.einsum("at,bt,...t->...ab", basis, basis, present.astype(xp.float64))
-    gram = xp.where((count >= MIN_DATES)[..., None, None], gram, xp.nan)
-    moment = series @ basis.T
-    cosine, sine = xp.broadcast_to(inverse[1], moment.shape), xp.broadcast_to(inverse[2], moment.shape)
-    solved = xp.stack([moment, cosine, sine], axis=-2)
-    pivots = []
-    for k in range(6):
-        pivot = xp.where(gram[..., k, k] > DEGENERATE, gram[..., k, k], xp.nan)
-        pivots.append(pivot)
-        factor = xp.where(xp.arange(6) > k, gram[..., :, k] / pivot[..., None], 0.0)
-        gram = gram - factor[..., :, None] * gram[..., None, k, :]
-        solved = solved - factor[..., None, :] * solved[..., :, k, None]
-    pivot = xp.stack(pivots, axis=-1)
-    fitted = solved[..., 0, :] / pivot
-    residual = xp.maximum((series**2).sum(-1)[..., None] - xp.cumsum(solved[..., 0, :] * fitted, axis=-1), 0.0)
-    spread = ((solved[..., 1, :] ** 2 + solved[..., 2, :] ** 2) / pivot).sum(-1)
-    error = abs(xp.diagonal(inverse)) * xp.sqrt(residual / pivot / xp.maximum(count - 1, 1)[..., None])
-    rmse = xp.sqrt(residual[..., 5] / xp.maximum(count, 1))
-    fits = [
-        fitted[..., 3] * inverse[3, 3],
-        error[..., 3],
-        2 * fitted[..., 4] * inverse[4, 4],
-        2 * error[..., 4],
-        (fitted * solved[..., 1, :]).sum(-1),
-        (fitted * solved[..., 2, :]).sum(-1),
-        xp.sqrt((4 - np.pi) / 4 * spread) * rmse,
-        rmse,
-    ]
-    unknown = xp.isnan(rmse)
-    stacked = xp.where(unknown, xp.nan, xp.stack(fits)).astype(xp.float32)
-    return stacked, count.astype(xp.int32)

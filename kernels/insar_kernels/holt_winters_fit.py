@@ -37,6 +37,9 @@ OK, TOO_SHORT, NO_DATA, UNSEEN_SEASON, NOT_CONVERGED, NOISELESS = range(6)
 BLOCK = 2048
 """Series searched at once: 10 MB of tables and states."""
 
+BLOCK_ON_GPU = 65536
+"""The same there, where a step of all searches is one launch: 0.5 GB with what the threads work in."""
+
 NEGLIGIBLE = 1e-6
 """Share of the largest value below which what a line and a season leave is the rounding of float32."""
 
@@ -142,8 +145,9 @@ def _decompose(xp: ModuleType, series: Any, period: int, n_fit: int | None, comp
     fitted = length if n_fit is None else min(n_fit, length)
     shapes = [(n, length)] * 3 + [(n,)] * 7 + [(n, period)]
     parts = HoltWinters._make([xp.empty(shape, xp.float32) for shape in shapes] + [xp.empty(n, xp.int8)])
-    for first in range(0, n, BLOCK):
-        block = slice(first, first + BLOCK)
+    at_once = BLOCK if xp is np else BLOCK_ON_GPU
+    for first in range(0, n, at_once):
+        block = slice(first, first + at_once)
         found = _decompose_block(xp, series[block], period, fitted, compiled)
         with np.errstate(over="ignore"):  # squares beyond float32 are infinite
             for whole, part in zip(parts, found, strict=True):

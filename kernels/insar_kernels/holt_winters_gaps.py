@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
+from insar_kernels.gpu import running
 from insar_kernels.holt_winters_filters import FAST, solve_lower, solve_upper
 from insar_kernels.lanes import WIDTH, aligned, load, root, spread, store
 
@@ -39,6 +40,11 @@ def initial_states(xp: ModuleType, rest: Any, gains: Any, period: int, compiled:
 
 def _both(xp: ModuleType, rest: Any, index: Index, gains: Any, period: int, compiled: bool) -> tuple[Any, Any]:
     length, n = rest.shape[1], period + 1
+    if xp is not np:
+        fits, work = running.room(xp, len(index), 10, _rows(length, period))
+        states = xp.empty((len(index), n), xp.float32)
+        running.over_rows(_fit_on_gpu, len(index), work.shape[1], rest, index, gains, period, work, fits, states)
+        return fits, states
     if compiled:
         fits, states = np.empty((len(index), 10), np.float32), np.empty((len(index), n), np.float32)
         _on_lanes(rest, index, gains, period, aligned(_rows(length, period)), fits, states)
@@ -212,3 +218,16 @@ def _cholesky(gram: Any, n: int) -> None:
             x = load(gram, k * n + j)
             for i in range(j, n):
                 store(gram, j * n + i, load(gram, j * n + i) - x * load(gram, k * n + i))
+
+
+def _fit_on_gpu(
+    k: int, thread: int, rest: Any, index: Any, gains: Any, period: int, work: Any, fits: Any, states: Any
+) -> None:
+    length, column = rest.shape[1], work[:, thread]
+    for t in range(length):
+        y = rest[index[k], t]
+        column[t] = y if y == y else np.float32(0)
+        column[length + t] = np.float32(1) if y == y else np.float32(0)
+    _fit(length, period, gains[k], column, fits[k])
+    for j in range(period + 1):
+        states[k, j] = column[3 * length + j]

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
+from insar_kernels.gpu import running
 from insar_kernels.holt_winters_filters import FAST, backward, factorise, forward, solve_lower, solve_upper
 from insar_kernels.lanes import WIDTH, aligned, load, spread, store
 
@@ -57,6 +58,10 @@ def concentrate(xp: ModuleType, inputs: Any, index: Index, gains: Any, period: i
     -------
     array of float32, shape (k, 10)
     """
+    if xp is not np:
+        fits, work = running.room(xp, len(index), PIECES - 3, scratch_rows(inputs.shape[1], period))
+        running.over_rows(_fit_on_gpu, len(index), work.shape[1], inputs, index, gains, period, work, fits)
+        return fits
     if compiled:
         length = inputs.shape[1]
         fits = np.empty((len(index), PIECES - 3), np.float32)
@@ -68,6 +73,10 @@ def concentrate(xp: ModuleType, inputs: Any, index: Index, gains: Any, period: i
 def first_innovations(xp: ModuleType, inputs: Any, gains: Any, period: int, compiled: bool) -> Any:
     """The first period + 1 innovations of each series for its gains, shape (n, period + 1)."""
     length = inputs.shape[1]
+    if xp is not np:
+        e, work = running.room(xp, len(inputs), period + 1, scratch_rows(length, period))
+        running.over_rows(_innovate_on_gpu, len(inputs), work.shape[1], inputs, gains, period, work, e)
+        return e
     if compiled:
         e = np.empty((len(inputs), period + 1), np.float32)
         _innovations_on_lanes(inputs, gains, period, aligned(scratch_rows(length, period)), e)
@@ -194,3 +203,13 @@ def _fits_on_array(xp: ModuleType, inputs: Any, gains: Any, period: int) -> Any:
     fits = work[-PIECES:]
     _fit(inputs.T, length, period, gains.T, work, fits)
     return fits[:10].T.copy()
+
+
+def _fit_on_gpu(k: int, thread: int, inputs: Any, index: Any, gains: Any, period: int, work: Any, fits: Any) -> None:
+    _fit(inputs[index[k]], inputs.shape[1], period, gains[k], work[:, thread], fits[k])
+
+
+def _innovate_on_gpu(i: int, thread: int, inputs: Any, gains: Any, period: int, work: Any, e: Any) -> None:
+    settle(inputs[i], inputs.shape[1], period, gains[i], work[:, thread])
+    for t in range(period + 1):
+        e[i, t] = work[t, thread]

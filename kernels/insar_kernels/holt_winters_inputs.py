@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from insar_kernels.gaps import latest
+
 __all__ = ["Inputs", "inputs_of"]
 
 Float32 = npt.NDArray[np.float32]
@@ -134,7 +136,8 @@ def _on_array(xp: Any, series: Any, period: int) -> Inputs:
     scale = xp.sqrt((left**2).sum(1) / xp.maximum(n_valid, 1))
     unit = xp.where(scale > 0, 1.0 / xp.where(scale > 0, scale, 1.0), 0.0)[:, None]
     rest = xp.where(valid, left * unit, xp.nan).astype(xp.float32)
-    before, after = _nearest(xp, valid, range(length)), _nearest(xp, valid, range(length - 1, -1, -1))
+    before, after = latest(xp, valid), xp.flip(latest(xp, xp.flip(valid, 1)), 1)
+    after = xp.where(after < 0, -1, length - 1 - after)
     one_sided = xp.where(before < 0, after, before), xp.where(after < 0, before, after)
     first, second = (xp.maximum(at, 0) for at in one_sided)
     low, high = xp.take_along_axis(left, first, axis=1), xp.take_along_axis(left, second, axis=1)
@@ -143,12 +146,3 @@ def _on_array(xp: Any, series: Any, period: int) -> Inputs:
     yearly = filled[:, period:] - filled[:, : filled.shape[1] - period]
     differences = ((yearly[:, 1:] - yearly[:, :-1]) * unit).astype(xp.float32)
     return Inputs(rest, differences, scale, line, season, n_valid.astype(xp.int32), (counts > 0).sum(1))
-
-
-def _nearest(xp: Any, valid: Any, dates: range) -> Any:
-    """Latest valid date on the way through ``dates``; -1 before the first."""
-    latest, place = xp.full(len(valid), -1), xp.empty(valid.shape, xp.int64)
-    for t in dates:
-        latest = xp.where(valid[:, t], t, latest)
-        place[:, t] = latest
-    return place

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
+from insar_kernels.gpu import running
 from insar_kernels.lanes import WIDTH, aligned, choose, load, spread, store
 
 __all__ = ["search"]
@@ -50,7 +51,9 @@ def search(
     at = xp.arange(len(starts))
     for _ in range(MAX_STEPS):
         fits = evaluate(at, gains_of(xp, state[at, TRIAL : TRIAL + 3]))
-        if compiled:
+        if xp is not np:
+            running.over_rows(_advance_on_gpu, len(at), len(at), state, at, fits)
+        elif compiled:
             _advance_on_lanes(state, at, fits, aligned(STATE + 10))
         else:
             rows = state[at].T
@@ -194,3 +197,7 @@ def _clip(x: Any) -> Any:
 def _bar(value: Any, distance: Any) -> Any:
     """``value`` within the bound, no choice beyond it."""
     return choose(distance, spread(0.0), spread(HUGE), value)
+
+
+def _advance_on_gpu(k: int, thread: int, state: Any, at: Any, fits: Any) -> None:
+    _advance(state[at[k]], fits[k])

@@ -77,6 +77,10 @@ def _pick_on_array(xp: Any, table: Any) -> Any:
         inner[axis], outer[axis] = slice(1, None), slice(None, -1)
         lowest[tuple(inner)] &= values[tuple(inner)] < values[tuple(outer)]
         lowest[tuple(outer)] &= values[tuple(outer)] <= values[tuple(inner)]
-    order = xp.argsort(xp.where(lowest, values, xp.inf).reshape(n, -1), axis=1, kind="stable")[:, :MOST]
-    found = xp.take_along_axis(lowest.reshape(n, -1), order, axis=1)
-    return xp.where(found, order, -1).astype(xp.int32)
+    left, all_rows = xp.where(lowest, values, xp.inf).reshape(n, -1), xp.arange(n)
+    picked = xp.empty((n, MOST), xp.int32)
+    for k in range(MOST):
+        node = left.argmin(1)
+        picked[:, k] = xp.where(xp.isfinite(left[all_rows, node]), node, -1)
+        left[all_rows, node] = xp.inf
+    return picked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
+from insar_kernels.gpu import running
 
 __all__ = ["holt_winters_update", "smooth_states", "states_before"]
 
@@ -98,6 +100,12 @@ def smooth_states(
     squares : array of float64, shape (n,)
     """
     length, period = series.shape[1], seasonal.shape[1]
+    if xp is not np:
+        components, squares = xp.empty((3, *series.shape), xp.float32), xp.empty(len(series))
+        final, turned, dense = start.copy(), seasonal.copy(), xp.ascontiguousarray(series)
+        n = len(series)
+        running.over_rows(_smooth_on_gpu, n, n, dense, gains, final, turned, fitted, components, squares)
+        return components, final, xp.roll(turned, -(length % period), axis=1), squares
     if not compiled:
         return _on_array(xp, series, gains, start, seasonal, fitted)
     components = np.empty((3, *series.shape), np.float32)
@@ -152,3 +160,25 @@ def _on_array(
         components[2, :, t] = xp.where(valid, y - (level + seasonal[:, phase]), xp.nan)
     turned = xp.roll(seasonal, -(series.shape[1] % period), axis=1)
     return components, xp.stack([level, slope], axis=1), turned, squares
+
+
+def _smooth_on_gpu(
+    i: int, thread: int, series: Any, gains: Any, states: Any, seasonal: Any, fitted: int, components: Any,
+    squares: Any,
+) -> None:  # fmt: skip
+    a, c, g = gains[i, 0], gains[i, 1], gains[i, 2]
+    level, slope, total, phase = states[i, 0], states[i, 1], np.float64(0), 0
+    for t in range(series.shape[1]):
+        y = np.float64(series[i, t])
+        valid = math.isfinite(y)
+        e = y - (level + slope + seasonal[i, phase]) if valid else 0.0
+        if t < fitted:
+            total += e * e
+        level += slope + a * e
+        slope += c * e
+        season = seasonal[i, phase] + g * e
+        seasonal[i, phase] = season
+        components[0, i, t], components[1, i, t] = level, season
+        components[2, i, t] = y - (level + season) if valid else np.nan
+        phase = phase + 1 if phase + 1 < seasonal.shape[1] else 0
+    states[i, 0], states[i, 1], squares[i] = level, slope, total

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import register_jitable
 
+from insar_kernels.gpu import running
 from insar_kernels.holt_winters_filters import FAST, backward, forward, solve_lower
 from insar_kernels.holt_winters_innovations import scratch_rows, settle
 from insar_kernels.lanes import WIDTH, aligned, load, spread, store
@@ -25,6 +26,8 @@ AT_ONCE = 256
 def tabulate(xp: ModuleType, inputs: Any, gains: Any, period: int, compiled: bool) -> Any:
     """Squares of each series for each of the gains (nodes, 3) that all share: shape (n, nodes)."""
     length, n = inputs.shape[1], period + 1
+    if xp is not np:
+        return _table_on_gpu(xp, inputs, gains, period)
     if compiled:
         table = np.empty((len(inputs), len(gains)), np.float32)
         work = aligned(scratch_rows(length, period))
@@ -119,3 +122,31 @@ def _table_on_array(xp: ModuleType, inputs: Any, gains: Any, period: int) -> Any
         solve_lower(factor, n, back)
         table[first : first + AT_ONCE] = (squares - (back[:n] ** 2).sum(0)).T
     return table
+
+
+def _table_on_gpu(xp: ModuleType, inputs: Any, gains: Any, period: int) -> Any:
+    length, n = inputs.shape[1], period + 1
+    factors, work = running.room(xp, len(gains), n * n, scratch_rows(length, period))
+    nothing = xp.zeros(length, xp.float32)
+    running.over_rows(_factorise_on_gpu, len(gains), work.shape[1], nothing, gains, period, work, factors)
+    table, work = running.room(xp, len(inputs), len(gains), 2 * length)
+    running.over_rows(_tabulate_on_gpu, len(inputs), work.shape[1], inputs, gains, factors, period, work, table)
+    return table
+
+
+def _factorise_on_gpu(node: int, thread: int, nothing: Any, gains: Any, period: int, work: Any, factors: Any) -> None:
+    length = nothing.shape[0]
+    settle(nothing, length, period, gains[node], work[:, thread])
+    for k in range((period + 1) * (period + 1)):
+        factors[node, k] = work[7 * length + k, thread]
+
+
+def _tabulate_on_gpu(
+    i: int, thread: int, inputs: Any, gains: Any, factors: Any, period: int, work: Any, table: Any
+) -> None:
+    length = inputs.shape[1]
+    e, back = work[:length, thread], work[length:, thread]
+    for node in range(gains.shape[0]):
+        squares = forward(inputs[i], length, period, gains[node], e)
+        backward(e, length, period, gains[node], back)
+        table[i, node] = squares - _explained(factors[node], period + 1, back)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
+from insar_kernels.gpu import centroids as members
 
 __all__ = ["INERTIA_UNIT", "SUM_UNIT", "LloydSums", "lloyd_sums", "nearest"]
 
@@ -74,7 +75,7 @@ def nearest(values: Any, centroids: Any) -> tuple[Any, Any]:
     """
     xp = namespace(values)
     if xp is not np:
-        return _on_array(xp, values, xp.asarray(centroids))
+        return members.nearest(xp, values, xp.asarray(centroids))
     series, shape = rows(values), np.shape(values)[:-1]
     nothing = np.empty((0, series.shape[1]))
     label, square = _on_cpu(series, centroids, nothing, np.empty(nothing.shape, np.int64), np.empty(0, np.int64))
@@ -101,7 +102,8 @@ def lloyd_sums(values: Any, centroids: Any) -> LloydSums:
     """
     xp = namespace(values)
     if xp is not np:
-        return _sums_on_array(xp, values, xp.asarray(centroids))
+        label, square = members.nearest(xp, values, xp.asarray(centroids))
+        return _exact(xp, *members.member_sums(xp, values, label, len(centroids), PER_UNIT), square)
     series, k = rows(values), len(centroids)
     sums, gaps, sizes = np.zeros((k, series.shape[1])), np.zeros((k, series.shape[1]), np.int64), np.zeros(k, np.int64)
     _, square = _on_cpu(series, centroids, sums, gaps, sizes)
@@ -223,29 +225,3 @@ def _add(row: Float32, gappy: bool, sums: Float64, gaps: Int64) -> None:
         there = row[t] == row[t]
         sums[t] += np.rint(np.float64(row[t]) * PER_UNIT) if there else 0.0
         gaps[t] += not there
-
-
-def _on_array(xp: ModuleType, values: Any, centroids: Any) -> tuple[Any, Any]:
-    squares, common = [], xp.zeros(values.shape[:-1], bool)
-    for centroid in centroids:  # one at a time: (..., k, T) would not fit
-        difference = values - centroid
-        there = ~xp.isnan(difference)
-        squares.append((xp.where(there, difference, 0.0) ** 2).sum(axis=-1))
-        common |= there.any(axis=-1)
-    squares = xp.stack(squares, axis=-1)
-    label = xp.where(common, squares.argmin(axis=-1), -1).astype(xp.int32)
-    return label, xp.where(common, squares.min(axis=-1), xp.nan).astype(xp.float32)
-
-
-def _sums_on_array(xp: ModuleType, values: Any, centroids: Any) -> LloydSums:
-    label, square = _on_array(xp, values, centroids)
-    there = ~xp.isnan(values)
-    units = xp.rint(xp.where(there, values, 0.0).astype(xp.float64) / SUM_UNIT)
-    members = [label == j for j in range(len(centroids))]
-    return _exact(
-        xp,
-        xp.stack([units[mine].sum(axis=0) for mine in members]),
-        xp.stack([there[mine].sum(axis=0) for mine in members]).astype(xp.int64),
-        xp.stack([mine.sum() for mine in members]).astype(xp.int64),
-        square,
-    )

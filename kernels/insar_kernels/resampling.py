@@ -6,7 +6,6 @@ series is filled first, and then ONE table (left date, right date, weight) serve
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import destination, namespace, rows
+from insar_kernels.gpu import dates
 
 __all__ = ["regularise"]
 
@@ -50,8 +50,7 @@ def regularise(
     table = _table(np.asarray(days, np.float64), np.asarray(new_days, np.float64), max_gap)
     xp = namespace(values)
     if xp is not np:
-        left, between, weight = (xp.asarray(column) for column in table)
-        return _on_array(xp, values, xp.asarray(days), left, between, weight, max_gap)
+        return dates.regularise(xp, values, np.asarray(days, np.float64), *table, max_gap)
     regular = destination((*np.shape(values)[:-1], len(new_days)), out)
     _on_cpu(rows(values), np.asarray(days, np.float64), *table, max_gap, rows(regular))
     return regular
@@ -117,31 +116,3 @@ def _fill(filled: Float32, days: Float64, missing: Index, before: Index, after: 
         span = days[after[k]] - start
         share = (days[missing[k]] - start) / span if span <= max_gap else np.nan
         filled[missing[k]] = low + (high - low) * share
-
-
-def _on_array(xp: ModuleType, values: Any, days: Any, left: Any, between: Any, weight: Any, max_gap: float) -> Any:
-    n_dates = values.shape[-1]
-    valid = ~xp.isnan(values)
-    dates = xp.arange(n_dates)
-    before = _running_maximum(xp, xp.where(valid, dates, -1))
-    after = n_dates - 1 - xp.flip(_running_maximum(xp, xp.flip(xp.where(valid, n_dates - 1 - dates, -1), -1)), -1)
-    inner = (before >= 0) & (after < n_dates)
-    before, after = xp.where(inner, before, 0), xp.where(inner, after, 0)
-    span = days[after] - days[before]
-    low, high = xp.take_along_axis(values, before, -1), xp.take_along_axis(values, after, -1)
-    line = low + (high - low) * ((days - days[before]) / xp.where(span == 0, 1.0, span))
-    filled = xp.where(valid, values, xp.where(inner & (span <= max_gap), line, xp.nan)).astype(xp.float32)
-    left, between = left.astype(xp.int64), between.astype(xp.int64)
-    regular = filled[..., left]
-    start, stop = left[between], xp.minimum(left[between] + 1, n_dates - 1)
-    regular[..., between] += weight * (filled[..., stop] - filled[..., start])
-    return regular
-
-
-def _running_maximum(xp: ModuleType, values: Any) -> Any:
-    """Running maximum along the last axis by doubling steps; CuPy has no ``maximum.accumulate``."""
-    step = 1
-    while step < values.shape[-1]:
-        values = xp.concatenate([values[..., :step], xp.maximum(values[..., step:], values[..., :-step])], axis=-1)
-        step *= 2
-    return values

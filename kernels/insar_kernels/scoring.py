@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace
+from insar_kernels.gpu import errors
 
 __all__ = ["ERROR_SUMS", "error_sums", "merge_error_sums"]
 
@@ -51,7 +51,7 @@ def error_sums(predicted: Any, observed: Any) -> Any:
     """
     xp = namespace(observed)
     if xp is not np:
-        return _on_array(xp, predicted, observed)
+        return errors.error_sums(xp, predicted, observed)
     p = np.ascontiguousarray(predicted, np.float32).ravel()
     return _on_cpu(p, np.ascontiguousarray(observed, np.float32).ravel())
 
@@ -136,28 +136,3 @@ def _merge(one: Float64, other: Float64) -> None:
     one[10] += other[10] + before * share * shift_p * shift_p
     one[11] += other[11] + before * share * shift_o * shift_o
     one[12] += other[12] + before * share * shift_p * shift_o
-
-
-def _on_array(xp: ModuleType, predicted: Any, observed: Any) -> Any:
-    valid = ~(xp.isnan(predicted) | xp.isnan(observed))
-    p, o = predicted[valid].astype(xp.float64), observed[valid].astype(xp.float64)
-    error, nonzero, size = xp.abs(p - o), o != 0, xp.abs(p) + xp.abs(o)
-    relative = error[nonzero] / xp.abs(o[nonzero])
-    n = max(int(valid.sum()), 1)
-    mean_p, mean_o = p.sum() / n, o.sum() / n
-    entries = [
-        valid.sum(),
-        valid.size - valid.sum(),
-        (~nonzero).sum(),
-        (error**2).sum(),
-        error.sum(),
-        relative.sum(),
-        (relative**2).sum(),
-        (2 * error / xp.where(size == 0, 1, size)).sum(),
-        mean_p,
-        mean_o,
-        ((p - mean_p) ** 2).sum(),
-        ((o - mean_o) ** 2).sum(),
-        ((p - mean_p) * (o - mean_o)).sum(),
-    ]
-    return xp.stack([xp.asarray(entry, xp.float64) for entry in entries])

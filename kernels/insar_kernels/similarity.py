@@ -7,7 +7,6 @@ what enters and what leaves, so that no cell is added up more than twice.
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace
+from insar_kernels.gpu import errors
 from insar_kernels.lanes import aligned, choose, load, store
 
 __all__ = ["WINDOW", "map_correlation", "map_similarity"]
@@ -65,7 +65,7 @@ def map_similarity(predicted: Any, observed: Any, data_range: npt.ArrayLike, mas
     shape = observed.shape[:-2]
     ranges = xp.broadcast_to(xp.asarray(data_range, xp.float64), shape)
     if xp is not np:
-        return _similarity_on_array(xp, predicted, observed, ranges, mask)
+        return errors.map_similarity(xp, predicted, observed, ranges, mask, WINDOW, (K1, K2))
     if min(observed.shape[-2:]) < WINDOW:
         return np.full(shape, np.nan)
     p, o, counted = _maps(predicted), _maps(observed), _mask(mask, observed.shape)
@@ -99,7 +99,7 @@ def map_correlation(predicted: Any, observed: Any, mask: Any = None) -> Any:
     """
     xp = namespace(observed)
     if xp is not np:
-        return _correlation_on_array(xp, predicted, observed, mask)
+        return errors.map_correlation(xp, predicted, observed, mask)
     found = _correlation_on_cpu(_maps(predicted), _maps(observed), _mask(mask, observed.shape))
     return found.reshape(observed.shape[:-2])
 
@@ -251,42 +251,3 @@ def _correlation_on_cpu(predicted: Float32, observed: Float32, mask: Bool) -> Fl
         if count > 1 and spread_p > 0.0 and spread_o > 0.0:
             out[i] = both / np.sqrt(spread_p * spread_o)
     return out
-
-
-def _similarity_on_array(xp: ModuleType, predicted: Any, observed: Any, ranges: Any, mask: Any) -> Any:
-    counted = _counted_on_array(xp, predicted, observed, mask)
-    p, o = (xp.where(counted, values, 0.0).astype(xp.float64) for values in (predicted, observed))
-    if min(p.shape[-2:]) < WINDOW:
-        return xp.full(p.shape[:-2], xp.nan)
-    n, sp, so, sq, sb = (_window_sums(f) for f in (counted.astype(xp.float64), p, o, p * p + o * o, p * o))
-    used = counted[..., PAD:-PAD, PAD:-PAD] & (n > 1.5)
-    c1, c2 = ((k * ranges[..., None, None]) ** 2 for k in (K1, K2))
-    both, squares = sp * so, sp * sp + so * so
-    first, spread = c1 * n * n, c2 * n * (n - 1)
-    above = (2 * both + first) * (2 * (n * sb - both) + spread)
-    below = (squares + first) * (n * sq - squares + spread)
-    total = xp.where(used, above / xp.where(used, below, 1.0), 0.0).sum(axis=(-2, -1))
-    windows = used.sum(axis=(-2, -1))
-    return xp.where(windows > 0, total / xp.maximum(windows, 1), xp.nan)
-
-
-def _window_sums(field: Any) -> Any:
-    """Sums over the windows that lie whole within the maps."""
-    high, wide = (size - WINDOW + 1 for size in field.shape[-2:])
-    down = sum((field[..., k : k + high, :] for k in range(1, WINDOW)), field[..., :high, :])
-    return sum((down[..., k : k + wide] for k in range(1, WINDOW)), down[..., :wide])
-
-
-def _correlation_on_array(xp: ModuleType, predicted: Any, observed: Any, mask: Any) -> Any:
-    counted = _counted_on_array(xp, predicted, observed, mask)
-    n = counted.sum(axis=(-2, -1), keepdims=True)
-    p, o = (xp.where(counted, values, 0.0).astype(xp.float64) for values in (predicted, observed))
-    p, o = (xp.where(counted, v - v.sum(axis=(-2, -1), keepdims=True) / xp.maximum(n, 1), 0.0) for v in (p, o))
-    both, spread = (p * o).sum(axis=(-2, -1)), (p * p).sum(axis=(-2, -1)) * (o * o).sum(axis=(-2, -1))
-    able = (n[..., 0, 0] >= 2) & (spread > 0)
-    return xp.where(able, both / xp.sqrt(xp.where(able, spread, 1.0)), xp.nan)
-
-
-def _counted_on_array(xp: ModuleType, predicted: Any, observed: Any, mask: Any) -> Any:
-    counted = ~(xp.isnan(predicted) | xp.isnan(observed))
-    return counted if mask is None else counted & mask

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numba import njit
 
 from insar_kernels.dispatch import destination, namespace, rows
 from insar_kernels.gap_fits import fit_around_gaps
+from insar_kernels.gpu import filters
 
 __all__ = ["moving_average", "savgol"]
 
@@ -53,7 +53,7 @@ def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> 
     basis = _polynomials(window, order)
     xp = namespace(values)
     if xp is not np:
-        return _savgol_on_array(xp, values, xp.asarray(basis))
+        return filters.savgol(xp, values, basis)
     smooth = destination(np.shape(values), out)
     hat, half = (basis @ basis.T).astype(np.float32), window // 2
     spare = np.zeros(TAPS, np.float32)  # completes the last pass
@@ -167,26 +167,6 @@ def _fit_ends(series: Float32, row: int, ends: Float32, half: int, smooth: Float
             smooth[row, p + FOUR], smooth[row, last - p - FOUR] = e, j
 
 
-def _savgol_on_array(xp: ModuleType, values: Any, basis: Any) -> Any:
-    """Sum the normal equations of all windows sample by sample, then solve them at once."""
-    window, n_terms = basis.shape
-    n_dates = values.shape[-1]
-    first = xp.clip(xp.arange(n_dates) - window // 2, 0, n_dates - window)
-    known = ~xp.isnan(values)
-    gram = xp.zeros((*values.shape, n_terms, n_terms))
-    moment = xp.zeros((*values.shape, n_terms))
-    present = xp.zeros(values.shape, xp.int64)
-    for k in range(window):
-        valid = known[..., first + k]
-        present += valid
-        gram += valid[..., None, None] * basis[k][:, None] * basis[k]
-        moment += xp.where(valid, values[..., first + k], 0.0)[..., None] * basis[k]
-    enough = known & (present >= n_terms)
-    gram = xp.where(enough[..., None, None], gram, xp.eye(n_terms))
-    fitted = (xp.linalg.solve(gram, moment[..., None])[..., 0] * basis[xp.arange(n_dates) - first]).sum(-1)
-    return xp.where(enough, fitted, xp.nan).astype(xp.float32)
-
-
 def moving_average(values: Any, window: int, centred: bool) -> Any:
     """Mean of the valid samples among the last ``window`` ones, or among the ``window`` around each.
 
@@ -208,7 +188,7 @@ def moving_average(values: Any, window: int, centred: bool) -> Any:
     ahead = window // 2 if centred else 0
     xp = namespace(values)
     if xp is not np:
-        return _average_on_array(xp, values, window, ahead)
+        return filters.moving_average(xp, values, window, ahead)
     out = np.empty(np.shape(values), np.float32)
     _average_on_cpu(rows(values), window, ahead, rows(out))
     return out
@@ -235,15 +215,3 @@ def _average_on_cpu(series: Float32, window: int, ahead: int, out: Float32) -> N
         for t in range(dates):
             mean = (stop_total[t] - total[t]) / (stop_count[t] - count[t])
             out[i, t] = mean if series[i, t] == series[i, t] else np.nan
-
-
-def _average_on_array(xp: ModuleType, values: Any, window: int, ahead: int) -> Any:
-    n_dates = values.shape[-1]
-    valid = ~xp.isnan(values)
-    start = [(0, 0)] * (values.ndim - 1) + [(1, 0)]
-    total = xp.pad(xp.cumsum(xp.where(valid, values, 0.0).astype(xp.float64), -1), start)
-    count = xp.pad(xp.cumsum(valid.astype(xp.float64), -1), start)
-    stop = xp.minimum(xp.arange(n_dates) + 1 + ahead, n_dates)
-    begin = xp.maximum(xp.arange(n_dates) + 1 + ahead - window, 0)
-    mean = (total[..., stop] - total[..., begin]) / xp.maximum(count[..., stop] - count[..., begin], 1.0)
-    return xp.where(valid, mean, xp.nan).astype(xp.float32)

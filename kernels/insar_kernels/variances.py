@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from insar_kernels.dispatch import namespace, rows
+from insar_kernels.gpu import fits
 
 __all__ = ["component_variances"]
 
@@ -34,7 +34,7 @@ def component_variances(trend: Any, season: Any, residual: Any) -> Any:
     """
     xp = namespace(trend)
     if xp is not np:
-        return _on_array(xp, trend, season, residual)
+        return fits.component_variances(xp, trend, season, residual)
     found = np.empty((int(np.prod(np.shape(trend)[:-1])), 4), np.float32)
     _on_cpu(rows(trend), rows(season), rows(residual), found)
     return found.reshape(*np.shape(trend)[:-1], 4)
@@ -63,14 +63,3 @@ def _on_cpu(trend: Float32, season: Float32, residual: Float32, found: Float32) 
                 ss += (x + y + z) ** 2
         known = 1.0 / count if count >= 2.0 else np.nan
         found[i, 0], found[i, 1], found[i, 2], found[i, 3] = aa * known, bb * known, cc * known, ss * known
-
-
-def _on_array(xp: ModuleType, trend: Any, season: Any, residual: Any) -> Any:
-    parts = xp.stack([part.astype(xp.float64) for part in (trend, season, residual)])
-    parts = xp.concatenate([parts, parts.sum(0)[None]])
-    valid = ~xp.isnan(parts[3])
-    count = valid.sum(-1)
-    means = xp.where(valid, parts, 0.0).sum(-1) / xp.maximum(count, 1)
-    squares = xp.where(valid, (parts - means[..., None]) ** 2, 0.0).sum(-1)
-    variances = xp.where(count >= 2, squares / xp.maximum(count, 1), xp.nan)
-    return xp.moveaxis(variances, 0, -1).astype(xp.float32)

@@ -4,14 +4,7 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.sparse import random_array
 from scipy.spatial import Delaunay
 
-from insar_kernels.barycentric import (
-    _add_on_array,
-    _mark_on_array,
-    _walk_on_array,
-    add_weighted,
-    locate,
-    mark_cells,
-)
+from insar_kernels.barycentric import add_weighted, locate, mark_cells
 
 TURN = np.array([[np.cos(0.3), np.sin(0.3)], [-np.sin(0.3), np.cos(0.3)]])
 CORNERS = np.stack(np.meshgrid(np.arange(14.0), np.arange(9.0)), -1).reshape(-1, 2) * 100
@@ -45,9 +38,10 @@ def test_weights_interpolate_as_scipy_does(net, places):
     np.testing.assert_allclose(ours[found >= 0], same[found >= 0], atol=1e-9)
 
 
-def test_both_walks_agree(net, places):
-    found, weights = locate(places, net.points, net.simplices, net.neighbors)
-    there, others = _walk_on_array(np, places, net.points, net.simplices, net.neighbors)
+def test_a_gpu_walks_to_the_same_triangles(net, places, on_gpu):
+    given = places[:150], net.points, net.simplices, net.neighbors
+    found, weights = locate(*given)
+    there, others = (part.get() for part in locate(*map(on_gpu, given)))
     np.testing.assert_array_equal(found, there)
     np.testing.assert_array_equal(np.isnan(weights), np.isnan(others))
     np.testing.assert_allclose(weights, others, atol=1e-9)
@@ -70,15 +64,15 @@ def product():
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.02])
-def test_sums_are_the_sparse_product(missing, product):
+def test_sums_are_the_sparse_product(missing, product, on_gpu):
     matrix, parts, values = product
     values[np.random.default_rng(5).random(values.shape) < missing] = np.nan
     sums = np.zeros((40, 17))
     add_weighted(sums, *parts, values)
     np.testing.assert_allclose(sums, matrix @ values.astype(np.float64), atol=1e-11)
-    twin = np.zeros((40, 17))
-    _add_on_array(np, twin, *parts, values)
-    np.testing.assert_allclose(twin, sums, atol=1e-11)
+    twin = on_gpu(np.zeros((40, 17)))
+    add_weighted(twin, *map(on_gpu, parts), on_gpu(values))
+    np.testing.assert_allclose(twin.get(), sums, atol=1e-11)
 
 
 def test_blocks_of_rows_add_to_the_same_bits(product):
@@ -91,7 +85,7 @@ def test_blocks_of_rows_add_to_the_same_bits(product):
     np.testing.assert_array_equal(whole, blocks)
 
 
-def test_a_cell_is_marked_where_any_of_its_rows_has_a_value(product):
+def test_a_cell_is_marked_where_any_of_its_rows_has_a_value(product, on_gpu):
     values = product[2]
     chance = np.random.default_rng(6)
     values[chance.random(values.shape) < 0.9] = np.nan
@@ -100,10 +94,10 @@ def test_a_cell_is_marked_where_any_of_its_rows_has_a_value(product):
     for row, cell in zip(values, cells, strict=True):
         if cell >= 0:
             exact[cell] |= ~np.isnan(row)
-    mask, twin = np.zeros((40, 17), bool), np.zeros((40, 17), bool)
+    mask, twin = np.zeros((40, 17), bool), on_gpu(np.zeros((40, 17), bool))
     mark_cells(mask, cells, values)
-    _mark_on_array(np, twin, cells, values)
+    mark_cells(twin, on_gpu(cells), on_gpu(values))
     np.testing.assert_array_equal(mask, exact)
-    np.testing.assert_array_equal(twin, exact)
+    np.testing.assert_array_equal(twin.get(), exact)
     assert mask.any()
     assert not mask.all()

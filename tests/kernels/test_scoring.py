@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from insar_kernels.scoring import BLOCK, ERROR_SUMS, _on_array, error_sums, merge_error_sums
+from insar_kernels.scoring import BLOCK, ERROR_SUMS, error_sums, merge_error_sums
 
 values = st.floats(-100, 100, width=16) | st.just(np.nan)
 
@@ -53,11 +53,10 @@ def test_sums_are_those_of_float64(n, share):
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("n", [0, 1, 3000])
-def test_both_bodies_agree(n, share):
+def test_a_gpu_sums_alike(n, share, on_gpu):
     predicted, observed = pairs(n, share)
-    np.testing.assert_allclose(
-        error_sums(predicted, observed), _on_array(np, predicted, observed), rtol=1e-5, atol=1e-6 * max(n, 1)
-    )
+    theirs = error_sums(on_gpu(predicted), on_gpu(observed)).get()
+    np.testing.assert_allclose(error_sums(predicted, observed), theirs, rtol=1e-5, atol=1e-6 * max(n, 1))
 
 
 def test_parts_merge_to_the_whole_in_any_order():

@@ -1,0 +1,98 @@
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from insar_kernels.gpu import running
+
+
+class OnGpu(np.ndarray):
+    """An array in place of CuPy's, which as CuPy's takes part in nothing beside an array of NumPy."""
+
+    def get(self) -> Any:
+        """Bring it back, in CuPy's words."""
+        return np.asarray(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return on_gpu_alone(super().__getitem__(key))
+
+    def argmax(self, axis: int) -> Any:
+        return on_gpu_alone(np.ndarray.argmax(self, axis))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *given: Any, **options: Any) -> Any:
+        if method not in ("__call__", "reduce"):
+            raise TypeError(f"CuPy has no {ufunc.__name__}.{method}")
+        out = options.pop("out", None)
+        if out is not None:
+            options["out"] = tuple(bare(array) for array in out)
+        found = getattr(ufunc, method)(*(bare(array) for array in given), **options)
+        return on_gpu_alone(found) if out is None else out[0]
+
+    def __array_function__(self, function: Any, kinds: Any, given: Any, options: Any) -> Any:
+        return on_gpu_alone(function(*bare(list(given)), **{name: bare(value) for name, value in options.items()}))
+
+
+def bare(value: Any) -> Any:
+    """What NumPy works on; refuses its arrays, alone or in a sequence."""
+    if isinstance(value, OnGpu):
+        return value.view(np.ndarray)
+    if isinstance(value, np.ndarray) and value.ndim:
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    return type(value)(map(bare, value)) if type(value) in (list, tuple) else value
+
+
+def on_gpu_alone(found: Any) -> Any:
+    """As CuPy answers: no number leaves the GPU, it becomes an array without axes."""
+    if isinstance(found, np.ndarray | np.generic):
+        return np.asarray(found).view(OnGpu)
+    return type(found)(map(on_gpu_alone, found)) if type(found) in (list, tuple) else found
+
+
+class Library(types.ModuleType):
+    """NumPy's functions, which give arrays of the GPU and take no others; only `asarray` brings one there."""
+
+    def __init__(self, name: str, functions: Any) -> None:
+        super().__init__(name)
+        self.functions = functions
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.functions, name)
+        if name.startswith("__") or isinstance(found, type) or not callable(found):
+            return Library(name, found) if isinstance(found, types.ModuleType) else found
+        if name == "asarray":
+            return lambda *given: np.array(*given).view(OnGpu)
+        return lambda *given, **options: on_gpu_alone(found(*bare(list(given)), **options))
+
+
+@pytest.fixture
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
+    """Bring an array to the GPU; where there is none, its bodies are run as they read, place after place."""
+    if (cupy := real_cupy()) is not None:
+        return cupy.asarray
+    library: Any = Library("cupy", np)
+    library.cuda = types.SimpleNamespace(Device=lambda: types.SimpleNamespace(attributes={"MultiProcessorCount": 1}))
+    monkeypatch.setitem(sys.modules, "cupy", library)
+    monkeypatch.setattr(OnGpu, "__module__", "cupy._core.core")
+    monkeypatch.setattr(running, "RESIDENT", 5)
+    monkeypatch.setattr(running, "_launch", place_after_place)
+    return library.asarray
+
+
+def real_cupy() -> Any:
+    """CuPy where it has a GPU to work on; importing it says nothing of that."""
+    try:
+        import cupy
+    except ImportError:
+        return None
+    return cupy if cupy.cuda.is_available() else None
+
+
+def place_after_place(kind: str, body: Any, blocks: Any, block: Any, height: int, width: int, arrays: Any) -> None:
+    given = [bare(array) for array in arrays]
+    with np.errstate(all="ignore"):  # a GPU warns of nothing
+        for i in range(height):
+            for j in range(width) if kind == "cells" else [i % width]:
+                body(i, j, *given)
