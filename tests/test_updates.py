@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,12 @@ from insar_dask.objects import open_store
 from insar_dask.shard_store import ShardWriter
 from insar_dask.synthetic import scene, write_egms
 from insar_dask.updates import Updated
+from insar_dask.viewer.about import arrays_of
+from insar_dask.viewer.export import export_page
+from insar_dask.viewer.overview_jobs import prepare
 from insar_dask.workbench import Workbench
 from tests.conftest import stored_bytes
+from tests.viewer.serving import explorer
 
 SETTINGS = """
 [store]
@@ -143,6 +148,47 @@ def test_alarms_are_where_the_ground_moved(record: xr.Dataset, updated: tuple[Pa
     assert len(table) - 1 == len(shapes["features"]) == len(raised)
     assert {feature["properties"]["point_id"] for feature in shapes["features"]} == raised
     assert all(abs(feature["geometry"]["coordinates"][1]) < 90 for feature in shapes["features"])
+
+
+def test_alarms_are_on_the_map_in_the_list_and_on_the_card(
+    updated: tuple[Path, Updated], tmp_path: Path, browser: Any
+) -> None:
+    store = Path(shutil.copytree(updated[0], tmp_path / "site.zarr"))
+    assert prepare(store, quiet=True) == ""
+    told = json.loads((store / "new/explore/zarr.json").read_text())["attributes"]
+    alarms, found = told["alarms"], insar.open_cube(store, "new/alarms").compute()
+    raised = np.flatnonzero(found["alarm"].values == 1)
+    assert sum(one["n_points"] for one in alarms["listed"]) == alarms["n_alarmed"] == len(raised)
+    assert alarms["rate"] == 0.1 and alarms["foretold"]["level"] == 0.9
+    assert {"departure", "alarm"} <= set(told["variables"])
+    share = export_page(store, tmp_path / "share").parent / "data.zarr"
+    assert all((share / path / "zarr.json").exists() for path in arrays_of(told))
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    with explorer(store) as port:
+        page.goto(f"http://127.0.0.1:{port}/#product=new")
+        page.wait_for_selector("body[data-settled]", state="attached")
+        rings = "explorer.map.chunks.flatMap(({row, alarmed}) => Array.from(alarmed ?? [], (i) => row[i]))"
+        assert sorted(page.evaluate(rings)) == raised.tolist() and page.evaluate("explorer.map.rings") > 0
+        assert "alarm" not in page.locator("#variable option").evaluate_all("all => all.map(one => one.value)")
+        page.select_option("#alarmlist", "0")
+        page.wait_for_selector("body:not([data-picking]) #chosen .chip")
+        row = alarms["listed"][0]["row"]
+        assert page.evaluate("explorer.panel.points[0].row") == row
+        card = page.locator("#evidence").inner_text()
+        departure = f"{found['departure'].values[row]:.1f}".replace("-", "−")
+        assert departure in card and "10\u00a0% may be false" in card
+        judged, half = (insar.open_cube(store, f"new/{name}") for name in ("judged", "departures"))
+        middle = insar.open_cube(store, "new/raw")["displacement"].values[row, -6:] - judged["departure"].values[row]
+        for name, side in (("Foretold", 0), ("Foretold at most", 1), ("Foretold at least", -1)):
+            line = page.evaluate(f"explorer.panel.lines().find((one) => one.label === '{name}').values")
+            np.testing.assert_allclose(line, middle + side * half["half_width"].values[row], atol=1e-4)
+        page.check("#onlyalarms")
+        page.wait_for_function("explorer.page.shown < 500")
+        assert page.evaluate("explorer.page.shown") == len(raised)
+        page.select_option("#product", "site")  # the older product, which has none
+        page.wait_for_selector("body[data-settled]", state="attached")
+        assert page.locator("#alarmblock").is_hidden()
+    page.close()
 
 
 def test_what_is_done_is_not_done_again(updated: tuple[Path, Updated], came: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.objects import get_bytes
 from insar_dask.store import open_group
 from insar_dask.tenths import PACKING
+from insar_dask.viewer.alarms import shown_alarms
 
 __all__ = ["about", "arrays_of"]
 
@@ -44,9 +45,16 @@ DEGREES = ("longitude", "latitude")
 
 
 def about(
-    engine: Engine, product: str, cubes: Mapping[str, xr.Dataset], degrees: Mapping[str, Any] | None
+    engine: Engine,
+    product: str,
+    cubes: Mapping[str, xr.Dataset],
+    degrees: Mapping[str, Any] | None,
+    offset: Sequence[float],
 ) -> dict[str, Any]:
-    """Attributes of the overview's group that describe the product, whose places have ``degrees`` or none."""
+    """Attributes of the overview's group that describe the product, whose places have ``degrees`` or none.
+
+    Places of alarms are counted from the offset.
+    """
     raw = open_group(engine.store, f"{product}/raw")
     places = PLACE if degrees is not None else PLACE + DEGREES
     found: dict[str, Any] = {
@@ -59,18 +67,25 @@ def about(
         "motion": _motion(engine, product),
         "forecast": _forecast(engine, product),
         "scores": _scores(engine, product),
+        "alarms": shown_alarms(engine, product, cubes, offset),
     }
     if "outlook" in cubes:
         exceedance = cubes["outlook"]["exceedance"]
         last = _days(cubes["outlook"]["time"].values)[-1]
-        found["limit"] = {"threshold": float(exceedance.attrs["threshold"]), "day": last}
+        found["limit"] = {
+            "threshold": float(exceedance.attrs["threshold"]),
+            "day": last,
+            "paths": {"exceedance": f"{product}/outlook/exceedance"},
+        }
     return found | {"documents": _documents(engine.store, found)}
 
 
 def arrays_of(about: Mapping[str, Any]) -> Iterator[str]:
     """Paths of the arrays whose values the page reads beside the overview, from what it is told."""
     yield from (one["path"] for one in about["series"].values())
-    for paths in (about["points"], about["motion"] or {}, (about["forecast"] or {}).get("paths", {})):
+    alarms = about.get("alarms") or {}
+    told = (about["forecast"], about.get("limit"), alarms, alarms.get("foretold"))
+    for paths in (about["points"], about["motion"] or {}, *((one or {}).get("paths", {}) for one in told)):
         yield from paths.values()
 
 

@@ -58,7 +58,7 @@ def describe(
         "variables": _variables(survey),
         "chunk_boxes": [_boxes(engine.store, f"{group}/{number}") for number in range(len(levels))],
         "areas": shown_areas(engine.store, product, wkt, survey.extent, survey.offset),
-        **about(engine, product, cubes, degrees_of(wkt, survey.extent)),
+        **about(engine, product, cubes, degrees_of(wkt, survey.extent), survey.offset),
     }
     stored = [name for name in list_names(engine.store, group) if name != "zarr.json"]
     for name in stored[len(levels) :]:

@@ -23,6 +23,7 @@ __all__ = [
     "Level",
     "Shown",
     "explore_chunk",
+    "is_small",
     "levels_of",
     "packing",
     "shown_range",
@@ -51,7 +52,8 @@ Numbers = npt.NDArray[Any]
 class Shown:
     """A variable of the map: where it is stored, the step that it is rounded to, and what kind of quantity it is.
 
-    ``kind``: ``signed`` (colours diverge from zero), ``positive``, or ``class``.
+    ``kind``: ``signed`` (colours diverge from zero), ``positive``, ``class``, or ``flag``, which is no colour but a
+    ring about the points that have 1.
     """
 
     group: str
@@ -67,6 +69,8 @@ VARIABLES: dict[str, Shown] = {
     "seasonality": Shown("products", 0.01, "positive", "Annual amplitude", "mm"),
     "cluster": Shown("patterns", 1, "class", "Pattern of motion", ""),
     "exceedance": Shown("outlook", 0.0001, "positive", "Chance to pass a limit", ""),
+    "departure": Shown("alarms", 0.01, "signed", "Departure from the forecast", "mm"),
+    "alarm": Shown("alarms", 1, "flag", "Alarm", ""),
     "coherence": Shown("raw", 0.0001, "positive", "Coherence", ""),
     "rmse": Shown("products", 0.01, "positive", "Residual (RMSE)", "mm"),
     "n_dates": Shown("products", 1, "positive", "Valid dates", ""),
@@ -99,6 +103,11 @@ class Level:
         if self.coarser:
             at += at // (self.coarser // self.step - 1) + 1
         return at * self.step
+
+
+def is_small(name: str) -> bool:
+    """Whether a variable is a few whole numbers, from -1 for none."""
+    return name in VARIABLES and VARIABLES[name].kind in ("class", "flag")
 
 
 def levels_of(n_points: int) -> list[Level]:
@@ -147,7 +156,7 @@ def explore_chunk(
     -------
     xr.Dataset
         Over ``point``: ``easting`` and ``northing`` [0.1 m from the offset], ``point`` numbers the row in the cube,
-        variables int16 in steps, `MISSING` where there is no value; ``cluster`` int8, -1 where there is none.
+        variables int16 in steps, `MISSING` where there is no value; of classes and flags int8, -1 where there is none.
 
     Raises
     ------
@@ -158,7 +167,7 @@ def explore_chunk(
     for name, origin in zip(("easting", "northing"), offset, strict=True):
         found[name] = np.rint((values[name] - origin) / DECIMETRE).astype(np.int32)
     for name, step in steps.items():
-        found[name] = values[name].astype(np.int8) if name == "cluster" else _packed(name, values[name], step)
+        found[name] = values[name].astype(np.int8) if is_small(name) else _packed(name, values[name], step)
     return xr.Dataset({name: ("point", array) for name, array in found.items()})
 
 

@@ -26,7 +26,15 @@ from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group, products, shard_plan
 from insar_dask.viewer.documents import GROUP, INDEX, describe, put_index
 from insar_dask.viewer.fresh import stamp
-from insar_dask.viewer.overview import CHUNK_POINTS, MISSING, VARIABLES, Level, explore_chunk, levels_of
+from insar_dask.viewer.overview import (
+    CHUNK_POINTS,
+    MISSING,
+    VARIABLES,
+    Level,
+    explore_chunk,
+    is_small,
+    levels_of,
+)
 from insar_dask.viewer.survey import PLACES, Source, Survey, base_of, plain, sources_of, survey_of
 
 __all__ = ["explore_shard", "prepare", "write_overview", "write_overviews"]
@@ -140,7 +148,7 @@ def _run_level(
 
 def _template(survey: Survey) -> xr.Dataset:
     none = np.empty(0)
-    values = {name: none.astype(np.int8 if name == "cluster" else float) for name in (*PLACES, *survey.steps)}
+    values = {name: none.astype(np.int8 if is_small(name) else float) for name in (*PLACES, *survey.steps)}
     made = explore_chunk(values, none, survey.offset, survey.steps)
     for name, origin in zip(PLACES, survey.offset, strict=True):
         made[name].attrs = {"units": "dm", "long_name": f"{name} from {origin:.0f} m"}
@@ -148,7 +156,7 @@ def _template(survey: Survey) -> xr.Dataset:
     for name, step in survey.steps.items():
         shown = VARIABLES[name]
         words = {"long_name": shown.label, "units": shown.units or "1"}
-        made[name].attrs = words | ({} if name == "cluster" else {"step": step, "missing": MISSING})
+        made[name].attrs = words | ({} if is_small(name) else {"step": step, "missing": MISSING})
     return made
 
 

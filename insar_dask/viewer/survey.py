@@ -12,11 +12,14 @@ import xarray as xr
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.objects import get_bytes
 from insar_dask.store import all_arrays
-from insar_dask.viewer.overview import VARIABLES, packing, shown_range
+from insar_dask.viewer.overview import VARIABLES, is_small, packing, shown_range
 
 __all__ = ["PLACES", "Source", "Survey", "base_of", "plain", "sources_of", "survey_of"]
 
 PLACES = ("easting", "northing")
+
+GROUPS = ("products", "patterns", "outlook", "raw", "alarms")
+"""What the map is read from; of the first that is whole also places, and what all of them have of the raw cube."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def sources_of(engine: Engine, product: str) -> dict[str, Source]:
         When not even the cube is whole.
     """
     groups: dict[str, list[str]] = {}
-    whole = [group for group in ("products", "patterns", "outlook", "raw") if _whole(engine, f"{product}/{group}")]
+    whole = [group for group in GROUPS if _whole(engine, f"{product}/{group}")]
     if not whole:
         engine.require(f"{product}/raw")
     known = {group: {array.basename for array, _ in all_arrays(engine.store, f"{product}/{group}")} for group in whole}
@@ -86,9 +89,10 @@ def survey_of(cubes: Mapping[str, xr.Dataset], base: str, sources: Mapping[str, 
     classes = 0
     for group, name in _variables(sources):
         values = plain(name, cubes[group][name].values)
-        if name == "cluster":
-            classes = int(values.max(initial=-1)) + 1
-            steps[name], ranges[name], limits[name] = 1.0, (0.0, float(classes)), (-1.0, classes - 1.0)
+        if is_small(name):
+            most = int(values.max(initial=-1))
+            steps[name], ranges[name], limits[name] = 1.0, (0.0, most + 1.0), (-1.0, float(most))
+            classes = most + 1 if name == "cluster" else classes
             continue
         known = np.asarray(values[np.isfinite(values)], np.float64)
         if known.size:  # of a variable without any value there is nothing to show

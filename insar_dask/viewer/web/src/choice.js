@@ -71,6 +71,15 @@ export const chooseArea = guarded(async (area, go = false) => {
   await picking(() => page.panel.enclose(inside(page.map.chunks, rings), rings, area, partly()));
 });
 
+const AROUND = 2500; // decimetres about an alarm that are shown with it
+
+export const chooseAlarm = guarded(async ({ row, box: [west, south, east, north] }) => {
+  page.map.home([west - AROUND, south - AROUND, east + AROUND, north + AROUND]);
+  page.home = false;
+  await loadView();
+  await picking(() => page.panel.choose(row, false));
+});
+
 export const lasso = guarded(async (polygon) => {
   lassoMode(false);
   const began = performance.now();
@@ -96,6 +105,9 @@ export function mark() {
   $("savecsv").disabled = $("savejson").disabled = !panel.points.length && !panel.area;
   const at = panel.area?.found ? page.areas.indexOf(panel.area.found) : -1;
   $("arealist").value = at < 0 ? "" : String(at);
+  const rows = panel.points.map((point) => point.row);
+  const alarm = page.about.alarms?.listed?.findIndex((one) => rows.length === 1 && one.row === rows[0]) ?? -1;
+  $("alarmlist").value = alarm < 0 ? "" : String(alarm);
 }
 
 // the point nearest to a place [m], in the middle of the map

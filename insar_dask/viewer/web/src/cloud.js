@@ -5,7 +5,8 @@ import { sift } from "./pick.js";
 
 const size = (level) => Math.min(page.about.chunk, page.about.levels[level]);
 const numbers = (level) => Array.from({ length: Math.ceil(page.about.levels[level] / size(level)) }, (_, i) => i);
-const names = () => [...new Set([page.variable, ...Object.keys(page.filters)])];
+const flags = () => (page.map.alarmsShown ? ["alarm"] : []);
+const names = () => [...new Set([page.variable, ...Object.keys(page.filters), ...flags()])];
 const total = (shown) => shown.reduce((sum, x) => sum + x, 0);
 
 // of a product that was left meanwhile nothing is drawn

@@ -30,6 +30,9 @@ function ramp(hex) {
 
 const TABLES = { signed: ramp(RED_BLUE), positive: Uint8Array.from(bytes(VIRIDIS)) };
 
+// of a few whole numbers, from -1 for none
+export const isSmall = ({ kind }) => kind === "class" || kind === "flag";
+
 // 256 colours, three bytes each, of a kind of variable; of classes as many as there are, the last for none
 export function table(kind, classes = 0) {
   if (kind !== "class") return TABLES[kind];

@@ -1,4 +1,5 @@
 // What is known of the chosen points beside their series: numbers with errors, and where they come from.
+import { alarmRows, judged } from "./alarms.js";
 import { CHOSEN } from "./colour.js";
 import { h, said } from "./dom.js";
 import { iso } from "./fit.js";
@@ -41,9 +42,24 @@ export function evidence(about, points) {
   for (const [name, label] of [["latitude", "Latitude"], ["longitude", "Longitude"]]) {
     if (points.some(({ place }) => Number.isFinite(place[name]))) rows.push(row(label, "°", points.map(({ place }) => cell([place[name], NaN, 5]))));
   }
+  if (about.limit && points.some(({ place }) => Number.isFinite(place.exceedance))) {
+    const { threshold, day } = about.limit;
+    rows.push(row(`Chance to lie ${threshold < 0 ? "below" : "above"} ${said(threshold, 0)} mm on ${iso(day)}`, "", points.map(({ place }) => cell([place.exceedance, NaN, 2]))));
+  }
+  if (judged(about)) rows[points.some(({ alarm }) => alarm.alarm === 1) ? "unshift" : "push"](...alarmLines(about.alarms, points));
   if (about.forecast) rows.push(row(`Forecast for ${iso(about.forecast.days.at(-1))}`, "mm", points.map(lastForecast)));
   if (!about.motion) rows.push(row("Motion parameters", "", [h("td", { colspan: String(points.length) }, "not stored")]));
   return h("table", { "aria-label": "Evidence of the chosen points" }, ...head, h("tbody", {}, ...rows));
+}
+
+// of several points each has its own rows; a row stands where any of them has it
+function alarmLines(alarms, points) {
+  const told = points.map(({ alarm, ready }) => (ready ? alarmRows(alarms, alarm) : []));
+  const labels = new Map(told.flat().map(([label, unit]) => [label, unit]));
+  return [...labels].map(([label, unit]) => row(label, unit, told.map((rows) => {
+    const found = rows.find((one) => one[0] === label);
+    return h("td", {}, found ? found[2] : "", h("small", {}, found ? found[3] : ""));
+  })));
 }
 
 function lastForecast({ forecast, ready }) {
@@ -53,11 +69,15 @@ function lastForecast({ forecast, ready }) {
   return h("td", {}, said(value, 1), lower && upper ? h("small", {}, ` (${said(lower.at(-1), 1)} to ${said(upper.at(-1), 1)})`) : "");
 }
 
-// what has to be known to read the chart
-export function notes(about, fitted) {
-  const { scores, forecast } = about;
+// what has to be known to read the chart, on which some lines are switched on
+export function notes(about, on) {
+  const { scores, forecast, alarms } = about;
   const words = [];
-  if (fitted) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
+  if (about.motion?.phase && on.has("fit")) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
+  if (judged(about) && on.has("foretold")) {
+    const { level } = alarms.foretold;
+    words.push(`Foretold: the forecast stored before the new dates came, with ${level ? `its ${Math.round(level * 100)} % interval` : "its interval"} and what all points share on a date.`);
+  }
   if (forecast) {
     const interval = forecast.level ? ` with its ${Math.round(forecast.level * 100)} % interval` : "";
     words.push(`Forecast by ${(forecast.method || "a trained forecaster").replaceAll("_", " ")}${interval}.`);

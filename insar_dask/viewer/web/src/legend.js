@@ -14,7 +14,8 @@ function meaning(name, spec) {
   if (spec.absent) return "No value is stored to colour points by. `insar-dask products STORE` makes velocities.";
   if (spec.kind === "signed" && TOWARD[words.component]) {
     const [less, more] = TOWARD[words.component];
-    return `Red ← ${less}; blue → ${more}`;
+    const last = name === "departure" ? `, median of the last ${page.about.alarms?.lasting ?? "few"} dates` : "";
+    return `Red ← ${less}; blue → ${more}${last}`;
   }
   if (name === "exceedance" && limit) {
     return `of lying ${limit.threshold < 0 ? "below" : "above"} ${said(limit.threshold, 0)} mm on ${iso(limit.day)}`;

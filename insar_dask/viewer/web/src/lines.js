@@ -10,6 +10,16 @@ export function fitOfPoint(about, point) {
   return about.motion ? fitOf(point.motion, days, point.series.displacement, days) : null;
 }
 
+// what was foretold of the new dates, by the forecast that was stored before they came
+export function foretoldOf(about, { series, foretold }) {
+  if (!foretold) return null;
+  const at = new Map(about.series.displacement.days.map((day, i) => [day, series.displacement[i]]));
+  const { days } = about.alarms;
+  const middle = days.map((day, i) => at.get(day) - foretold.departure[i]);
+  const side = (sign) => middle.map((x, i) => x + sign * foretold.half_width[i]);
+  return { days, middle, lower: side(-1), upper: side(1) };
+}
+
 export function areaLines(about, { mean, low, high }) {
   const { days } = about.series.displacement;
   const colour = CHOSEN[0];
@@ -63,6 +73,13 @@ function models(about, point, on, colour, mark) {
   const fit = on.has("fit") ? fitOfPoint(about, point) : null;
   if (fit) lines.push({ label: `Fit${mark}`, days: series.displacement.days, values: fit, colour, width: 2 });
   if (point.series.smooth && on.has("smooth")) lines.push({ label: `Smoothed${mark}`, days: series.smooth.days, values: point.series.smooth, colour: one ? "#009e73" : colour, width: 1.4, dash: [5, 4] });
+  const told = on.has("foretold") ? foretoldOf(about, point) : null;
+  if (told) {
+    const tint = one ? "#7a5cc4" : colour;
+    lines.push({ label: `Foretold at most${mark}`, days: told.days, values: told.upper, colour: `${tint}66`, width: 1 });
+    lines.push({ label: `Foretold at least${mark}`, days: told.days, values: told.lower, colour: `${tint}66`, width: 1, band: 0, fill: `${tint}33` });
+    lines.push({ label: `Foretold${mark}`, days: told.days, values: told.middle, colour: tint, width: 2.2 });
+  }
   if (!point.forecast || !on.has("forecast")) return lines;
   const ink = one ? "#d55e00" : colour;
   const { displacement, lower, upper } = point.forecast;

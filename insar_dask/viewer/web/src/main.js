@@ -1,5 +1,6 @@
 // The page: what the map shows, what is chosen, and the address that says both.
 import { missed, remember, restore } from "./address.js";
+import { buildAlarms, connectAlarms } from "./alarmlist.js";
 import { areasOf, buildAreas } from "./areas.js";
 import { Background, MERCATOR } from "./background.js";
 import { chooseArea, degreesOf, lasso, lassoMode, mark, metres, pick, placesOf, steps, wentTo } from "./choice.js";
@@ -59,7 +60,7 @@ function facts() {
 // colours, filters and range as the address has them, or as the product begins
 function dress(wanted) {
   const { about } = page;
-  const names = Object.keys(about.variables);
+  const names = Object.keys(about.variables).filter((one) => about.variables[one].kind !== "flag");
   $("variable").replaceChildren(...names.map((one) => h("option", { value: one }, about.variables[one].label)));
   page.filters = wanted.filters;
   page.variable = wanted.variable ?? names.find((one) => one === "velocity") ?? names[0];
@@ -87,12 +88,13 @@ async function open(product, state, carried = null) {
   map.clear();
   page.panel?.close();
   for (const other of page.stores.values()) if (other !== store) other.chunks.clear();
-  if (!Object.keys(found.variables).length) found.variables.nothing = { ...NOTHING };
+  if (!Object.values(found.variables).some(({ kind }) => kind !== "flag")) found.variables.nothing = { ...NOTHING };
   facts();
   const wanted = decode(state, found.variables);
   dress(wanted);
   page.areas = areasOf(found);
   buildAreas(page, (area) => chooseArea(area, true));
+  buildAlarms();
   page.panel = new Panel(store, found, { changed: () => { mark(); remember(); }, failed: (error) => fail(error, true), degreesOf });
   if (wanted.lines) page.panel.on = new Set(wanted.lines);
   page.panel.tab = wanted.tab === "components" && $("tab-components").hidden ? "series" : (wanted.tab ?? "series");
@@ -145,6 +147,7 @@ function storeOf(product) {
 
 function connect() {
   connectLegend();
+  connectAlarms();
   connectSaving();
   $("overlay").addEventListener("keydown", (event) => keys(event, home));
   $("zoomin").onclick = () => page.map.zoom(0.6);

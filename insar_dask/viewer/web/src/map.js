@@ -46,6 +46,7 @@ export class PointMap {
     this.marks = [];
     this.areas = [];
     this.areasShown = false;
+    this.alarmsShown = false;
     this.background = null;
     this.lassoing = false;
     this.path = null;

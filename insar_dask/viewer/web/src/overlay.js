@@ -1,7 +1,8 @@
-// What is drawn over the points: chosen ones, a lasso, outlines of areas.
+// What is drawn over the points: chosen ones, a lasso, outlines of areas, rings about alarms.
 export function paint(context, map) {
   context.setTransform(map.ratio, 0, 0, map.ratio, 0, 0);
   if (map.areasShown) paintAreas(context, map);
+  if (map.alarmsShown) paintAlarms(context, map);
   for (const { east, north, colour, label } of map.marks) {
     const [x, y] = map.toPixel(east, north);
     for (const [width, ink] of [[5, "#fff"], [2.5, colour]]) {
@@ -54,5 +55,39 @@ function paintAreas(context, map) {
       context.strokeStyle = ink;
       context.stroke();
     }
+  }
+}
+
+const APART = 4; // pixels within which rings would lie on one another: one is drawn
+
+// numbers of a chunk's points that are alarms; looked for once
+function alarmed(chunk) {
+  const { alarm } = chunk.values;
+  if (!alarm) return [];
+  chunk.alarmed ??= Uint32Array.from(alarm.keys()).filter((i) => alarm[i] === 1);
+  return chunk.alarmed;
+}
+
+function paintAlarms(context, map) {
+  const [west, south, east, north] = map.bounds();
+  const radius = Math.max(map.pointSize() / map.ratio / 2 + 3.5, 5);
+  const drawn = new Set();
+  context.beginPath();
+  for (const chunk of map.chunks) {
+    for (const i of alarmed(chunk)) {
+      if (!chunk.shown[i] || chunk.east[i] < west || chunk.east[i] > east || chunk.north[i] < south || chunk.north[i] > north) continue;
+      const [x, y] = map.toPixel(chunk.east[i], chunk.north[i]);
+      const place = Math.round(x / APART) * 65536 + Math.round(y / APART);
+      if (drawn.has(place)) continue;
+      drawn.add(place);
+      context.moveTo(x + radius, y);
+      context.arc(x, y, radius, 0, 2 * Math.PI);
+    }
+  }
+  map.rings = drawn.size;
+  for (const [width, ink] of [[3.6, "rgba(255, 255, 255, 0.9)"], [1.7, "#141414"]]) {
+    context.lineWidth = width;
+    context.strokeStyle = ink;
+    context.stroke();
   }
 }

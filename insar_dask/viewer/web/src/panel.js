@@ -10,9 +10,11 @@ import { quantile, sample } from "./pick.js";
 import { areaColumns, columnsOf, csv, table } from "./table.js";
 
 export const MOST_POINTS = 5;
-export const SHOWN = ["fit", "forecast"];
+export const SHOWN = ["fit", "forecast", "foretold"];
 const MOST_OF_LASSO = 200;
 const AT_ONCE = 12;
+
+const last = (found) => Number(Array.isArray(found) ? found.at(-1) : found);
 
 export class Panel {
   // events: changed(), failed(error), degreesOf(point): [longitude, latitude] or null
@@ -35,10 +37,10 @@ export class Panel {
   async read(point) {
     const { store, about } = this;
     const { point_id: id, ...places } = about.points;
-    const value = async (paths, into) => Promise.all(Object.entries(paths).map(async ([name, path]) => (into[name] = Number(await store.row(path, point.row)))));
+    const value = async (paths, into) => Promise.all(Object.entries(paths ?? {}).map(async ([name, path]) => (into[name] = last(await store.row(path, point.row)))));
     const named = async () => id && (point.id = String(await store.row(id, point.row)));
     // what the chart shows is asked for first, and names, which are the most bytes, last
-    await Promise.all([this.more(point), value(about.motion ?? {}, point.motion), value(places, point.place), named()]);
+    await Promise.all([this.more(point), value(about.motion, point.motion), value(places, point.place), value(about.alarms?.paths, point.alarm), value(about.limit?.paths, point.place), named()]);
     point.ready = true;
   }
 
@@ -52,19 +54,25 @@ export class Panel {
 
   // what the open tab shows besides; read when it is asked for
   async more(point) {
-    const { series, forecast } = this.about;
+    const { series, forecast, alarms } = this.about;
     const whole = this.tab === "table";
     const wanted = this.tab === "components" ? Object.keys(COMPONENTS) : whole ? Object.keys(series) : ["smooth"].filter((name) => this.on.has(name));
     const reading = wanted.filter((name) => series[name] && !point.series[name]).map(async (name) => {
       point.series[name] = await this.store.numbers(series[name].path, point.row, series[name].packing);
     });
     if (forecast && !point.forecast && (this.on.has("forecast") || whole)) {
-      const names = Object.keys(forecast.paths);
-      reading.push(Promise.all(names.map((name) => this.store.numbers(forecast.paths[name], point.row))).then((found) => {
-        point.forecast = Object.fromEntries(names.map((name, i) => [name, found[i]]));
-      }));
+      reading.push(this.all(forecast.paths, point.row).then((found) => (point.forecast = found)));
+    }
+    if (alarms?.foretold && !point.foretold && (this.on.has("foretold") || whole)) {
+      reading.push(this.all(alarms.foretold.paths, point.row).then((found) => (point.foretold = found)));
     }
     await Promise.all(reading);
+  }
+
+  async all(paths, row) {
+    const names = Object.keys(paths);
+    const found = await Promise.all(names.map((name) => this.store.numbers(paths[name], row)));
+    return Object.fromEntries(names.map((name, i) => [name, found[i]]));
   }
 
   // the series is drawn as soon as it has come, and the rest when that has
@@ -73,7 +81,7 @@ export class Panel {
     if (add && at >= 0) return this.drop(at);
     if (add && this.points.length >= MOST_POINTS) return "Five points are compared already; drop one first.";
     const mine = ++this.asked;
-    const point = { row, id: "", series: {}, motion: {}, place: {}, forecast: null, ready: false };
+    const point = { row, id: "", series: {}, motion: {}, place: {}, alarm: {}, forecast: null, foretold: null, ready: false };
     const { path, packing } = this.about.series.displacement;
     point.series.displacement = await this.store.numbers(path, row, packing);
     if (mine !== this.asked) return "";
@@ -186,7 +194,7 @@ export class Panel {
     this.tell(null);
     const known = this.points.length ? [evidence(this.about, this.points)] : this.area?.found ? [cardTable(this.area.found)] : [];
     $("evidence").replaceChildren(...known);
-    $("notes").textContent = this.points.length ? notes(this.about, this.about.motion?.phase && this.tab === "series" && this.on.has("fit")) : "";
+    $("notes").textContent = this.points.length ? notes(this.about, this.tab === "series" ? this.on : new Set()) : "";
     this.events.changed();
   }
 
@@ -211,8 +219,8 @@ export class Panel {
 
   toggles() {
     if (this.tab === "table") return [];
-    const { series, motion, forecast } = this.about;
-    const lines = this.area || this.tab === "components" ? {} : { fit: motion?.phase && "Fit", smooth: series.smooth && "Smoothed", forecast: forecast && "Forecast", difference: this.points.length === 2 && "1 − 2" };
+    const { series, motion, forecast, alarms } = this.about;
+    const lines = this.area || this.tab === "components" ? {} : { fit: motion?.phase && "Fit", smooth: series.smooth && "Smoothed", foretold: alarms?.foretold && "Foretold", forecast: forecast && "Forecast", difference: this.points.length === 2 && "1 − 2" };
     return Object.entries({ ...lines, hold: "Hold y" }).filter(([, label]) => label).map(([name, label]) =>
       h("label", name === "hold" ? { title: "keep the same vertical axis while other points are chosen" } : {}, h("input", { type: "checkbox", checked: this.on.has(name), onchange: (event) => this.toggle(name, event.target.checked).catch(this.events.failed) }), label));
   }

@@ -1,7 +1,7 @@
 // What can be taken along: the map as a picture, the chosen series as a table, the chosen points as GeoJSON.
 import { placeOf } from "./choice.js";
 import { complete } from "./cloud.js";
-import { classColour, css, table } from "./colour.js";
+import { classColour, css, isSmall, table } from "./colour.js";
 import { Fault } from "./data.js";
 import { degreesAt } from "./degrees.js";
 import { $, digits, h, save } from "./dom.js";
@@ -88,7 +88,7 @@ function chosenFeatures() {
   return page.panel.points.map((point) => {
     const place = placeOf(point.row);
     if (!place) throw new Fault("place", `Point ${point.id} is not on the map at this scale.`, "Zoom in to where it lies and save again.");
-    const words = { point_id: point.id, ...point.place, ...point.motion };
+    const words = { point_id: point.id, ...point.place, ...point.motion, ...point.alarm };
     return feature(degreesOf(...place), Object.fromEntries(Object.entries(words).map(([name, value]) => [name, said(value)])));
   });
 }
@@ -105,8 +105,8 @@ async function enclosedFeatures({ rings }) {
   return found.map(([chunk, i]) => {
     const value = (name) => {
       const stored = chunk.values[name][i];
-      const { kind, step } = about.variables[name];
-      return kind === "class" ? stored : stored === about.missing ? null : Number((stored * step).toFixed(digits(step)));
+      const { step } = about.variables[name];
+      return isSmall(about.variables[name]) ? stored : stored === about.missing ? null : Number((stored * step).toFixed(digits(step)));
     };
     return feature(degreesOf(chunk.east[i], chunk.north[i]), { row: chunk.row[i], ...Object.fromEntries(names.map((name) => [name, value(name)])) });
   });

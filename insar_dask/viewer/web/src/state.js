@@ -28,11 +28,13 @@ export function encode(state) {
 export function decode(text, variables = null) {
   const words = new URLSearchParams(text.replace(/^#/, ""));
   const state = { filters: {}, points: [] };
-  if (words.has("lines")) state.lines = words.get("lines").split(".").filter((name) => ["fit", "smooth", "forecast", "difference", "hold"].includes(name));
+  if (words.has("lines")) state.lines = words.get("lines").split(".").filter((name) => ["fit", "smooth", "forecast", "foretold", "difference", "hold"].includes(name));
   if (words.get("product")) state.product = words.get("product");
   const gone = [];
   const known = (name) => !variables || Object.hasOwn(variables, name) || (gone.push(name), false);
-  if (words.get("colour") && known(words.get("colour"))) state.variable = words.get("colour");
+  const colour = words.get("colour");
+  if (colour && variables?.[colour]?.kind === "flag") gone.push(colour);
+  else if (colour && known(colour)) state.variable = colour;
   const range = pair(words.get("range"));
   if (range && range[0] < range[1]) state.range = range;
   const view = (words.get("view") ?? "").split("~").map(number);
@@ -40,7 +42,7 @@ export function decode(text, variables = null) {
   for (const [key, value] of words) {
     const name = key.startsWith("only.") ? key.slice(5) : null;
     if (!name || !known(name)) continue;
-    if (variables?.[name].kind === "class") state.filters[name] = new Set(value.split(".").map(number).filter((x) => x !== null));
+    if (["class", "flag"].includes(variables?.[name].kind)) state.filters[name] = new Set(value.split(".").map(number).filter((x) => x !== null));
     else if (pair(value)) state.filters[name] = pair(value);
   }
   for (const one of words.getAll("point").slice(0, 5)) {

@@ -1,8 +1,9 @@
 // The series as numbers: a table beside the chart, and a file of them.
 import { h, said } from "./dom.js";
 import { iso } from "./fit.js";
-import { fitOfPoint } from "./lines.js";
+import { fitOfPoint, foretoldOf } from "./lines.js";
 
+const FORETOLD = [["middle", "Foretold"], ["lower", "Foretold at least"], ["upper", "Foretold at most"]];
 const FORECAST = [["displacement", "Forecast"], ["lower", "Lower"], ["upper", "Upper"]];
 
 // {label, at: day -> value} of all that is stored of some points
@@ -13,6 +14,8 @@ export function columnsOf(about, points) {
     const found = Object.keys(series).filter((name) => point.series[name]).map((name) => [series[name].label + mark, series[name].days, point.series[name]]);
     const fit = fitOfPoint(about, point);
     if (fit) found.splice(1, 0, [`Fit${mark}`, series.displacement.days, fit]);
+    const told = foretoldOf(about, point);
+    for (const [name, label] of told ? FORETOLD : []) found.push([label + mark, told.days, told[name]]);
     for (const [name, label] of FORECAST) if (point.forecast?.[name]) found.push([label + mark, forecast.days, point.forecast[name]]);
     return found.map(([label, days, values]) => ({ label, at: new Map(days.map((day, k) => [day, values[k]])) }));
   });
@@ -42,7 +45,7 @@ export function csv(about, points, area) {
   const lines = [`# ${plain(about.name)}`, ...Object.entries(about.said).map(([name, value]) => `# ${name}: ${plain(value)}`), `# crs: EPSG:${about.crs.epsg ?? "unknown"}`, "# units: mm"];
   if (area) lines.push(`# ${area.count} ${area.partly ? "of the points that were on the map" : "points"} inside an outline, ${area.read} of them read`);
   points.forEach((point, i) => {
-    const words = [...Object.entries(point.place), ...Object.entries(point.motion)].map(([name, value]) => `${name}=${number(value)}`);
+    const words = [...Object.entries(point.place), ...Object.entries(point.motion), ...Object.entries(point.alarm ?? {})].map(([name, value]) => `${name}=${number(value)}`);
     lines.push(`# point ${i + 1}: ${plain(point.id)} ${words.join(" ")}`);
   });
   if (about.forecast && points.length) lines.push(`# forecast: ${plain(about.forecast.method)}, interval ${about.forecast.level ?? "none"}`);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { alarmRows, judged, rule } from "../src/alarms.js";
 import { areaAt, areasOf, boxOf, cardRows } from "../src/areas.js";
 import { longestGap } from "../src/evidence.js";
-import { seriesLines } from "../src/lines.js";
+import { foretoldOf, seriesLines } from "../src/lines.js";
 import { csv } from "../src/table.js";
 
 const days = [0, 6, 12, 24];
@@ -41,4 +42,26 @@ test("areas are listed by size, found by place and say what is known", () => {
     ["Mean velocity", "mm/yr", "−4.3", " ± 0.5"],
     ["Began", "", "2022-03-01", " (2022-01-01 to 2022-05-01)"],
   ]);
+});
+
+test("an alarm says how far off, since when, and how many of such may be false", () => {
+  const alarms = { rate: 0.1, control: "bh", lasting: 3, days: [19000, 19012, 19024, 19036], n_judged: 5000, n_alarmed: 20, not_judged: 2, seen: false };
+  assert.ok(judged({ alarms }) && !judged({ alarms: null }) && !judged({ alarms: { absent: "no date is new" } }));
+  assert.match(rule(alarms), /^20 of 5,000 points .* last 3 of 4 new dates.* at most 10\u00a0% are expected to be false\. 2 later dates/);
+  const point = { alarm: 1, departure: -28.04, excess: -11.9, q_value: 0.0149, lasting: 3, since: 12 };
+  assert.deepEqual(alarmRows(alarms, point), [
+    ["Alarm", "", "yes", " of such 10\u00a0% may be false"],
+    ["Departure from the forecast", "mm", "−28.0", " 11.9 half intervals"],
+    ["An alarm where so many may be false", "", "1.5\u00a0%", " or more"],
+    ["Outside the interval since", "", "2022-01-20", " 3 dates in a row"],
+  ]);
+  assert.deepEqual(alarmRows(alarms, { alarm: -1 }), [["Alarm", "", "not judged", ""]]);
+});
+
+test("what was foretold of new dates is what came less its departure, with half the interval to each side", () => {
+  const told = { ...about, alarms: { days: [12, 24], foretold: {} } };
+  const one = { ...point("a", [1, 2, 3, -27]), foretold: { departure: [NaN, -30], half_width: [2, 2.5] } };
+  assert.deepEqual(foretoldOf(told, one), { days: [12, 24], middle: [NaN, 3], lower: [NaN, 0.5], upper: [NaN, 5.5] });
+  const lines = seriesLines(told, [one], new Set(["foretold"]));
+  assert.deepEqual(lines.map((line) => [line.label, lines[line.band]?.label]), [["Observed", undefined], ["Foretold at most", undefined], ["Foretold at least", "Foretold at most"], ["Foretold", undefined]]);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, encode } from "../src/state.js";
 
-const variables = { velocity: { kind: "signed" }, coherence: { kind: "positive" }, cluster: { kind: "class" } };
+const variables = { velocity: { kind: "signed" }, coherence: { kind: "positive" }, cluster: { kind: "class" }, alarm: { kind: "flag" } };
 
 test("what is written is read", () => {
   const state = {
@@ -17,6 +17,10 @@ test("what is written is read", () => {
     lines: ["fit", "smooth"],
   };
   assert.deepEqual(decode(`#${encode(state)}`, variables), state);
+});
+
+test("a flag is no colour, and may be a filter", () => {
+  assert.deepEqual(decode("#colour=alarm&only.alarm=1", variables), { filters: { alarm: new Set([1]) }, points: [], gone: ["alarm"] });
 });
 
 test("what is usual is not written", () => {
