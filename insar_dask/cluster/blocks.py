@@ -22,6 +22,9 @@ State = Mapping[str, npt.NDArray[Any]]
 IN_MEMORY = 65_536
 """Points of a block of a cube in memory."""
 
+TERMS = "centroids", "centred", "shift", "scale"
+"""What rows are compared with, and how they are brought into its terms."""
+
 RESULTS = {"cluster", "cluster_distance", "cluster_size", "centroid", "centroid_velocity"}
 
 
@@ -105,6 +108,8 @@ def label_block(block: xr.Dataset, state: State, until: str | None = None) -> xr
 def _label(
     rows: npt.NDArray[np.float32], state: State, dtype: type[np.int8] | type[np.int16]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+    library = insar_kernels.namespace(rows)  # a GPU's rows go with a GPU's centroids
+    state = {name: library.asarray(state[name]) for name in TERMS if name in state}
     rows = scaled(rows, state)
     label, square = insar_kernels.nearest(rows, state["centroids"])
     used = ~np.isnan(state["centroids"]).any(axis=0)

@@ -73,6 +73,7 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     if (cupy := real_cupy()) is not None:
         return cupy.asarray
     library: Any = Library("cupy", np)
+    library.ndarray = OnGpu
     library.cuda = types.SimpleNamespace(Device=lambda: types.SimpleNamespace(attributes={"MultiProcessorCount": 1}))
     monkeypatch.setitem(sys.modules, "cupy", library)
     monkeypatch.setattr(OnGpu, "__module__", "cupy._core.core")
