@@ -58,7 +58,7 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
     draft: dict[str, Buffer] = {}
     outline = template if isinstance(template, Outline) else Outline.of(template)
     _write_metadata(MemoryStore(draft), group, outline, plan)
-    wanted = {key: data.to_bytes() for key, data in draft.items()}
+    wanted = {key: data.to_bytes() for key, data in draft.items() if key.startswith(f"{group}/")}  # parents stay
     names = list_names(store, group)
     known = sorted({*wanted, *(f"{group}/{name}/zarr.json" for name in names)})
     if all(data == wanted.get(key) for key, data in zip(known, get_many(store, known), strict=True)):
