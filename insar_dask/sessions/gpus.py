@@ -20,9 +20,15 @@ count = cupy.cuda.runtime.getDeviceCount() if cupy.cuda.is_available() else 0
 for index in range(count):
     with cupy.cuda.Device(index):
         int(cupy.ones(1).sum())
+if count:
+    from insar_kernels import moving_average
+    found = float(moving_average(cupy.ones((1, 3), cupy.float32), 3, True).sum())
+    if found != 3:
+        raise SystemExit(f"a kernel of numba-cuda gave {found}, not 3")
 print(count)
 """
-"""``import cupy`` succeeds without a GPU, and a driver older than the library shows at the first kernel alone."""
+"""``import cupy`` succeeds without a GPU; a driver older than a library, or numba-cuda missing, shows at the first kernel
+alone."""
 
 
 def usable_gpus(wanted: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,10 @@ __all__ = ["gpu_workers", "processes", "threads_here"]
 
 NOWHERE_ELSE = "127.0.0.1:0"
 """A worker's own page; one that speaks over no network would else show it on every interface."""
+
+
+CUPYS_SHARE = "50%"
+"""Of each GPU's memory: CuPy keeps what it once had; torch, which trains in a process of its own, finds the rest."""
 
 
 @contextmanager
@@ -67,9 +72,16 @@ def gpu_workers(
     dashboard: str,
     security: Security | None,
 ) -> Iterator[SpecCluster]:
-    """A worker process for each device, which sees that one alone and offers it as the resource ``GPU``."""
-    from distributed import Nanny, Scheduler, SpecCluster
+    """A worker process for each device, which sees that one alone and offers it as the resource ``GPU``.
 
+    ``"auto"`` is an equal share of the machine's memory for each: not, as Dask has it, one by threads.
+    """
+    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed.system import MEMORY_LIMIT
+
+    if memory_limit == "auto":
+        memory_limit = MEMORY_LIMIT // len(devices)
+    cupys = os.environ.get("CUPY_GPU_MEMORY_LIMIT", CUPYS_SHARE)
     common = {
         "nthreads": threads_per_worker,
         "memory_limit": memory_limit,
@@ -84,8 +96,9 @@ def gpu_workers(
         SpecCluster,
         scheduler={"cls": Scheduler, "options": offered},
         workers={
-            number: {"cls": Nanny, "options": {**common, "env": {"CUDA_VISIBLE_DEVICES": device}}}
+            number: {"cls": Nanny, "options": {**common, "env": environment}}
             for number, device in enumerate(devices)
+            for environment in [{"CUDA_VISIBLE_DEVICES": device, "CUPY_GPU_MEMORY_LIMIT": cupys}]
         },
         security=security,
     ) as cluster:

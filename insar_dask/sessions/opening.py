@@ -63,6 +63,8 @@ def session(
         moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
+        Kernels that are given CuPy arrays, and networks, work on it; what is read from stores and files is NumPy's and
+        stays on the processor. CuPy takes half of its memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise.
     threads_per_worker : int
         Threads of each worker.
     memory_limit : str or int

@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from distributed.system import MEMORY_LIMIT
 
 import insar_dask as insar
 from insar_dask.sessions import gpus
@@ -14,8 +15,10 @@ def test_each_worker_sees_one_gpu_alone() -> None:
         cluster.get_client() as client,
     ):
         client.wait_for_workers(2, timeout=60)
-        seen = client.run(lambda: os.environ["CUDA_VISIBLE_DEVICES"])
-        assert sorted(seen.values()) == ["2", "GPU-5d4e"]
+        seen = client.run(lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["CUPY_GPU_MEMORY_LIMIT"]))
+        assert sorted(seen.values()) == [("2", "50%"), ("GPU-5d4e", "50%")]
+        limits = {worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()}
+        assert limits == {MEMORY_LIMIT // 2}
         offered = client.run(lambda dask_worker: dask_worker.state.total_resources)
         assert list(offered.values()) == [{"GPU": 1.0}, {"GPU": 1.0}]
 
