@@ -27,8 +27,7 @@ if count:
         raise SystemExit(f"a kernel of numba-cuda gave {found}, not 3")
 print(count)
 """
-"""``import cupy`` succeeds without a GPU; a driver older than a library, or numba-cuda missing, shows at the first kernel
-alone."""
+"""``import cupy`` succeeds without a GPU; an old driver and a missing numba-cuda show at the first kernel alone."""
 
 
 def usable_gpus(wanted: Any) -> list[str]:
