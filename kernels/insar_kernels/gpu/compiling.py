@@ -31,7 +31,9 @@ def launch(kind: str, body: Any, blocks: Any, block: Any, height: int, width: in
     """
     import cupy
 
-    stream = cuda.external_stream(cupy.cuda.get_current_stream().ptr)
+    cuda.dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # that a few series do not fill a GPU is no news
+    current = cupy.cuda.get_current_stream().ptr
+    stream = cuda.external_stream(current) if current else 0  # 0, CUDA's default, is nobody's own
     given = tuple(cuda.as_cuda_array(a, sync=False) if isinstance(a, cupy.ndarray) else a for a in arrays)
     compiled(kind, body)[blocks, block, stream](height, width, given)
 
