@@ -11,8 +11,7 @@ import hashlib
 import json
 import socket
 import time
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
+from insar_dask.crew import as_they_end
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.events import Event, Told, failure
@@ -142,7 +142,7 @@ class Campaign:
         def work(name: str) -> int:
             return self._bring_up(one, name, sources[name], numbers[name], before.get(numbers[name]), told)
 
-        with closing(_as_they_end(work, sorted(sources), self.at_once(client))) as ended:
+        with closing(as_they_end(work, sorted(sources), self.at_once(client))) as ended:
             for name, outcome in ended:
                 if isinstance(outcome, Exception):
                     if client is not None and client.status != "running":
@@ -197,7 +197,8 @@ class Campaign:
             told(Event("skipped", TARGET, number))
             return receipt.points
         told(Event("running", TARGET, number, worker=socket.gethostname()))
-        self.ledger.revoke(TARGET, [number])
+        if receipt is not None:
+            self.ledger.revoke(TARGET, [number])
         outcome, *others = one(config)  # of areas too, which tell of the same product
         lines = [*outcome.summary, *(line for other in others for line in other.summary)]
         note = {"store": str(outcome.store), "report": str(outcome.report), "summary": lines}
@@ -280,29 +281,6 @@ def _named(ledger: Ledger, place: Path | str) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise JobError(f"{place}: jobs/catalogue.json names no products; remove it, and run again")
     return names
-
-
-def _as_they_end(work: Callable[[str], int], names: list[str], at_once: int) -> Generator[tuple[str, int | Exception]]:
-    """Names as they are done, and what came of each; in this thread where there is one at a time."""
-    if at_once == 1:
-        for name in names:
-            yield name, _outcome(work, name)
-        return
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="product")
-    try:
-        running = {pool.submit(_outcome, work, name): name for name in names}
-        for future in as_completed(running):
-            yield running[future], future.result()
-    finally:
-        # what runs ends with its cluster, which the caller closes
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _outcome(work: Callable[[str], int], name: str) -> int | Exception:
-    try:
-        return work(name)
-    except Exception as error:
-        return error
 
 
 def _key(config: Config, source: SourceFile) -> str:

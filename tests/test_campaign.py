@@ -1,4 +1,8 @@
+import os
+import signal
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,9 +18,10 @@ from zarr.storage import LocalStore
 
 import insar_dask as insar
 from insar_dask import outcomes
-from insar_dask.campaign import Campaign, RunOne, campaign_table
+from insar_dask.campaign import Campaign, RunOne, _key, campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
+from insar_dask.crew import PATIENCE
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.live_view import latest_run
@@ -191,7 +196,7 @@ def test_the_page_of_a_campaign_leads_to_those_of_its_products(browser: Any, tmp
     page.wait_for_selector(".receipt")
     assert f"insar-dask status {out}/EGMS_L3_E33N34" in page.locator("#told code").inner_text()
     page.locator("#grid i").first.click()
-    page.locator("#told a").click()
+    page.locator("#told a", has_text="chunk jobs").click()
     page.wait_for_selector("#name:text('E32N34')")
     assert page.locator("#name").inner_text() == f"{first.stem}/raw"
     page.close()
@@ -237,6 +242,35 @@ def test_products_share_a_cluster(archive: Path, tmp_path: Path) -> None:
         assert stored_bytes(here.store) == stored_bytes(there.store)
 
 
+def test_ctrl_c_ends_all_products_and_the_next_run_goes_on(archive: Path, tmp_path: Path) -> None:
+    config, began, ended = configured(archive, tmp_path, at_once=2), [], []
+    sent: list[float] = []
+
+    def press() -> None:
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def slow(one: Config) -> list[Outcome]:
+        began.append(one.store.path)
+        if len(began) == 2:
+            threading.Timer(0.1, press).start()
+        try:
+            with opened(one, quiet=True) as bench:
+                bench.ingest(*bench.sources())
+                while True:
+                    time.sleep(0.01)
+        finally:
+            ended.append(one.store.path)
+
+    with pytest.raises(KeyboardInterrupt):
+        Campaign(config, quiet=True).run(slow, None)
+    assert time.monotonic() - sent[0] < PATIENCE and len(began) == 2
+    assert sorted(ended) == sorted(began) and not [one for one in threading.enumerate() if "product" in one.name]
+    assert "KeyboardInterrupt" in latest_run(LocalStore(began[0])).read().error
+    assert len(Campaign(config, quiet=True).run(reader(), None)) == 3
+    assert all((tmp_path / f"{name_of(burst)}.zarr/jobs/lock").exists() for burst in BURSTS)
+
+
 def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Path) -> None:
     ran = []
 
@@ -253,6 +287,24 @@ def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Pa
     ):
         Campaign(configured(archive, tmp_path, at_once=1), quiet=True).run(one, client)
     assert len(ran) == 1
+
+
+def test_every_choice_but_where_and_how_it_runs_is_in_the_key(archive: Path, tmp_path: Path) -> None:
+    """So that a changed one is noticed; east and up of tracks are no campaign's."""
+    config = configured(archive, tmp_path)
+    source = archive / f"{name_of(BURSTS[0])}.zip"
+    before, outside = _key(config, source), {"source.files", "store.path", "store.at_once", "cluster", "cost"}
+    for section, values in config:
+        for name in type(values).model_fields:
+            other = values.model_copy(update={name: "something else"})
+            changed = config.model_copy(update={section: other})
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydantic: of another kind than the field's
+                found = _key(changed, source) if (section, name) != ("source", "reader") else ""
+            assert (found == before) == bool({section, f"{section}.{name}"} & outside), (section, name)
+    with pytest.raises(ConfigError, match="east and up are made of tracks in one store"):
+        parse_config({"source": {"files": ["a"]}, "store": {"path": "{product}.zarr"},
+                      "east_up": {"name": "e", "tracks": ["b"]}})  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Several pieces of work at a time on threads of this process, which end as one: Ctrl-C is for all of them."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+__all__ = ["as_they_end"]
+
+LOOK_SECONDS = 0.5
+"""A signal that another thread took is seen by this one when it wakes."""
+
+PATIENCE = 5.0
+"""Seconds that threads are waited for which were told to stop; they do between two steps of Python."""
+
+
+Name = TypeVar("Name")
+Made = TypeVar("Made")
+
+
+def as_they_end(
+    work: Callable[[Name], Made], names: Iterable[Name], at_once: int
+) -> Generator[tuple[Name, Made | Exception]]:
+    """Names as their work ends, and what came of each; in this thread where there is one at a time.
+
+    A generator that is closed, or that Ctrl-C interrupts, begins nothing more, and raises `KeyboardInterrupt` in the
+    threads that work: each ends as it would have alone, and gives back what it holds. One that does not within 5 s, as
+    in a long call of a library, is left: it holds up nobody, and dies with the process.
+
+    Parameters
+    ----------
+    work : callable
+        Called with each name; its exceptions are what came of it.
+    names : iterable
+    at_once : int
+
+    >>> sorted(as_they_end(lambda n: 6 / n, [1, 2, 3], 2))
+    [(1, 6.0), (2, 3.0), (3, 2.0)]
+    """
+    if at_once == 1:
+        for name in names:
+            yield name, _outcome(work, name)
+        return
+    left, ended = deque(names), SimpleQueue[tuple[Name, Made | Exception]]()
+    count = len(left)
+
+    def take() -> None:
+        with suppress(KeyboardInterrupt, IndexError):  # told to stop; or nothing is left
+            while True:
+                name = left.popleft()
+                ended.put((name, _outcome(work, name)))
+
+    threads = [threading.Thread(target=take, name=f"product-{n}", daemon=True) for n in range(min(at_once, count))]
+    for thread in threads:
+        thread.start()
+    try:
+        while count:
+            try:
+                found = ended.get(timeout=LOOK_SECONDS)
+            except Empty:
+                continue
+            count -= 1
+            yield found
+    except BaseException:  # Ctrl-C, or nobody wants more
+        left.clear()
+        _stop(threads)
+        raise
+
+
+def _stop(threads: list[threading.Thread]) -> None:
+    """Raise `KeyboardInterrupt` in threads, and wait for them."""
+    for thread in filter(threading.Thread.is_alive, threads):
+        number = ctypes.c_ulong(thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
+    deadline = time.monotonic() + PATIENCE
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+
+
+def _outcome(work: Callable[[Name], Made], name: Name) -> Made | Exception:
+    try:
+        return work(name)
+    except Exception as error:
+        return error
