@@ -7,7 +7,7 @@ how much faster or slower another machine is says a run that was made there, who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -22,7 +22,22 @@ from insar_dask.objects import address, open_store
 from insar_dask.shards import SERIES_DATES, ShardPlan
 from insar_dask.store import open_group
 
-__all__ = ["REFERENCE", "Rate", "Size", "Speed", "cost_lines", "speed_of", "work_of"]
+__all__ = [
+    "REFERENCE",
+    "Rate",
+    "Size",
+    "Speed",
+    "Work",
+    "cost_lines",
+    "product_work",
+    "seconds_of",
+    "speed_of",
+    "work_of",
+]
+
+Work = Mapping[str, tuple[float, float, int]]
+"""By stage, seconds of the reference machine: those that one process has for itself, those that are shared, and by how
+many workers at most. A stage that is not in it has not been measured."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +69,8 @@ class Rate:
     """Seconds of one core.
 
     ``once`` and for each ``date``, whatever the points; for each ``shard``; and for a million ``values``, points times
-    dates, which forecasts that are ``scored`` go over once each, or values of ``pairs`` that are gone over. All but
-    the first two are shared by workers.
+    dates, which forecasts that are ``scored`` go over once each, or values of ``pairs`` that are gone over; or for a
+    million ``points``. All but the first two are shared by workers.
     """
 
     once: float
@@ -64,10 +79,12 @@ class Rate:
     values: float = 0.0
     scored: float = 0.0
     pairs: float = 0.0
+    points: float = 0.0
 
     def parts(self, size: Size) -> tuple[float, float]:
         """Seconds that one process has for itself, and seconds that workers share."""
         each = (self.values + self.scored * size.scored) * size.dates + self.pairs * size.pairs * max(size.passes, 1)
+        each += self.points
         grown = size.points * each / 1e6
         return self.once + self.date * size.dates, self.shard * size.shards + grown
 
@@ -115,6 +132,16 @@ def wall_of(size: Size, workers: int, speed: Speed = Speed()) -> float:
     """Seconds that a product takes on so many one-thread workers."""
     parts = _parts(size).values()
     return speed.factor * sum(own + shared / min(workers, size.shards) for own, shared in parts)
+
+
+def product_work(size: Size) -> Work:
+    """What the stages of a product take."""
+    return {stage: (*parts, size.shards) for stage, parts in _parts(size).items()}
+
+
+def seconds_of(work: Work, speed: Speed = Speed()) -> dict[str, float]:
+    """Seconds of one core by stage."""
+    return {stage: speed.factor * (own + shared) for stage, (own, shared, _) in work.items()}
 
 
 def _parts(size: Size) -> dict[str, tuple[float, float]]:
@@ -165,15 +192,23 @@ def _is_whole(stage: StageBoard) -> bool:
     return not stage.error and stage.counts()["done"] == stage.n_shards
 
 
-def cost_lines(config: Config, sizes: Sequence[Size], tasks: int, stored: float, speed: Speed) -> list[str]:
-    """What all of it comes to: tasks, bytes, time, money where prices are known, and what the seconds stand on."""
+def cost_lines(
+    config: Config, works: Sequence[Work], tasks: int, stored: float, speed: Speed, unknown: Sequence[str] = ()
+) -> list[str]:
+    """What all of it comes to: tasks, bytes, time, money where prices are known, and what the seconds stand on.
+
+    Stages whose seconds are ``unknown`` are named, for they are in no sum.
+    """
     cost, there = config.cost, capacity_of(config)
-    core = sum(sum(work_of(size, speed).values()) for size in sizes)
-    wall = sum(wall_of(size, there.threads, speed) for size in sizes)
+    parts = [part for work in works for part in work.values()]
+    core = speed.factor * sum(own + shared for own, shared, _ in parts)
+    wall = speed.factor * sum(own + shared / min(there.threads, at_once) for own, shared, at_once in parts)
     lines = [
         f"in all {tasks:,} tasks, {stored / 1e9:,.2f} GB stored, {_span(core)} of one core: about {_span(wall)} on "
         f"{there.told}"
     ]
+    if unknown:
+        lines.append(f"without the seconds of {', '.join(unknown)}, which are not known")
     money = f" {cost.currency}" if cost.currency else ""
     prices = [
         f"{wanted * price:,.2f}{money} {what} at {price:g}"

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.config import Config
+from insar_dask.costs import Size, Work
 from insar_dask.detect.finding import TILE
+from insar_dask.ground_costs import areas_work
 from insar_dask.jobs.memory import BASE_BYTES, task_memory
 from insar_dask.map_planning import STORED_FLOAT, Stages
 from insar_dask.shards import ShardPlan
@@ -23,20 +25,20 @@ PAGE_BYTES = 1_000_000
 Times = npt.NDArray[np.datetime64]
 
 
-def plan_areas(config: Config, sizes: Sequence[tuple[int, int]]) -> tuple[str, Stages]:
-    """What is done to find the areas of a run's products, in a line, and its stages.
+def plan_areas(config: Config, sizes: Sequence[Size]) -> tuple[str, Stages, Work]:
+    """What is done to find the areas of a run's products, in a line, its stages, and what they take.
 
     Parameters
     ----------
     config : Config
         Its areas are wanted.
-    sizes : sequence of (int, int)
-        Points and dates of each product.
+    sizes : sequence of Size
+        Of the products.
     """
-    plans = [ShardPlan.of(points, dates, config.store.shard_points) for points, dates in sizes]
-    points = sum(points for points, _ in sizes)
-    shard, dates = max(plan.shard for plan in plans), max(dates for _, dates in sizes)
-    tiles = sum(-(-points // TILE**2) for points, _ in sizes)  # of a point a cell: of more points there are fewer cells
+    plans = [ShardPlan.of(size.points, size.dates, config.store.shard_points) for size in sizes]
+    points = sum(size.points for size in sizes)
+    shard, dates = max(plan.shard for plan in plans), max(size.dates for size in sizes)
+    tiles = sum(-(-size.points // TILE**2) for size in sizes)  # of a point a cell: of more points there are fewer cells
     window = BASE_BYTES + 4 * 4 * TILE**2 * NUMBERS + 8 * (NUMBERS + 30) * shard
     evidence = window + task_memory(shard, 4 * dates) - BASE_BYTES
     stages = {
@@ -47,7 +49,7 @@ def plan_areas(config: Config, sizes: Sequence[tuple[int, int]]) -> tuple[str, S
         "report": (len(sizes), PAGE_BYTES * len(sizes), None),
     }
     judged = f"outlines of {config.areas.inventory}" if config.areas.inventory else f"rule {config.areas.method}"
-    return f"areas: {judged}, about {tiles} tiles of {TILE} x {TILE} cells", stages
+    return f"areas: {judged}, about {tiles} tiles of {TILE} x {TILE} cells", stages, areas_work(sizes, tiles)
 
 
 def met_size(config: Config, tracks: Sequence[tuple[int, Times]]) -> tuple[int, int]:

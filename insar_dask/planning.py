@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,16 @@ import numpy as np
 
 from insar_dask.bucket_address import is_bucket
 from insar_dask.config import Config
-from insar_dask.costs import Size, Speed, cost_lines, speed_of, work_of
+from insar_dask.costs import (
+    Size,
+    Speed,
+    Work,
+    cost_lines,
+    product_work,
+    seconds_of,
+    speed_of,
+)
+from insar_dask.ground_costs import meeting_work
 from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
 from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, page_memory, task_memory
 from insar_dask.jobs.steps.cube_ingest import product_of
@@ -49,9 +57,13 @@ PIXELS = ("mintpy", "raster", "pairs", "ifgram_stack")
 
 @dataclass(frozen=True)
 class Planned:
-    """Stages of every product of a run, and of its maps, under a line about each; and the products' sizes."""
+    """Stages of every product of a run, and of its areas and maps, under a line about each, and what they take.
+
+    Sizes are those of the products that all steps run on.
+    """
 
     tables: tuple[tuple[str, Stages], ...]
+    works: tuple[Work, ...]
     sizes: tuple[Size, ...]
 
     @property
@@ -63,6 +75,12 @@ class Planned:
     def stored(self) -> float:
         """Bytes written by all stages."""
         return sum(row[1] for _, stages in self.tables for row in stages.values())
+
+    @property
+    def unknown(self) -> list[str]:
+        """Stages whose seconds nobody measured."""
+        rows = zip(self.tables, self.works, strict=True)
+        return list(dict.fromkeys(stage for (_, stages), work in rows for stage in stages if stage not in work))
 
 
 def plan_run(config: Config, like: str | Path | None = None) -> str:
@@ -81,9 +99,10 @@ def plan_run(config: Config, like: str | Path | None = None) -> str:
     """
     speed = Speed() if like is None else speed_of(like, config)
     plan = planned(config)
-    works = [work_of(size, speed) for size in plan.sizes]
-    parts = [stage_table(about, stages, work) for (about, stages), work in zip_longest(plan.tables, works)]
-    return "\n\n".join([*parts, "\n".join(cost_lines(config, plan.sizes, plan.tasks, plan.stored, speed))])
+    rows = zip(plan.tables, plan.works, strict=True)
+    parts = [stage_table(about, stages, seconds_of(work, speed)) for (about, stages), work in rows]
+    lines = cost_lines(config, plan.works, plan.tasks, plan.stored, speed, plan.unknown)
+    return "\n\n".join([*parts, "\n".join(lines)])
 
 
 def planned(config: Config) -> Planned:
@@ -103,36 +122,54 @@ def planned(config: Config) -> Planned:
             Size.of(extent.n_points, len(extent.times), product_of(source), config, extent.pairs)
             for source, extent in found
         ]
+    works = [product_work(size) for size in sizes]
     if config.east_up.name is not None:
-        tables, sizes = _with_east_up(config, tables, sizes)
+        tables, works, sizes = _with_east_up(config, tables, sizes)
     if config.areas.method != "none":
-        tables.append(plan_areas(config, [(size.points, size.dates) for size in sizes]))
+        about, stages, work = plan_areas(config, sizes)
+        tables, works = [*tables, (about, stages)], [*works, work]
     if config.maps.method != "none":
-        tables.append(plan_maps(config, [(size.points, size.dates) for size in sizes]))
-    return Planned(tuple(tables), tuple(sizes))
+        tables, works = [*tables, plan_maps(config, [(size.points, size.dates) for size in sizes])], [*works, {}]
+    return Planned(tuple(tables), tuple(works), tuple(sizes))
 
 
 def _with_east_up(
     config: Config, tables: list[tuple[str, Stages]], sizes: list[Size]
-) -> tuple[list[tuple[str, Stages]], list[Size]]:
-    """Tables and sizes with those of east and up, which come first where the steps that follow are theirs alone."""
+) -> tuple[list[tuple[str, Stages]], list[Work], list[Size]]:
+    """Tables, what they take, and sizes, with those of east and up, which come first where steps run on these alone."""
     found = [_extent(source, config) for source in listed(config.source)] if config.source.files else []
     tracks = [(extent.n_points, extent.times) for extent in found]
     for track in [one for named in config.east_up.tracks for one in track_sources(named)]:
         cube = open_group(track.path, track.group)
         tracks.append((cube.sizes["point"], cube["time"].values))
     points, dates = met_size(config, tracks)
+    met = [Size.of(n, len(times), "", config) for n, times in tracks]
     shard = max(ShardPlan.of(n, len(times), config.store.shard_points).shard for n, times in tracks)
-    made, size = [], Size.of(points, dates, str(config.east_up.name), config)
+    plan, size = ShardPlan.of(points, dates), Size.of(points, dates, str(config.east_up.name), config)
+    wanted, left = config.east_up, {"ingest"}
+    if wanted.how != "previous" or wanted.anchor == "model" or any(one.pairs for one in sizes):
+        left |= {"fit", "score", "forecast"}  # of values that have seen the future there is no honest forecast
+    made: list[tuple[str, Stages]] = []
     for component in ("E", "U"):
         kind = f"{len(tracks)} tracks, cells that both ways see"
         about, stages = _product(f"{config.east_up.name}_{component}", points, dates, dates, kind, config, "raster")
-        meeting = plan_meeting(ShardPlan.of(points, dates), points, dates, shard) if component == "E" else {}
-        made.append((about, {**meeting, **{name: row for name, row in stages.items() if name != "ingest"}}))
-    if not config.east_up.alone:
-        return [*tables, *made], [*sizes, size, size]
-    first = [(about, {k: row for k, row in of.items() if k in ("ingest", "invert")}) for about, of in tables]
-    return [*made, *first], [size, size]
+        meeting = plan_meeting(plan, points, dates, shard) if component == "E" else {}
+        made.append((about, {**meeting, **{name: row for name, row in stages.items() if name not in left}}))
+    if wanted.alone:
+        tables = [(about, {k: row for k, row in of.items() if k in ("ingest", "invert")}) for about, of in tables]
+    both = {**product_work(size), **meeting_work(met, plan.n_shards)}
+    of_tracks = [product_work(one) for one in sizes]
+    if not wanted.alone:
+        return [*tables, *made], _taken([*tables, *made], [*of_tracks, both, both]), [*sizes, size, size]
+    return [*made, *tables], _taken([*made, *tables], [both, both, *of_tracks]), [size, size]
+
+
+def _taken(tables: list[tuple[str, Stages]], works: list[Work]) -> list[Work]:
+    """What just the stages of the tables take."""
+    return [
+        {stage: part for stage, part in work.items() if stage in stages}
+        for (_, stages), work in zip(tables, works, strict=True)
+    ]
 
 
 def _extent(source: SourceFile, config: Config) -> Extent:

@@ -142,6 +142,13 @@ def test_the_plan_knows_the_tracks_that_stores_have(folder: Path) -> None:
     stages = [line.split()[0] for line in told.splitlines() if line.startswith("  ")]
     assert stages.count("east-up") == 1 and stages.count("prepare") == 2 and "ingest" not in stages
     assert stages[-5:] == ["errors", "survey", "find", "cards", "report"]
+    tables, end = told.split("\n\n")[:-1], told.split("\n\n")[-1]
+    known = [line.split()[-1] != "known" for table in tables for line in table.splitlines()[2:]]
+    assert all(known) and "price: " in end and "without the seconds" not in end
+    official = {"name": "site", "tracks": [str(folder / "tracks.zarr")]}
+    mapped = plan_run(configured(folder, maps={"method": "kriging"}, east_up=official))
+    assert "without the seconds of tiles, train, foresee, hindcast, which are not known" in mapped
+    assert "score" not in mapped  # of values that have seen the future
 
 
 def test_defaults_are_those_of_the_functions() -> None:
