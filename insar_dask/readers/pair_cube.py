@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -18,6 +17,7 @@ from insar_dask.cube import CubeError
 from insar_dask.readers.declared import describe_source, read_day
 from insar_dask.readers.geotiff_stack import GeoTiffStack, look_at, raster_at
 from insar_dask.readers.grid import same_grid
+from insar_dask.readers.named_columns import read_rows, to_number
 from insar_dask.readers.pair_headers import DATES, GEOTIFF, PairFile, headers_beside, look_at_pair
 from insar_dask.readers.pair_stack import BinaryStack, SignedStack
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
@@ -241,24 +241,14 @@ def _in_order(files: Sequence[PairFile], table: str | Path | None) -> tuple[list
 
 
 def _baselines(path: Path) -> dict[tuple[Any, Any], float]:
-    with path.open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    if not lines or not {"first", "second", "bperp"} <= set(lines[0]):
-        raise CubeError(f"{path.name} has the columns {list(lines[0]) if lines else []}, wanted first,second,bperp")
     known: dict[tuple[Any, Any], float] = {}
-    stands: dict[frozenset[Any], int] = {}
-    for number, line in enumerate(lines, start=2):
-        days = [read_day(str(line[name]), f"{path.name}, line {number}").tolist() for name in ("first", "second")]
-        if (before := stands.setdefault(frozenset(days), number)) != number:
-            raise CubeError(
-                f"{path.name}: the pair {days[0]}/{days[1]} stands in line {before} and in line {number}: remove one"
-            )
-        try:
-            known[days[0], days[1]] = metres = float(line["bperp"])
-        except (TypeError, ValueError):
-            metres = np.nan
-        if not np.isfinite(metres):
-            raise CubeError(f"{path.name}, line {number}: bperp is {line['bperp']!r}, wanted metres") from None
+    stands: dict[frozenset[Any], str] = {}
+    for where, (*ends, metres) in read_rows(path, ("first", "second", "bperp")):
+        days = [read_day(end, where).tolist() for end in ends]
+        line = where.rpartition(", ")[2]
+        if (before := stands.setdefault(frozenset(days), line)) != line:
+            raise CubeError(f"{path.name}: the pair {days[0]}/{days[1]} stands in {before} and in {line}: remove one")
+        known[days[0], days[1]] = to_number(metres, f"{where}: bperp [m]")
     return known
 
 

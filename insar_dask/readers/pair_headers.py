@@ -17,6 +17,7 @@ import numpy as np
 from insar_dask.cube import CubeError
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.grid import PixelGrid
+from insar_dask.readers.named_columns import to_number
 from insar_dask.readers.projection import crs_of
 
 __all__ = ["DATES", "GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "headers_beside", "look_at_pair", "read_header"]
@@ -106,41 +107,41 @@ def _geotiff(path: Path, source_crs: object) -> PairFile:
 
 
 def _roi_pac(path: Path, header: Mapping[str, str], source_crs: object) -> PairFile:
-    rows, columns = (int(_needed(header, name, path)) for name in ("FILE_LENGTH", "WIDTH"))
+    rows, columns = (_count(header, name, path) for name in ("FILE_LENGTH", "WIDTH"))
     _check_size(path, 8 * rows * columns, f"{rows} lines of amplitude and phase of {columns} pixels")
     grid = PixelGrid(rows, columns)
     if "X_FIRST" in header:
-        x, dx, y, dy = (float(_needed(header, name, path)) for name in ("X_FIRST", "X_STEP", "Y_FIRST", "Y_STEP"))
+        x, dx, y, dy = _corner(header, ("X_FIRST", "X_STEP", "Y_FIRST", "Y_STEP"), path)
         grid = PixelGrid(rows, columns, x + dx / 2, dx, y + dy / 2, dy, crs_of(source_crs or 4326, "crs").to_wkt())
     ends = [_number(header, (f"P_BASELINE_{end}_HDR",), path) for end in ("TOP", "BOTTOM")]
     first, second = _dates(header.get("DATE12", path.stem), path.name)
-    wavelength = float(_needed(header, "WAVELENGTH", path))
+    wavelength = _above_zero(header, "WAVELENGTH", path)
     direction = header.get("ORBIT_DIRECTION")
     return PairFile(path, ROI_PAC, grid, first, second, float(np.mean(ends)), wavelength, 1, direction, False)
 
 
 def _gamma(path: Path, header: Mapping[str, str], image: Path | None, source_crs: object) -> PairFile:
-    rows, columns = int(_needed(header, "nlines", path)), int(_needed(header, "width", path))
+    rows, columns = (_count(header, name, path) for name in ("nlines", "width"))
     _check_size(path, 4 * rows * columns, f"{rows} lines of {columns} pixels")
     names = ("corner_lon", "post_lon", "corner_lat", "post_lat")
     if header.get("DEM_projection") != "EQA":
         names = ("corner_east", "post_east", "corner_north", "post_north")
         if source_crs is None:
             raise CubeError(f"{path.name} is on a map in {header.get('DEM_projection')!r}: pass source_crs=")
-    x, dx, y, dy = (float(_needed(header, name, path).split()[0]) for name in names)
+    x, dx, y, dy = _corner(header, names, path)
     grid = PixelGrid(rows, columns, x, dx, y, dy, crs_of(source_crs or 4326, "source_crs").to_wkt())
     radar = {} if image is None else read_header(image)
     first, second = _dates(path.name, path.name)
     file = PairFile(path, GAMMA, grid, first, second, np.nan, None, 1, None, False)
     if "radar_frequency" in radar:
-        file = replace(file, wavelength=LIGHT / float(radar["radar_frequency"].split()[0]))
+        file = replace(file, wavelength=LIGHT / _above_zero(radar, "radar_frequency", image or path))
     if "heading" in radar:
-        north = np.cos(np.radians(float(radar["heading"].split()[0])))
+        north = np.cos(np.radians(_needed_number(radar, "heading", image or path)))
         file = replace(file, orbit_direction="ascending" if north > 0 else "descending")
-    return replace(file, bperp=_gamma_baseline(path, radar))
+    return replace(file, bperp=_gamma_baseline(path, radar, image or path))
 
 
-def _gamma_baseline(path: Path, radar: Mapping[str, str]) -> float:
+def _gamma_baseline(path: Path, radar: Mapping[str, str], image: Path) -> float:
     """Perpendicular baseline at the centre: C cos(look) - N sin(look) of the baseline in TCN; NaN without its file."""
     beside = headers_beside(path)
     printed = next((file for file in beside if file.name.endswith(BASELINES[:-1])), None)
@@ -150,11 +151,17 @@ def _gamma_baseline(path: Path, radar: Mapping[str, str]) -> float:
     needed = ("incidence_angle", "earth_radius_below_sensor", "sar_to_earth_center")
     if base is None or any(name not in radar for name in needed):
         return np.nan
-    incidence, radius, height = (float(radar[name].split()[0]) for name in needed)
-    look = np.arcsin(np.sin(np.radians(incidence)) * radius / height)
+    incidence, radius, height = (_above_zero(radar, name, image) for name in needed)
+    sine = np.sin(np.radians(incidence)) * radius / height
+    if not 0 < sine < 1:
+        raise CubeError(f"{', '.join(needed)} of {image.name} are those of no satellite above the ground")
+    look = np.arcsin(sine)
     header = read_header(base)
     vectors = [header.get(f"{kind}_baseline(TCN)", "").split()[:3] for kind in ("precision", "initial")]
-    across, normal = next((float(v[1]), float(v[2])) for v in [*vectors, ["0", "nan", "nan"]] if len(v) == 3)
+    known = next((v[1:] for v in vectors if len(v) == 3), None)
+    if known is None:
+        return np.nan
+    across, normal = (to_number(text, f"baseline(TCN) in {base.name}") for text in known)
     return float(across * np.cos(look) - normal * np.sin(look))
 
 
@@ -197,17 +204,42 @@ def _day(digits: str, name: str) -> np.datetime64:
 
 
 def _number(header: Mapping[str, str], names: tuple[str, ...], path: Path) -> float:
-    text = next((header[name] for name in names if name in header), "nan")
-    try:
-        return float(text)
-    except ValueError:
-        raise CubeError(f"{path.name}: {names[0]} is {text!r}, wanted a number") from None
+    name = next((name for name in names if name in header), None)
+    return np.nan if name is None else _needed_number(header, name, path)
 
 
 def _needed(header: Mapping[str, str], name: str, path: Path) -> str:
     if name not in header:
         raise CubeError(f"the header of {path.name} has no {name}: is it the header of this file?")
     return header[name]
+
+
+def _needed_number(header: Mapping[str, str], name: str, path: Path) -> float:
+    """The first word of a value: GAMMA's have their unit behind it."""
+    words = _needed(header, name, path).split()
+    return to_number(words[0] if words else "", f"{name} in the header of {path.name}")
+
+
+def _above_zero(header: Mapping[str, str], name: str, path: Path) -> float:
+    number = _needed_number(header, name, path)
+    if number <= 0:
+        raise CubeError(f"{name} in the header of {path.name} is {number:g}, wanted more than 0")
+    return number
+
+
+def _corner(header: Mapping[str, str], names: tuple[str, str, str, str], path: Path) -> tuple[float, ...]:
+    """First x, step of x, first y, step of y."""
+    numbers = tuple(_needed_number(header, name, path) for name in names)
+    if 0 in numbers[1::2]:
+        raise CubeError(f"{names[1]} or {names[3]} in the header of {path.name} is 0: pixels have a size")
+    return numbers
+
+
+def _count(header: Mapping[str, str], name: str, path: Path) -> int:
+    text = _needed(header, name, path)
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+        raise CubeError(f"{name} in the header of {path.name} is {text[:40]!r}, wanted a number of pixels")
+    return int(text)
 
 
 def _check_size(path: Path, wanted: int, what: str) -> None:

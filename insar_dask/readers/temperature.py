@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.declared import read_day
+from insar_dask.readers.named_columns import read_rows, to_number
 
 __all__ = ["read_temperature"]
 
@@ -32,20 +32,14 @@ def read_temperature(path: str | Path) -> xr.DataArray:
     CubeError
         Naming the line that is no date or no number, or a day that stands twice.
     """
-    path = Path(path)
-    with path.open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    if not lines or not {"date", "temperature"} <= set(lines[0]):
-        raise CubeError(f"{path.name} has the columns {list(lines[0]) if lines else []}, wanted date,temperature")
     degrees: dict[np.datetime64, float] = {}
-    for number, line in enumerate(lines, start=2):
-        day = read_day(str(line["date"]), f"{path.name}, line {number}")
+    for where, (date, temperature) in read_rows(Path(path), ("date", "temperature")):
+        day = read_day(date, where)
         if day in degrees:
-            raise CubeError(f"{path.name}, line {number}: {day} stands there twice: remove one of them")
-        try:
-            degrees[day] = float(line["temperature"])
-        except (TypeError, ValueError):
-            raise CubeError(f"{path.name}, line {number}: {line['temperature']!r} is no number") from None
+            raise CubeError(f"{where}: {day} stands there twice: remove one of them")
+        degrees[day] = to_number(temperature, f"{where}: temperature [degrees Celsius]")
+    if not degrees:
+        raise CubeError(f"{Path(path).name} has no line below its header date,temperature: is it cut off?")
     days = np.array(sorted(degrees), "datetime64[ns]")
     values = [degrees[day] for day in sorted(degrees)]
     return xr.DataArray(values, {"day": days}, ("day",), attrs={"units": "degree_Celsius"})

@@ -39,6 +39,7 @@ from insar_dask.jobs.seals import SEAL, sealed, unpack
 from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.readers.egms import peek, read_table
 from insar_dask.readers.recognise import reader_of
+from insar_dask.readers.temperature import read_temperature
 from insar_dask.shard_store import checksum_block, read_block
 from insar_dask.store import products
 from insar_dask.synthetic import scene, write_egms
@@ -124,6 +125,36 @@ def archive() -> bytes:
     return packed.getvalue()
 
 
+PAIRS = ("20200103-20200115", "20200103-20200127")
+ROWS, COLUMNS = 4, 5
+
+
+def pairs() -> Files:
+    """What a user writes beside interferograms, or a processor has printed: headers, baselines, weather."""
+    shape = f"FILE_LENGTH {ROWS}\nWIDTH {COLUMNS}\n"
+    corner = "X_FIRST 78.5\nX_STEP 8e-4\nY_FIRST 34.0\nY_STEP -8e-4\n"
+    radar = "WAVELENGTH 0.0555\nP_BASELINE_TOP_HDR 70\nP_BASELINE_BOTTOM_HDR 74\nORBIT_DIRECTION descending\n"
+    gamma = (
+        f"DEM_projection: EQA\nwidth: {COLUMNS}\nnlines: {ROWS}\ncorner_lat: 34.0 decimal degrees\n"
+        "corner_lon: 78.5 decimal degrees\npost_lat: -8e-4 decimal degrees\npost_lon: 8e-4 decimal degrees\n"
+    )
+    image = (
+        "radar_frequency: 5.405e+09 Hz\nheading: -167.8 degrees\nincidence_angle: 39.2 degrees\n"
+        "earth_radius_below_sensor: 6371286.7 m\nsar_to_earth_center: 7071123.1 m\n"
+    )
+    printed = "line  range  bpara  bperp  blen\n  (m)  (m)  (m)  (m)\n 0 850e3 -3.5 70 80\n 9 850e3 -3.5 74 80\n"
+    files = {
+        **{f"{name}.unw.rsc": shape + corner + radar for name in PAIRS},
+        "dem.par": gamma,
+        "slc.par": image,
+        f"{PAIRS[0]}_bperp.par": printed,
+        f"{PAIRS[1]}_base.par": "initial_baseline(TCN): 0.0 20.5 -40.25 m m m\n",
+        "baselines.csv": "first,second,bperp\n20200103,20200115,30.5\n2020-01-27,20200103,-12\n",
+        "temperature.csv": "date,temperature\n20200103,-12.5\n20200104,-11\n",
+    }
+    return {name: text.encode() for name, text in files.items()}
+
+
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +181,12 @@ def of_store(name: str, data: bytes) -> st.SearchStrategy[bytes]:
     return mutations.retold(json.loads(data)) if name.endswith(".json") else mutations.scrambled(data)
 
 
+def of_pairs(name: str, data: bytes) -> st.SearchStrategy[bytes]:
+    if name.endswith(".csv"):
+        return mutations.tabled(data)
+    return st.one_of(mutations.worded(data), mutations.scrambled(data))
+
+
 def documents_of(files: Files) -> st.SearchStrategy[Files]:
     return one_of(files, lambda _, data: resealed(data))
 
@@ -167,7 +204,7 @@ def laid_out(files: Files) -> Iterator[Path]:
         yield home()
     finally:
         for name, data in before.items():
-            (home() / name).unlink() if data is None else (home() / name).write_bytes(data)
+            (home() / name).unlink(missing_ok=True) if data is None else (home() / name).write_bytes(data)
 
 
 def read_product(files: Files) -> None:
@@ -181,6 +218,38 @@ def read_product(files: Files) -> None:
             cube = read_table(path, name=BURST, threads=1, max_rejected=1).cube()
             check_cube(cube)
             cube.compute()
+
+
+def read_interferograms(files: Files) -> None:
+    given, phase = pairs() | files, bytes(8 * ROWS * COLUMNS)
+    with laid_out(given | {f"{name}.unw": phase for name in PAIRS}) as folder:
+        said = {"track": "63", "orbit_direction": "descending", "nodata": -1.0, "max_rejected": 1.0}
+        paths, attempts = [folder / f"{name}.unw" for name in PAIRS], []
+        headers = [path.with_name(path.name + ".rsc") for path in paths]
+        attempts.append(lambda: read_temperature(folder / "temperature.csv"))
+        attempts.append(lambda: insar.read_pairs(paths, **said).compute())
+        attempts.append(lambda: insar.read_pairs(paths, baselines=folder / "baselines.csv", **said).compute())
+
+        def of_gamma() -> None:
+            for path, header in zip(paths, headers, strict=True):
+                header.unlink()
+                path.write_bytes(phase[::2])
+            maps = {"gamma_dem": folder / "dem.par", "gamma_image": folder / "slc.par"}
+            insar.read_pairs(paths, **maps, **said).compute()
+
+        tried(*attempts, of_gamma)
+
+
+def tried(*attempts: Callable[[], Any]) -> None:
+    """Make all attempts; the first refusal is raised in the end."""
+    refused: list[Exception] = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except REFUSALS as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 def read_config(files: Files) -> None:
@@ -261,8 +330,7 @@ def read_model(files: Files) -> None:
 def read_store(files: Files) -> None:
     with laid_out(files) as folder:
         store = LocalStore(folder / SITE)
-        refused: list[Exception] = []
-        for attempt in (
+        tried(
             lambda: insar.open_cube(folder / SITE, partial=True).compute(),
             lambda: insar.open_cube(folder / SITE, f"{PRODUCT}/raw").compute(),
             lambda: [read_block(store, f"{PRODUCT}/raw", index) for index in range(2)],
@@ -270,13 +338,7 @@ def read_store(files: Files) -> None:
             lambda: products(store),
             lambda: status_table(folder / SITE),
             lambda: damaged(folder / SITE),
-        ):
-            try:
-                attempt()
-            except REFUSALS as error:
-                refused.append(error)
-        if refused:
-            raise refused[0]
+        )
 
 
 REFUSALS = (CubeError, FileNotFoundError)
@@ -293,6 +355,12 @@ DOORS: dict[str, Door] = {
         lambda: mutations.zipped(table()).map(lambda data: {f"{BURST}.zip": data}),
         read_product,
         (CubeError,),
+    ),
+    "pairs": Door(
+        pairs,
+        lambda: one_of(pairs(), of_pairs),
+        read_interferograms,
+        REFUSALS,
     ),
     "configuration": Door(
         lambda: {"site.toml": to_toml(Config()).encode()},

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["documents", "packed", "relined", "retold", "scrambled", "tabled", "zipped"]
+__all__ = ["documents", "packed", "relined", "retold", "scrambled", "tabled", "worded", "zipped"]
 
 Draw = Any
 """What `hypothesis.strategies.composite` hands over."""
@@ -121,6 +121,24 @@ def tabled(draw: Draw, text: bytes) -> bytes:
     separator = draw(st.sampled_from((b",", b",", b",", b",", b";", b" , ")))
     made = end.join(separator.join(row) for row in rows) + draw(st.sampled_from((end, b"", b"\0", b"\x1a")))
     return draw(scrambled(made)) if draw(st.integers(0, 3)) == 0 else made
+
+
+@st.composite
+def worded(draw: Draw, text: bytes) -> bytes:
+    """A header or a printed table with words or lines changed."""
+    lines = [line.split(b" ") for line in text.splitlines()]
+    for _ in range(draw(st.integers(1, 3))):
+        row = draw(st.sampled_from(lines))
+        how = draw(st.sampled_from(("word", "word", "word", "remove", "again", "last")))
+        if how == "word":
+            row[draw(st.integers(0, len(row) - 1))] = draw(st.sampled_from(CELLS))
+        elif how == "remove":
+            row[:] = row[: draw(st.integers(0, len(row)))] or [b""]
+        elif how == "again":
+            lines.append(list(row))
+        elif len(lines) > 1:
+            lines.remove(row)
+    return b"\n".join(b" ".join(row) for row in lines)
 
 
 @st.composite

@@ -70,7 +70,7 @@ def test_table_of_baselines_serves_pairs_either_way_round(folder):
     with pytest.raises(CubeError, match="2020-01-15/2020-01-03 stands in line 2 and in line 4"):
         insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
     table.write_text("first,second,bperp\n20200103,20200115,nan\n")
-    with pytest.raises(CubeError, match="line 2: bperp is 'nan', wanted metres"):
+    with pytest.raises(CubeError, match=r"line 2: bperp \[m\] is 'nan', wanted a number"):
         insar.read_pairs(folder, baselines=table, **DECLARED, **SAID)
     table.write_text("a,b\n1,2\n")
     with pytest.raises(CubeError, match="wanted first,second,bperp"):

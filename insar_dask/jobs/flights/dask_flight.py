@@ -29,7 +29,7 @@ MOST_AT_ONCE = 64
 """Attempts of one graph, so that it stays small whatever a task holds: Dask warns of 10 MB."""
 
 LOOK_SECONDS = 0.01
-MOST_LOOK_SECONDS = 0.1
+MOST_LOOK_SECONDS = 0.25
 LOOKS = 8
 """At what has ended, in the time that an attempt takes from its start: what has ended since is fetched together. Where
 nobody knows yet how long that is, the time since anything began or ended. A callback of each future tells it at once,
