@@ -21,6 +21,7 @@ from insar_dask.cli import app
 from insar_dask.config import load_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.progress.status import damaged
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.steps.alarm_jobs import Rule
 from insar_dask.objects import open_store
@@ -296,6 +297,8 @@ def test_a_file_is_read_and_an_identical_one_brings_nothing(record: xr.Dataset, 
     made = once(store, path)
     assert (made.verdict.kind, made.product) == ("nothing_new", "site")
     assert insar.products(store) == ["site"] and made.alarms == {"absent": "no date is new"}
+    assert not list((store / "incoming").glob("EGMS*")) and damaged(store) == {}
+    assert once(store, path).verdict == made.verdict  # it is read anew
 
 
 def test_new_points_alone_are_something_new(record: xr.Dataset, store: Path, tmp_path: Path) -> None:

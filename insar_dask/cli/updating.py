@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from insar_dask.cli.shared import SOURCES, Quiet, StorePath, settings_of
+from insar_dask.cli.shared import SOURCES, Quiet, StorePath, called, settings_of
 
 if TYPE_CHECKING:
     from insar_dask.updates import Updated
@@ -27,6 +27,7 @@ def update(
     quiet: Quiet = False,
 ) -> None:
     """Go on with a store: put newer dates behind its products, or a newer vintage beside them, and raise alarms."""
+    from insar_dask.jobs.areas.area_jobs import scenes_of
     from insar_dask.jobs.progress.status import existing_store
     from insar_dask.jobs.steps.alarm_jobs import Rule
     from insar_dask.pipeline import opened
@@ -38,6 +39,8 @@ def update(
     with opened(config, quiet=quiet) as bench:
         for made in update_products(bench, new, product, how, within, rule):  # type: ignore[arg-type]
             typer.echo(_told(made, store))
+        if scenes_of(bench.engine.store):
+            typer.echo(f"The moving areas of this vintage, under the names that they have: {called('areas', store)}")
 
 
 def _told(made: Updated, store: str | Path) -> str:

@@ -35,7 +35,11 @@ class Places(NamedTuple):
 
     @classmethod
     def of(cls, cube: xr.Dataset) -> Places:
-        """Those of a cube, in memory."""
+        """Those of a cube, in memory: 56 bytes a point.
+
+        With those of the other product, and what `pair_points` needs at its most, these are 400 bytes a point: 235 MB
+        of a burst of 588,600, 4 GB of ten million, in the process that calls.
+        """
         return cls(*(np.asarray(cube[name].values) for name in ("point_id", "easting", "northing")))
 
     @property
