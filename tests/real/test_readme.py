@@ -19,3 +19,11 @@ def test_the_script_of_the_readme_runs_as_it_stands(real_data: Path, tmp_path: P
     assert done.returncode == 0, done.stderr
     assert "mm/yr, pattern by pattern" in done.stdout
     assert (tmp_path / "point.png").stat().st_size > 10_000
+
+
+def test_every_module_at_the_top_is_listed() -> None:
+    (listed,) = re.findall(r"## Where things are\n+```\n(.*?)```", README.read_text(), re.DOTALL)
+    package = README.with_name("insar_dask")
+    modules = {path.name for path in package.glob("[!_]*.py")}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert {name for name in modules | folders if not re.search(rf"(^|\W){name}", listed)} == set()
