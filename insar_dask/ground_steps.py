@@ -21,12 +21,12 @@ from insar_dask.jobs.areas.area_jobs import (
     stored_overview,
     vintages_of,
 )
+from insar_dask.jobs.areas.places import areas_folder
 from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import str_path
 from insar_dask.jobs.progress.watch import alone
 from insar_dask.jobs.steps.east_up_jobs import SHARD_CELLS, store_east_up, track_sources
 from insar_dask.jobs.steps.tile_jobs import TileSource
-from insar_dask.objects import beside
 from insar_dask.outcomes import Outcome
 from insar_dask.store import open_group
 
@@ -161,9 +161,9 @@ def _outcome(bench: Workbench, names: list[str], scene: str) -> Outcome:
 
 
 def _publish(bench: Workbench, names: Sequence[str], found: Areas) -> Path:
-    """Outlines and page of some areas, in a folder named after store and scene: stores may share where theirs lie."""
+    """Outlines and page of some areas."""
     scene = found.attrs["scene"]
-    folder = bench.folder / beside(bench.store, f"-areas-{scene}").name
+    folder = areas_folder(bench.folder, bench.store, scene)
     with alone(bench.engine, f"areas/{scene}/report"):
         files: dict[str, str | Path] = {
             "store": bench.store,
