@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -107,31 +107,43 @@ def gpu_workers(
 
 @contextmanager
 def _ended(kind: type[SpecCluster], **options: object) -> Iterator[SpecCluster]:
+    cluster = None
     try:
         with _born_deaf_to_interrupts():
-            cluster = kind(**options)
+            cluster = _started(kind, options)
+        yield cluster
+    finally:
+        if cluster is not None:
+            _close_quietly(cluster)
+
+
+def _started(kind: type[SpecCluster], options: Mapping[str, object]) -> SpecCluster:
+    try:
+        return kind(**options)
     except RuntimeError as error:  # of Dask's, whose cause alone says why
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         raise OSError(f"no cluster could be started here: {cause}; see host, dashboard and workers") from error
-    try:
-        yield cluster
-    finally:
-        _close_quietly(cluster)
 
 
 @contextmanager
 def _born_deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to every process of a terminal; only this one shall hear it, and end its workers without a trace."""
+    """Ctrl-C goes to every process of a terminal; only this one shall hear it, and end its workers without a trace.
+
+    It hears it when they are born: a signal that is blocked waits, though it would be ignored, unless another thread
+    takes it; those that begin meanwhile block it as well.
+    """
     if threading.current_thread() is not threading.main_thread():  # others cannot set signals
         yield
         return
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _close_quietly(cluster: SpecCluster) -> None:

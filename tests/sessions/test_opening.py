@@ -1,6 +1,8 @@
 import inspect
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,3 +101,15 @@ def test_a_host_that_is_none_is_named_as_the_cause() -> None:
 def test_what_is_wrong_is_named_with_its_cure(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint), insar.session(**options):
         pass
+
+
+def test_ctrl_c_while_workers_are_born_is_heard_when_they_are() -> None:
+    code = (
+        "import os, signal, subprocess\nfrom insar_dask.sessions.local import _born_deaf_to_interrupts as deaf\n"
+        "with deaf():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    subprocess.run(['sh', '-c', 'kill -INT $$; echo deaf'])\n"
+        "print('not heard')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["deaf"] and done.stderr.strip().endswith("KeyboardInterrupt")
