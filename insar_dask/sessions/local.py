@@ -131,19 +131,22 @@ def _started(kind: type[SpecCluster], options: Mapping[str, object]) -> SpecClus
 def _born_deaf_to_interrupts() -> Iterator[None]:
     """Ctrl-C goes to every process of a terminal; only this one shall hear it, and end its workers without a trace.
 
-    It hears it when they are born: a signal that is blocked waits, though it would be ignored, unless another thread
-    takes it; those that begin meanwhile block it as well.
+    Threads that begin meanwhile, among them the one that starts workers, and all processes that these start, inherit
+    that the signal is blocked. This process hears it once they are born: by then they are known, and are ended.
     """
     if threading.current_thread() is not threading.main_thread():  # others cannot set signals
         yield
         return
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # threads of before may take it
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _close_quietly(cluster: SpecCluster) -> None:
