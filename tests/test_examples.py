@@ -1,4 +1,5 @@
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def test_quickstart_leaves_cube_picture_and_table(tmp_path: Path, capsys: pytest
 
 
 def test_the_best_forecaster_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    runpy.run_path(str(EXAMPLES / "who_forecasts_best.py"))["main"](None, 150)
+    runpy.run_path(str(EXAMPLES / "who_forecasts_best.py"))["main"](None, 100, 190)
     shown = capsys.readouterr().out
     assert "gaussian_process" in shown and "LEAKS" in shown
 
@@ -91,7 +92,11 @@ def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys
     for name in ("E32N34", "E58N17"):
         tile = egms_tile(name, 400, 200, order="file")
         write_egms(tmp_path / "tiles" / f"EGMS_L3_{name}_100km_U_2020_2024_1.zip", tile)
-    main = runpy.run_path(str(EXAMPLES / "mmstt.py"))["main"]
+    # maps of 16 x 16 cells, at which the network takes a fifteenth of the time
+    config = (EXAMPLES / "mmstt.toml").read_text()
+    (tmp_path / "mmstt.toml").write_text(config.replace("[maps]\n", "[maps]\npixels = 64\ncells = 16\n"))
+    example = shutil.copy(EXAMPLES / "mmstt.py", tmp_path)
+    main = runpy.run_path(example)["main"]
     main(str(tmp_path), 400, 1, 0)
     shown = capsys.readouterr().out
     assert "2 tiles forecast by mmstt from 2023-04-17" in shown and "E58N17: cells have moved" in shown
