@@ -1,5 +1,6 @@
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 # a busy machine is no failure; what CI runs is the same twice, and new examples are drawn wherever people work
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("untimed")
+
+# where Python is told to keep no bytecode, each program that a test starts would compile three hundred modules anew,
+# and each process of pytest all tests
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ def modules(package: object) -> list[str]:
     return [found.name for found in pkgutil.walk_packages(path, f"{name}.")]
 
 
+@cache
 def loaded_by(statement: str) -> set[str]:
+    """Modules that a process has after a statement; once for all that are asked after."""
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 

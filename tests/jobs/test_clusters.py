@@ -10,10 +10,12 @@ import psutil
 import pytest
 
 SCRIPT = """
-import subprocess, sys, tempfile
+import signal, subprocess, sys, tempfile
 from contextlib import ExitStack
 from tests.jobs.clusters import unwound
 
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # under nohup a process begins with the latter ignored
 with unwound(), tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     stack.callback(child.wait)

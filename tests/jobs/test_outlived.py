@@ -1,5 +1,6 @@
 """Tasks that outlive their killed driver on an external scheduler do not spoil what the next run makes."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,18 +57,22 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def store(tmp_path: Path, small_scene: xr.Dataset) -> Path:
-    path = tmp_path / "site.zarr"
+@pytest.fixture(scope="module")
+def raw(small_scene: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("raw") / "site.zarr"
     insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
     return path
 
 
 @pytest.fixture
-def wanted(tmp_path: Path, small_scene: xr.Dataset) -> dict[str, bytes]:
+def store(raw: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(raw, tmp_path / "site.zarr"))
+
+
+@pytest.fixture(scope="module")
+def wanted(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What the store holds when nothing disturbs the later run."""
-    path = tmp_path / "undisturbed.zarr"
-    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
+    path = Path(shutil.copytree(raw, tmp_path_factory.mktemp("undisturbed") / "site.zarr"))
     Engine(path, quiet=True).run(smoothing(13))
     return stored_bytes(path)
 
