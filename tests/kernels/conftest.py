@@ -1,6 +1,6 @@
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,46 +9,73 @@ import pytest
 from insar_kernels.gpu import running
 
 
-class OnGpu(np.ndarray):
-    """An array in place of CuPy's, which as CuPy's takes part in nothing beside an array of NumPy."""
+class OnGpu(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array in place of CuPy's: it takes part in nothing beside an array of NumPy, and only `get` brings it back."""
+
+    __array_priority__ = 100
+
+    def __init__(self, array: Any) -> None:
+        self.array = np.asarray(array)
 
     def get(self) -> Any:
-        """Bring it back, in CuPy's words."""
-        return np.asarray(self)
+        return self.array
 
-    def __getitem__(self, key: Any) -> Any:
-        return on_gpu_alone(super().__getitem__(key))
-
-    def argmax(self, axis: int) -> Any:
-        return on_gpu_alone(np.ndarray.argmax(self, axis))
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *given: Any, **options: Any) -> Any:
         if method not in ("__call__", "reduce"):
             raise TypeError(f"CuPy has no {ufunc.__name__}.{method}")
-        out = options.pop("out", None)
-        if out is not None:
-            options["out"] = tuple(bare(array) for array in out)
-        found = getattr(ufunc, method)(*(bare(array) for array in given), **options)
-        return on_gpu_alone(found) if out is None else out[0]
+        found = getattr(ufunc, method)(*bare(list(given)), **{name: bare(value) for name, value in options.items()})
+        return there(found) if options.get("out") is None else options["out"][0]
 
     def __array_function__(self, function: Any, kinds: Any, given: Any, options: Any) -> Any:
-        return on_gpu_alone(function(*bare(list(given)), **{name: bare(value) for name, value in options.items()}))
+        return there(function(*bare(list(given)), **{name: bare(value) for name, value in options.items()}))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "array":
+            raise AttributeError(name)
+        found = getattr(self.array, name)
+        if not callable(found):
+            return there(found) if isinstance(found, np.ndarray) else found
+        return lambda *given, **options: there(found(*bare(given), **{k: bare(v) for k, v in options.items()}))
+
+    def __getitem__(self, key: Any) -> Any:
+        return there(self.array[bare(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.array[bare(key)] = bare(value)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(there, self.array)
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __int__(self) -> int:
+        return int(self.array)
+
+    def __float__(self) -> float:
+        return float(self.array)
 
 
 def bare(value: Any) -> Any:
     """What NumPy works on; refuses its arrays, alone or in a sequence."""
     if isinstance(value, OnGpu):
-        return value.view(np.ndarray)
+        return value.array
     if isinstance(value, np.ndarray) and value.ndim:
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
     return type(value)(map(bare, value)) if type(value) in (list, tuple) else value
 
 
-def on_gpu_alone(found: Any) -> Any:
+def there(found: Any) -> Any:
     """As CuPy answers: no number leaves the GPU, it becomes an array without axes."""
     if isinstance(found, np.ndarray | np.generic):
-        return np.asarray(found).view(OnGpu)
-    return type(found)(map(on_gpu_alone, found)) if type(found) in (list, tuple) else found
+        return OnGpu(found)
+    return type(found)(map(there, found)) if type(found) in (list, tuple) else found
 
 
 class Library(types.ModuleType):
@@ -63,8 +90,8 @@ class Library(types.ModuleType):
         if name.startswith("__") or isinstance(found, type) or not callable(found):
             return Library(name, found) if isinstance(found, types.ModuleType) else found
         if name == "asarray":
-            return lambda *given: np.array(*given).view(OnGpu)
-        return lambda *given, **options: on_gpu_alone(found(*bare(list(given)), **options))
+            return lambda *given: OnGpu(np.array(*(one.array if isinstance(one, OnGpu) else one for one in given)))
+        return lambda *given, **options: there(found(*bare(list(given)), **options))
 
 
 @pytest.fixture
