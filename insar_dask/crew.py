@@ -16,6 +16,8 @@ __all__ = ["as_they_end"]
 LOOK_SECONDS = 0.5
 """A signal that another thread took is seen by this one when it wakes."""
 
+AGAIN_SECONDS = 2.0
+
 PATIENCE = 5.0
 """Seconds that threads are waited for which were told to stop; they do between two steps of Python."""
 
@@ -74,13 +76,15 @@ def as_they_end(
 
 
 def _stop(threads: list[threading.Thread]) -> None:
-    """Raise `KeyboardInterrupt` in threads, and wait for them."""
-    for thread in filter(threading.Thread.is_alive, threads):
-        number = ctypes.c_ulong(thread.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
+    """Raise `KeyboardInterrupt` in threads, and wait for them; again where it fell into a callback, which ignores it."""
     deadline = time.monotonic() + PATIENCE
-    for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0))
+    while (alive := [thread for thread in threads if thread.is_alive()]) and time.monotonic() < deadline:
+        for thread in alive:
+            number = ctypes.c_ulong(thread.ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
+        again = min(time.monotonic() + AGAIN_SECONDS, deadline)
+        for thread in alive:
+            thread.join(max(again - time.monotonic(), 0))
 
 
 def _outcome(work: Callable[[Name], Made], name: Name) -> Made | Exception:

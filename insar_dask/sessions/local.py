@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 from insar_dask.sessions.encryption import protocol
@@ -21,8 +22,9 @@ NOWHERE_ELSE = "127.0.0.1:0"
 """A worker's own page; one that speaks over no network would else show it on every interface."""
 
 
-CUPYS_SHARE = "50%"
-"""Of each GPU's memory: CuPy keeps what it once had; torch, which trains in a process of its own, finds the rest."""
+ON_GPUS = {"INSAR_DASK_DEVICE": "gpu", "CUPY_GPU_MEMORY_LIMIT": "50%"}
+"""Environment of workers with a GPU, where the session's own does not say otherwise: chunk jobs compute on it; and of
+its memory CuPy, which keeps what it once had, leaves half to torch, which trains in a process of its own."""
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def gpu_workers(
 
     if memory_limit == "auto":
         memory_limit = MEMORY_LIMIT // len(devices)
-    cupys = os.environ.get("CUPY_GPU_MEMORY_LIMIT", CUPYS_SHARE)
+    common_environment = {name: os.environ.get(name, default) for name, default in ON_GPUS.items()}
     common = {
         "nthreads": threads_per_worker,
         "memory_limit": memory_limit,
@@ -98,7 +100,7 @@ def gpu_workers(
         workers={
             number: {"cls": Nanny, "options": {**common, "env": environment}}
             for number, device in enumerate(devices)
-            for environment in [{"CUDA_VISIBLE_DEVICES": device, "CUPY_GPU_MEMORY_LIMIT": cupys}]
+            for environment in [{**common_environment, "CUDA_VISIBLE_DEVICES": device}]
         },
         security=security,
     ) as cluster:
@@ -137,6 +139,7 @@ def _born_deaf_to_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # others cannot set signals
         yield
         return
+    resource_tracker.ensure_running()  # whose start unblocks the signal, in the thread that starts workers else
     heard: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))  # threads of before may take it
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
