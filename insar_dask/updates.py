@@ -230,8 +230,9 @@ def _forerunner(bench: Workbench, newer: Stored, name: str) -> str:
         return found[0]
     looks = "; ".join(f"{one} is {' '.join(look_of(other.attrs))}" for one, other in heads.items())
     raise CubeError(
-        f"what came is {' '.join(look_of(cube.attrs))}, and {len(found)} products of {bench.store} look so ({looks}): "
-        "name the one that it goes on with by --product, or `insar-dask ingest` it as a product of its own"
+        f"what came is {' '.join(look_of(cube.attrs))}, and {len(found) or 'none'} of the products of {bench.store} "
+        f"look so ({looks}): name the one that it goes on with by --product, or `insar-dask ingest` it as a product of "
+        "its own"
     )
 
 

@@ -26,7 +26,7 @@ from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.steps.rejected import fetch_rejected
 from insar_dask.jobs.steps.tile_jobs import store_tiles, tile_sources
-from insar_dask.objects import beside
+from insar_dask.objects import beside, get_bytes
 from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.delays import read_delays
 from insar_dask.readers.egms import find_egms
@@ -223,6 +223,8 @@ class Workbench:
             reasons["patterns"] = "patterns are switched off: [patterns] n_clusters = 0"
         elif "absent" in patterns:
             reasons["patterns"] = f"no patterns: {patterns['absent']}"
+        elif get_bytes(self.engine.store, f"{product}/patterns/zarr.json") is None:
+            reasons["patterns"] = "no patterns: they were not looked for; run `insar-dask cluster`"
         n_dates, period = self.group(product, "smooth").sizes["time"], self._period(product)
         if method == "none":
             reasons["parts"] = 'decomposition is switched off: [decompose] method = "none"'
@@ -262,7 +264,7 @@ class Workbench:
         seen = "the whole series" if days < 0 else f"{days} days of the future"
         raise SeesFutureError(
             f"each value of {product} has seen {seen}, as the official recipe has it; an honest forecast takes "
-            '[east_up] how = "previous" and anchor = "first"'
+            '[east_up] how = "previous" and anchor = "first", after `insar-dask east-up` --how previous --anchor first'
         )
 
     def _reader(self, source: SourceFile) -> str:

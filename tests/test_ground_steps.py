@@ -176,6 +176,7 @@ def insar_rule() -> dict[str, Any]:
         ({"east_up": {"name": "a/b", "tracks": ["x"]}}, "wanted letters"),
         ({"areas": {"method": "hysteresis", "body": 20.0}}, "body 20 is above seed 10"),
         ({"areas": {"scene": "../x"}}, "wanted letters"),
+        ({"areas": {"method": "paper", "season": 1.0}}, "season goes with hysteresis"),
         (
             {"source": {"files": ["a"]}, "store": {"path": "{product}.zarr"}, "east_up": {"name": "site"}},
             "tracks in one store",

@@ -319,7 +319,7 @@ def test_what_cannot_be_updated_is_said(record: xr.Dataset, store: Path, tmp_pat
     with pytest.raises(CubeError, match=r"track 117.* is component los track"):
         once(store, newer(record.assign_attrs(track="117"), tmp_path, "other"))
     insar.save(plain(record.isel(time=slice(0, 150))), store, "twin/raw", quiet=True)
-    with pytest.raises(CubeError, match=r"2 products of .* look so .*--product"):
+    with pytest.raises(CubeError, match=r"2 of the products of .* look so .*--product"):
         once(store, newer(record, tmp_path, "two"))
     assert once(store, tmp_path / "two.zarr", product="site").before == "site"
     with pytest.raises(ValueError, match=r"rate is 0.7; wanted a share of false alarms above 0, at most 0.5"):

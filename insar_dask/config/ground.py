@@ -114,6 +114,12 @@ class AreaSearch(Section):
             raise ValueError(f"body {self.body or body:g} is above seed {self.seed or seed:g} mm/yr")
         return self
 
+    @model_validator(mode="after")
+    def _judges_what_it_looks_at(self) -> Self:
+        if self.method == "paper" and self.season is not None:
+            raise ValueError("method paper looks at velocities alone, as published: season goes with hysteresis")
+        return self
+
     @property
     def rule(self) -> dict[str, Any]:
         """Of `insar_dask.detect.rules.Rule`."""

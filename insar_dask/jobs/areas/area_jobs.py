@@ -296,7 +296,7 @@ def _before(engine: Engine, search: Search, vintage: str, scene: AreaScene) -> A
         if known and vintage not in known and vintage < known[-1]:
             raise CubeError(
                 f"vintage {vintage} of {search.scene!r} is before {known[-1]}, whose areas have their names already: "
-                "find the vintages in their order, or under another scene="
+                "find the vintages in their order, or under another scene= (--scene)"
             )
         earlier = [one for one in known if one < vintage]
         if not earlier:
