@@ -38,6 +38,7 @@ def with_cheats(monkeypatch):
 
 
 def test_all_our_forecasters_pass(burst):
+    burst = burst.isel(point=slice(0, 150))
     schedule = plan(
         burst["time"].values, methods=[name for name in catalogue.FORECASTERS if name not in catalogue.TRAINED]
     )
