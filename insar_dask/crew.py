@@ -76,7 +76,7 @@ def as_they_end(
 
 
 def _stop(threads: list[threading.Thread]) -> None:
-    """Raise `KeyboardInterrupt` in threads, and wait for them; again where it fell into a callback, which ignores it."""
+    """Raise `KeyboardInterrupt` in threads, and wait for them; again where it fell into a callback, and was lost."""
     deadline = time.monotonic() + PATIENCE
     while (alive := [thread for thread in threads if thread.is_alive()]) and time.monotonic() < deadline:
         for thread in alive:
