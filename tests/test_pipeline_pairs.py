@@ -140,10 +140,12 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     chain = told("invert", *source, "--reference", "2,2", "--max-bperp", "inf", "--max-days", "12").splitlines()
     assert chain[1] == "  29 of 81 interferograms inverted to 30 dates" and "99 of 99 points" in chain[2]
     kept = store.with_name("cube-config.toml")
-    before = kept.read_text()
     weighed = "--weights", "coherence", "--looks", "9"
     assert "no coherence to weigh with" in told("invert", *source, *asked, *weighed, code=1)
-    assert "no pair is left" in told("invert", *source, *asked, "--max-days", "5", code=1)
+    weighing = "--coherence", site / "coherence", "--baselines", site / "baselines.csv"
+    assert told("invert", *source, *asked, *weighed, *weighing).splitlines()[0] == shown[0]
+    before = kept.read_text()
+    assert "no pair is left" in told("invert", *source[:2], "--max-days", "5", code=1)  # what sources are goes on
     assert kept.read_text() == before  # nor does what fails
 
 

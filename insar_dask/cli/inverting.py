@@ -55,7 +55,7 @@ def invert(
 
     settings = settings_of(store)
     kept = settings.model_dump(exclude_unset=True)
-    options = {**settings.source.options, "coherence": coherence, "baselines": baselines}
+    options = settings.source.options | _said({"coherence": coherence, "baselines": baselines})
     options |= parse_settings(option or [], "--option", "track=063")
     pairs = {
         "reference": None if reference is None else _pixel(reference), "place": _place(place),
@@ -67,7 +67,7 @@ def invert(
         "disconnected": "bridge" if bridge else None,
     }  # fmt: skip
     tables: dict[str, dict[str, Any]] = {
-        "source": {"files": source, "options": _said(options)}, "pairs": _said(pairs), "inversion": _said(solving),
+        "source": {"files": source, "options": options}, "pairs": _said(pairs), "inversion": _said(solving),
     }  # fmt: skip
     tables["source"] = kept.get("source", {}) | tables["source"]
     wanted = parse_config({**kept, **tables}, "invert")

@@ -105,7 +105,9 @@ def invert(
     chosen = slice(None) if as_of is None else pairs["second"].values <= np.datetime64(as_of)
     line = timeline(kept)
     if weights == "coherence" and "coherence" not in kept:
-        raise CubeError("the pair cube has no coherence to weigh with: read it too, or pass weights='equal'")
+        raise CubeError(
+            "the pair cube has no coherence to weigh with: read it too (--coherence), or pass weights='equal'"
+        )
     scale = mm_per_radian(kept)
     options: dict[str, Any] = {"line": line, "scale": scale, "min_coherence": min_coherence}
     function: Callable[..., tuple[Any, ...]]

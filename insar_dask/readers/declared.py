@@ -136,8 +136,9 @@ def describe_source(
 def _check_said(name: str, lacking: Mapping[str, str]) -> None:
     """Refuse a source of which something is not said: all of it at once."""
     if lacking:
-        what = " and ".join(key.replace("_", " ") for key in lacking)
-        raise CubeError(f"{name} does not say its {what}: pass {' and '.join(lacking.values())}")
+        *first, last = (key.replace("_", " ") for key in lacking)
+        what = f"{', '.join(first)} and {last}" if first else last
+        raise CubeError(f"{name} does not say its {what}: pass {'; '.join(lacking.values())}")
 
 
 def _pass(text: str, name: str) -> str:

@@ -125,7 +125,7 @@ def test_what_files_and_caller_do_not_say_is_asked_for(folder):
         insar.read_pairs(folder, wavelength=0.0555, phase_sign=0, **DECLARED)
     with pytest.raises(CubeError, match="phase_sign=1 where"):
         insar.read_pairs(folder, wavelength=0.0555, **DECLARED)
-    with pytest.raises(CubeError, match=r"(?s)wavelength and phase sign: pass wave.* and phase_sign=1 .*baselines="):
+    with pytest.raises(CubeError, match=r"(?s)wavelength and phase sign: pass wave.*; phase_sign=1 .*baselines="):
         insar.read_pairs(folder, **DECLARED)
     with pytest.raises(CubeError, match="track="):
         insar.read_pairs(folder, orbit_direction="ascending", **SAID)
