@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from insar_dask.config import Config
 from insar_dask.costs import Size, Work
+from insar_dask.cube import CubeError
 from insar_dask.detect.finding import TILE
 from insar_dask.ground_costs import areas_work
 from insar_dask.jobs.memory import BASE_BYTES, task_memory
 from insar_dask.map_planning import STORED_FLOAT, Stages
 from insar_dask.shards import ShardPlan
 
-__all__ = ["met_size", "plan_areas", "plan_meeting"]
+__all__ = ["check_tracks", "met_size", "plan_areas", "plan_meeting"]
 
 NUMBERS = 8
 """Numbers of a point that rules and cards look at."""
@@ -50,6 +51,15 @@ def plan_areas(config: Config, sizes: Sequence[Size]) -> tuple[str, Stages, Work
     }
     judged = f"outlines of {config.areas.inventory}" if config.areas.inventory else f"rule {config.areas.method}"
     return f"areas: {judged}, about {tiles} tiles of {TILE} x {TILE} cells", stages, areas_work(sizes, tiles)
+
+
+def check_tracks(n_files: int, n_stored: int) -> None:
+    """Refuse a run, before any work, whose files and stored tracks cannot be an ascending and a descending one."""
+    if n_files + n_stored < 2:
+        raise CubeError(
+            f"east and up take an ascending and a descending track, and there is {n_files + n_stored}: name the other "
+            "one in files under [source], or in tracks under [east_up] where it is stored"
+        )
 
 
 def met_size(config: Config, tracks: Sequence[tuple[int, Times]]) -> tuple[int, int]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
+from insar_dask.ground_planning import check_tracks
 from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.pruning import prune_states
+from insar_dask.jobs.steps.east_up_jobs import track_sources
 from insar_dask.objects import beside, keep_text
 from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary
 from insar_dask.sessions import session
@@ -84,8 +86,10 @@ def _run_store(config: Config, client: Client | None, *, quiet: bool) -> list[Ou
 
 def products_of(bench: Workbench) -> Iterator[str]:
     """Products as they are there to be worked on: of each file, and east and up of them where that is wanted."""
-    wanted, tracks = bench.config.east_up, []
-    for source in bench.sources():
+    wanted, tracks, sources = bench.config.east_up, [], bench.sources()
+    if wanted.name is not None:
+        check_tracks(len(sources), sum(len(track_sources(track)) for track in wanted.tracks))
+    for source in sources:
         product = bench.ingest(source)
         bench.invert(source, product)
         tracks.append(product)

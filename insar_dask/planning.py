@@ -20,7 +20,7 @@ from insar_dask.costs import (
     speed_of,
 )
 from insar_dask.ground_costs import meeting_work
-from insar_dask.ground_planning import met_size, plan_areas, plan_meeting
+from insar_dask.ground_planning import check_tracks, met_size, plan_areas, plan_meeting
 from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, page_memory, task_memory
 from insar_dask.jobs.steps.cube_ingest import product_of
 from insar_dask.jobs.steps.east_up_jobs import track_sources
@@ -142,6 +142,7 @@ def _with_east_up(
     for track in [one for named in config.east_up.tracks for one in track_sources(named)]:
         cube = open_group(track.path, track.group)
         tracks.append((cube.sizes["point"], cube["time"].values))
+    check_tracks(len(found), len(tracks) - len(found))
     points, dates = met_size(config, tracks)
     met = [Size.of(n, len(times), "", config) for n, times in tracks]
     shard = max(ShardPlan.of(n, len(times), config.store.shard_points).shard for n, times in tracks)

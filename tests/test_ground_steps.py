@@ -8,6 +8,7 @@ import pytest
 
 import insar_dask as insar
 from insar_dask.config import Config, ConfigError, parse_config
+from insar_dask.cube import CubeError
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, draw_areas, meet
 from insar_dask.jobs.areas.area_jobs import scenes_of, stored_areas
@@ -149,6 +150,15 @@ def test_the_plan_knows_the_tracks_that_stores_have(folder: Path) -> None:
     mapped = plan_run(configured(folder, maps={"method": "kriging"}, east_up=official))
     assert "without the seconds of tiles, train, foresee, hindcast, which are not known" in mapped
     assert "score" not in mapped  # of values that have seen the future
+
+
+def test_one_track_is_refused_before_it_is_read(folder: Path, tmp_path: Path) -> None:
+    one = f"{folder / 'tracks.zarr'}/{insar.products(folder / 'tracks.zarr')[0]}"
+    config = configured(folder, store={"path": str(tmp_path / "one.zarr")}, east_up={"name": "site", "tracks": [one]})
+    with pytest.raises(CubeError, match="ascending and a descending track, and there is 1: name the other one"):
+        plan_run(config)
+    with opened(config, quiet=True) as bench, pytest.raises(CubeError, match="and there is 1"):
+        next(products_of(bench))
 
 
 def test_defaults_are_those_of_the_functions() -> None:
