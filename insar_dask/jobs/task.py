@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
+from insar_dask.jobs.devices import brought_back, given_to
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
@@ -92,10 +93,11 @@ def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger)
     steps = stage.needed(wanted)
     for position, step in enumerate(steps):
         params = {name: _resolve(value, ledger) for name, value in step.params.items()}
+        results[step.source] = given_to(step.function, results[step.source])
         results[step.result] = step.resolve()(results[step.source], **params)
         for name in set(results) - wanted - {later.source for later in steps[position + 1 :]}:
             del results[name]
-    return results
+    return {name: brought_back(result) for name, result in results.items()}
 
 
 def _resolve(value: Any, ledger: Ledger) -> Any:

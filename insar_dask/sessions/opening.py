@@ -63,8 +63,9 @@ def session(
         moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
-        Kernels that are given CuPy arrays, and networks, work on it; what is read from stores and files is NumPy's and
-        stays on the processor. CuPy takes half of its memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise.
+        On it are computed networks and the steps of chunk jobs that `insar_dask.jobs.devices.ON_GPU` lists, and no
+        others, to 1e-5 of what the processor gives; ``INSAR_DASK_DEVICE=cpu`` keeps the steps off it. CuPy takes half
+        of its memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
     threads_per_worker : int
         Threads of each worker.
     memory_limit : str or int

@@ -15,8 +15,9 @@ def test_each_worker_sees_one_gpu_alone() -> None:
         cluster.get_client() as client,
     ):
         client.wait_for_workers(2, timeout=60)
-        seen = client.run(lambda: (os.environ["CUDA_VISIBLE_DEVICES"], os.environ["CUPY_GPU_MEMORY_LIMIT"]))
-        assert sorted(seen.values()) == [("2", "50%"), ("GPU-5d4e", "50%")]
+        names = "CUDA_VISIBLE_DEVICES", "CUPY_GPU_MEMORY_LIMIT", "INSAR_DASK_DEVICE"
+        seen = client.run(lambda: tuple(os.environ[name] for name in names))
+        assert sorted(seen.values()) == [("2", "50%", "gpu"), ("GPU-5d4e", "50%", "gpu")]
         limits = {worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()}
         assert limits == {MEMORY_LIMIT // 2}
         offered = client.run(lambda dask_worker: dask_worker.state.total_resources)
