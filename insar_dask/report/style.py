@@ -93,9 +93,10 @@ def svg_text(figure: Figure, name: str, alt: str) -> str:
 
 
 def _freeze_layout(figure: Figure) -> None:
-    """Lay out once: with its engine a figure is drawn twice by each savefig, five times in all where three do."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    """Lay out once: with its engine a figure is drawn twice by each savefig, five times in all where two do."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
         figure.set_layout_engine(None)
 
 
