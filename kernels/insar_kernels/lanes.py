@@ -4,9 +4,10 @@ Rows of float64 have half as many lanes.
 
 ``load(array, i)`` is row i of an array (rows, lanes), ``store`` replaces it; what lies between is arithmetic. In
 compiled code a row is one vector register: LLVM would have to prove that no two arrays overlap before it made such code
-of inner loops over the lanes, and cannot. In plain Python a row is whatever array lies there, of NumPy or CuPy and of
-any number of lanes, so that the same function is the whole-array body too. No lane ever sees another, so the results
-of a series do not depend on its neighbours. Numba does not see when this file changes: clear its cache then.
+of inner loops over the lanes, and cannot. In plain Python a row is whatever array lies there, of any number of lanes,
+so that the same function works on whole arrays too; on a GPU it is one number (`insar_kernels.gpu.compiling`). No lane
+ever sees another, so the results of a series do not depend on its neighbours. Numba does not see when this file
+changes: clear its cache then.
 """
 
 # mypy: allow-untyped-calls

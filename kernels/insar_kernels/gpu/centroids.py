@@ -39,12 +39,13 @@ def member_sums(xp: Any, values: Any, label: Any, k: int, per_unit: float) -> tu
 
 
 def _choose(i: int, thread: int, series: Any, centroids: Any, used: Any, label: Any, square: Any) -> None:
-    """Four centroids at a time, so that the row is read a quarter as often; the first of those equally near."""
+    """Eight centroids at a time, so that the row is read an eighth as often; the first of those equally near."""
     last = centroids.shape[0] - 1
     best, least, common = -1, np.float32(np.nan), 0
-    for first in range(0, last + 1, 4):
+    for first in range(0, last + 1, 8):
         j, k, m = min(first + 1, last), min(first + 2, last), min(first + 3, last)
-        a = b = c = d = np.float32(0)
+        n, o, p, q = min(first + 4, last), min(first + 5, last), min(first + 6, last), min(first + 7, last)
+        a = b = c = d = e = f = g = h = np.float32(0)
         common = 0
         for t in range(series.shape[1]):
             y = series[i, t]
@@ -54,16 +55,25 @@ def _choose(i: int, thread: int, series: Any, centroids: Any, used: Any, label: 
                 b += (y - centroids[j, t]) * (y - centroids[j, t])
                 c += (y - centroids[k, t]) * (y - centroids[k, t])
                 d += (y - centroids[m, t]) * (y - centroids[m, t])
+                e += (y - centroids[n, t]) * (y - centroids[n, t])
+                f += (y - centroids[o, t]) * (y - centroids[o, t])
+                g += (y - centroids[p, t]) * (y - centroids[p, t])
+                h += (y - centroids[q, t]) * (y - centroids[q, t])
         if common > 0:
             if best < 0 or a < least:
                 best, least = first, a
-            if b < least:
-                best, least = j, b
-            if c < least:
-                best, least = k, c
-            if d < least:
-                best, least = m, d
+            best, least = _nearer(j, b, best, least)
+            best, least = _nearer(k, c, best, least)
+            best, least = _nearer(m, d, best, least)
+            best, least = _nearer(n, e, best, least)
+            best, least = _nearer(o, f, best, least)
+            best, least = _nearer(p, g, best, least)
+            best, least = _nearer(q, h, best, least)
     label[i], square[i] = best, least
+
+
+def _nearer(j: int, square: Any, best: int, least: Any) -> tuple[int, Any]:
+    return (j, square) if square < least else (best, least)
 
 
 def _sum_run(run: int, t: int, series: Any, label: Any, per_unit: float, sums: Any, counts: Any) -> None:
