@@ -45,6 +45,18 @@ def test_a_run_leaves_what_it_did_in_its_store(saved: Path) -> None:
     assert damaged_documents(saved) == []
 
 
+def test_who_reads_along_hears_of_the_end() -> None:
+    store = MemoryStore()
+    with Journal(store) as told:
+        told(stage(2))
+        reader = Reader(store, told.board.run)
+        assert reader.read().ended is None
+        told(done(0, at=101.0))
+    board = reader.read()
+    assert board.ended is not None
+    assert board.to_dict() == Reader(store, told.board.run).read().to_dict()
+
+
 def test_a_stage_knows_where_its_shards_lie(saved: Path) -> None:
     with Engine(saved, quiet=True) as engine:
         engine.run(MOTION)

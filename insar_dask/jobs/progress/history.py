@@ -57,7 +57,11 @@ class Book:
         return len(self.batches) >= MOST_BATCHES
 
     def settle(self, board: Mapping[str, Any]) -> None:
-        """Say where the run stands after all batches, which are removed; a reader finds the one or the others."""
+        """Say where the run stands after all batches, which are removed; a reader finds the one or the others.
+
+        It may hold more than the batches, so it has a number of its own: whoever has read them all reads on.
+        """
+        self.number += 1
         name = f"{STATE}{self.number:06d}.json"
         self._put(name, board)
         for old in [*self.batches, *([self.state] if self.state else [])]:
