@@ -38,7 +38,7 @@ def as_they_end(
     Parameters
     ----------
     work : callable
-        Called with each name; its exceptions are what came of it.
+        Called with each name; its exceptions are what came of it, but for those, such as `SystemExit`, that end all.
     names : iterable
     at_once : int
 
@@ -49,14 +49,18 @@ def as_they_end(
         for name in names:
             yield name, _outcome(work, name)
         return
-    left, ended = deque(names), SimpleQueue[tuple[Name, Made | Exception]]()
+    left, ended = deque(names), SimpleQueue[tuple[Name, Made | BaseException]]()
     count = len(left)
 
     def take() -> None:
         with suppress(KeyboardInterrupt, IndexError):  # told to stop; or nothing is left
             while True:
                 name = left.popleft()
-                ended.put((name, _outcome(work, name)))
+                try:
+                    ended.put((name, _outcome(work, name)))
+                except BaseException as error:  # such as SystemExit, and that of a cancelled call
+                    ended.put((name, error))
+                    return
 
     threads = [threading.Thread(target=take, name=f"product-{n}", daemon=True) for n in range(min(at_once, count))]
     for thread in threads:
@@ -64,11 +68,13 @@ def as_they_end(
     try:
         while count:
             try:
-                found = ended.get(timeout=LOOK_SECONDS)
+                name, made = ended.get(timeout=LOOK_SECONDS)
             except Empty:
                 continue
+            if isinstance(made, BaseException) and not isinstance(made, Exception):
+                raise made
             count -= 1
-            yield found
+            yield name, made
     except BaseException:  # Ctrl-C, or nobody wants more
         left.clear()
         _stop(threads)

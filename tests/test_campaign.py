@@ -271,6 +271,18 @@ def test_ctrl_c_ends_all_products_and_the_next_run_goes_on(archive: Path, tmp_pa
     assert all((tmp_path / f"{name_of(burst)}.zarr/jobs/lock").exists() for burst in BURSTS)
 
 
+def test_what_is_no_error_of_a_product_ends_all(archive: Path, tmp_path: Path) -> None:
+    def one(config: Config) -> list[Outcome]:
+        if BURSTS[0] in config.store.path:
+            raise SystemExit(3)
+        while True:
+            time.sleep(0.01)
+
+    with pytest.raises(SystemExit, match="3"):
+        Campaign(configured(archive, tmp_path, at_once=2), quiet=True).run(one, None)
+    assert not [thread for thread in threading.enumerate() if "product" in thread.name]
+
+
 def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Path) -> None:
     ran = []
 
