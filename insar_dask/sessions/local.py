@@ -148,8 +148,8 @@ def _born_deaf_to_interrupts() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         signal.signal(signal.SIGINT, before)
-    if heard:
-        raise KeyboardInterrupt
+    if heard:  # what that comes to is for the handler to say that was there
+        signal.raise_signal(signal.SIGINT)
 
 
 def _close_quietly(cluster: SpecCluster) -> None:

@@ -116,3 +116,17 @@ def test_ctrl_c_while_workers_are_born_is_heard_when_they_are() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["deaf"] and done.stderr.strip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.parametrize("handler", ["signal.SIG_IGN", "lambda *_: print('mine')"])
+def test_whoever_leaves_ctrl_c_aside_is_left_alone_when_workers_start(handler: str) -> None:
+    code = (
+        "import os, signal\n"
+        "from insar_dask.sessions.local import _born_deaf_to_interrupts as deaf\n"
+        f"signal.signal(signal.SIGINT, {handler})\n"
+        "with deaf():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "print('goes on')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == (["goes on"] if "IGN" in handler else ["mine", "goes on"])
