@@ -88,16 +88,18 @@ def export_page(
 
 
 def _is_ours(folder: Path) -> bool:
-    if (folder / MARK).is_file():
+    if (folder / MARK).is_file() or {path.name for path in folder.iterdir()} == {f"{MARK}.part"}:
         return True
     page = folder / "index.html"
     return page.is_file() and TITLE in page.read_text(encoding="utf-8", errors="replace")
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write a file that appears when it is whole."""
+    """Write a file that appears when it is whole; a link that has its place goes, and what it leads to stays."""
     draft = path.with_name(f"{path.name}.part")
-    draft.write_bytes(data)
+    draft.unlink(missing_ok=True)
+    with draft.open("xb") as file:
+        file.write(data)
     draft.replace(path)
 
 

@@ -191,6 +191,19 @@ def test_nothing_is_written_behind_a_link(site: Path, tmp_path: Path) -> None:
     with pytest.raises(CubeError, match="is a link"):
         export_page(site, share)
     assert list(theirs.iterdir()) == []
+    (share / "data.zarr").unlink()
+    (tmp_path / "theirs.txt").write_text("theirs")
+    for name in ("index.html.part", "app.js", f"{export.MARK}.part"):
+        (share / name).unlink(missing_ok=True)
+        (share / name).symlink_to(tmp_path / "theirs.txt")
+    export_page(site, share)
+    assert (tmp_path / "theirs.txt").read_text() == "theirs" and not (share / "app.js").is_symlink()
+
+
+def test_an_export_that_was_cut_off_in_its_mark_is_made_anew(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "share").mkdir()
+    (tmp_path / "share" / f"{export.MARK}.part").write_text("A pa")
+    assert export_page(site, tmp_path / "share").is_file()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
