@@ -11,6 +11,7 @@ from urllib.parse import quote
 from zarr.abc.store import Store
 
 from insar_dask.config import load_config
+from insar_dask.jobs.areas.places import areas_folder
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import address, beside, get_bytes, list_names, open_store
 from insar_dask.store import products
@@ -43,8 +44,8 @@ def other_pages(path: str | Path, folder: Path) -> list[Lead]:
     store, reports = open_store(path), _reports(path)
     names = products(store)
     found = [(f"Report of {name}", reports / name / "index.html") for name in names]
-    found += [(f"Areas of {scene}", reports / f"areas-{scene}" / "index.html") for scene in _scenes(store)]
-    exports = [("Explorer", page) for page in _exports(store, names, {reports, folder})]
+    found += [(f"Areas of {scene}", areas_folder(reports, path, scene) / "index.html") for scene in _scenes(store)]
+    exports = [("Explorer", page) for page in _exports(store, names, {reports, folder}) if page.is_file()]
     leads = [{"label": label, "href": _href(page, folder)} for label, page in [*found, *exports] if page.is_file()]
     if not exports and get_bytes(store, INDEX) is not None:
         leads.append({"label": "Explorer", "command": f"insar-dask explore {address(path)}"})

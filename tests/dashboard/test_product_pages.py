@@ -136,13 +136,13 @@ def test_a_page_leads_to_the_other_pages_of_its_store(tmp_path: Path) -> None:
     insar.save(make_cube(*np.random.default_rng(0).uniform(0, 900, (2, 40))), store, "site/raw", quiet=True)
     Ledger(LocalStore(store)).write_note("areas/scene-los/2023-01-01", {})
     assert other_pages(store, store.parent) == []
-    for name in ("site", "areas-scene-los", "areas-other"):
+    for name in ("site", "a-areas-scene-los", "a-areas-other"):
         (tmp_path / "reports" / name).mkdir(parents=True)
         (tmp_path / "reports" / name / "index.html").write_text("")
     (tmp_path / "eu" / "a-config.toml").write_text(f'[store]\nfolder = "{tmp_path / "reports"}"\n')
     found = [
         {"label": "Report of site", "href": "../reports/site/index.html"},
-        {"label": "Areas of scene-los", "href": "../reports/areas-scene-los/index.html"},
+        {"label": "Areas of scene-los", "href": "../reports/a-areas-scene-los/index.html"},
     ]
     assert other_pages(store, store.parent) == found
     prepare(store, quiet=True)
@@ -151,6 +151,9 @@ def test_a_page_leads_to_the_other_pages_of_its_store(tmp_path: Path) -> None:
     export_page(store, tmp_path / "eu" / "share it")
     lead = {"label": "Explorer", "href": "share%20it/index.html"}
     assert state_of(write_page_of(store))["others"] == [*found, lead]
+    (tmp_path / "eu" / "share it/index.html").unlink()  # of an export that was cut off
+    assert other_pages(store, store.parent) == [*found, command]
+    export_page(store, tmp_path / "eu" / "share it")
     (tmp_path / "eu" / "share it/data.zarr/site/explore/zarr.json").write_text("of another store")
     assert other_pages(store, store.parent) == [*found, command]
 
