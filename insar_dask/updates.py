@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from insar_dask.pipeline import kept_config
 from insar_dask.readers.bucket_file import source_file
 from insar_dask.readers.extents import extent_of
 from insar_dask.readers.recognise import reader_of
+from insar_dask.settings import known, positive
 from insar_dask.store import open_group
 from insar_dask.updating.following import boxes_meet, check_newer, look_of
 from insar_dask.updating.judging import Verdict
@@ -125,6 +126,10 @@ def update_products(
     bench: Workbench, new: Sequence[str], product: str | None, how: How, within: float, rule: Rule
 ) -> list[Updated]:
     """As `update`, of all that several names stand for, one after the other, where a bench is open already."""
+    known("how", how, get_args(How))
+    positive("within", within, of="metres")
+    if product is not None and product not in bench.products:
+        raise CubeError(f"{bench.store} has no product {product!r}, it has {bench.products}: name one of these")
     sources = [source for name in new for source in incoming_sources(bench.config, name)]
     return [update_product(bench, source, product, how, within, rule) for source in sources]
 

@@ -322,6 +322,9 @@ def test_what_cannot_be_updated_is_said(record: xr.Dataset, store: Path, tmp_pat
     with pytest.raises(CubeError, match=r"2 of the products of .* look so .*--product"):
         once(store, newer(record, tmp_path, "two"))
     assert once(store, tmp_path / "two.zarr", product="site").before == "site"
+    for wrong, said in (({"product": "nope"}, "no product 'nope', it has"), ({"how": "sideways"}, "how is 'sideways'")):
+        with pytest.raises(ValueError, match=said):
+            once(store, tmp_path / "two.zarr", **wrong)
     with pytest.raises(ValueError, match=r"rate is 0.7; wanted a share of false alarms above 0, at most 0.5"):
         Rule(rate=0.7)
 
