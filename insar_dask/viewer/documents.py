@@ -56,6 +56,7 @@ def describe(
         "extent": list(survey.extent),
         "missing": MISSING,
         "variables": _variables(survey),
+        "menu": list(survey.steps),
         "chunk_boxes": [_boxes(engine.store, f"{group}/{number}") for number in range(len(levels))],
         "areas": shown_areas(engine.store, product, wkt, survey.extent, survey.offset),
         **about(engine, product, cubes, degrees_of(wkt, survey.extent), survey.offset),

@@ -15,7 +15,9 @@ from pyproj import Transformer
 import insar_dask as insar
 from insar_dask.detect.areas import Areas
 from insar_dask.jobs.areas.area_jobs import _to_note
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.objects import open_store
 from insar_dask.viewer.export import export_page
 from insar_dask.viewer.overview_jobs import prepare
@@ -40,13 +42,20 @@ def page(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def odd(small_scene: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Stores with one point, and with points that have no value at all."""
+    """Stores with one point, with points that have no value at all, that do not move, and of a single date."""
     folder = tmp_path_factory.mktemp("odd")
     empty = small_scene.isel(point=slice(0, 40)).drop_vars("coherence")
     empty["displacement"] = empty["displacement"] * np.float32(np.nan)
-    cubes = {"one point": small_scene.isel(point=[7]), "no values": empty}
+    still = small_scene.isel(point=slice(0, 9)).copy(deep=True)
+    still["displacement"] *= 0
+    one_date = still.isel(time=[0])
+    cubes = {"one point": small_scene.isel(point=[7]), "no values": empty, "no motion": still, "one date": one_date}
     for name, cube in cubes.items():
         insar.save(cube, folder / f"{name}.zarr", "site/raw", quiet=True)
+        if name in ("no motion", "one date"):
+            with Engine(folder / f"{name}.zarr", quiet=True) as engine:
+                steps = (Step("motion", "raw", "products"),)
+                engine.run(Stage("site/motion", "site/raw", steps, {"products": "site/products"}))
         assert prepare(folder / f"{name}.zarr", quiet=True) == ""
     return {name: folder / f"{name}.zarr" for name in cubes}
 
@@ -69,7 +78,7 @@ def test_stores_that_lack_nearly_all_are_shown_one_after_the_other(page: Any, od
     with explorer(odd) as port:
         page.goto(f"http://127.0.0.1:{port}/")
         page.wait_for_selector("body[data-settled]", state="attached")
-        assert page.locator("#product option").all_inner_texts() == ["one point: site", "no values: site"]
+        assert page.locator("#product option").all_inner_texts()[:2] == ["one point: site", "no values: site"]
         middle = page.locator("#overlay").bounding_box()
         page.mouse.click(middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2)
         page.wait_for_selector("#chosen .chip")
@@ -85,6 +94,27 @@ def test_stores_that_lack_nearly_all_are_shown_one_after_the_other(page: Any, od
         assert page.locator("#cursor").inner_text() == "No date has a value here."
         assert "0 of " in page.locator("#evidence").inner_text()
         assert page.locator("#fault").is_hidden()
+
+
+def test_what_stands_still_and_a_single_date_have_axes_and_say_what_they_lack(
+    page: Any, odd: dict[str, Path], tmp_path: Path
+) -> None:
+    for name, low, high in (("no motion", -1, 1), ("one date", -1, 1)):
+        share = export_page(odd[name], tmp_path / name).parent
+        with plain(share, Ranged) as port:
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.wait_for_selector("body[data-settled]", state="attached")
+            page.locator("#overlay").focus()
+            page.keyboard.press("Enter")
+            page.wait_for_selector("body:not([data-picking]) #chosen .chip")
+            x, y = page.evaluate(
+                "['x', 'y'].map((name) => explorer.panel.chart.plot.scales[name]).map(({min, max}) => [min, max])"
+            )
+            assert y == [low, high] and x[0] < x[1]
+        lacking = "none: too few dates have a value" in page.locator("#evidence").inner_text()
+        assert lacking == (name == "one date") != ("Fit:" in page.locator("#notes").inner_text())
+    assert "1 date" in page.locator("#facts span").all_inner_texts()
+    assert x[1] - x[0] < 40 * 86400
 
 
 def test_a_link_to_what_is_gone_says_so_and_shows_the_rest(page: Any, site: Path) -> None:

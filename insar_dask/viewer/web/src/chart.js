@@ -55,7 +55,7 @@ export class Chart {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { drag: { x: true, y: false }, points: { size: 7 } },
-      scales: { x: { time: true }, ...(this.held ? { y: { range: this.held } } : {}) },
+      scales: { x: { time: true, ...(few(lines) ? { range: around(lines) } : {}) }, y: { range: this.held ?? ((plot, low, high) => level(low, high) ?? uPlot.rangeNum(low, high, 0.1, true)) } },
       axes: [
         { ...axis, space: 64, values: dates },
         { ...axis, values: (_, splits) => splits.map((x) => String(x).replace("-", "−")), label: unit, labelSize: 18, labelFont: "12px system-ui, sans-serif", size: 46 },
@@ -73,6 +73,22 @@ export class Chart {
     this.observer.disconnect();
     this.show([]);
   }
+}
+
+const APART = 12 * DAY;
+
+// whether so few dates are drawn that those at the ends would lie on the frame
+const few = (lines) => new Set(lines.flatMap((line) => line.days)).size < 5;
+
+function around(lines) {
+  const days = lines.flatMap((line) => line.days);
+  return [Math.min(...days) * DAY - APART, Math.max(...days) * DAY + APART];
+}
+
+// about values that are all the same, or none; else null
+function level(low, high) {
+  if (low === null || high === null) return [-1, 1];
+  return low === high ? [low - 1, high + 1] : null;
 }
 
 // least and most of all values and of a range before

@@ -48,7 +48,8 @@ export function evidence(about, points) {
   }
   if (judged(about)) rows[points.some(({ alarm }) => alarm.alarm === 1) ? "unshift" : "push"](...alarmLines(about.alarms, points));
   if (about.forecast) rows.push(row(`Forecast for ${iso(about.forecast.days.at(-1))}`, "mm", points.map(lastForecast)));
-  if (!about.motion) rows.push(row("Motion parameters", "", [h("td", { colspan: String(points.length) }, "not stored")]));
+  const none = !about.motion ? "not stored" : points.every(({ ready, motion }) => ready && !Number.isFinite(motion.velocity)) ? "none: too few dates have a value" : "";
+  if (none) rows.push(row("Motion parameters", "", [h("td", { colspan: String(points.length) }, none)]));
   return h("table", { "aria-label": "Evidence of the chosen points" }, ...head, h("tbody", {}, ...rows));
 }
 
@@ -70,10 +71,10 @@ function lastForecast({ forecast, ready }) {
 }
 
 // what has to be known to read the chart, on which some lines are switched on
-export function notes(about, on) {
+export function notes(about, on, points) {
   const { scores, forecast, alarms } = about;
   const words = [];
-  if (about.motion?.phase && on.has("fit")) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
+  if (about.motion?.phase && on.has("fit") && points.some(({ motion }) => Number.isFinite(motion.velocity))) words.push("Fit: stored velocity and annual signal, with the level at which residuals average zero. Errors are those of white noise.");
   if (judged(about) && on.has("foretold")) {
     const { level } = alarms.foretold;
     words.push(`Foretold: the forecast stored before the new dates came, with ${level ? `its ${Math.round(level * 100)} % interval` : "its interval"} and what all points share on a date.`);

@@ -49,7 +49,7 @@ function facts() {
   const component = { los: "line of sight", up: "up", east: "east" }[words.component] ?? words.component;
   const track = words.track ? [`track ${words.track}${words.pass ? ` (${words.pass})` : ""}`] : [];
   const days = series.displacement.days;
-  const text = [component, ...track, `${days.length} dates`, `reference date ${words.reference_date}`, `release ${words.release}`, crs.epsg ? `EPSG:${crs.epsg}` : "local coordinates"];
+  const text = [component, ...track, `${days.length} ${days.length === 1 ? "date" : "dates"}`, `reference date ${words.reference_date}`, `release ${words.release}`, crs.epsg ? `EPSG:${crs.epsg}` : "local coordinates"];
   $("facts").replaceChildren(...text.map((one) => h("span", {}, one)));
   $("credit").textContent = words.attribution ?? "";
   const told = Object.entries(words).map(([key, value]) => [key === "sees_future" ? "looks ahead" : key.replaceAll("_", " "), key === "sees_future" ? (value === -1 ? "over the whole series" : `${value} days`) : String(value)]);
@@ -60,7 +60,7 @@ function facts() {
 // colours, filters and range as the address has them, or as the product begins
 function dress(wanted) {
   const { about } = page;
-  const names = Object.keys(about.variables).filter((one) => about.variables[one].kind !== "flag");
+  const names = (about.menu ?? Object.keys(about.variables)).filter((one) => one in about.variables).filter((one) => about.variables[one].kind !== "flag");
   $("variable").replaceChildren(...names.map((one) => h("option", { value: one }, about.variables[one].label)));
   page.filters = wanted.filters;
   page.variable = wanted.variable ?? names.find((one) => one === "velocity") ?? names[0];
@@ -88,7 +88,10 @@ async function open(product, state, carried = null) {
   map.clear();
   page.panel?.close();
   for (const other of page.stores.values()) if (other !== store) other.chunks.clear();
-  if (!Object.values(found.variables).some(({ kind }) => kind !== "flag")) found.variables.nothing = { ...NOTHING };
+  if (!Object.values(found.variables).some(({ kind }) => kind !== "flag")) {
+    found.variables.nothing = { ...NOTHING };
+    found.menu = ["nothing"];
+  }
   facts();
   const wanted = decode(state, found.variables);
   dress(wanted);

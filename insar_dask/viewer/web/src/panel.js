@@ -194,7 +194,7 @@ export class Panel {
     this.tell(null);
     const known = this.points.length ? [evidence(this.about, this.points)] : this.area?.found ? [cardTable(this.area.found)] : [];
     $("evidence").replaceChildren(...known);
-    $("notes").textContent = this.points.length ? notes(this.about, this.tab === "series" ? this.on : new Set()) : "";
+    $("notes").textContent = this.points.length ? notes(this.about, this.tab === "series" ? this.on : new Set(), this.points) : "";
     this.events.changed();
   }
 
