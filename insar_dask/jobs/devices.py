@@ -40,6 +40,8 @@ def given_to(function: str, data: Any) -> Any:
     ------
     ValueError
         When the environment names another device.
+    ImportError
+        When it names a GPU, and CuPy is missing.
     """
     device = os.environ.get(DEVICE, "cpu")
     known(DEVICE, device, ("cpu", "gpu"))
@@ -58,7 +60,13 @@ def brought_back(data: Any) -> Any:
 
 def _sent(data: xr.Dataset) -> xr.Dataset:
     """Its series of float32 as arrays of CuPy."""
-    import cupy
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(
+            f"{DEVICE} is 'gpu', and CuPy is missing on this worker ({error}): install insar-dask[gpu12] or [gpu13] "
+            "there, or set it to 'cpu'"
+        ) from None
 
     here = {
         name: variable.values

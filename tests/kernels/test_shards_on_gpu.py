@@ -1,5 +1,7 @@
 """Chunk jobs of a worker with a GPU: its kernels are run, and what they give is in the processor's memory again."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,10 @@ SAMPLE = {"share": 1.0, "seed": 0}
 
 def test_every_step_on_a_gpu_is_a_step():
     assert set(STEPS) >= ON_GPU
+
+
+def test_a_worker_without_cupy_says_what_to_install(block, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setenv(DEVICE, "gpu")
+    with pytest.raises(ImportError, match=r"CuPy is missing on this worker .* set it to 'cpu'"):
+        run_steps(Stage("products", "raw", STAGES["products"], {}), block, {"motion"}, None)
