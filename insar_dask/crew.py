@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["as_they_end"]
 
@@ -21,9 +22,13 @@ AGAIN_SECONDS = 2.0
 PATIENCE = 5.0
 """Seconds that threads are waited for which were told to stop; they do between two steps of Python."""
 
+GIVING_BACK = 20.0
+"""Seconds for those that have heard it, and end."""
 
 Name = TypeVar("Name")
 Made = TypeVar("Made")
+
+Ended = SimpleQueue[tuple[Name, Made | BaseException]]
 
 
 def as_they_end(
@@ -32,8 +37,8 @@ def as_they_end(
     """Names as their work ends, and what came of each; in this thread where there is one at a time.
 
     A generator that is closed, or that Ctrl-C interrupts, begins nothing more, and raises `KeyboardInterrupt` in the
-    threads that work: each ends as it would have alone, and gives back what it holds. One that does not within 5 s, as
-    in a long call of a library, is left: it holds up nobody, and dies with the process.
+    threads that work: each ends as it would have alone, and gives back what it holds. One that has not heard it within
+    5 s, as in a long call of a library, is left: it holds up nobody, and dies with the process.
 
     Parameters
     ----------
@@ -49,7 +54,7 @@ def as_they_end(
         for name in names:
             yield name, _outcome(work, name)
         return
-    left, ended = deque(names), SimpleQueue[tuple[Name, Made | BaseException]]()
+    left, ended = deque(names), Ended[Name, Made]()
     count = len(left)
 
     def take() -> None:
@@ -63,34 +68,52 @@ def as_they_end(
                     return
 
     threads = [threading.Thread(target=take, name=f"product-{n}", daemon=True) for n in range(min(at_once, count))]
-    for thread in threads:
-        thread.start()
     try:
-        while count:
-            try:
-                name, made = ended.get(timeout=LOOK_SECONDS)
-            except Empty:
-                continue
-            if isinstance(made, BaseException) and not isinstance(made, Exception):
-                raise made
-            count -= 1
-            yield name, made
+        for thread in threads:
+            thread.start()
+        # in a frame of its own: what a signal raises between two turns of a loop would pass by the `try` about it
+        yield from _as_put(ended, count)
     except BaseException:  # Ctrl-C, or nobody wants more
         left.clear()
-        _stop(threads)
+        _stop([thread for thread in threads if thread.ident])
         raise
 
 
+def _as_put(ended: Ended[Name, Made], count: int) -> Generator[tuple[Name, Made | Exception]]:
+    while count:
+        try:
+            name, made = ended.get(timeout=LOOK_SECONDS)
+        except Empty:
+            continue
+        if isinstance(made, BaseException) and not isinstance(made, Exception):
+            raise made
+        count -= 1
+        yield name, made
+
+
 def _stop(threads: list[threading.Thread]) -> None:
-    """Raise `KeyboardInterrupt` in threads, and wait for them; again where it fell into a callback, and was lost."""
-    deadline = time.monotonic() + PATIENCE
-    while (alive := [thread for thread in threads if thread.is_alive()]) and time.monotonic() < deadline:
+    """Raise `KeyboardInterrupt` in threads, again where it fell into a callback and was lost, and wait for them.
+
+    Those that have heard it and give back what they hold, such as the lease of a bucket, are told no more.
+    """
+    began = time.monotonic()
+    while alive := [thread for thread in threads if thread.is_alive()]:
+        ending = [thread for thread in alive if _has_heard(thread)]
+        if time.monotonic() - began > (GIVING_BACK if ending else PATIENCE):
+            return
         for thread in alive:
-            number = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
-        again = min(time.monotonic() + AGAIN_SECONDS, deadline)
+            if thread not in ending:
+                number = ctypes.c_ulong(thread.ident or 0)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
+        again = time.monotonic() + AGAIN_SECONDS
         for thread in alive:
             thread.join(max(again - time.monotonic(), 0))
+
+
+def _has_heard(thread: threading.Thread) -> bool:
+    """Whether a thread handles a `KeyboardInterrupt`, in what follows upon it too."""
+    found: Any = sys._current_exceptions().get(thread.ident or 0)
+    return isinstance(found[1] if isinstance(found, tuple) else found, KeyboardInterrupt)  # of 3.11 a tuple
 
 
 def _outcome(work: Callable[[Name], Made], name: Name) -> Made | Exception:

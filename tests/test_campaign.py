@@ -21,7 +21,7 @@ from insar_dask import outcomes
 from insar_dask.campaign import Campaign, RunOne, _key, campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
-from insar_dask.crew import PATIENCE
+from insar_dask.crew import PATIENCE, as_they_end
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.live_view import latest_run
@@ -269,6 +269,29 @@ def test_ctrl_c_ends_all_products_and_the_next_run_goes_on(archive: Path, tmp_pa
     assert "KeyboardInterrupt" in latest_run(LocalStore(began[0])).read().error
     assert len(Campaign(config, quiet=True).run(reader(), None)) == 3
     assert all((tmp_path / f"{name_of(burst)}.zarr/jobs/lock").exists() for burst in BURSTS)
+
+
+def test_ctrl_c_that_another_thread_takes_is_heard_and_what_is_given_back_is_let_be() -> None:
+    idle = threading.Thread(target=time.sleep, args=(20,), daemon=True)
+    idle.start()
+    told: list[str] = []
+
+    def work(_: int) -> None:
+        try:
+            while True:
+                time.sleep(0.01)
+        finally:
+            try:
+                time.sleep(2.2)  # more than goes by till it would be told again
+                time.sleep(0.01)
+                told.append("given back")
+            except KeyboardInterrupt:
+                told.append("cut off")
+
+    threading.Timer(0.1, signal.pthread_kill, (idle.ident, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(as_they_end(work, [1, 2], 2))
+    assert told == ["given back"] * 2
 
 
 def test_what_is_no_error_of_a_product_ends_all(archive: Path, tmp_path: Path) -> None:
