@@ -9,6 +9,7 @@ import pytest
 import insar_dask as insar
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.cube import CubeError
+from insar_dask.dashboard.other_pages import other_pages
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, draw_areas, meet
 from insar_dask.jobs.areas.area_jobs import scenes_of, stored_areas
@@ -77,6 +78,12 @@ def test_the_page_has_inventory_map_and_evidence(ran: list[Any]) -> None:
     assert "id='area-2'" in html and "id='area-3'" not in html
     assert "rate changed" in html and "areas/scene-up/survey" not in html and "survey" in html
     assert len(geopandas.read_file(page.parent / "areas.geojson")) == 3
+
+
+def test_the_page_of_its_jobs_leads_to_it(folder: Path, ran: list[Any]) -> None:
+    leads = {one["label"]: one["href"] for one in other_pages(folder / "site.zarr", folder)}
+    assert (folder / leads["Areas of scene-up"]) == ran[3].report
+    assert set(leads) == {"Areas of scene-east", "Areas of scene-up"}
 
 
 def test_pages_of_areas_are_drawn_anew(folder: Path, ran: list[Any]) -> None:

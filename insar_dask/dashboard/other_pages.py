@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from zarr.abc.store import Store
@@ -57,14 +58,22 @@ def report_links(book: str | Path, folder: Path) -> dict[str, str]:
 
     A book may be somebody else's: it leads to no page outside of the folders that a run would write.
     """
-    ledger, found = Ledger(open_store(book)), {}
+    ledger, found = Ledger(open_store(book)), dict[str, str]()
     ours = {_reports(book).resolve(), beside(book).parent.resolve()}
-    for name in (ledger.read_note("catalogue") or {}).get("products", ()):
-        note = ledger.read_note(f"outcomes/{name}")
-        if note is None or not ours & set((page := Path(str(note["report"])).resolve()).parents) or not page.is_file():
+    for name in _texts(ledger.read_note("catalogue"), "products"):
+        store, report = (_texts(ledger.read_note(f"outcomes/{name}"), key) for key in ("store", "report"))
+        if not store or not report:
             continue
-        found[address(str(note["store"]))] = _href(page, folder.resolve())
+        page = Path(report[0]).resolve()
+        if ours & set(page.parents) and page.is_file():
+            found[address(store[0])] = _href(page, folder.resolve())
     return found
+
+
+def _texts(note: Any, key: str) -> list[str]:
+    """Texts of a note; what is none of a book's is for `insar-dask status` to say, not for a link."""
+    values = note.get(key) if isinstance(note, Mapping) else None
+    return [one for one in (values if isinstance(values, list) else [values]) if isinstance(one, str)]
 
 
 def _reports(path: str | Path) -> Path:

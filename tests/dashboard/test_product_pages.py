@@ -167,6 +167,10 @@ def test_a_campaign_leads_to_reports_beside_it_alone(tmp_path: Path) -> None:
         note = {"store": str(tmp_path / "eu" / f"{name}.zarr"), "report": str(report), "summary": []}
         ledger.write_note(f"outcomes/{name}", note)
     assert report_links(book, book.parent) == {str(tmp_path / "eu/a.zarr"): "a/index.html"}
+    for torn in ({}, {"store": 3, "report": []}):
+        ledger.write_note("outcomes/b", torn)
+    ledger.write_note("catalogue", {"products": ["a", 7, "b", "c"]})
+    assert len(report_links(book, book.parent)) == 1
 
 
 def write_page_of(store: Path) -> Path:
