@@ -14,7 +14,7 @@ from insar_dask.detect.given import read_areas
 from insar_dask.detect.mapping import area_maps, grid_of
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.writing import write_areas
-from insar_dask.jobs.areas.area_jobs import save_areas, stored_areas, vintages_of
+from insar_dask.jobs.areas.area_jobs import found_on, save_areas, scenes_of, stored_areas, vintages_of
 from insar_dask.jobs.areas.scene import AreaScene, Product
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.progress.live_view import latest_run
@@ -100,6 +100,8 @@ def test_products_of_two_stores_make_one_map(halves: Path, tmp_path: Path) -> No
     west, east = (stored(tmp_path / f"{name}.zarr", {name: part}) for name, part in halves_of(scene()).items())
     here = save_areas(halves, ["west", "east"], scene="one", vintage="2023", **OPTIONS)
     there = save_areas(tmp_path / "all.zarr", [str(west), f"{east}/east"], scene="one", vintage="2023", **OPTIONS)
+    assert found_on(halves, "one") == ["west", "east"] and scenes_of(tmp_path / "all.zarr") == ["one"]
+    assert found_on(tmp_path / "all.zarr", "one") == [f"{west}/west", f"{east}/east"]
     alike(here, there)
     assert {"rate", "onset", "spatial", "velocity_std", "votes"} <= there.columns.keys()
     assert not damaged_documents(tmp_path / "all.zarr")
