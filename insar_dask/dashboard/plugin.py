@@ -122,6 +122,8 @@ class JobsPlugin(SchedulerPlugin):
 
         `insar_dask.jobs.flights.attempt` says what for.
         """
+        if self.scheduler.get_metadata(keys=keys[:2], default={}) is None:  # its driver has let go of the whole run
+            return {"begun": str(event["worker"])}
         mark = self.scheduler.get_metadata(keys=keys, default=None)
         if mark is not None and mark["attempt"] == attempt:
             return {"begun": str(mark["worker"])}

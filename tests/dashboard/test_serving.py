@@ -208,6 +208,8 @@ def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path)
         assert running(client, engine.told.board.run) == (("marked/raw", 1, 7.0, "tcp://a:1"),)  # type: ignore[attr-defined]
         assert begin("next in this seat", "tcp://b:1") == {"begun": None}
         assert begin("of another version", "tcp://b:1", unheard_of=1) == {"begun": None}
+        ask(client, "set_metadata", keys=mark_keys("run", 0)[:2], value=None)  # as a driver does that ends
+        assert begin("late", "tcp://b:1") == {"begun": "tcp://b:1"}  # so that nothing is made for nobody
         engine.told(Event("ended", "marked/raw"))
 
 
