@@ -149,6 +149,12 @@ def test_verb_inverts_and_says_what_became_of_the_pairs(site: Path, tmp_path: Pa
     assert kept.read_text() == before  # nor does what fails
 
 
+@pytest.mark.parametrize("verb", ["invert", "ingest"])
+def test_what_is_not_there_leaves_no_store_behind(verb: str, tmp_path: Path) -> None:
+    assert "nothing is" in told(verb, tmp_path / "pairs", tmp_path / "cube.zarr", code=1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_wrong_with_interferograms_is_said_with_its_cure(site: Path, tmp_path: Path) -> None:
     config = load_config(site / "site.toml").model_dump(exclude_unset=True)
     config["store"]["path"] = str(tmp_path / "bad.zarr")

@@ -35,8 +35,8 @@ def east_up(
     from insar_dask.pipeline import opened
 
     options = Options(cell=cell, every=every, how=how, anchor=anchor, north=north)
+    tracks = [track for one in source for track in track_sources(one)]  # before anything is made
     with opened(settings_of(store), quiet=quiet) as bench:
-        tracks = [track for one in source for track in track_sources(one)]
         report = store_east_up(bench.engine, tracks, name, options)
     typer.echo(f"{store}/{name}_E and {name}_U: {report.shards} shards of cells, {report.computed} made now")
     typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")

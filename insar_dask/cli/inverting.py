@@ -52,6 +52,7 @@ def invert(
     from insar_dask.config import parse_config, parse_settings
     from insar_dask.outcomes import inversion_lines
     from insar_dask.pipeline import opened
+    from insar_dask.workbench import listed
 
     settings = settings_of(store)
     kept = settings.model_dump(exclude_unset=True)
@@ -71,6 +72,7 @@ def invert(
     }  # fmt: skip
     tables["source"] = kept.get("source", {}) | tables["source"]
     wanted = parse_config({**kept, **tables}, "invert")
+    listed(wanted.source)  # before anything is made
     lasting = wanted.inversion.model_copy(update={"as_of": None})  # a look back is no setting of the store
     with _kept_if_done(store), opened(wanted.model_copy(update={"inversion": lasting}), quiet=quiet) as bench:
         for path in bench.sources():

@@ -17,9 +17,11 @@ def ingest(
 ) -> None:
     """Read product files into a store, one group each."""
     from insar_dask.pipeline import opened
+    from insar_dask.workbench import listed
 
     settings = settings_of(store)
     files = settings.source.model_copy(update={"files": source})
+    listed(files)  # before anything is made
     with opened(settings.model_copy(update={"source": files}), quiet=quiet) as bench:
         for path in bench.sources():
             typer.echo(f"{store}/{bench.read(path)}")
