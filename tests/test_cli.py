@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from insar_dask import open_cube, save
 from insar_dask.cli import app, main
@@ -27,6 +27,11 @@ workers = 0
 def insar(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "insar_dask", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def here(*arguments: str | Path) -> Result:
+    """The same in this process: what a program takes to begin is a half of all that most verbs take."""
+    return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def test_status_and_verify_read_the_store_alone(folder: Path) -> None:
     status = insar("status", folder / "site.zarr")
     assert status.returncode == 0
     assert status.stdout.count("4 of 4") == 15, status.stdout
-    assert insar("verify", folder / "site.zarr").stdout == "every shard holds the bytes of its receipt\n"
+    assert here("verify", folder / "site.zarr").stdout == "every shard holds the bytes of its receipt\n"
 
 
 def test_verify_names_what_is_damaged_and_run_rebuilds_it(folder: Path) -> None:
@@ -62,7 +67,7 @@ def test_verify_names_what_is_damaged_and_run_rebuilds_it(folder: Path) -> None:
     path.write_bytes(whole[:100])
     found = insar("verify", folder / "site.zarr")
     assert (found.returncode, found.stdout) == (1, "EGMS_L2b_022_0845_IW2_VV_2020_2024_1/raw: damaged shards 2\n")
-    assert insar("run", folder / "run.toml").returncode == 0
+    assert here("run", folder / "run.toml", "--quiet").exit_code == 0
     assert path.read_bytes() == whole
 
 
@@ -72,12 +77,15 @@ def test_each_step_has_a_verb(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "cube-config.toml").write_text(SETTINGS.format(source=source, folder=tmp_path))
     assert insar("ingest", source, store).stdout == f"{store}/{source.stem}/raw\n"
     assert (
-        insar("tiles", store, store, "--pixels", "32", "--cells", "16").stdout
+        here("tiles", store, store, "--pixels", "32", "--cells", "16", "--quiet").stdout
         == f"{store}/tiles/los: 1 tiles, 1 made now\n"
     )
     for verb in ("products", "cluster", "evaluate", "forecast", "report"):
         if verb == "report":  # such as a track, where steps run on east and up alone
             save(open_cube(store, f"{source.stem}/raw").isel(time=slice(0, 30)), store, "other/raw", quiet=True)
+        if verb in ("products", "cluster", "forecast"):
+            assert here(verb, store, "--quiet").exit_code == 0
+            continue
         done = insar(verb, store)
         assert done.returncode == 0, done.stderr
         if verb == "evaluate":
@@ -100,8 +108,8 @@ def test_where_every_product_is_left_the_call_fails(small_scene: xr.Dataset, tmp
 
 
 def test_plan_says_what_it_would_cost(folder: Path) -> None:
-    done = insar("plan", folder / "run.toml")
-    assert done.returncode == 0
+    done = here("plan", folder / "run.toml")
+    assert done.exit_code == 0
     assert "x 200 dates" in done.stdout and "4 shards of 256 points" in done.stdout
 
 
