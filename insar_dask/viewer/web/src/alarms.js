@@ -22,10 +22,10 @@ export function rule(alarms) {
 export function alarmRows(alarms, { alarm, departure, excess, q_value: q, lasting, since }) {
   if (alarm < 0) return [["Alarm", "", "not judged", ""]];
   const rows = [
-    ["Alarm", "", alarm ? "yes" : "no", alarm ? ` of such ${share(alarms.rate)} may be false` : ""],
+    ["Alarm", "", alarm ? "yes" : "no", alarm ? ` ${share(alarms.rate)} may be false` : ""],
     ["Departure from the forecast", "mm", said(departure, 1), Number.isFinite(excess) ? ` ${said(Math.abs(excess), 1)} half intervals` : ""],
   ];
-  if (Number.isFinite(q)) rows.push(["An alarm where so many may be false", "", share(q), " or more"]);
+  if (Number.isFinite(q)) rows.push(["Alarm from a false share of", "", share(q), ""]);
   if (lasting > 0) rows.push(["Outside the interval since", "", iso(alarms.days[0] + Math.round(since)), ` ${lasting} ${lasting === 1 ? "date" : "dates"} in a row`]);
   return rows;
 }

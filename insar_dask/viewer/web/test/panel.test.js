@@ -50,9 +50,9 @@ test("an alarm says how far off, since when, and how many of such may be false",
   assert.match(rule(alarms), /^20 of 5,000 points .* last 3 of 4 new dates.* at most 10\u00a0% are expected to be false\. 2 later dates/);
   const point = { alarm: 1, departure: -28.04, excess: -11.9, q_value: 0.0149, lasting: 3, since: 12 };
   assert.deepEqual(alarmRows(alarms, point), [
-    ["Alarm", "", "yes", " of such 10\u00a0% may be false"],
+    ["Alarm", "", "yes", " 10\u00a0% may be false"],
     ["Departure from the forecast", "mm", "−28.0", " 11.9 half intervals"],
-    ["An alarm where so many may be false", "", "1.5\u00a0%", " or more"],
+    ["Alarm from a false share of", "", "1.5\u00a0%", ""],
     ["Outside the interval since", "", "2022-01-20", " 3 dates in a row"],
   ]);
   assert.deepEqual(alarmRows(alarms, { alarm: -1 }), [["Alarm", "", "not judged", ""]]);
