@@ -101,7 +101,7 @@ def test_points_that_are_not_coherent_are_nowhere_on_the_page(regular_cube, tmp_
     assert "Moving ground: 54 points" in html
     assert "<th scope=row>all points</th><td>54</td>" in html
     assert "0.9 or less are left out: 105 of 105" in report(
-        tmp_path, regular_cube, products=products, scores=None, min_coherence=0.9
+        tmp_path, regular_cube, products=products, min_coherence=0.9, **dict.fromkeys(("scores", *PATTERNS_AND_PARTS))
     ).read_text(encoding="utf-8")
 
 

@@ -24,7 +24,7 @@ class Windows:
         yield self.batch(0, 0, 1)
 torch.set_num_threads(1)
 before = psutil.Process().memory_info().rss
-job = Job(build(name, **sizes), Windows(), Training(max_steps=3, batch=batch, check_every=2, bf16=bf16))
+job = Job(build(name, **sizes), Windows(), Training(max_steps=2, batch=batch, check_every=2, bf16=bf16))
 train(job, folder)
 peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())  # ru_maxrss would be the parent's
 print(1024 * int(peak[1]) - before)
