@@ -25,10 +25,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[st
     wanted = ",".join(columns)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
+            lines = csv.reader(file, strict=True)
             head = [name.strip() for name in next(lines, [])]
             if not set(columns) <= set(head):
                 raise CubeError(f"{path.name} has the columns {head}, wanted {wanted}")
+            if twice := sorted({name for name in columns if head.count(name) > 1}):
+                raise CubeError(f"{path.name} has {', '.join(twice)} in several columns: remove all but one")
             places = [head.index(name) for name in columns]
             for row in lines:
                 where = f"{path.name}, line {lines.line_num}"

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from distributed import Client, Future, LocalCluster
 
+from insar_dask.jobs.flights import lookout
 from insar_dask.jobs.flights.dask_flight import MOST_CANCELS
 from insar_dask.jobs.flights.flight import in_flight
-from insar_dask.jobs.flights.lookout import ClusterError
+from insar_dask.jobs.flights.lookout import ClusterError, Limits, Lookout
 from insar_dask.jobs.progress.events import Event
 
 TASKS = [("", "", shard) for shard in range(4)]
@@ -75,3 +76,19 @@ def test_a_scheduler_that_goes_is_named_whatever_was_asked_of_it(cluster: LocalC
     cluster.close()
     with pytest.raises(ClusterError, match=r"the scheduler is gone.*run again"):
         list(flight)
+
+
+def test_flights_share_what_is_said_of_workers_but_for_one_that_waits_for_a_new_worker(
+    cluster: LocalCluster, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout, "SHARED_SECONDS", 600.0)
+    patience = Limits(look=1200.0)
+    first = Lookout(client, patience)
+    cluster.scale(2)
+    client.wait_for_workers(2)
+    second = Lookout(client, patience)
+    assert second.workers is first.workers
+    second.limits = Limits(look=0.0)
+    assert second.look(afresh=True)
+    assert len(second.workers) == 2
+    assert Lookout(client, patience).workers is second.workers

@@ -113,7 +113,7 @@ class Workers:
 
     def look(self) -> None:
         """Look after the workers, and move what waits at one that is paused."""
-        if self._lookout.look():
+        if self._lookout.look(afresh=bool(self._pins)):
             for address in self._lookout.paused():
                 self._move_from(address)
             for attempt_, address in list(self._pins.items()):

@@ -93,8 +93,13 @@ class Lookout:
         """Threads of the workers that take work; 0 while the scheduler cannot be reached."""
         return sum(worker["nthreads"] for worker in self._running().values()) if self._reachable() else 0
 
-    def look(self) -> bool:
+    def look(self, *, afresh: bool = False) -> bool:
         """Look if it is time to; returns whether it was. To be called while anything waits for a worker.
+
+        Parameters
+        ----------
+        afresh : bool
+            Take no answer that another flight of the client got: a worker that just started is not in it.
 
         Raises
         ------
@@ -111,7 +116,7 @@ class Lookout:
         if passed < self.limits.look or not self._reachable():
             return False
         self._last = now
-        self._look(passed)
+        self._look(passed, afresh)
         self._check(passed)
         return True
 
@@ -123,9 +128,9 @@ class Lookout:
         """Something has ended: the cluster works."""
         self._forget("")
 
-    def _look(self, passed: float) -> None:
+    def _look(self, passed: float, afresh: bool = False) -> None:
         try:
-            self.workers = self._workers()
+            self.workers = self._workers(afresh)
         except (OSError, TimeoutError):
             if self._wait("", "no_answer", passed + ANSWER_SECONDS):
                 raise ClusterError(
@@ -141,10 +146,10 @@ class Lookout:
             self._forget(gone)
         self._replace()
 
-    def _workers(self) -> Mapping[str, Mapping[str, Any]]:
+    def _workers(self, afresh: bool) -> Mapping[str, Mapping[str, Any]]:
         """As the scheduler has them now, or had them shortly after this looked the last time."""
         at, workers = _SAID.get(self.client, (0.0, {}))
-        if time.monotonic() - at > min(SHARED_SECONDS, self.limits.look / 2):
+        if afresh or time.monotonic() - at > min(SHARED_SECONDS, self.limits.look / 2):
             workers = ask(self.client, "identity")["workers"]
             _SAID[self.client] = time.monotonic(), workers
         return workers

@@ -122,7 +122,7 @@ class Journal:
                 time.sleep(_pause())  # a batch, not a message an event
 
     def _busy(self) -> bool:
-        return bool(self._to_write) or any(stage.ended is None for stage in self.board.stages.values())
+        return bool(self._to_write or self._to_send) or any(stage.ended is None for stage in self.board.stages.values())
 
     def _taken(self, events: list[Event]) -> list[Event]:
         """At most a batch of what is to be passed on."""
