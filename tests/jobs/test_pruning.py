@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,21 @@ from tests.conftest import stored_bytes
 SETTINGS = {"every": "12D", "methods": ("persistence", "harmonic")}
 
 
-@pytest.fixture
-def engine(tmp_path: Path, small_scene: xr.Dataset) -> Engine:
+@pytest.fixture(scope="module")
+def twice(small_scene: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A product that was forecast with other settings before."""
-    insar.save(small_scene.drop_vars("observed"), tmp_path / "site.zarr", "site/raw", shard_points=1024, quiet=True)
-    engine = Engine(tmp_path / "site.zarr", quiet=True)
+    path = tmp_path_factory.mktemp("twice") / "site.zarr"
+    insar.save(small_scene.drop_vars("observed"), path, "site/raw", shard_points=1024, quiet=True)
+    engine = Engine(path, quiet=True)
     for level in (0.5, 0.9):
         evaluate(engine, "site", level=level, **SETTINGS)
         forecast(engine, "site", 0.0, level=level, **SETTINGS)
-    return engine
+    return path
+
+
+@pytest.fixture
+def engine(twice: Path, tmp_path: Path) -> Engine:
+    return Engine(shutil.copytree(twice, tmp_path / "site.zarr"), quiet=True)
 
 
 def states(engine: Engine) -> set[str]:

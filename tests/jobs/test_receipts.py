@@ -21,14 +21,18 @@ MOTION = Stage("site/motion", "site/raw", (Step("motion", "raw", "products"),), 
 SHARDS = 6
 
 
-@pytest.fixture
-def engine(tmp_path: Path, small_scene: xr.Dataset) -> Engine:
+@pytest.fixture(scope="module")
+def moved(small_scene: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cube of six shards and its motion parameters."""
-    path = tmp_path / "site.zarr"
+    path = tmp_path_factory.mktemp("moved") / "site.zarr"
     insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
-    engine = Engine(path, quiet=True)
-    assert engine.run(MOTION).computed == SHARDS
-    return engine
+    assert Engine(path, quiet=True).run(MOTION).computed == SHARDS
+    return path
+
+
+@pytest.fixture
+def engine(moved: Path, tmp_path: Path) -> Engine:
+    return Engine(shutil.copytree(moved, tmp_path / "site.zarr"), quiet=True)
 
 
 def test_other_dates_of_the_same_values_make_other_velocities(engine: Engine, small_scene: xr.Dataset) -> None:
