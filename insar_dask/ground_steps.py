@@ -107,19 +107,20 @@ def scene_name(name: str, attrs: Mapping[Any, Any]) -> str:
     return re.sub(r"[^\w.-]+", "-", "-".join(parts))
 
 
-def search_of(wanted: AreaSearch, scene: str, sign: str | None = None) -> Search:
+def search_of(wanted: AreaSearch, scene: str, component: str, sign: str | None = None) -> Search:
     """What a configuration says of a scene; what moves to the west is no less than what moves to the east.
 
     Parameters
     ----------
     wanted : AreaSearch
-    scene : str
+    scene, component : str
+        Its name, and what its products measure.
     sign : str, optional
         Said for just this call, of east too.
     """
     from insar_dask.detect.given import read_areas
 
-    both = {"sign": "both"} if scene.endswith("-east") and sign is None else {}
+    both = {"sign": "both"} if component == "east" and sign is None else {}
     inventory, before = (None if file is None else read_areas(file) for file in (wanted.inventory, wanted.before))
     return Search(
         Rule(**wanted.rule | both), scene, wanted.vintage, wanted.cell,
@@ -133,11 +134,9 @@ def draw_areas(bench: Workbench, scene: str) -> Path:
     Raises
     ------
     CubeError, JobError, FileNotFoundError
-        When the products that they were found on are not known, or not there.
+        When the store does not hold all products that they were found on.
     """
     names = found_on(bench.engine.store, scene)
-    if not names:
-        raise CubeError("they do not say on which products they were found: `insar-dask areas` finds them anew")
     return _publish(bench, names, stored_areas(bench.engine.store, scene))
 
 
@@ -154,7 +153,8 @@ def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Pat
 
 def _outcome(bench: Workbench, names: list[str], scene: str) -> Outcome:
     try:
-        found = store_areas(bench.engine, names, search_of(bench.config.areas, scene))
+        component = str(bench.group(names[0], "raw").attrs["component"])
+        found = store_areas(bench.engine, names, search_of(bench.config.areas, scene, component))
     except TooFewDatesError as error:
         return Outcome(f"areas-{scene}", bench.store, bench.folder / names[0] / "index.html", (f"no areas: {error}",))
     return Outcome(f"areas-{scene}", bench.store, _publish(bench, names, found), _lines(found))

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.cli import app
+from insar_dask.jobs.areas.area_jobs import vintages_of
 from insar_dask.jobs.progress.status import status_table
 from tests.conftest import stored_bytes
 from tests.geometry.conftest import LOOKS, look, track_of
@@ -60,12 +61,14 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     assert np.pi * 400**2 < areas.to_crs(3035).area.sum() < np.pi * 600**2  # 13 mm/yr and 0 there
     assert middle.sizes["point"] > 350
     kept = tmp_path / "ups-config.toml"
-    section = '[areas]\nmethod = "hysteresis"\nseed = 60.0\nscene = "bowl"\n'
+    section = '[areas]\nmethod = "hysteresis"\nseed = 60.0\nscene = "bowl"\nvintage = "2019"\n'
     kept.write_text(kept.read_text().partition("[areas]")[0] + section)
     shown = told("areas", ups).splitlines()  # as the store's own settings have it
     assert [line[:13] for line in shown[:3:2]] == ["no area moves"] * 2
     assert [Path(line).name for line in shown[1:4:2]] == [f"ups-bowl-{way}-areas.geojson" for way in ("east", "up")]
+    assert vintages_of(ups, "bowl-up") == vintages_of(ups, "bowl-east") != ["2019"]  # which was of that call
     assert told("areas", ups, "--product", "east_up_U", "--seed", "10").startswith("1 areas, ")
+    assert "seed = 10.0" in kept.read_text()  # what the page says, too
     assert "--into names one file, and there are 2 maps" in told("areas", ups, "--into", tmp_path / "x.gpkg", code=2)
 
 

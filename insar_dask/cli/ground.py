@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from insar_dask.workbench import Workbench
 
 
+PASSING = {"vintage": None, "before": None}
+"""Settings of areas that are of one call, and not of the store: a later one may have newer dates."""
+
+
 def east_up(
     source: Annotated[
         list[str], typer.Argument(help="stores, or STORE/PRODUCT: ascending and descending tracks", metavar="SOURCE")
@@ -75,7 +79,7 @@ def areas(
 ) -> None:
     """Find moving areas of a store whose motion is known, name them, and write their outlines with the evidence.
 
-    What is not said is as [areas] of the store's last run has it, else the default.
+    What is not said is as [areas] of the store's last run has it, but for vintage and before, else the default.
     """
     from insar_dask.detect.counting import told
     from insar_dask.detect.writing import check_path, write_areas
@@ -92,7 +96,8 @@ def areas(
         "vintage": vintage, "inventory": inventory and str(inventory), "before": before and str(before), "dem": dem,
     }  # fmt: skip
     wanted = _configured(settings, said)
-    with opened(settings, quiet=quiet) as bench:
+    lasting = wanted.model_copy(update=PASSING)
+    with opened(settings.model_copy(update={"areas": lasting}), quiet=quiet) as bench:
         maps = _scenes(bench, product, wanted.scene)
         if target is not None and len(maps) > 1:
             raise typer.BadParameter(
@@ -100,7 +105,7 @@ def areas(
                 "by --product"
             )
         for name, names in maps.items():
-            found = store_areas(bench.engine, names, search_of(wanted, name, sign))
+            found = store_areas(bench.engine, names, search_of(wanted, name, _component(bench, names), sign))
             path = write_areas(found, target or bench.folder / beside(bench.store, f"-{name}-areas.geojson").name)
             typer.echo(f"{told(found)}\n{path}")
     typer.echo(f"Their page: {called('report', store)}; on the map, with every point: {called('explore', store)}")
@@ -110,11 +115,19 @@ def _configured(settings: Config, said: dict[str, Any]) -> AreaSearch:
     """What a configuration says of areas, but for what was said now; to ask for them is to want them found."""
     from insar_dask.config import parse_config
 
-    kept = settings.areas.model_dump()
+    kept = settings.areas.model_dump() | PASSING
     method = {"method": "hysteresis"} if kept["method"] == "none" else {}
     return parse_config(
         {"areas": {**kept, **method, **{key: value for key, value in said.items() if value is not None}}}, "areas"
     ).areas
+
+
+def _component(bench: Workbench, names: Sequence[str]) -> str:
+    from insar_dask.jobs.areas.scene import area_sources
+    from insar_dask.store import open_group
+
+    first = area_sources(bench.engine, names)[0]
+    return str(open_group(first.path, first.group).attrs["component"])
 
 
 def _scenes(bench: Workbench, chosen: Sequence[str] | None, name: str) -> dict[str, list[str]]:

@@ -30,7 +30,7 @@ from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.layout import create_root
-from insar_dask.objects import address, child_address, open_store
+from insar_dask.objects import address, open_store
 from insar_dask.settings import whole
 from insar_dask.store import newest_products, open_group, products
 
@@ -161,10 +161,8 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     kept = engine.ledger.write_state({"velocity": survey.velocity})
     overview = {"state": kept, "west": survey.grid.west, "north": survey.grid.north, "cell": survey.grid.cell}
     names = [product.name for product in scene.products]
-    note = {**_to_note(found), "overview": overview, "products": names}
-    places = [address(product.path) for product in scene.products]
-    if others := {str(k): place for k, place in enumerate(places) if place != address(engine.path)}:
-        note["elsewhere"] = others
+    own = all(address(product.path) == address(engine.path) for product in scene.products)
+    note = {**_to_note(found), "overview": overview, "products": names, "own": own}
     create_root(engine.store)
     engine.ledger.write_note(f"{NOTES}/{search.scene}/{vintage}", note)
     return found
@@ -183,18 +181,23 @@ def scenes_of(path: str | Path | Store) -> list[str]:
 
 
 def found_on(path: str | Path | Store, scene: str, vintage: str | None = None) -> list[str]:
-    """Products that kept areas were found on, as `store_areas` takes their names.
+    """Products of a store that its areas were found on.
 
     Raises
     ------
     FileNotFoundError
         When there are no areas.
+    CubeError
+        When they were found on products of other stores too: who reads a store opens no other that it names.
     """
     note = _note(path, scene, vintage)
-    others = {int(k): place for k, place in note.get("elsewhere", {}).items()}
-    return [
-        str(child_address(others[k], name)) if k in others else name for k, name in enumerate(note.get("products", []))
-    ]
+    names, own = note.get("products", []), products(open_store(path))
+    if not names or not note.get("own", True) or not set(names) <= set(own):
+        raise CubeError(
+            f"{address(path)} does not hold all products that areas of {scene} were found on; their page can be drawn "
+            "where it does, and `insar-dask areas` finds them anew"
+        )
+    return list(names)
 
 
 def vintages_of(path: str | Path | Store, scene: str = "scene") -> list[str]:
