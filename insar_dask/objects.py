@@ -119,6 +119,7 @@ def beside(path: str | Path, ending: str = "") -> Path:
 def keep_text(path: Path, text: str) -> None:
     """Write a file beside a store, whole or not at all: of an empty configuration every setting would be a default."""
     draft = path.with_name(f"{path.name}.part")
+    draft.unlink(missing_ok=True)  # where it is a link, what it leads to is somebody else's
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["DEVICE", "ON_GPU", "brought_back", "given_to"]
 
 DEVICE = "INSAR_DASK_DEVICE"
-"""Variable of a worker's environment: ``gpu``, as sessions on GPUs set it, or ``cpu``."""
+"""Variable of a worker's environment: ``gpu``, or ``cpu``, as it is unless somebody says so. Keys and receipts do not
+tell the two apart: a store whose runs mix them holds shards that differ by 1e-5 from those of either alone."""
 
 ON_GPU = frozenset(
     {

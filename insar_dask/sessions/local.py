@@ -22,9 +22,10 @@ NOWHERE_ELSE = "127.0.0.1:0"
 """A worker's own page; one that speaks over no network would else show it on every interface."""
 
 
-ON_GPUS = {"INSAR_DASK_DEVICE": "gpu", "CUPY_GPU_MEMORY_LIMIT": "50%"}
-"""Environment of workers with a GPU, where the session's own does not say otherwise: chunk jobs compute on it; and of
-its memory CuPy, which keeps what it once had, leaves half to torch, which trains in a process of its own."""
+ON_GPUS = {"INSAR_DASK_DEVICE": "cpu", "CUPY_GPU_MEMORY_LIMIT": "50%"}
+"""Environment of workers with a GPU, where the session's own does not say otherwise: chunk jobs stay off it, for their
+keys do not tell where they ran; and of its memory CuPy, which keeps what it once had, leaves half to torch, which
+trains in a process of its own."""
 
 
 @contextmanager

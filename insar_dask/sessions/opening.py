@@ -63,9 +63,10 @@ def session(
         moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
-        On it are computed networks and the steps of chunk jobs that `insar_dask.jobs.devices.ON_GPU` lists, and no
-        others, to 1e-5 of what the processor gives; ``INSAR_DASK_DEVICE=cpu`` keeps the steps off it. CuPy takes half
-        of its memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
+        On it are computed networks; with ``INSAR_DASK_DEVICE=gpu`` in this process's environment also the steps of
+        chunk jobs that `insar_dask.jobs.devices.ON_GPU` lists, to 1e-5 of what the processor gives: say so for all runs
+        of a store or for none, for receipts do not tell where a shard was made. CuPy takes half of its memory unless
+        ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
     threads_per_worker : int
         Threads of each worker.
     memory_limit : str or int

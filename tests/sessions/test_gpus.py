@@ -17,7 +17,7 @@ def test_each_worker_sees_one_gpu_alone() -> None:
         client.wait_for_workers(2, timeout=60)
         names = "CUDA_VISIBLE_DEVICES", "CUPY_GPU_MEMORY_LIMIT", "INSAR_DASK_DEVICE"
         seen = client.run(lambda: tuple(os.environ[name] for name in names))
-        assert sorted(seen.values()) == [("2", "50%", "gpu"), ("GPU-5d4e", "50%", "gpu")]
+        assert sorted(seen.values()) == [("2", "50%", "cpu"), ("GPU-5d4e", "50%", "cpu")]
         limits = {worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()}
         assert limits == {MEMORY_LIMIT // 2}
         offered = client.run(lambda dask_worker: dask_worker.state.total_resources)
