@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,8 +137,10 @@ def draw_areas(bench: Workbench, scene: str) -> Path:
     CubeError, JobError, FileNotFoundError
         When the store does not hold all products that they were found on.
     """
-    names = found_on(bench.engine.store, scene)
-    return _publish(bench, names, stored_areas(bench.engine.store, scene))
+    names, found = found_on(bench.engine.store, scene), stored_areas(bench.engine.store, scene)
+    # the store's last run may have looked for others, or for none
+    areas = bench.config.areas.model_copy(update=dict(found.attrs.get("rule", {})))
+    return _publish(replace(bench, config=bench.config.model_copy(update={"areas": areas})), names, found)
 
 
 def write_outlines(areas: Areas, folder: Path, *, tables: bool) -> dict[str, Path]:

