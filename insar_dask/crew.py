@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
-__all__ = ["as_they_end"]
+__all__ = ["as_they_end", "stop_if_told"]
 
 LOOK_SECONDS = 0.5
 """A signal that another thread took is seen by this one when it wakes."""
 
-AGAIN_SECONDS = 2.0
-
-PATIENCE = 5.0
-"""Seconds that threads are waited for which were told to stop; they do between two steps of Python."""
-
-GIVING_BACK = 20.0
-"""Seconds for those that have heard it, and end."""
+PATIENCE = 10.0
+"""Seconds for threads that were told to stop: what is no chunk job, such as a page, each brings to its end."""
 
 Name = TypeVar("Name")
 Made = TypeVar("Made")
 
 Ended = SimpleQueue[tuple[Name, Made | BaseException]]
+
+_STOP: ContextVar[threading.Event] = ContextVar("stop")
+
+
+def stop_if_told() -> None:
+    """Raise `KeyboardInterrupt` in a thread whose crew is to stop; whoever waits for chunk jobs calls it meanwhile."""
+    told = _STOP.get(None)
+    if told is not None and told.is_set():
+        raise KeyboardInterrupt
 
 
 def as_they_end(
@@ -36,9 +39,9 @@ def as_they_end(
 ) -> Generator[tuple[Name, Made | Exception]]:
     """Names as their work ends, and what came of each; in this thread where there is one at a time.
 
-    A generator that is closed, or that Ctrl-C interrupts, begins nothing more, and raises `KeyboardInterrupt` in the
-    threads that work: each ends as it would have alone, and gives back what it holds. One that has not heard it within
-    5 s, as in a long call of a library, is left: it holds up nobody, and dies with the process.
+    A generator that is closed, or that Ctrl-C interrupts, begins nothing more, and has `stop_if_told` raise
+    `KeyboardInterrupt` in the threads that work: each ends as it would have alone, and gives back what it holds. One
+    that has not done so within 10 s is left: it holds up nobody, and dies with the process.
 
     Parameters
     ----------
@@ -54,12 +57,13 @@ def as_they_end(
         for name in names:
             yield name, _outcome(work, name)
         return
-    left, ended = deque(names), Ended[Name, Made]()
+    left, ended, stop = deque(names), Ended[Name, Made](), threading.Event()
     count = len(left)
 
     def take() -> None:
-        with suppress(KeyboardInterrupt, IndexError):  # told to stop; or nothing is left
-            while True:
+        _STOP.set(stop)
+        with suppress(IndexError):  # nothing is left
+            while not stop.is_set():
                 name = left.popleft()
                 try:
                     ended.put((name, _outcome(work, name)))
@@ -74,8 +78,11 @@ def as_they_end(
         # in a frame of its own: what a signal raises between two turns of a loop would pass by the `try` about it
         yield from _as_put(ended, count)
     except BaseException:  # Ctrl-C, or nobody wants more
-        left.clear()
-        _stop([thread for thread in threads if thread.ident])
+        stop.set()
+        until = time.monotonic() + PATIENCE
+        for thread in threads:
+            if thread.ident:
+                thread.join(max(until - time.monotonic(), 0))
         raise
 
 
@@ -89,31 +96,6 @@ def _as_put(ended: Ended[Name, Made], count: int) -> Generator[tuple[Name, Made 
             raise made
         count -= 1
         yield name, made
-
-
-def _stop(threads: list[threading.Thread]) -> None:
-    """Raise `KeyboardInterrupt` in threads, again where it fell into a callback and was lost, and wait for them.
-
-    Those that have heard it and give back what they hold, such as the lease of a bucket, are told no more.
-    """
-    began = time.monotonic()
-    while alive := [thread for thread in threads if thread.is_alive()]:
-        ending = [thread for thread in alive if _has_heard(thread)]
-        if time.monotonic() - began > (GIVING_BACK if ending else PATIENCE):
-            return
-        for thread in alive:
-            if thread not in ending:
-                number = ctypes.c_ulong(thread.ident or 0)
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
-        again = time.monotonic() + AGAIN_SECONDS
-        for thread in alive:
-            thread.join(max(again - time.monotonic(), 0))
-
-
-def _has_heard(thread: threading.Thread) -> bool:
-    """Whether a thread handles a `KeyboardInterrupt`, in what follows upon it too."""
-    found: Any = sys._current_exceptions().get(thread.ident or 0)
-    return isinstance(found[1] if isinstance(found, tuple) else found, KeyboardInterrupt)  # of 3.11 a tuple
 
 
 def _outcome(work: Callable[[Name], Made], name: Name) -> Made | Exception:

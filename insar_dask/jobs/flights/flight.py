@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
+from insar_dask.crew import stop_if_told
 from insar_dask.jobs.flights.lookout import PATIENCE, Limits
 from insar_dask.jobs.flights.retries import MOST_TRIES, is_transient, pause
 from insar_dask.jobs.progress.events import Event, Told, failure, silence
@@ -157,6 +158,7 @@ class _Flight:
     def results(self, tick: Callable[[], None]) -> Iterator[tuple[int, Any]]:
         while self._fill():
             tick()
+            stop_if_told()
             self.lane.look()
             over = []
             for attempt, outcome in self.lane.ended(TICK_SECONDS):
