@@ -11,6 +11,7 @@ import hashlib
 import json
 import socket
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -140,7 +141,10 @@ class Campaign:
         before, errors = self.ledger.done(TARGET), {}
 
         def work(name: str) -> int:
-            return self._bring_up(one, name, sources[name], numbers[name], before.get(numbers[name]), told)
+            try:
+                return self._bring_up(one, name, sources[name], numbers[name], before.get(numbers[name]), told)
+            except CancelledError as error:  # of what is asked of a client that goes; it is no Exception
+                raise JobError("it was cancelled, or its cluster went; run again") from error
 
         with closing(as_they_end(work, sorted(sources), self.at_once(client))) as ended:
             for name, outcome in ended:

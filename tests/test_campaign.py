@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 import warnings
+from asyncio import CancelledError
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -311,12 +312,15 @@ def test_what_is_no_error_of_a_product_ends_all(archive: Path, tmp_path: Path) -
     assert not [thread for thread in threading.enumerate() if "product" in thread.name]
 
 
-def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_without_its_cluster_a_campaign_ends_at_once(archive: Path, tmp_path: Path, cancelled: bool) -> None:
     ran = []
 
     def one(config: Config) -> list[Outcome]:
         ran.append(config.store.path)
         client.close()
+        if cancelled:  # as what was being asked of the client is
+            raise CancelledError
         return reader(client)(config)
 
     # a client that is closed within its block leaves itself behind as Dask's scheduler
