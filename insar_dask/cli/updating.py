@@ -37,9 +37,11 @@ def update(
     told = config.alarms.model_dump()
     rule = Rule(**(told if rate is None else {**told, "rate": rate}))
     with opened(config, quiet=quiet) as bench:
+        came = False
         for made in update_products(bench, new, product, how, within, rule):  # type: ignore[arg-type]
             typer.echo(_told(made, store))
-        if scenes_of(bench.engine.store):
+            came |= made.verdict.kind != "nothing_new"
+        if came and scenes_of(bench.engine.store):
             typer.echo(f"The moving areas of this vintage, under the names that they have: {called('areas', store)}")
 
 

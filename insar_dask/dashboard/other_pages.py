@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def other_pages(path: str | Path, folder: Path) -> list[Lead]:
     exports = [("Explorer", page) for page in _exports(store, names, {reports, folder}) if page.is_file()]
     leads = [{"label": label, "href": _href(page, folder)} for label, page in [*found, *exports] if page.is_file()]
     if not exports and get_bytes(store, INDEX) is not None:
-        leads.append({"label": "Explorer", "command": f"insar-dask explore {address(path)}"})
+        leads.append({"label": "Explorer", "command": f"insar-dask explore {shlex.quote(address(path))}"})
     return leads
 
 
