@@ -54,7 +54,10 @@ def test_temperatures_are_sorted_and_checked(tmp_path: Path) -> None:
     assert read_temperature(path).values.tolist() == [-1.5, -3]
     for text, message in (
         ("date,temperature\n2020-01-02,-3\n20200102,-1.5\n", "line 3: 2020-01-02 stands there twice"),
-        ("date,temperature\n2020-01-02,cold\n", "line 2: 'cold' is no number"),
+        ("date,temperature\n2020-01-02,cold\n", "line 2: temperature .* is 'cold', wanted a number"),
+        ('date,temperature,note\n2020-01-02,1,"x\n2020-01-03,2,\n', "no CSV table"),
+        ("date,temperature,date\n2020-01-02,1,2020-01-03\n", "date in several columns"),
+        ("date,temperature\n", "no line below its header"),
         ("day,t\n1,2\n", "wanted date,temperature"),
     ):
         path.write_text(text)
