@@ -33,6 +33,7 @@ __all__ = [
     "get_bytes",
     "get_many",
     "get_seen",
+    "keep_bytes",
     "keep_text",
     "list_keys",
     "list_names",
@@ -118,9 +119,15 @@ def beside(path: str | Path, ending: str = "") -> Path:
 
 def keep_text(path: Path, text: str) -> None:
     """Write a file beside a store, whole or not at all: of an empty configuration every setting would be a default."""
+    keep_bytes(path, text.encode())
+
+
+def keep_bytes(path: Path, data: bytes) -> None:
+    """As `keep_text`; a link that has the place of the file or its draft goes, and what it leads to stays."""
     draft = path.with_name(f"{path.name}.part")
-    draft.unlink(missing_ok=True)  # where it is a link, what it leads to is somebody else's
-    draft.write_text(text, encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    with draft.open("xb") as file:
+        file.write(data)
     draft.replace(path)
 
 

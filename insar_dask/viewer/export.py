@@ -15,7 +15,7 @@ from zarr.abc.store import Store
 from insar_dask.bucket_address import is_bucket
 from insar_dask.cube import CubeError
 from insar_dask.jobs.seals import parsed
-from insar_dask.objects import get_blocks, get_bytes, list_keys, open_store
+from insar_dask.objects import get_blocks, get_bytes, keep_bytes, list_keys, open_store
 from insar_dask.viewer.about import arrays_of
 from insar_dask.viewer.campaign_page import joined_index
 from insar_dask.viewer.documents import INDEX
@@ -70,7 +70,7 @@ def export_page(
         raise CubeError(f"{folder} holds something else than a page of the explorer; name a new folder")
     page, data, draft = page_text(address, tiles), folder / STORE, folder / DRAFT
     folder.mkdir(parents=True, exist_ok=True)
-    _put(folder / MARK, TOLD.encode())
+    keep_bytes(folder / MARK, TOLD.encode())
     _clear(draft)
     if address is None:
         for name, store in many.items():
@@ -79,11 +79,11 @@ def export_page(
             (draft / INDEX).parent.mkdir(parents=True, exist_ok=True)
             (draft / INDEX).write_text(joined_index(stores), encoding="utf-8")
     for name in PAGE[1:]:
-        _put(folder / name, (page_folder() / name).read_bytes())
+        keep_bytes(folder / name, (page_folder() / name).read_bytes())
     _clear(data)
     if address is None:
         draft.rename(data)
-    _put(folder / "index.html", page.encode())
+    keep_bytes(folder / "index.html", page.encode())
     return folder / "index.html"
 
 
@@ -92,15 +92,6 @@ def _is_ours(folder: Path) -> bool:
         return True
     page = folder / "index.html"
     return page.is_file() and TITLE in page.read_text(encoding="utf-8", errors="replace")
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file that appears when it is whole; a link that has its place goes, and what it leads to stays."""
-    draft = path.with_name(f"{path.name}.part")
-    draft.unlink(missing_ok=True)
-    with draft.open("xb") as file:
-        file.write(data)
-    draft.replace(path)
 
 
 def _clear(folder: Path) -> None:
