@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,7 +104,7 @@ def areas(
                 "by --product"
             )
         for name, names in maps.items():
-            found = store_areas(bench.engine, names, search_of(wanted, name, _component(bench, names), sign))
+            found = store_areas(bench.engine, names, search_of(wanted, name, _attrs(bench, names)["component"], sign))
             path = write_areas(found, target or bench.folder / beside(bench.store, f"-{name}-areas.geojson").name)
             typer.echo(f"{told(found)}\n{path}")
     typer.echo(f"Their page: {called('report', store)}; on the map, with every point: {called('explore', store)}")
@@ -121,24 +121,23 @@ def _configured(settings: Config, said: dict[str, Any]) -> AreaSearch:
     ).areas
 
 
-def _component(bench: Workbench, names: Sequence[str]) -> str:
+def _attrs(bench: Workbench, names: Sequence[str]) -> Mapping[Any, Any]:
+    """What the first of some products says of itself, whichever store it is in."""
     from insar_dask.jobs.areas.scene import area_sources
     from insar_dask.store import open_group
 
     first = area_sources(bench.engine, names)[0]
-    return str(open_group(first.path, first.group).attrs["component"])
+    return open_group(first.path, first.group).attrs
 
 
 def _scenes(bench: Workbench, chosen: Sequence[str] | None, name: str) -> dict[str, list[str]]:
     """Products by the scene that they make; a scene that the store has by just that name goes on."""
     from insar_dask.ground_steps import maps_of, scene_name
-    from insar_dask.jobs.areas.area_jobs import scenes_of
-    from insar_dask.jobs.areas.scene import area_sources
-    from insar_dask.store import newest_products, open_group
+    from insar_dask.jobs.areas.places import scenes_of
+    from insar_dask.store import newest_products
 
     if chosen:
-        first = area_sources(bench.engine, chosen)[0]
-        maps = {scene_name(name, open_group(first.path, first.group).attrs): list(chosen)}
+        maps = {scene_name(name, _attrs(bench, chosen)): list(chosen)}
     else:
         maps = maps_of(bench, with_motion(bench, newest_products(bench.engine.store)), name)
     return {name: next(iter(maps.values()))} if len(maps) == 1 and name in scenes_of(bench.engine.store) else maps

@@ -32,7 +32,7 @@ def report(store: StorePath, quiet: Quiet = False) -> None:
 def _report_areas(bench: Workbench) -> None:
     """Pages of the areas that a store keeps; what cannot be drawn is named and left."""
     from insar_dask.ground_steps import draw_areas
-    from insar_dask.jobs.areas.area_jobs import scenes_of
+    from insar_dask.jobs.areas.places import scenes_of
 
     for scene in scenes_of(bench.engine.store):
         try:

@@ -27,7 +27,7 @@ def update(
     quiet: Quiet = False,
 ) -> None:
     """Go on with a store: put newer dates behind its products, or a newer vintage beside them, and raise alarms."""
-    from insar_dask.jobs.areas.area_jobs import scenes_of
+    from insar_dask.jobs.areas.places import scenes_of
     from insar_dask.jobs.progress.status import existing_store
     from insar_dask.jobs.steps.alarm_jobs import Rule
     from insar_dask.pipeline import opened

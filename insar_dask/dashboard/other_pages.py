@@ -13,9 +13,9 @@ from urllib.parse import quote
 from zarr.abc.store import Store
 
 from insar_dask.config import load_config
-from insar_dask.jobs.areas.places import areas_folder
+from insar_dask.jobs.areas.places import areas_folder, scenes_of
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import address, beside, get_bytes, list_names, open_store
+from insar_dask.objects import address, beside, get_bytes, open_store
 from insar_dask.store import products
 from insar_dask.viewer.documents import GROUP, INDEX
 from insar_dask.viewer.export import MARK
@@ -46,8 +46,8 @@ def other_pages(path: str | Path, folder: Path) -> list[Lead]:
     store, reports = open_store(path), _reports(path)
     names = products(store)
     found = [(f"Report of {name}", reports / name / "index.html") for name in names]
-    found += [(f"Areas of {scene}", areas_folder(reports, path, scene) / "index.html") for scene in _scenes(store)]
-    exports = [("Explorer", page) for page in _exports(store, names, {reports, folder}) if page.is_file()]
+    found += [(f"Areas of {scene}", areas_folder(reports, path, scene) / "index.html") for scene in scenes_of(store)]
+    exports = [("Explorer", page) for page in _exports(store, names, {reports, folder})]
     leads = [{"label": label, "href": _href(page, folder)} for label, page in [*found, *exports] if page.is_file()]
     if not exports and get_bytes(store, INDEX) is not None:
         leads.append({"label": "Explorer", "command": f"insar-dask explore {shlex.quote(address(path))}"})
@@ -85,20 +85,16 @@ def _reports(path: str | Path) -> Path:
     return Path(named).absolute() if named else kept.parent
 
 
-def _scenes(store: Store) -> list[str]:
-    return sorted(list_names(store, "jobs/areas"))
-
-
 def _exports(store: Store, names: Sequence[str], folders: set[Path]) -> Iterator[Path]:
     """Exported pages in some folders that hold just the overview that the store has now."""
     shown = {name: get_bytes(store, f"{name}/{GROUP}/zarr.json") for name in names}
     for folder in sorted(folders):
         for mark in sorted(folder.glob(f"*/{MARK}")):
-            data = mark.parent / STORE
+            data, page = mark.parent / STORE, mark.parent / "index.html"
             for name, overview in shown.items():
                 copies = [data / name, *data.glob(f"*/{name}")]
-                if overview and any(_holds(copy / GROUP / "zarr.json", overview) for copy in copies):
-                    yield mark.parent / "index.html"
+                if overview and page.is_file() and any(_holds(one / GROUP / "zarr.json", overview) for one in copies):
+                    yield page
                     break
 
 

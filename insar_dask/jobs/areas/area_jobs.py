@@ -24,6 +24,7 @@ from insar_dask.detect.given import cells_of_outlines, checked, in_crs
 from insar_dask.detect.rules import Rule, lenient
 from insar_dask.detect.vintages import carry_ids, check_alike, check_order, first_ids
 from insar_dask.jobs.areas.passes import Passes, Survey
+from insar_dask.jobs.areas.places import NOTES
 from insar_dask.jobs.areas.scene import AreaScene, area_sources, look_at
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.holding.lock import owned
@@ -42,14 +43,12 @@ __all__ = [
     "found_on",
     "save_areas",
     "scene_of",
-    "scenes_of",
     "store_areas",
     "stored_areas",
     "stored_overview",
     "vintages_of",
 ]
 
-NOTES = "areas"
 PLAIN = re.compile(r"\w[\w.-]*")
 
 
@@ -171,13 +170,6 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
 def scene_of(engine: Engine, names: Sequence[str], found: Areas) -> AreaScene:
     """The scene that areas were found on, without any work anew."""
     return look_at(engine, area_sources(engine, names), float(found.attrs["cell"]))
-
-
-def scenes_of(path: str | Path | Store) -> list[str]:
-    """Scenes whose areas a store keeps."""
-    start = f"jobs/{NOTES}/"
-    keys = Ledger(open_store(path)).notes()
-    return sorted({key[len(start) :].rpartition("/")[0] for key in keys if key.startswith(start)})
 
 
 def found_on(path: str | Path | Store, scene: str, vintage: str | None = None) -> list[str]:

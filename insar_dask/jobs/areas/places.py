@@ -1,12 +1,17 @@
-"""Where the page of a scene's areas lies: in a folder named after store and scene, for stores may share the folder."""
+"""Where areas lie: notes of a scene in its store, and its page in a folder named after both, which stores may share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from insar_dask.objects import beside
+from zarr.abc.store import Store
 
-__all__ = ["areas_folder"]
+from insar_dask.objects import beside, list_names, open_store
+
+__all__ = ["NOTES", "areas_folder", "scenes_of"]
+
+NOTES = "areas"
+"""Of a scene each vintage has a note under this name."""
 
 
 def areas_folder(reports: Path, store: str | Path, scene: str) -> Path:
@@ -15,4 +20,9 @@ def areas_folder(reports: Path, store: str | Path, scene: str) -> Path:
     >>> areas_folder(Path("/reports"), "/data/site.zarr", "scene-up").as_posix()
     '/reports/site-areas-scene-up'
     """
-    return reports / beside(store, f"-areas-{scene}").name
+    return reports / beside(store, f"-{NOTES}-{scene}").name
+
+
+def scenes_of(path: str | Path | Store) -> list[str]:
+    """Scenes whose areas a store keeps, sorted."""
+    return list_names(open_store(path), f"jobs/{NOTES}")
