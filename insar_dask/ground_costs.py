@@ -8,7 +8,7 @@ from insar_dask.costs import Rate, Size, Work
 
 __all__ = ["areas_work", "meeting_work"]
 
-OF_TRACKS = {"east-up": Rate(0.4, shard=0.07, values=0.08)}
+OF_TRACKS = Rate(0.4, shard=0.07, values=0.08)
 """Of all tracks together: 2 x 2,000 x 90, 2 x 40,000 x 150 and 2 x 120,000 x 200, in 0.7, 4.5 and 6.5 s."""
 
 OF_AREAS = {
@@ -24,9 +24,8 @@ OF_AREAS = {
 
 def meeting_work(tracks: Sequence[Size], shards: int) -> Work:
     """What it takes to bring tracks together in so many shards of cells."""
-    (stage, rate), *_ = OF_TRACKS.items()
-    shared = sum(rate.parts(size)[1] for size in tracks)
-    return {stage: (rate.once, shared, shards)}
+    shared = sum(OF_TRACKS.parts(size)[1] for size in tracks)
+    return {"east-up": (OF_TRACKS.once, shared, shards)}
 
 
 def areas_work(sizes: Sequence[Size], tiles: int) -> Work:

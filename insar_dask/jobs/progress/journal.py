@@ -175,8 +175,8 @@ class Journal:
                 over = self.board.ended is not None
                 if not over:
                     self.book.write(self._taken(self._to_write), self._written)
-                while self._to_write and not over and not self.book.full:
-                    self.book.write(self._taken(self._to_write), self._written)
+                    while self._to_write and not self.book.full:
+                        self.book.write(self._taken(self._to_write), self._written)
                 if self._torn or self.book.full or over:
                     with self._changed:
                         kept = self.board.to_dict()
