@@ -123,8 +123,6 @@ class Engine:
 
         with watched(self, stage.name, plan, pending, stage.saves.values(), stage.source) as progress:
             made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
-        for target in stage.saves.values():
-            self.ledger.compact(target)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
         counts = len(pending), points, sum(receipt.size for receipt in made.values())
         return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began))
@@ -139,7 +137,7 @@ class Engine:
         progress: Progress,
         passed_on: tuple[type[BaseException], ...] = (),
     ) -> dict[tuple[str, int], Receipt]:
-        """Compute shards, and again those that somebody else wrote over.
+        """Compute shards, and again those that somebody else wrote over; bind their receipts into books.
 
         A driver that dies leaves tasks behind on an external scheduler. They keep off a shard that another run has
         made, but one that was writing already may end after it.
@@ -279,10 +277,12 @@ class Engine:
         wanted: Mapping[int, Mapping[str, str]],
         made: Mapping[tuple[str, int], Receipt],
     ) -> dict[int, dict[str, str]]:
-        """Shards and keys of which the ledger does not hold the receipt that their task returned; it is revoked."""
+        """Bind receipts; shards and keys whose books do not hold what their task returned, which is revoked."""
         left: dict[int, dict[str, str]] = {}
         for result, target in saves.items():
-            done = self.ledger.done(target)
+            done = self.ledger.compact(target)
+            if wanted and not done:  # another run has bound them
+                done = self.ledger.done(target)
             for index, keys in wanted.items():
                 if result in keys and (index not in done or done[index] != made.get((target, index))):
                     left.setdefault(index, {})[result] = keys[result]

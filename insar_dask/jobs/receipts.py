@@ -13,7 +13,7 @@ import json
 import math
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,11 +103,8 @@ class Ledger:
 
     def done(self, target: str) -> dict[int, Receipt]:
         """Receipts of a target by shard: the books, overridden by what came after them."""
-        found: dict[int, Receipt] = {}
         books, loose = self._keys(target)
-        for data in get_many(self.store, books + loose):
-            found.update((receipt.index, receipt) for receipt in _receipts(data))
-        return {index: receipt for index, receipt in sorted(found.items()) if receipt.key}
+        return self._read(books + loose)
 
     def write(self, target: str, receipt: Receipt, claim: Claim | None = None) -> None:
         """Say that a shard is done; to be called after its data are stored.
@@ -174,17 +171,28 @@ class Ledger:
         """Remove all receipts of a target."""
         delete_all(self.store, list_keys(self.store, f"{ROOT}/{target}/"))
 
-    def compact(self, target: str) -> None:
-        """Bind loose receipts into books; a receipt is removed only after its book is stored."""
-        loose = self._keys(target)[1]
+    def compact(self, target: str) -> dict[int, Receipt]:
+        """Bind loose receipts into books; a receipt is removed only after its book is stored.
+
+        Returns what `done` would; of a target that has no loose receipts nothing is read, and nothing returned.
+        """
+        books, loose = self._keys(target)
         if not loose:
-            return
-        receipts = self.done(target)
+            return {}
+        receipts = self._read(books + loose)
         for number in sorted({int(_name(key)) // BOOK_RECEIPTS for key in loose}):
             book = [sealed(r.to_dict()) for index, r in receipts.items() if index // BOOK_RECEIPTS == number]
             data = json.dumps(book, sort_keys=True).encode()
             put_bytes(self.store, f"{ROOT}/{target}/book-{number:06d}.json", data)
         delete_all(self.store, loose)
+        return receipts
+
+    def _read(self, keys: Sequence[str]) -> dict[int, Receipt]:
+        """Receipts of books, and of what came after them."""
+        found: dict[int, Receipt] = {}
+        for data in get_many(self.store, keys):
+            found.update((receipt.index, receipt) for receipt in _receipts(data))
+        return {index: receipt for index, receipt in sorted(found.items()) if receipt.key}
 
     def _keys(self, target: str) -> tuple[list[str], list[str]]:
         """Where the books of a target lie, and its loose receipts."""

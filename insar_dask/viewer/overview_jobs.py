@@ -142,7 +142,6 @@ def _run_level(
 
     with watched(engine, target, plan, list(pending), [target], "") as progress:
         made = engine.settle(f"stage {target}", {"level": target}, pending, explore_shard, task, progress, (CubeError,))
-    engine.ledger.compact(target)
     return {index: receipt for (_, index), receipt in made.items()}, plan
 
 

@@ -144,8 +144,6 @@ def store_east_up(
 
     with watched(engine, name, plan, list(pending), list(saves.values()), saves["up"]) as progress:
         made = engine.settle(f"stage {name}", saves, pending, meet_shard, task, progress, (CubeError,))
-    for group in saves.values():
-        engine.ledger.compact(group)
     n_cells = sum(plan.slice(i).stop - plan.slice(i).start for i in pending)
     counts = len(pending), n_cells, sum(receipt.size for receipt in made.values())
     return engine.report(StageReport(name, plan.n_shards, *counts, time.perf_counter() - began))

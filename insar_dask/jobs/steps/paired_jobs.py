@@ -73,7 +73,6 @@ def store_paired(
     wanted = {index: {step: keys[index]} for index in pending}
     with watched(engine, target, plan, pending, [target], target) as progress:
         made = engine.settle(f"stage {target}", {step: target}, wanted, make_paired, task, progress, (CubeError,))
-    engine.ledger.compact(target)
     counts = len(pending), sum(r.points for r in made.values()), sum(r.size for r in made.values())
     return engine.report(StageReport(target, plan.n_shards, *counts, time.perf_counter() - began))
 

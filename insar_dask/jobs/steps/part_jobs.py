@@ -81,7 +81,6 @@ def run_parts(
 
     with watched(engine, stage, ShardPlan(len(orders), 1), list(pending), [target], "", boxes) as progress:
         made = engine.settle(f"stage {stage}", {"part": target}, pending, do_part, task, progress, (CubeError,))
-    engine.ledger.compact(target)
     size = sum(receipt.size for receipt in made.values())
     engine.report(StageReport(stage, len(orders), len(pending), len(pending), size, time.perf_counter() - began))
     return engine.partials(target)

@@ -201,7 +201,6 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     wanted = {index: {"cube": key} for index in pending}
     with watched(engine, group, plan, pending, [group], group) as progress:
         engine.settle(group, {"cube": group}, wanted, save_part, task, progress, (NotTenthsError, CubeError))
-    engine.ledger.compact(group)
     return pending
 
 

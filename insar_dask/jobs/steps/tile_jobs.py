@@ -148,7 +148,6 @@ def store_tiles(
     wanted = {index: {"tile": keys[index]} for index in pending}
     with watched(engine, group, plan, pending, [group], group) as progress:
         made = engine.settle(group, {"tile": group}, wanted, map_shard, task, progress, (CubeError,))
-    engine.ledger.compact(group)
     counts = len(pending), sum(r.points for r in made.values()), sum(r.size for r in made.values())
     return engine.report(StageReport(group, plan.n_shards, *counts, time.perf_counter() - began))
 
