@@ -34,6 +34,14 @@ COLOUR = """row => { const {map} = explorer; const c = map.chunks[0]; const i = 
     map.view = [c.east[i], c.north[i], 0.02]; map.draw(); const gl = map.gl; const p = new Uint8Array(4);
     gl.readPixels(map.canvas.width / 2, map.canvas.height / 2, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, p); return [...p]; }"""
 
+HIDDEN = """zooms => { const {map} = explorer, {gl, canvas} = map, [x, y, across] = map.view;
+    const picture = many => { map.many = many; map.draw(); const p = new Uint8Array(canvas.width * canvas.height * 4);
+      gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, p); return [p, map.drawn]; };
+    return zooms.map(zoom => { map.view = [x + across, y, across * zoom];
+      const [[some, few], [whole, all]] = [picture(0), picture(Infinity)];
+      return [all - few, some.reduce((sum, part, i) => sum + (part !== whole[i]), 0)]; }); }"""
+"""At each zoom: points that were left out as hidden, and what differs from the picture of all points."""
+
 THERE_AND_BACK = """[1, 0, 1].forEach(k => { const menu = document.querySelector('#product');
     menu.selectedIndex = k; menu.onchange(); })"""
 
@@ -190,6 +198,12 @@ def test_colours_are_where_they_belong(opened: Opened, address: str, site: Path)
         wanted = 255 * np.array(colormaps["RdBu"](round(255 * share))[:3])
         assert np.abs(np.array(seen[:3]) - wanted).max() <= 6, (row, velocity[row])
     page.click("#home")
+    for variable in ("velocity", "cluster"):
+        page.select_option("#variable", variable)
+        page.wait_for_selector("#classes", state="visible" if variable == "cluster" else "hidden")
+        left_out, different = zip(*page.evaluate(HIDDEN, [12, 4, 1.5]), strict=True)
+        assert different == (0, 0, 0) and min(left_out[:2]) > 0
+    page.select_option("#variable", "velocity")
     with page.expect_download() as waited:
         page.click("#savepng")
     assert waited.value.suggested_filename == "site-velocity.png"

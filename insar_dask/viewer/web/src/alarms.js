@@ -29,3 +29,9 @@ export function alarmRows(alarms, { alarm, departure, excess, q_value: q, lastin
   if (lasting > 0) rows.push(["Outside the interval since", "", iso(alarms.days[0] + Math.round(since)), ` ${lasting} ${lasting === 1 ? "date" : "dates"} in a row`]);
   return rows;
 }
+
+// what is saved of a chosen point: since is the day from which its values lie outside, null where none does
+export function alarmWords(alarms, alarm) {
+  if (!("since" in alarm)) return alarm;
+  return { ...alarm, since: Number.isFinite(alarm.since) ? iso(alarms.days[0] + Math.round(alarm.since)) : null };
+}

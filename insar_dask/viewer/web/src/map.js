@@ -1,10 +1,13 @@
 // Points by WebGL2, drawn when something has changed and not otherwise.
 import { table } from "./colour.js";
+import { uncovered } from "./cover.js";
 import { gestures } from "./gestures.js";
 import { paint } from "./overlay.js";
 
 const GROUND = [0.37, 0.385, 0.41];
 const MOVING_POINTS = 200000; // 300,000 took 96 ms a frame by software
+const ROUND = 3; // pixels above which a point is no square
+const SHAPED = 5.5; // pixels above which patterns have shapes
 
 const VERTEX = `#version 300 es
 precision highp float;
@@ -15,7 +18,7 @@ void main() {
   vec2 at = (vec2(east, north) - view.xy) / view.z / half_size;
   bool none = classes > 0.0 ? value < 0.0 : value == missing;
   place = none ? -1.0 : classes > 0.0 ? value : clamp((value - range.x) / (range.y - range.x), 0.0, 1.0) * 255.0;
-  shape = classes > 0.0 && size > 5.5 ? mod(value, 4.0) : 0.0;
+  shape = classes > 0.0 && size > ${SHAPED} ? mod(value, 4.0) : 0.0;
   gl_Position = shown > 0.0 ? vec4(at, 0.0, 1.0) : vec4(9.0, 9.0, 9.0, 1.0);
   gl_PointSize = none ? max(size * 0.7, 1.0) : size;
 }`;
@@ -50,6 +53,7 @@ export class PointMap {
     this.background = null;
     this.lassoing = false;
     this.path = null;
+    this.many = MOVING_POINTS; // points in view from which those that others hide are looked for
     const gl = canvas.getContext("webgl2", { antialias: false, alpha: clear, powerPreference: "high-performance" });
     if (!gl) throw new Error("no WebGL2");
     this.gl = gl;
@@ -106,6 +110,8 @@ export class PointMap {
       if (i === 3) gl.vertexAttribPointer(i, 1, gl.UNSIGNED_BYTE, false, 0, 0);
       return buffer;
     });
+    chunk.order = gl.createBuffer();
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, chunk.order);
     if (this.coloured) this.fill(chunk);
   }
 
@@ -139,7 +145,7 @@ export class PointMap {
 
   clear() {
     for (const chunk of this.chunks) {
-      chunk.buffers.forEach((buffer) => this.gl.deleteBuffer(buffer));
+      [...chunk.buffers, chunk.order].forEach((buffer) => this.gl.deleteBuffer(buffer));
       this.gl.deleteVertexArray(chunk.array);
     }
     this.chunks = [];
@@ -186,24 +192,43 @@ export class PointMap {
       gl.uniform2f(this.uniforms.half_size, this.width / 2, this.height / 2);
       gl.uniform2f(this.uniforms.range, range[0] / spec.step, range[1] / spec.step);
       gl.uniform1f(this.uniforms.size, size);
-      gl.uniform1f(this.uniforms.round_points, size > 3 ? 1 : 0);
+      gl.uniform1f(this.uniforms.round_points, size > ROUND ? 1 : 0);
       gl.uniform1f(this.uniforms.missing, missing);
       gl.uniform1f(this.uniforms.classes, spec.kind === "class" ? spec.classes : 0);
       gl.uniform3f(this.uniforms.none, 58 / 255, 61 / 255, 66 / 255);
-      const box = this.bounds();
-      for (const chunk of this.chunks) {
-        if (this.moving && this.drawn + chunk.east.length > MOVING_POINTS && this.drawn) break;
-        const [west, south, east, north] = chunk.box;
-        if (east < box[0] || west > box[2] || north < box[1] || south > box[3]) continue;
+      const met = this.met();
+      const seen = this.seen(met, size);
+      met.forEach((chunk, c) => {
+        const n = seen ? seen[c].length : chunk.east.length;
+        if (this.moving && this.drawn + n > MOVING_POINTS && this.drawn) return;
         gl.bindVertexArray(chunk.array);
-        gl.drawArrays(gl.POINTS, 0, chunk.east.length);
-        this.drawn += chunk.east.length;
-      }
+        if (seen) gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, seen[c], gl.STREAM_DRAW);
+        if (seen) gl.drawElements(gl.POINTS, n, gl.UNSIGNED_INT, 0);
+        else gl.drawArrays(gl.POINTS, 0, n);
+        this.drawn += n;
+      });
     }
     this.background?.draw(this);
     this.drawOverlay();
     this.frame = performance.now() - began;
     this.events.drawn();
+  }
+
+  // chunks in view
+  met() {
+    const box = this.bounds();
+    return this.chunks.filter(({ box: [west, south, east, north] }) => east >= box[0] && west <= box[2] && north >= box[1] && south <= box[3]);
+  }
+
+  // of many points at rest the numbers of those that are not wholly under later ones: the picture is that of all
+  seen(chunks, size) {
+    const [name, spec, , missing] = this.coloured;
+    const classes = spec.kind === "class" ? spec.classes : 0;
+    const many = chunks.reduce((sum, chunk) => sum + chunk.east.length, 0) > this.many;
+    if (this.moving || !many || (classes && size > SHAPED)) return null;
+    const { view, width, height } = this;
+    const pixels = { columns: this.canvas.width, rows: this.canvas.height };
+    return uncovered(chunks, { view, width, height, ...pixels, size, round: size > ROUND, name, missing, classes });
   }
 
   drawOverlay(context = this.overlay.getContext("2d")) {

@@ -1,4 +1,5 @@
 // What can be taken along: the map as a picture, the chosen series as a table, the chosen points as GeoJSON.
+import { alarmWords } from "./alarms.js";
 import { placeOf } from "./choice.js";
 import { complete } from "./cloud.js";
 import { classColour, css, isSmall, table } from "./colour.js";
@@ -88,7 +89,7 @@ function chosenFeatures() {
   return page.panel.points.map((point) => {
     const place = placeOf(point.row);
     if (!place) throw new Fault("place", `Point ${point.id} is not on the map at this scale.`, "Zoom in to where it lies and save again.");
-    const words = { point_id: point.id, ...point.place, ...point.motion, ...point.alarm };
+    const words = { point_id: point.id, ...point.place, ...point.motion, ...alarmWords(page.about.alarms, point.alarm) };
     return feature(degreesOf(...place), Object.fromEntries(Object.entries(words).map(([name, value]) => [name, said(value)])));
   });
 }

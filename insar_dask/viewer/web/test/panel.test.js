@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alarmRows, judged, rule } from "../src/alarms.js";
+import { alarmRows, alarmWords, judged, rule } from "../src/alarms.js";
 import { areaAt, areasOf, boxOf, cardRows } from "../src/areas.js";
 import { longestGap } from "../src/evidence.js";
 import { foretoldOf, seriesLines } from "../src/lines.js";
@@ -56,6 +56,9 @@ test("an alarm says how far off, since when, and how many of such may be false",
     ["Outside the interval since", "", "2022-01-20", " 3 dates in a row"],
   ]);
   assert.deepEqual(alarmRows(alarms, { alarm: -1 }), [["Alarm", "", "not judged", ""]]);
+  assert.deepEqual(alarmWords(alarms, point), { ...point, since: "2022-01-20" });
+  assert.deepEqual(alarmWords(alarms, { alarm: 0, since: NaN }), { alarm: 0, since: null });
+  assert.deepEqual(alarmWords(null, {}), {});
 });
 
 test("what was foretold of new dates is what came less its departure, with half the interval to each side", () => {
