@@ -10,6 +10,7 @@ import torch
 
 from insar_dask.forecast.maps.framing import Frame, frames_of
 from insar_dask.forecast.maps.map_material import Material
+from insar_dask.forecast.training.feeding import Pick, Tick
 from insar_dask.forecast.training.job import Batch
 
 __all__ = ["MapWindows"]
@@ -54,12 +55,16 @@ class MapWindows:
         ValueError
             When there are more ranks than windows in a batch.
         """
-        if world > self.size:
-            raise ValueError(f"{world} ranks share batches of {self.size} windows: take a larger batch, or fewer ranks")
-        epoch, within = divmod(step, self.epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
-        taken = order[within * self.size : (within + 1) * self.size]
-        return self.windows([self.samples[at] for at in taken[rank::world]])
+        return self.windows([self.samples[at] for at in self._taken(step, rank, world)])
+
+    def stock_bytes(self) -> int:
+        """Bytes of all windows on the device that picks batches of them."""
+        first = self.windows(self.samples[:1])
+        return len(self.samples) * sum(tensor.numel() * tensor.element_size() for tensor in first.values())
+
+    def pick(self, step: int, rank: int, world: int) -> Pick:
+        """What makes up the batch of a step on the device that picks it."""
+        return Pick(0, self._stock, {"taken": torch.from_numpy(self._taken(step, rank, world))}, _picked)
 
     def validation(self, rank: int, world: int) -> Iterator[Batch]:
         """Share of a rank in the windows of all validation origins, as many batches on each rank."""
@@ -68,6 +73,24 @@ class MapWindows:
             mine = self.checked[start + rank * share : start + (rank + 1) * share]
             # a rank without a window of its own takes one that does not count
             yield self.windows(mine or self.checked[:1], counted=bool(mine))
+
+    def _taken(self, step: int, rank: int, world: int) -> npt.NDArray[np.int64]:
+        """Which windows a rank has of a step."""
+        if world > self.size:
+            raise ValueError(f"{world} ranks share batches of {self.size} windows: take a larger batch, or fewer ranks")
+        epoch, within = divmod(step, self.epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
+        return order[within * self.size : (within + 1) * self.size][rank::world]
+
+    def _stock(self, tick: Tick) -> Batch:
+        """All windows: what a window is scaled by takes longer to find than a GPU takes to learn from it."""
+        first = self.windows(self.samples[:1])
+        stock = {name: tensor.new_empty(len(self.samples), *tensor.shape[1:]) for name, tensor in first.items()}
+        for at, sample in enumerate(self.samples):
+            for name, tensor in self.windows([sample]).items():
+                stock[name][at] = tensor[0]
+            tick()
+        return stock
 
     def windows(self, samples: Sequence[Sample], *, counted: bool = True) -> Batch:
         """Batch of these tiles and origins; not ``counted``, nothing of it is scored."""
@@ -88,6 +111,10 @@ class MapWindows:
                 said = model(batch)[0].float().cpu().numpy()
             out.append(frame.millimetres(said))
         return np.stack(out)
+
+
+def _picked(stock: Batch, taken: Batch) -> Batch:
+    return {name: tensor[taken["taken"]] for name, tensor in stock.items()}
 
 
 def _pairs(tiles: Sequence[int], origins: npt.NDArray[np.int64]) -> list[Sample]:

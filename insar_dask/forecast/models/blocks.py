@@ -13,9 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Batch", "Decoder", "Dropout", "Encoder", "Presence", "check_steps", "presence"]
+__all__ = ["Batch", "Decoder", "Dropout", "Encoder", "Presence", "check_steps", "presence", "waited_for"]
 
 Batch = Mapping[str, Tensor]
+
+WAITED_FOR = frozenset({"cpu"})
+"""Types of devices whose results may be looked at on the way. Work for any other is put in a queue: whoever asks it for
+a number stands still until the queue is empty, and neither a recorded graph nor a compiler can ask."""
+
+
+def waited_for(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers may be looked at, see `WAITED_FOR`."""
+    return tensor.device.type in WAITED_FOR
 
 
 def check_steps(batch: Batch, context: int, horizon: int) -> None:
@@ -40,7 +49,8 @@ class Presence(NamedTuple):
     keys: Tensor | None
     """(B, 1, 1, L·T) bool, what global attention may look at."""
     rows: Tensor | None
-    """(n,) int64, the tokens of present points among the B·L·T."""
+    """The tokens of present points among the B·L·T: (n,) int64, or of a device that is not waited for, which cannot
+    tell how many there are, (B·L·T,) bool."""
 
 
 def presence(present: Tensor, steps: int) -> Presence:
@@ -48,11 +58,13 @@ def presence(present: Tensor, steps: int) -> Presence:
 
     A group without any point attends to itself, since a softmax over nothing is NaN; nobody reads its output.
     """
-    if bool(present.all()):
+    looked_at = waited_for(present)
+    if looked_at and bool(present.all()):
         return Presence(None, None)
     tokens = present.repeat_interleave(steps, dim=1)  # (B, L·T)
     keys = tokens | ~present.any(dim=1, keepdim=True)
-    return Presence(keys[:, None, None, :], tokens.flatten().nonzero().squeeze(1))
+    rows = tokens.flatten()
+    return Presence(keys[:, None, None, :], rows.nonzero().squeeze(1) if looked_at else rows)
 
 
 class Dropout(nn.Module):
@@ -70,6 +82,8 @@ class Dropout(nn.Module):
         """``x``, a share of it zero and the rest as much larger, in training; else ``x`` itself."""
         if not self.training or self.threshold == 0:
             return x
+        if not waited_for(x):
+            return functional.dropout(x, self.threshold / 256)  # there one kernel draws, drops and scales
         draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
         draws.random_(-(2**63), None)
         keep = torch.empty_like(x, requires_grad=False)
@@ -90,9 +104,29 @@ class TokenBatchNorm(nn.Module):
         if rows is None:
             out: Tensor = self.norm(flat)
             return out.view(x.shape)
+        if rows.dtype == torch.bool:
+            return self.masked(flat, rows[:, None]).view(x.shape)
         if not len(rows):
             return x
         return torch.zeros_like(flat).index_copy(0, rows, self.norm(flat[rows])).view(x.shape)
+
+    def masked(self, flat: Tensor, rows: Tensor) -> Tensor:
+        """The same of tokens (n, D) by a mask (n, 1), without knowing how many there are; 0 elsewhere."""
+        norm, kept = self.norm, flat.float().masked_fill(~rows, 0.0)
+        if not self.training:
+            return torch.where(rows, norm(kept), 0.0)
+        count = rows.sum()
+        mean = kept.sum(0) / count.clamp(min=1)
+        left = (kept - mean).masked_fill(~rows, 0.0)
+        variance = left.square().sum(0) / count.clamp(min=1)
+        some = count > 0  # nothing is learned of nothing
+        share, unbiased = (norm.momentum or 0.0) * some, variance * (count / (count - 1).clamp(min=1))
+        for learned, seen in ((norm.running_mean, mean), (norm.running_var, unbiased)):
+            if learned is not None:
+                learned.lerp_(seen.detach(), share)
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(some)
+        return left * (variance + norm.eps).rsqrt() * norm.weight + norm.bias * rows
 
 
 class TokenLayerNorm(nn.Module):
@@ -115,10 +149,15 @@ SHORT = {torch.float32: 32, torch.bfloat16: 128}
 block of 64 x 64 x 64 tokens takes 42 ms with it and 11 ms without, one of 1024 x 4 x 4 takes 19 and 8 ms; in float32
 one of 256 x 24 x 24 takes 21 and 17 ms."""
 
+SHORT_THERE = 8
+"""The same of a GPU, whose fused kernels work on 64 to 128 queries and keys however few there are. Reckoned, not
+measured: a point's own four tokens would keep it three times as busy as all other work of a step."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, keys: Tensor | None) -> Tensor:
     """softmax(Q K' / √dh) V of queries (N, H, S, dh), keys and values (N, H, M, dh), where ``keys`` allows it."""
-    if key.device.type != "cpu" or key.shape[2] > SHORT.get(key.dtype, 0):
+    short = SHORT.get(key.dtype, 0) if waited_for(key) else SHORT_THERE
+    if key.shape[2] > short:
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=keys)
     if key.shape[2] == 1:
         return value.expand(query.shape)  # all the weight is on the one there is

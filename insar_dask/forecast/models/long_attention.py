@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from insar_dask.forecast.models.blocks import SHORT, attend
+from insar_dask.forecast.models.blocks import SHORT, attend, waited_for
 
 __all__ = ["LongCrossAttention", "LongSelfAttention", "attend_long"]
 
@@ -71,7 +71,7 @@ def attend_long(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     4 sequences of 8 heads and 640 tokens, forward and gradient, on one core: in bfloat16 the fused kernel takes 28 and
     82 ms, products of a sequence at a time 20 and 31; in float32 26 and 72 against 58 and 71.
     """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and SHORT[query.dtype] < key.shape[2] <= LONGEST:
+    if waited_for(query) and query.dtype == torch.bfloat16 and SHORT[query.dtype] < key.shape[2] <= LONGEST:
         mixed: Tensor = SequenceBySequence.apply(query, key, value)  # type: ignore[no-untyped-call]
         return mixed
     return attend(query, key, value, None)

@@ -11,8 +11,10 @@ import torch
 
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.series.framing import Framing, Scale, frame
+from insar_dask.forecast.series.gathering import gathered, stock_of
 from insar_dask.forecast.series.point_source import Points, Source
 from insar_dask.forecast.series.windows import Batch, tensors
+from insar_dask.forecast.training.accelerator import prepared
 
 __all__ = ["PredictionBlock", "series_contexts"]
 
@@ -21,6 +23,9 @@ Index = npt.NDArray[np.int64]
 
 BLOCK = 65_536
 """Points held in memory at a time."""
+
+GROUPS_THERE = 2048
+"""Groups that a network sees at a time on a GPU, at least: of fewer it is done before the next ones are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +57,7 @@ class PredictionBlock:
                 arrays, by = frame(self.framing, self.points, self.days, self.scale, members, at, targets=False)
                 yield tensors(arrays), by
 
-    def forecast(self, model: Callable[[Batch], torch.Tensor], device: str = "cpu") -> Float32:
+    def forecast(self, model: Callable[[Batch], torch.Tensor], device: str = "cpu", *, bf16: bool = False) -> Float32:
         """Forecasts (o, n, h) [mm] of a network at each origin; NaN where a point has no value in its context.
 
         Parameters
@@ -60,8 +65,12 @@ class PredictionBlock:
         model : callable
             From a batch to its outputs (B, L, h), in the batch's scaled units; a module should be in ``eval`` mode.
         device : str
-            Where the model is.
+            Where the model is. On a GPU windows are cut there too, at least `GROUPS_THERE` groups at a time.
+        bf16 : bool
+            Multiply matrices in bfloat16, on a GPU.
         """
+        if torch.device(device).type != "cpu":
+            return self.forecast_there(model, torch.device(device), bf16=bf16)
         outputs: list[Float32] = []
         with torch.inference_mode():
             for batch, by in self.batches():
@@ -72,6 +81,27 @@ class PredictionBlock:
         n_origins, n_groups = len(self.origins), len(self.groups.members)
         seats = np.concatenate(outputs).reshape(n_origins, n_groups, self.framing.length, self.framing.horizon)
         return np.stack([self.groups.scatter(one.astype(np.float32)) for one in seats])
+
+    def forecast_there(
+        self, model: Callable[[Batch], torch.Tensor], device: torch.device, *, bf16: bool = False
+    ) -> Float32:
+        """The same on a device that series are sent to once, and forecasts fetched from once."""
+        stock = stock_of(self.framing, self.points, self.days, self.scale)
+        stock = {name: tensor.to(device) for name, tensor in stock.items()}
+        members, n_points = torch.from_numpy(self.groups.members).to(device), len(self.points.values)
+        # seats without a point write to a row of their own, the last, as their number -1 has it
+        out = torch.full((len(self.origins), n_points + 1, self.framing.horizon), torch.nan, device=device)
+        with prepared(device), torch.inference_mode():
+            for row, origin in zip(out, self.origins.tolist(), strict=True):
+                for some in torch.split(members, max(self.batch, GROUPS_THERE)):
+                    at = torch.full_like(some[:, 0], origin)
+                    batch, shift, scale = gathered(self.framing, stock, some, at, targets=False)
+                    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                        said = model(batch)
+                    said = said.float() * scale[..., None] + shift[..., None]
+                    known = batch["given"].any(-1, keepdim=True)
+                    row[some.flatten()] = said.masked_fill(~known, torch.nan).flatten(0, 1)
+        return np.asarray(out[:, :n_points].cpu().numpy())
 
     def targets(self) -> Float32:
         """Values (o, n, h) [mm] that came; NaN where none did, or the record ends before."""

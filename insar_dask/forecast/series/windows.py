@@ -19,9 +19,11 @@ import torch
 from insar_dask.cube import CubeError
 from insar_dask.forecast.groups import ABSENT
 from insar_dask.forecast.series.framing import Framing, frame
+from insar_dask.forecast.series.gathering import gathered, stock_bytes, stock_of
 from insar_dask.forecast.series.point_source import Source
 from insar_dask.forecast.series.resident import Blocks, Resident
 from insar_dask.forecast.series.splits import Split
+from insar_dask.forecast.training.feeding import Pick, Tick
 
 __all__ = ["SeriesWindows", "tensors"]
 
@@ -169,10 +171,28 @@ class SeriesWindows:
         The windows are dealt out in turn; where ``world`` does not divide them, the last share is filled up with absent
         groups, so that all ranks have equally many.
         """
-        number, at = divmod(step, self.steps_per_round)
-        drawn = self._drawn(number)
-        where = slice(at * self.batch_size, (at + 1) * self.batch_size)
+        drawn, where = self._round_of(step)
         return self._share(drawn.resident, drawn.members[where], drawn.origins[where], rank, world)
+
+    def stock_bytes(self) -> int:
+        """Bytes of the points of a round on the device that gathers windows of them."""
+        return stock_bytes(self.per_round * self.source.block, len(self.source.days))
+
+    def pick(self, step: int, rank: int, world: int) -> Pick:
+        """What makes up the batch of a step on the device that gathers it."""
+        drawn, where = self._round_of(step)
+        members, origins = self._dealt(drawn.members[where], drawn.origins[where], rank, world)
+        resident = drawn.resident
+
+        def stock(_: Tick) -> Batch:
+            return stock_of(self.framing, resident.points, resident.days, resident.scale)
+
+        def gather(stock: Batch, taken: Batch) -> Batch:
+            return gathered(self.framing, stock, taken["members"], taken["origins"])[0]
+
+        # all rounds have the same points where all fit
+        key = drawn.number if self.per_round < len(self.blocks.numbers) else 0
+        return Pick(key, stock, tensors({"members": members, "origins": origins}), gather)
 
     def validation(self, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """Share of a rank in all validation windows: each group at each origin, always the same ones."""
@@ -217,6 +237,11 @@ class SeriesWindows:
             )
         return framing.learned(known, int(first.points.patterns.max()) + 1 if n_patterns is None else n_patterns)
 
+    def _round_of(self, step: int) -> tuple[_Round, slice]:
+        """The round of a step, and which of its windows are the step's."""
+        number, at = divmod(step, self.steps_per_round)
+        return self._drawn(number), slice(at * self.batch_size, (at + 1) * self.batch_size)
+
     def _drawn(self, number: int) -> _Round:
         if self._round is None or self._round.number != number:
             resident = self._resident(number)
@@ -237,15 +262,19 @@ class SeriesWindows:
         return self.blocks.load(self.framing, walk)
 
     def _share(self, resident: Resident, members: Index, origins: Index, rank: int, world: int) -> Batch:
+        mine, at = self._dealt(members, origins, rank, world)
+        arrays, _ = frame(self.framing, resident.points, resident.days, resident.scale, mine, at)
+        return tensors(arrays)
+
+    def _dealt(self, members: Index, origins: Index, rank: int, world: int) -> tuple[Index, Index]:
+        """Windows of a rank, in turn, filled up with absent groups."""
         if not 0 <= rank < world:
             raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
         n_each = -(-self.batch_size // world)
         mine, at = members[rank::world], origins[rank::world]
         lacking = n_each - len(mine)
         mine = np.concatenate([mine, np.full((lacking, self.framing.length), ABSENT)])
-        at = np.concatenate([at, np.full(lacking, self.origins[0])])
-        arrays, _ = frame(self.framing, resident.points, resident.days, resident.scale, mine, at)
-        return tensors(arrays)
+        return mine, np.concatenate([at, np.full(lacking, self.origins[0])])
 
 
 def _check_blind(source: Source, split: Split) -> None:

@@ -64,12 +64,15 @@ class Logbook:
             self.note(f"warm-up shortened from {wanted} to {taken} steps, half of max_steps")
         self._say("begin", of=self.training.max_steps, world=world)
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to tell of a step: nobody need know the loss of others."""
+        return self.active and time.monotonic() - self.told >= TELL_SECONDS
+
     def step(self, step: int, loss: float, rate: float) -> None:
         """A step is done."""
         self.at = step
         now = time.monotonic()
-        if now - self.told < TELL_SECONDS:
-            return
         self.told = now
         self._measure(now, step)
         left = self.training.max_steps - step

@@ -103,6 +103,7 @@ class _Rank:
 
     def _join(self) -> str:
         """Meet the other ranks; the device of this one."""
+        import torch
         import torch.distributed as dist
 
         wants_gpu = self.assignment["device"] == "cuda"
@@ -117,6 +118,7 @@ class _Rank:
             world_size=self.world,
             # a survivor whose supervisor is gone too ends by itself
             timeout=timedelta(seconds=2 * self.limits.stall),
+            device_id=torch.device(device) if wants_gpu else None,
         )
         return device
 

@@ -43,6 +43,17 @@ class Ranks:
         self._reduce(sums)
         return [float(value) for value in sums.cpu()]
 
+    def seen(self, number: torch.Tensor) -> int:
+        """A whole number, once all work before it is done; what another rank's end left undone is told here too."""
+        if self.world == 1:
+            return int(number)
+        import torch.distributed as dist
+
+        try:
+            return int(number)
+        except dist.DistError as error:
+            raise PeerLostError(f"rank {self.rank} lost another rank: {error}") from error
+
     def _reduce(self, tensor: torch.Tensor) -> None:
         import torch.distributed as dist
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import huber_loss
 
 from insar_dask.forecast.training import checkpoint
-from insar_dask.forecast.training.adamw import AdamW
+from insar_dask.forecast.training.accelerator import prepared, room_on, ways_of
+from insar_dask.forecast.training.descent import Descent, TrainingError
+from insar_dask.forecast.training.feeding import Feed, QueuedFeed
 from insar_dask.forecast.training.hold import HeldError, held
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training, Windows
 from insar_dask.forecast.training.learning_rate import LearningRate
 from insar_dask.forecast.training.logbook import Logbook
-from insar_dask.forecast.training.together import Ranks, running_statistics
+from insar_dask.forecast.training.queued import QueuedDescent
+from insar_dask.forecast.training.together import Ranks
 
 __all__ = ["Batch", "HeldError", "Job", "Trained", "Training", "TrainingError", "Windows", "restored", "train"]
 
@@ -29,9 +31,11 @@ VERSION = 1
 
 COLUMNS = ("step", "training", "validation", "rate")
 
+SETTLED = 50
+"""Steps after which a device is waited for, at the latest: all ranks stop together where a loss is no number."""
 
-class TrainingError(ValueError):
-    """Training cannot go on: the loss is no number, or there is nothing to learn from or to check against."""
+SAVED_SECONDS = 10.0
+"""Between two checkpoints of such a device, at the least: there 50 steps may take less time than a checkpoint."""
 
 
 def train(
@@ -44,6 +48,7 @@ def train(
     tell: Tell = lambda _: None,
     pulse: Callable[[], None] = lambda: None,
     hold: bool = True,
+    queued: bool | None = None,
 ) -> Trained:
     """Train a model, or go on where the folder's newest sound checkpoint stands.
 
@@ -62,7 +67,7 @@ def train(
     rank, world : int
         This rank, and how many there are.
     device : str
-        Where to train, such as ``"cuda:0"``.
+        Where to train, such as ``"cuda:0"``. A checkpoint that one device wrote another goes on with.
     tell : callable
         Gets the mappings that go to ``progress.jsonl`` too, on rank 0 alone: see
         `insar_dask.forecast.training.logbook`.
@@ -70,6 +75,10 @@ def train(
         Called after each step and each validation batch, on every rank: a sign of life.
     hold : bool
         Keep other trainings out of the folder; False where whoever started this rank does.
+    queued : bool, optional
+        Put steps into the device's queue without waiting for their losses, and batches there ahead of them, see
+        `insar_dask.forecast.training.queued` and `feeding`; default: on a GPU, where `accelerator.STEPS` may ask for
+        more. Checkpoints are then at least 10 s apart.
 
     Returns
     -------
@@ -92,11 +101,13 @@ def train(
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
     _check_device(device)
-    loop = _Loop(job, Path(folder), Ranks(rank, world), torch.device(device), tell, pulse)
-    with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext():
+    place = torch.device(device)
+    loop = _Loop(
+        job, Path(folder), Ranks(rank, world), place, tell, pulse, place.type == "cuda" if queued is None else queued
+    )
+    with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext(), prepared(place):
         loop.resume()
-        while not loop.finished:
-            loop.step()
+        loop.go()
         return loop.result()
 
 
@@ -123,85 +134,72 @@ class _Loop:
     """State of a training between two steps."""
 
     def __init__(
-        self, job: Job, folder: Path, ranks: Ranks, device: torch.device, tell: Tell, pulse: Callable[[], None]
+        self,
+        job: Job,
+        folder: Path,
+        ranks: Ranks,
+        device: torch.device,
+        tell: Tell,
+        pulse: Callable[[], None],
+        queued: bool,
     ) -> None:
-        self.job, self.training, self.windows = job, job.training, job.windows
-        self.folder, self.ranks, self.device, self.pulse = folder, ranks, device, pulse
-        self.model = job.model.to(device)
-        self.learned = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimiser = AdamW(self.learned, self.training.weight_decay)
+        self.job, self.training = job, job.training
+        self.folder, self.ranks, self.device, self.pulse, self.queued = folder, ranks, device, pulse, queued
+        self.descent = QueuedDescent(job, ranks, device, ways_of(device)) if queued else Descent(job, ranks, device)
+        self.model = self.descent.model
         self.rate = LearningRate(self.training)
         self.history: dict[str, list[float]] = {name: [] for name in COLUMNS}
         self.done = 0
-        self.recent = (0.0, 0)
+        self.saved = -math.inf
         self.best: dict[str, torch.Tensor] | None = None
         self.logbook = Logbook(folder, tell, self.training, active=ranks.rank == 0)
+        self.feed = Feed(job.windows, ranks)
 
     @property
     def finished(self) -> bool:
         return self.done >= self.training.max_steps or self.rate.exhausted
 
+    def go(self) -> None:
+        """All steps that are left."""
+        if self.queued:
+            room = room_on(self.device)
+            self.feed = QueuedFeed(self.job.windows, self.ranks, self.device, room, self.pulse, self.logbook.note)
+        try:
+            while not self.finished:
+                self.step()
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"{self.device} has too little memory for step {self.done}: take a smaller batch (now "
+                f"{self.training.batch} over {self.ranks.world} ranks), smaller sizes, or more ranks: {error}"
+            ) from error
+        finally:
+            self.feed.close()
+
     def step(self) -> None:
         training, step = self.training, self.done
-        loss = self._descend(step)
+        rate = self.rate.at(step)
+        self.descent.step(self.feed.batch(step), step, rate)
         self.done = step + 1
-        self.recent = (self.recent[0] + loss, self.recent[1] + 1)
         last = self.done == training.max_steps
+        if self.done % SETTLED == 0:
+            self.descent.settle()
         if last or self.done % training.check_every == 0:
             self._check()
-        if last or self.finished or self.done % training.checkpoint_every == 0:
+        if last or self.finished or (self.done % training.checkpoint_every == 0 and self._due()):
             self._save()
-        self.logbook.step(self.done, loss, self.rate.at(step))
+        self.logbook.at = self.done
+        if self.logbook.due:
+            self.logbook.step(self.done, self.descent.loss, self.rate.at(step))
         self.pulse()
 
-    def _descend(self, step: int) -> float:
-        """One step down the gradient of the mean over all scored values of all ranks."""
-        torch.manual_seed(_seed(self.training.seed, step, self.ranks.rank))
-        self.model.train()
-        self.optimiser.forget_gradients()
-        summed, count = self._loss(self.windows.batch(step, self.ranks.rank, self.ranks.world))
-        summed.backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in self.learned if p.grad is not None]
-        statistics = running_statistics(self.model)
-        sums = torch.stack([summed.detach(), count.to(summed.dtype)])
-        self.ranks.add_up([*gradients, *statistics, sums])
-        for kept in statistics:
-            kept /= self.ranks.world
-        total, scored = sums.tolist()
-        if scored == 0:
-            return 0.0  # a batch of nothing but gaps teaches nothing, and its gradient is zero
-        mean = total / scored
-        if not math.isfinite(mean):
-            raise TrainingError(
-                f"the training loss at step {step} is {mean}: lower rate (now {self.training.rate:g}) or clip "
-                f"({self.training.clip:g}), or look for values that are not finite among the windows"
-            )
-        torch._foreach_div_(gradients, scored)
-        torch.nn.utils.clip_grad_norm_(self.learned, self.training.clip)
-        self.optimiser.step(self.rate.at(step))
-        return float(mean)
-
-    def _loss(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sum of the losses of a batch and how many values it is over, both on the device."""
-        batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.bf16):
-            predicted = self.model(batch)
-        scored = batch["scored"]
-        error = torch.where(scored, predicted.float() - batch["targets"], 0.0)
-        if self.training.loss == "huber":
-            return huber_loss(error, torch.zeros_like(error), reduction="sum"), scored.sum()
-        return error.square().sum(), scored.sum()
+    def _due(self) -> bool:
+        return not self.queued or time.monotonic() - self.saved >= SAVED_SECONDS
 
     @torch.no_grad()
     def _check(self) -> None:
         """Look at the validation loss; take down the best weights, lower the rate or lose patience."""
         self.model.eval()
-        summed, count = 0.0, 0.0
-        for batch in self.windows.validation(self.ranks.rank, self.ranks.world):
-            part, scored = self._loss(batch)
-            summed, count = summed + float(part), count + float(scored)
-            self.pulse()
-        summed, count = self.ranks.total([summed, count], self.device)
+        summed, count = self.ranks.total(self.descent.judge(self.feed.validation(), self.pulse), self.device)
         if count == 0:
             raise TrainingError("no value of the validation windows is scored: give training more dates or points")
         loss = summed / count
@@ -210,16 +208,18 @@ class _Loop:
         rate = self.rate.at(self.done - 1)
         if self.rate.note(loss, self.done):
             self.best = _copied(self.model.state_dict())
-        values = (self.done, self.recent[0] / max(self.recent[1], 1), loss, rate)
+        recent = self.descent.recent
+        values = (self.done, recent[0] / max(recent[1], 1), loss, rate)
         for name, value in zip(COLUMNS, values, strict=True):
             self.history[name].append(value)
-        self.recent = (0.0, 0)
+        self.descent.recent = (0.0, 0)
         self.logbook.check({name: column[-1] for name, column in self.history.items()}, self.rate)
 
     def _save(self) -> None:
+        self.descent.settle()
         if self.ranks.rank != 0:
             return
-        state = {
+        state: dict[str, Any] = {
             "version": VERSION,
             "identity": self.job.identity,
             "training": self.training.fixed(),
@@ -229,12 +229,15 @@ class _Loop:
             "seed": self.training.seed,
             "model": self.model.state_dict(),
             "best": self.best,
-            "optimiser": self.optimiser.state(),
+            "optimiser": self.descent.optimiser.state(),
             "rate": self.rate.state(),
             "history": self.history,
-            "recent": self.recent,
+            "recent": self.descent.recent,
         }
+        if self.device.type != "cpu":
+            state |= {"device": self.device.type, "model": _copied(state["model"])}
         path = checkpoint.save(self.folder, self.done, state)
+        self.saved = time.monotonic()
         self.logbook.saved(self.done, path)
 
     def resume(self) -> None:
@@ -255,10 +258,14 @@ class _Loop:
         _check_same(path, state, self.job)
         checkpoint.check_shapes(path, state["model"], self.model)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load(state["optimiser"])
+        self.descent.optimiser.load(state["optimiser"])
         self.rate.load(state["rate"])
         self.history = {name: list(values) for name, values in state["history"].items()}
-        self.done, self.recent, self.best = state["step"], tuple(state["recent"]), state["best"]
+        self.done, self.descent.recent, self.best = state["step"], tuple(state["recent"]), state["best"]
+        if (device := state.get("device", "cpu")) != self.device.type:
+            self.logbook.note(
+                f"{path.name} was made on {device}, going on on {self.device.type}: sums are rounded otherwise"
+            )
         if state["world"] != self.ranks.world:
             self.logbook.note(
                 f"{path.name} was made by {state['world']} ranks, going on with {self.ranks.world}: "
@@ -295,12 +302,6 @@ def _check_same(path: Path, state: Mapping[str, Any], job: Job) -> None:
 
 def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
-
-
-def _seed(*parts: int) -> int:
-    """64 bits from seed, step and rank, no two steps alike: neighbouring seeds of one generator are correlated."""
-    packed = ",".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
 
 
 def _check_device(device: str) -> None:

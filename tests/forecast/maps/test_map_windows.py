@@ -8,6 +8,8 @@ from insar_dask.forecast.maps.framing import frames_of
 from insar_dask.forecast.maps.map_material import honest_material, paper_material
 from insar_dask.forecast.maps.map_windows import MapWindows
 from insar_dask.forecast.maps.naive_maps import naive_maps
+from insar_dask.forecast.training.feeding import QueuedFeed
+from insar_dask.forecast.training.together import Ranks
 from tests.forecast.maps.toy_tiles import toy_tiles
 
 TILES = toy_tiles()
@@ -101,3 +103,15 @@ def test_a_forecast_of_nothing_is_the_harmonic_ridge():
 def test_more_ranks_than_windows_are_refused():
     with pytest.raises(ValueError, match="3 ranks share batches of 2 windows"):
         MapWindows(HONEST, [0], batch=2).batch(0, 0, 3)
+
+
+def test_batches_are_picked_from_all_windows_where_these_lie():
+    windows, other = MapWindows(HONEST, [0, 1], batch=5), MapWindows(HONEST, [0, 1], batch=5)
+    feed = QueuedFeed(windows, Ranks(1, 2), torch.device("cpu"), room=windows.stock_bytes())
+    for step in (0, 1, windows.epoch, windows.epoch + 1):
+        there, here = feed.batch(step), other.batch(step, 1, 2)
+        assert there.keys() == here.keys()
+        assert all(torch.equal(there[name], tensor) for name, tensor in here.items())
+    feed.close()
+    assert feed.ticks == len(windows.samples)
+    assert sum(tensor.nbytes for tensor in feed.there[1].values()) == windows.stock_bytes()
