@@ -23,6 +23,7 @@ import numpy as np
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.crew import as_they_end
+from insar_dask.jobs.devices import device_of
 from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.events import Event, Told, failure
@@ -138,11 +139,13 @@ class Campaign:
         told: Told,
     ) -> dict[str, str]:
         """Errors of the products that failed, by name."""
-        before, errors = self.ledger.done(TARGET), {}
+        before, errors, device = self.ledger.done(TARGET), {}, device_of(client)
 
         def work(name: str) -> int:
+            config = self.of(name, sources[name])
+            key = _key(config, sources[name], device)
             try:
-                return self._bring_up(one, name, sources[name], numbers[name], before.get(numbers[name]), told)
+                return self._bring_up(one, name, config, key, numbers[name], before.get(numbers[name]), told)
             except CancelledError as error:  # of what is asked of a client that goes; it is no Exception
                 raise JobError("it was cancelled, or its cluster went; run again") from error
 
@@ -192,11 +195,10 @@ class Campaign:
         return {"n_shards": len(numbers), "targets": [TARGET], "stores": stores, **known}
 
     def _bring_up(
-        self, one: RunOne, name: str, source: SourceFile, number: int, receipt: Receipt | None, told: Told
+        self, one: RunOne, name: str, config: Config, key: str, number: int, receipt: Receipt | None, told: Told
     ) -> int:
         """Run a product unless it is done; returns its points."""
-        began, config = time.perf_counter(), self.of(name, source)
-        key = _key(config, source)
+        began = time.perf_counter()
         if receipt is not None and receipt.key == key and self._stands(name, receipt):
             told(Event("skipped", TARGET, number))
             return receipt.points
@@ -287,14 +289,18 @@ def _named(ledger: Ledger, place: Path | str) -> list[str]:
     return names
 
 
-def _key(config: Config, source: SourceFile) -> str:
-    """Of what a product's results follow from: its files as they lie there, the configuration, the steps' versions."""
+def _key(config: Config, source: SourceFile, device: str = "cpu") -> str:
+    """Of what a product's results follow from: its files as they lie there, the configuration, the steps' versions.
+
+    GPUs make others than processors do.
+    """
     files = [*_read_for(config, source), *_beside(config)]
     looks = [[file.name, (found := file.stat()).st_size, found.st_mtime_ns] for file in sorted(files, key=str)]
     wanted = config.model_dump(
         mode="json", exclude={"source": {"files"}, "cluster": True, "cost": True, "store": {"path", "at_once"}}
     )
-    return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}})
+    where = {} if device == "cpu" else {"device": device}
+    return canonical_key({"files": looks, "config": wanted, "steps": {name: STEPS[name][1] for name in STEPS}, **where})
 
 
 def _read_for(config: Config, source: SourceFile) -> list[SourceFile]:

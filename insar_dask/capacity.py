@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from insar_dask.config import Config
 from insar_dask.machine import usable_cpus
+from insar_dask.sessions.gpus import threads_of_worker
 
 __all__ = ["Capacity", "capacity_of"]
 
@@ -31,9 +32,10 @@ def capacity_of(config: Config) -> Capacity:
         return _joined(config)
     if cluster.threads is not None or cluster.alone:
         return Capacity.of(cluster.threads or 1)
+    of_worker = threads_of_worker(cluster.threads_per_worker, cluster.gpus)
     if isinstance(cluster.gpus, int):
-        return Capacity.of(cluster.gpus * cluster.threads_per_worker)
-    return Capacity.of((cluster.workers or usable_cpus()) * cluster.threads_per_worker)
+        return Capacity.of(cluster.gpus * of_worker)
+    return Capacity.of((cluster.workers or usable_cpus()) * of_worker)
 
 
 def _joined(config: Config) -> Capacity:

@@ -23,7 +23,7 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, put_each, sizes_below
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
 from insar_dask.shards import ShardPlan, shard_axis
-from insar_dask.store import Arrays, all_arrays, load_shard, point_arrays, with_points
+from insar_dask.store import Arrays, Taken, all_arrays, decoded, load_shard, point_arrays, with_points
 from insar_dask.tenths import encode_tenths
 
 if TYPE_CHECKING:
@@ -169,9 +169,14 @@ def _group_digest(store: Store, group: str, arrays: Arrays) -> Any:
     return digest
 
 
-def read_block(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
-    """Shard ``index`` of a group as an in-memory data set, decoded; ``names``: of what is cut only these."""
-    return load_shard(store, group, index, names)
+def read_block(
+    store: Store, group: str, index: int, names: Collection[str] | None = None, taken: Taken = decoded
+) -> xr.Dataset:
+    """Shard ``index`` of a group as an in-memory data set, decoded; ``names``: of what is cut only these.
+
+    ``taken`` makes the values of what is cut, as of `insar_dask.store.load_shard`.
+    """
+    return load_shard(store, group, index, names, taken)
 
 
 def _object_key(path: str, dims: list[str], index: int) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_arrays",
+    "decoded",
     "dimensions",
     "lazy_names",
     "load_shard",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 Arrays = list[tuple[zarr.Array[Any], list[str]]]
+
+Taken = Callable[[zarr.Array[Any], tuple[slice, ...], bool], Any]
+"""What makes values of a box of a stored array, which holds tenths of a millimetre where the last says so."""
 
 
 def all_arrays(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> Arrays:
@@ -66,13 +70,23 @@ def shard_plan(store: Store, group: str) -> ShardPlan:
     return _plan_of(group, all_arrays(store, group))
 
 
-def load_shard(store: Store, group: str, index: int, names: Collection[str] | None = None) -> xr.Dataset:
-    """Shard ``index`` of a stored group, decoded; of the arrays that are cut only ``names``, if any are given."""
+def decoded(array: zarr.Array[Any], at: tuple[slice, ...], tenths: bool) -> npt.NDArray[Any]:
+    """A box of a stored array in memory, as a cube has it."""
+    return _decode(StoredArray(array)[at], tenths)
+
+
+def load_shard(
+    store: Store, group: str, index: int, names: Collection[str] | None = None, taken: Taken = decoded
+) -> xr.Dataset:
+    """Shard ``index`` of a stored group, decoded; of the arrays that are cut only ``names``, if any are given.
+
+    ``taken`` makes the values of those that are cut.
+    """
     root = _opened(store, group)
     arrays = _arrays_of(root)
     plan = _plan_of(group, arrays)
     wanted = [array for array, dims in arrays if names is None or not shard_axis(dims) or array.basename in names]
-    return _dataset(root, {array.basename: _variable(array, partial(_shard, plan, index)) for array in wanted})
+    return _dataset(root, {array.basename: _variable(array, partial(_shard, plan, index, taken)) for array in wanted})
 
 
 def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
@@ -164,7 +178,7 @@ def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
     return data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
 
 
-def _shard(plan: ShardPlan, index: int, array: zarr.Array[Any], tenths: bool) -> npt.NDArray[Any]:
+def _shard(plan: ShardPlan, index: int, taken: Taken, array: zarr.Array[Any], tenths: bool) -> Any:
     dims, where = dimensions(array), plan.slice(index)
     axis = shard_axis(dims)
     if dims == [axis] and array.dtype.kind in "TO":
@@ -174,7 +188,7 @@ def _shard(plan: ShardPlan, index: int, array: zarr.Array[Any], tenths: bool) ->
         if names is not None:
             return names
     at = tuple(where if dim == axis else slice(None) for dim in dims)
-    return _decode(StoredArray(array)[at], tenths)
+    return taken(array, at, tenths)
 
 
 def _decode(values: npt.NDArray[Any], tenths: bool) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
+from zarr.buffer import default_buffer_prototype
 
 from insar_dask.cube import CubeError
 from insar_dask.shards import shard_axis
@@ -90,3 +91,8 @@ class StoredArray:
     def __getitem__(self, where: Any, /) -> npt.NDArray[Any]:
         with understood(self.array.path):
             return np.asarray(self.array[where])
+
+    def read_into(self, room: Any, where: tuple[slice, ...]) -> None:
+        """Read a box into an array of NumPy of its shape and dtype."""
+        with understood(self.array.path):
+            self.array.get_basic_selection(where, out=default_buffer_prototype().nd_buffer.from_ndarray_like(room))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NODATA", "PACKING", "NotTenthsError", "decode_tenths", "encode_tenths"]
+__all__ = ["NODATA", "PACKING", "NotTenthsError", "decode_tenths", "decode_tenths_on", "encode_tenths"]
 
 NODATA = -32768
 """The int16 that stands for a missing value."""
@@ -41,3 +41,12 @@ def decode_tenths(tenths: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     values /= np.float32(PER_MM)
     values[tenths == NODATA] = np.nan
     return values
+
+
+def decode_tenths_on(xp: Any, tenths: Any) -> Any:
+    """`decode_tenths` to the bit, in whole-array steps of another library, such as CuPy.
+
+    A division of float32 is rounded the same everywhere, and NaN is copied, not made: a GPU makes another one.
+    """
+    missing = xp.asarray(np.float32(np.nan))
+    return xp.where(tenths == NODATA, missing, tenths.astype(np.float32) / np.float32(PER_MM))

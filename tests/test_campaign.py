@@ -337,6 +337,7 @@ def test_every_choice_but_where_and_how_it_runs_is_in_the_key(archive: Path, tmp
     """So that a changed one is noticed; east and up of tracks are no campaign's."""
     config = configured(archive, tmp_path)
     source = archive / f"{name_of(BURSTS[0])}.zip"
+    assert _key(config, source, "gpu") != _key(config, source)
     before, outside = _key(config, source), {"source.files", "store.path", "store.at_once", "cluster", "cost"}
     for section, values in config:
         for name in type(values).model_fields:

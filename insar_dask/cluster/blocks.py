@@ -72,10 +72,10 @@ def sample_block(
 
 def sums_block(block: xr.Dataset, state: State) -> Arrays:
     """Sums of a block's rows by their nearest centroid, as `insar_kernels.lloyd_sums` has them."""
-    rows = scaled(rows_of(block, state).values, state)
-    return {
-        name: np.asarray(sums) for name, sums in insar_kernels.lloyd_sums(rows, state["centroids"])._asdict().items()
-    }
+    rows = rows_of(block, state)
+    given, terms = _with_terms(rows.data if hasattr(rows.data, "get") else rows.values, state)
+    found = insar_kernels.lloyd_sums(scaled(given, terms), terms["centroids"])._asdict()
+    return {name: np.asarray(sums.get() if hasattr(sums, "get") else sums) for name, sums in found.items()}
 
 
 def label_block(block: xr.Dataset, state: State, until: str | None = None) -> xr.Dataset:
@@ -108,13 +108,18 @@ def label_block(block: xr.Dataset, state: State, until: str | None = None) -> xr
 def _label(
     rows: npt.NDArray[np.float32], state: State, dtype: type[np.int8] | type[np.int16]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
-    library = insar_kernels.namespace(rows)  # a GPU's rows go with a GPU's centroids
-    state = {name: library.asarray(state[name]) for name in TERMS if name in state}
+    rows, state = _with_terms(rows, state)
     rows = scaled(rows, state)
     label, square = insar_kernels.nearest(rows, state["centroids"])
     used = ~np.isnan(state["centroids"]).any(axis=0)
     dates = (~np.isnan(rows) & used).sum(axis=1)
     return label.astype(dtype), np.sqrt(square / np.maximum(dates, 1).astype(np.float32))
+
+
+def _with_terms(rows: Any, state: State) -> tuple[Any, dict[str, Any]]:
+    """Rows, and what they are compared with: a GPU's rows go with a GPU's centroids."""
+    library = insar_kernels.namespace(rows)
+    return rows, {name: library.asarray(state[name]) for name in TERMS if name in state}
 
 
 def _centroids(state: State) -> dict[str, Any]:

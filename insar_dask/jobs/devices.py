@@ -1,22 +1,22 @@
-"""What a chunk job computes on: the processor, or its worker's GPU, where series go once and come back once."""
+"""What the chunk jobs of a run compute on: the processor, or their workers' GPUs. A run decides, and no worker."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from insar_dask.settings import known
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from distributed import Client
 
-__all__ = ["DEVICE", "ON_GPU", "brought_back", "given_to"]
+__all__ = ["DEVICE", "DEVICES", "ON_GPU", "device_of", "mark_gpus", "steps_by_device"]
+
+DEVICES = "cpu", "gpu"
 
 DEVICE = "INSAR_DASK_DEVICE"
-"""Variable of a worker's environment: ``gpu``, or ``cpu``, as it is unless somebody says so. Keys and receipts do not
-tell the two apart: a store whose runs mix them holds shards that differ by 1e-5 from those of either alone."""
+"""Variable of the environment of the process that drives a run: ``gpu`` or ``cpu``, whatever the cluster is."""
 
 ON_GPU = frozenset(
     {
@@ -28,50 +28,48 @@ ON_GPU = frozenset(
         "stl",
         "cumulative_displacement",
         "component_variances",
+        "sum_patterns",
         "label_patterns",
     }
 )
 """Steps whose kernels have a body for a GPU. All others take and give arrays of NumPy, on any worker."""
 
+MARK = ["insar-dask-device"]
+"""Where a scheduler keeps what its session was started for: whoever joins it computes on the same."""
 
-def given_to(function: str, data: Any) -> Any:
-    """What a step is given: series on the GPU where both it and its worker have one, else all on the processor.
+
+def mark_gpus(client: Client) -> None:
+    """Have all runs on a cluster compute on its GPUs, of which each of its workers has one."""
+    client.set_metadata(MARK, "gpu")
+
+
+def device_of(client: Client | None) -> str:
+    """``"gpu"`` or ``"cpu"``, for all chunk jobs of a run.
+
+    What the environment of this process says (`DEVICE`); else ``"gpu"`` on a cluster that ``session(gpus=...)``
+    started, and ``"cpu"`` on any other and in this process. It travels with each task and is in the keys of all that
+    a GPU makes (`insar_dask.jobs.recipe.Stage.key`), so that shards of the two never pass for each other.
 
     Raises
     ------
     ValueError
         When the environment names another device.
-    ImportError
-        When it names a GPU, and CuPy is missing.
+    OSError
+        When the scheduler does not answer.
     """
-    device = os.environ.get(DEVICE, "cpu")
-    known(DEVICE, device, ("cpu", "gpu"))
-    return _sent(data) if device == "gpu" and function in ON_GPU else brought_back(data)
+    said = os.environ.get(DEVICE) or None
+    if said is not None:
+        return str(known(DEVICE, said, DEVICES))
+    if client is None:
+        return "cpu"
+    from insar_dask.jobs.flights.lookout import ask
+
+    return str(ask(client, "get_metadata", keys=MARK, default=None) or "cpu")
 
 
-def brought_back(data: Any) -> Any:
-    """A data set in memory of the processor; anything else as it is."""
-    import xarray as xr
-
-    if not isinstance(data, xr.Dataset):
-        return data
-    there = {name: variable.data for name, variable in data.variables.items() if hasattr(variable.data, "get")}
-    return data.assign({name: data[name].copy(data=array.get()) for name, array in there.items()}) if there else data
-
-
-def _sent(data: xr.Dataset) -> xr.Dataset:
-    """Its series of float32 as arrays of CuPy."""
-    try:
-        import cupy
-    except ImportError as error:
-        raise ImportError(
-            f"{DEVICE} is 'gpu', and CuPy is missing on this worker ({error}): install insar-dask[gpu12] or [gpu13] "
-            "there, or set it to 'cpu'"
-        ) from None
-
-    here = {
-        name: variable.values
-        for name, variable in data.data_vars.items()
-        if variable.dims[-1:] == ("time",) and variable.dtype == np.float32 and isinstance(variable.data, np.ndarray)
-    }
-    return data.assign({name: data[name].copy(data=cupy.asarray(array)) for name, array in here.items()})
+def steps_by_device(device: str, functions: Iterable[str]) -> dict[str, Sequence[str]]:
+    """Names of steps, each once and in order, by what they compute on in a run on ``device``."""
+    names = list(dict.fromkeys(functions))
+    there = [name for name in names if device == "gpu" and name in ON_GPU]
+    here = [name for name in names if name not in there]
+    return {where: of for where, of in (("gpu", there), ("cpu", here)) if of}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
+from insar_dask.jobs.devices import device_of, steps_by_device
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
+from insar_dask.jobs.gpu_memory import check_gpus
 from insar_dask.jobs.makers import maker_of
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.progress.events import Told, failure, silence
@@ -23,7 +26,7 @@ from insar_dask.jobs.progress.journal import Journal
 from insar_dask.jobs.progress.watch import Progress, done, watched
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
-from insar_dask.jobs.standing import damaged_shards, pending_shards, stale_shards
+from insar_dask.jobs.standing import damaged_shards, lacks_any, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.layout import create_group
 from insar_dask.objects import address, get_bytes, open_store
@@ -31,6 +34,7 @@ from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
 
 if TYPE_CHECKING:
+    import xarray as xr
     from distributed import Client
 
 __all__ = ["Engine", "JobError", "StageReport"]
@@ -49,6 +53,8 @@ class StageReport:
     points: int
     bytes: int
     seconds: float
+    steps: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of steps by what they ran on, ``gpu`` and ``cpu``, of a run on GPUs."""
 
     def to_dict(self) -> dict[str, Any]:
         """For the table of timings."""
@@ -60,6 +66,7 @@ class StageReport:
             "computed": self.computed,
             "points_per_second": round(rate),
             "megabytes": round(self.bytes / 1e6, 2),
+            **({"steps": {device: list(names) for device, names in self.steps.items()}} if self.steps else {}),
         }
 
 
@@ -108,13 +115,21 @@ class Engine:
         if isinstance(self.told, Journal):
             self.told.close("" if error is None else failure(error)["error"])
 
+    @cached_property
+    def device(self) -> str:
+        """What the tasks of this engine's stages compute on: see `insar_dask.jobs.devices.device_of`."""
+        return device_of(self.client)
+
     def run(self, stage: Stage) -> StageReport:
         """Bring every target of a stage up to date; shards whose receipts and bytes agree are not touched."""
-        began = time.perf_counter()
+        began, stage = time.perf_counter(), replace(stage, device=self.device)
         inputs = self.require(stage.source)
         plan = shard_plan(self.store, stage.source)
-        self._create_targets(stage, inputs[0].checksum)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
+        templates = self._templates(stage, inputs[0].checksum)
+        if stage.runs_on_gpu(set(stage.saves)) and lacks_any(self.ledger, stage.saves, keys):
+            check_gpus(stage, self.store, templates, self.client, self.threads)
+        self._create_targets(stage, templates)
         pending = pending_shards(self.ledger, stage.saves, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
 
@@ -125,7 +140,8 @@ class Engine:
             made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
         counts = len(pending), points, sum(receipt.size for receipt in made.values())
-        return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began))
+        steps = steps_by_device(self.device, (step.function for step in stage.steps)) if self.device != "cpu" else {}
+        return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began, steps))
 
     def settle(
         self,
@@ -236,19 +252,21 @@ class Engine:
 
     # --- the steps of run ---------------------------------------------------------------------------------------------
 
-    def _create_targets(self, stage: Stage, checksum: str) -> None:
-        """Make the groups of a stage from what its steps return for two points, or a tile, of the first shard."""
-        groups = {result: target for result, target in stage.saves.items() if not target.startswith("jobs/")}
+    def _templates(self, stage: Stage, checksum: str) -> dict[str, xr.Dataset]:
+        """What the steps of a stage make of two points, or a tile, of the first shard, for each group it writes."""
+        groups = {result for result, target in stage.saves.items() if not target.startswith("jobs/")}
         if not groups:
-            return
+            return {}
         block = read_input(self.store, stage.source, 0, checksum)
         probe = block.isel({shard_axis(block.dims): slice(0, 2)})
-        results = run_steps(stage, probe, set(groups), self.ledger)
+        return run_steps(replace(stage, device="cpu"), probe, groups, self.ledger)  # whoever drives may have no GPU
+
+    def _create_targets(self, stage: Stage, templates: Mapping[str, xr.Dataset]) -> None:
+        """Make the groups of a stage."""
         plan = shard_plan(self.store, stage.source)
-        for result, target in groups.items():
-            template = results[result]
-            template = template.assign_attrs(recipe=[step.identity() for step in stage.ancestors(result)])
-            if create_group(self.store, target, template, plan):
+        for result, template in templates.items():
+            target = stage.saves[result]
+            if create_group(self.store, target, template.assign_attrs(recipe=stage.recipe(result)), plan):
                 self.ledger.forget(target)
 
     def _outcomes(

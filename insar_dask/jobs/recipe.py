@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from insar_dask.jobs.devices import ON_GPU
 from insar_dask.layout import CODEC
 
 __all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_reference"]
@@ -87,9 +88,10 @@ class Step:
         function: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return function
 
-    def identity(self) -> dict[str, Any]:
-        """What determines the step's numbers."""
-        return {"function": self.function, "version": STEPS[self.function][1], "params": dict(self.params)}
+    def identity(self, device: str = "cpu") -> dict[str, Any]:
+        """What determines the step's numbers; a GPU's are others, where the step has a body for one."""
+        where = {"device": device} if device != "cpu" and self.function in ON_GPU else {}
+        return {"function": self.function, "version": STEPS[self.function][1], "params": dict(self.params), **where}
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,15 @@ class Stage:
     """Steps run in one task per shard of ``source``, and where their results go.
 
     ``saves`` maps a result's name to its target: a group of the store (``SITE/smooth``) for a data set, or
-    ``jobs/partials/...`` for the small arrays of a reduction.
+    ``jobs/partials/...`` for the small arrays of a reduction. ``device`` is what its tasks compute on, as the run that
+    has them done decides (`insar_dask.jobs.devices.device_of`): whoever makes a stage leaves it out.
     """
 
     name: str
     source: str
     steps: tuple[Step, ...]
     saves: Mapping[str, str]
+    device: str = "cpu"
 
     def ancestors(self, result: str) -> list[Step]:
         """Steps that lead to ``result``, in order."""
@@ -124,10 +128,17 @@ class Stage:
         first = [step.reads for step in self.needed(results) if step.source == self.steps[0].source]
         return None if None in first else frozenset(name for reads in first for name in reads or ())
 
+    def runs_on_gpu(self, results: set[str]) -> bool:
+        """Whether a step that leads to ``results`` computes on a GPU."""
+        return self.device == "gpu" and any(step.function in ON_GPU for step in self.needed(results))
+
+    def recipe(self, result: str) -> list[dict[str, Any]]:
+        """What determines the numbers of one result, step by step."""
+        return [step.identity(self.device) for step in self.ancestors(result)]
+
     def key(self, result: str, input_checksum: str) -> str:
         """Key of one result of the shard whose input has ``input_checksum``."""
-        chain = [step.identity() for step in self.ancestors(result)]
-        return canonical_key({"input": input_checksum, "recipe": chain, "codec": CODEC})
+        return canonical_key({"input": input_checksum, "recipe": self.recipe(result), "codec": CODEC})
 
 
 def canonical_key(identity: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.shard_store import checksum_block, listed_sizes
 
-__all__ = ["damaged_shards", "pending_shards", "stale_shards"]
+__all__ = ["damaged_shards", "lacks_any", "pending_shards", "stale_shards"]
 
 READS_AT_ONCE = 4
 
@@ -33,6 +33,16 @@ def pending_shards(
         for index in stale_shards(ledger, target, of_target):
             pending.setdefault(index, {})[result] = keys[index][result]
     return dict(sorted(pending.items()))
+
+
+def lacks_any(ledger: Ledger, saves: Mapping[str, str], keys: Mapping[int, Mapping[str, str]]) -> bool:
+    """Whether a shard has no receipt of the wanted key, as far as receipts tell; nothing is read but these."""
+    done = {result: ledger.done(target) for result, target in saves.items()}
+    return any(
+        index not in done[result] or done[result][index].key != key
+        for index, wanted in keys.items()
+        for result, key in wanted.items()
+    )
 
 
 def stale_shards(ledger: Ledger, target: str, keys: Mapping[int, str]) -> set[int]:

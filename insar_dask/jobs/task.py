@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,13 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
-from insar_dask.jobs.devices import brought_back, given_to
+from insar_dask.jobs.gpu_shards import brought_back, given_to, on_gpu, taken
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
 from insar_dask.shard_store import checksum_block, read_block, write_block
-from insar_dask.store import shard_plan
+from insar_dask.store import Taken, decoded, shard_plan
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,21 +62,29 @@ def run_shard(
         When the source's shard does not have that checksum.
     SupersededError
         When a later run has made a result of other parameters: this task's driver is gone.
+    ImportError, OSError
+        When the stage is for GPUs, and this worker has none: nothing is computed elsewhere than its keys say.
     """
-    store = for_one_task(open_store(path))
-    began = time.perf_counter()
-    with threadpool_limits(1):  # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
-        block = read_input(store, stage.source, index, checksum, stage.reads(set(keys)))
-        results = run_steps(stage, block, set(keys), Ledger(store))
+    store, wanted = for_one_task(open_store(path)), set(keys)
+    began, there = time.perf_counter(), stage.runs_on_gpu(wanted)
+    # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
+    with threadpool_limits(1), on_gpu() if there else nullcontext():
+        block = read_input(store, stage.source, index, checksum, stage.reads(wanted), taken if there else decoded)
+        results = run_steps(stage, block, wanted, Ledger(store))
     return [_write(store, stage, index, result, results[result], keys[result], began) for result in sorted(keys)]
 
 
 def read_input(
-    store: Store, source: str, index: int, checksum: str, names: Collection[str] | None = None
+    store: Store,
+    source: str,
+    index: int,
+    checksum: str,
+    names: Collection[str] | None = None,
+    taken: Taken = decoded,
 ) -> xr.Dataset:
     """Shard of a stage's source, if it is what its receipt says: else its results would be taken for right for good.
 
-    Of its arrays over ``point`` only those in ``names`` are read, if any are given.
+    Of its arrays over ``point`` only those in ``names`` are read, if any are given; ``taken`` makes their values.
     """
     store = for_one_task(store)
     if checksum_block(store, source, index)[0] != checksum:
@@ -83,21 +92,26 @@ def read_input(
             f"shard {index} of {source} does not hold the bytes of its receipt: read or save {source} again, "
             "which rebuilds what is damaged"
         )
-    return read_block(store, source, index, names)
+    return read_block(store, source, index, names, taken)
 
 
 def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger) -> dict[str, Any]:
-    """Results of the steps that lead to ``wanted``; a result is let go when nothing needs it any more."""
+    """Results of the steps that lead to ``wanted``; a result is let go when nothing needs it any more.
+
+    On a GPU (within `insar_dask.jobs.gpu_shards.on_gpu`) series stay there from step to step; one that has no body
+    for it has them brought back.
+    """
     source = stage.steps[0].source
     results: dict[str, Any] = {source: block}
-    steps = stage.needed(wanted)
+    steps, there = stage.needed(wanted), stage.runs_on_gpu(wanted)
     for position, step in enumerate(steps):
         params = {name: _resolve(value, ledger) for name, value in step.params.items()}
-        results[step.source] = given_to(step.function, results[step.source])
+        if there:
+            results[step.source] = given_to(step.function, results[step.source])
         results[step.result] = step.resolve()(results[step.source], **params)
         for name in set(results) - wanted - {later.source for later in steps[position + 1 :]}:
             del results[name]
-    return {name: brought_back(result) for name, result in results.items()}
+    return brought_back(results) if there else results
 
 
 def _resolve(value: Any, ledger: Ledger) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from insar_dask.settings import whole
 
-__all__ = ["usable_gpus"]
+__all__ = ["threads_of_worker", "usable_gpus"]
 
 PATIENCE = 120
 """Seconds that the trial may take: loading a driver for eight GPUs is slow, and a broken one may hang."""
@@ -28,6 +28,11 @@ if count:
 print(count)
 """
 """``import cupy`` succeeds without a GPU; an old driver and a missing numba-cuda show at the first kernel alone."""
+
+
+def threads_of_worker(said: int | None, gpus: Any) -> int:
+    """Threads of each worker: one unless it is said, of a GPU's two, of which one reads and writes while it works."""
+    return said or (1 if gpus is None else 2)
 
 
 def usable_gpus(wanted: Any) -> list[str]:

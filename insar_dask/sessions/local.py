@@ -22,10 +22,9 @@ NOWHERE_ELSE = "127.0.0.1:0"
 """A worker's own page; one that speaks over no network would else show it on every interface."""
 
 
-ON_GPUS = {"INSAR_DASK_DEVICE": "cpu", "CUPY_GPU_MEMORY_LIMIT": "50%"}
-"""Environment of workers with a GPU, where the session's own does not say otherwise: chunk jobs stay off it, for their
-keys do not tell where they ran; and of its memory CuPy, which keeps what it once had, leaves half to torch, which
-trains in a process of its own."""
+CUPY_SHARE = {"CUPY_GPU_MEMORY_LIMIT": "50%"}
+"""Environment of workers with a GPU, where the session's own does not say otherwise: CuPy, which keeps what it once
+had, leaves half of its memory to torch, which trains in a process of its own."""
 
 
 @contextmanager
@@ -84,7 +83,7 @@ def gpu_workers(
 
     if memory_limit == "auto":
         memory_limit = MEMORY_LIMIT // len(devices)
-    common_environment = {name: os.environ.get(name, default) for name, default in ON_GPUS.items()}
+    common_environment = {name: os.environ.get(name, default) for name, default in CUPY_SHARE.items()}
     common = {
         "nthreads": threads_per_worker,
         "memory_limit": memory_limit,

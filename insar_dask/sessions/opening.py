@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from insar_dask.jobs.devices import mark_gpus
 from insar_dask.sessions.encryption import Tls
-from insar_dask.sessions.gpus import usable_gpus
+from insar_dask.sessions.gpus import threads_of_worker, usable_gpus
 from insar_dask.sessions.joining import joined, service_address
 from insar_dask.sessions.local import gpu_workers, processes, threads_here
 from insar_dask.sessions.slurm import SlurmJobs, slurm_workers
@@ -33,7 +34,7 @@ def session(
     kubernetes: str | None = None,
     slurm: SlurmJobs | Mapping[str, Any] | None = None,
     gpus: int | Literal["all"] | None = None,
-    threads_per_worker: int = 1,
+    threads_per_worker: int | None = None,
     memory_limit: str | int = "auto",
     host: str = "127.0.0.1",
     dashboard: str = "127.0.0.1:0",
@@ -63,12 +64,14 @@ def session(
         moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
-        On it are computed networks; with ``INSAR_DASK_DEVICE=gpu`` in this process's environment also the steps of
-        chunk jobs that `insar_dask.jobs.devices.ON_GPU` lists, to 1e-5 of what the processor gives: say so for all runs
-        of a store or for none, for receipts do not tell where a shard was made. CuPy takes half of its memory unless
-        ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
-    threads_per_worker : int
-        Threads of each worker.
+        On it are computed networks and, to 1e-5 of what the processor gives, the steps of chunk jobs that
+        `insar_dask.jobs.devices.ON_GPU` lists. What a GPU has made has keys of its own: a store that was made on
+        processors is made again where its runs move to GPUs, and the other way round. ``INSAR_DASK_DEVICE=cpu`` in
+        the environment of the process that drives a run keeps its chunk jobs off them. CuPy takes half of a GPU's
+        memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
+    threads_per_worker : int, optional
+        Threads of each worker: one unless said, with ``gpus`` two, of which one reads and writes while the GPU works
+        for the other.
     memory_limit : str or int
         Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
     host : str
@@ -98,6 +101,7 @@ def session(
     """
     where = _one_place(workers, threads=threads, address=address, kubernetes=kubernetes, slurm=slurm, gpus=gpus)
     security = None if tls is None else _options(Tls, "tls", tls).security()
+    of_worker = threads_of_worker(threads_per_worker, gpus)
     if where in ("address", "kubernetes"):
         goal = address if address is not None else service_address(str(kubernetes), security)
         with joined(goal, security, timeout) as client:
@@ -110,12 +114,14 @@ def session(
         jobs = _options(SlurmJobs, "slurm", slurm)
         _check_jobs(workers, memory_limit)
         count = whole("workers", workers, of="jobs")
-        opened = slurm_workers(jobs, count, threads_per_worker, memory_limit, dashboard, security)
+        opened = slurm_workers(jobs, count, of_worker, memory_limit, dashboard, security)
     else:
         _check_host(host, encrypted=security is not None)
-        common = threads_per_worker, memory_limit, host, dashboard, security
+        common = of_worker, memory_limit, host, dashboard, security
         opened = gpu_workers(usable_gpus(gpus), *common) if where == "gpus" else processes(_count(workers), *common)
     with opened as cluster, cluster.get_client() as client:
+        if where == "gpus":
+            mark_gpus(client)
         yield client
 
 

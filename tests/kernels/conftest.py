@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from insar_dask.jobs import gpu_shards
 from insar_kernels.gpu import running
+
+ROOM = 8 << 30
+"""Bytes that the library may take of its GPU."""
 
 
 class OnGpu(np.lib.mixins.NDArrayOperatorsMixin):
@@ -17,8 +21,26 @@ class OnGpu(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)
 
-    def get(self) -> Any:
-        return self.array
+    def get(self, out: Any = None, blocking: bool = True) -> Any:
+        """Into an array that may be looked at when its stream has been waited for, unless the call waits."""
+        if out is None:
+            return self.array
+        QUEUED.append(lambda: np.copyto(out, self.array, casting="no"))
+        if blocking:
+            Stream.synchronize()
+        return out
+
+    def set(self, array: Any) -> None:
+        """From an array that nobody writes to until the stream has been waited for."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.array.shape}, new shape: {array.shape}")
+        np.copyto(self.array, array, casting="no")
+        before = array.copy()
+
+        def unchanged() -> None:
+            assert np.array_equal(before.view(np.uint8), array.view(np.uint8)), "written to while it was copied"
+
+        QUEUED.append(unchanged)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
@@ -94,6 +116,28 @@ class Library(types.ModuleType):
         return lambda *given, **options: there(found(*bare(list(given)), **options))
 
 
+QUEUED: list[Callable[[], None]] = []
+"""What the GPU has still to do."""
+
+
+class Stream:
+    """A stream of a GPU, which does nothing before it is waited for."""
+
+    def __init__(self, non_blocking: bool) -> None:
+        assert non_blocking
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @staticmethod
+    def synchronize() -> None:
+        while QUEUED:
+            QUEUED.pop(0)()
+
+
 @pytest.fixture
 def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Bring an array to the GPU; where there is none, its bodies are run as they read, place after place."""
@@ -101,8 +145,13 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
         return cupy.asarray
     library: Any = Library("cupy", np)
     library.ndarray = OnGpu
-    library.cuda = types.SimpleNamespace(Device=lambda: types.SimpleNamespace(attributes={"MultiProcessorCount": 1}))
+    device = types.SimpleNamespace(attributes={"MultiProcessorCount": 1}, mem_info=(2 * ROOM, 2 * ROOM))
+    library.cuda = types.SimpleNamespace(Device=lambda: device, is_available=lambda: True, Stream=Stream)
+    library.get_default_memory_pool = lambda: types.SimpleNamespace(get_limit=lambda: ROOM, total_bytes=lambda: 0)
+    library.get_default_pinned_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
     monkeypatch.setitem(sys.modules, "cupy", library)
+    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
+    monkeypatch.setattr(gpu_shards, "_MINE", gpu_shards._Mine())
     monkeypatch.setattr(OnGpu, "__module__", "cupy._core.core")
     monkeypatch.setattr(running, "RESIDENT", 5)
     monkeypatch.setattr(running, "_launch", place_after_place)

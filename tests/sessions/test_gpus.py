@@ -4,7 +4,8 @@ import pytest
 from distributed.system import MEMORY_LIMIT
 
 import insar_dask as insar
-from insar_dask.sessions import gpus
+from insar_dask.jobs.devices import DEVICE, device_of
+from insar_dask.sessions import gpus, opening
 from insar_dask.sessions.local import gpu_workers
 
 
@@ -15,13 +16,31 @@ def test_each_worker_sees_one_gpu_alone() -> None:
         cluster.get_client() as client,
     ):
         client.wait_for_workers(2, timeout=60)
-        names = "CUDA_VISIBLE_DEVICES", "CUPY_GPU_MEMORY_LIMIT", "INSAR_DASK_DEVICE"
+        names = "CUDA_VISIBLE_DEVICES", "CUPY_GPU_MEMORY_LIMIT"
         seen = client.run(lambda: tuple(os.environ[name] for name in names))
-        assert sorted(seen.values()) == [("2", "50%", "cpu"), ("GPU-5d4e", "50%", "cpu")]
+        assert sorted(seen.values()) == [("2", "50%"), ("GPU-5d4e", "50%")]
         limits = {worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()}
         assert limits == {MEMORY_LIMIT // 2}
         offered = client.run(lambda dask_worker: dask_worker.state.total_resources)
         assert list(offered.values()) == [{"GPU": 1.0}, {"GPU": 1.0}]
+
+
+def test_a_session_decides_what_its_runs_compute_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DEVICE, raising=False)
+    assert device_of(None) == "cpu"
+    monkeypatch.setattr(opening, "usable_gpus", lambda wanted: ["2"])
+    with insar.session(gpus=1) as client:
+        assert list(client.nthreads().values()) == [2]
+        assert device_of(client) == "gpu"
+        with insar.session(address=client.scheduler.address) as other:
+            assert device_of(other) == "gpu"
+        monkeypatch.setenv(DEVICE, "cpu")
+        assert device_of(client) == "cpu"
+    monkeypatch.delenv(DEVICE)
+    with insar.session(threads=1) as client:
+        assert device_of(client) == "cpu"
+        monkeypatch.setenv(DEVICE, "gpu")
+        assert device_of(client) == "gpu"
 
 
 def test_gpus_go_by_the_names_that_this_process_was_given(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,114 @@
+"""Predict what a task takes of a GPU before any work, and refuse where a worker's GPU is too small, or is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from zarr.abc.store import Store
+
+from insar_dask.cube import CubeError
+from insar_dask.jobs.devices import DEVICE, ON_GPU
+from insar_dask.jobs.gpu_shards import usable_cupy
+from insar_dask.jobs.recipe import Stage
+from insar_dask.shards import shard_axis
+from insar_dask.store import point_arrays, shard_plan
+from insar_kernels.gpu.running import RESIDENT
+from insar_kernels.seasonal_trend import MATRICES
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from distributed import Client
+
+__all__ = ["check_gpus", "gpu_memory", "gpu_room"]
+
+POOL = 1.2
+"""What CuPy's pool takes of the GPU for each byte in use: what it cuts off, and keeps between tasks."""
+
+DECODING = 2.75
+"""Copies of a source of tenths, in float32, while it is decoded: the integers, two of the numbers, a mask."""
+
+WORK = {"savgol": 4.5, "holt_winters": 32.0, "stl": 4.5, "sum_patterns": 2.5, "label_patterns": 2.5}
+"""Copies of its series that a step works in at its worst instant, beside them and its results; others in half of one.
+Counted in arrays of NumPy, which the same bodies run on, and what CuPy takes for places of gaps."""
+
+COLUMN_BYTES = 30_000
+"""In which a thread of Holt-Winters works: 166 dates with gaps, a period of 30."""
+
+NUMBER_BYTES = 80
+"""Of each number of the matrices of STL's series with gaps, of which some are held at a time."""
+
+
+def gpu_room() -> tuple[int, int]:
+    """Bytes of this worker's GPU that CuPy may take, and its multiprocessors; errors as of `usable_cupy`."""
+    cupy = usable_cupy()
+    device, pool = cupy.cuda.Device(), cupy.get_default_memory_pool()
+    free, whole = device.mem_info
+    return min(pool.get_limit() or whole, free + pool.total_bytes()), device.attributes["MultiProcessorCount"]
+
+
+def gpu_memory(stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], processors: int) -> int:
+    """Predicted bytes of a GPU of so many multiprocessors that a task of ``stage`` takes.
+
+    All series of its source and results at once, of which each step's are some, and what the hungriest step works in.
+    ``templates`` are its results for some points.
+    """
+    plan = shard_plan(store, stage.source)
+    points = min(plan.shard, plan.n_points)
+    source = 4 * sum(array.size // array.shape[0] for array, _ in point_arrays(store, stage.source) if array.ndim > 1)
+    made = {result: _series_bytes(template) for result, template in templates.items()}
+    sizes = {stage.steps[0].source: source, **made}
+    work = [(DECODING - 1.0) * source * points]
+    for step in stage.steps:
+        if step.function in ON_GPU:
+            size = sizes.get(step.source, max(sizes.values()))
+            work.append(WORK.get(step.function, 0.5) * size * points + _beside(step.function, points, size, processors))
+    return int(POOL * (points * (source + sum(made.values())) + max(work)))
+
+
+def check_gpus(
+    stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], client: Client | None, threads: int
+) -> None:
+    """Refuse a stage for GPUs where a worker has none, or one that cannot hold a task on each of its threads.
+
+    Raises
+    ------
+    CubeError
+        Naming the worker, and what to change.
+    """
+    rooms = {"of this process": _room_here()} if client is None else client.run(gpu_room, on_error="return")
+    told = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
+    for worker, room in rooms.items():
+        if isinstance(room, Exception):
+            raise CubeError(f"stage {stage.name}, worker {worker}: {room}") from room
+        limit, processors = room
+        at_once = told[worker]["nthreads"] if worker in told else threads
+        needed = gpu_memory(stage, store, templates, processors) * at_once
+        if needed > limit:
+            raise CubeError(
+                f"stage {stage.name} needs {needed / 1e6:,.1f} MB of the GPU of worker {worker} ({at_once} threads), "
+                f"which has {limit / 1e6:,.1f} MB for it: take threads_per_worker=1, let CuPy take more of it "
+                f"(CUPY_GPU_MEMORY_LIMIT), store smaller shards, or set {DEVICE}=cpu"
+            )
+
+
+def _room_here() -> tuple[int, int] | Exception:
+    try:
+        return gpu_room()
+    except (ImportError, OSError) as error:
+        return error
+
+
+def _beside(function: str, points: int, series_bytes: int, processors: int) -> float:
+    """Bytes that a step takes whatever the shard is, if it is not small."""
+    if function == "holt_winters":
+        return COLUMN_BYTES * min(RESIDENT * processors, points)
+    if function == "stl":
+        return NUMBER_BYTES * min(points * (series_bytes / 4) ** 2, MATRICES)
+    return 0.0
+
+
+def _series_bytes(template: xr.Dataset) -> int:
+    """Bytes a point takes in what is over more than points, as float32."""
+    cut = [variable for variable in template.variables.values() if shard_axis(variable.dims) and variable.ndim > 1]
+    return sum(4 * variable.size // variable.sizes[str(shard_axis(variable.dims))] for variable in cut)
