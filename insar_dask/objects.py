@@ -7,7 +7,7 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeGuard
+from typing import BinaryIO, TypeGuard
 from uuid import uuid4
 
 from zarr.abc.store import Store
@@ -203,17 +203,26 @@ def put_blocks(store: Store, key: str, blocks: Iterable[bytes]) -> Blocks:
 
 def _write_file(path: Path, blocks: Iterable[bytes | memoryview]) -> int:
     """Write a file at once; returns its bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{uuid4().hex}.partial")
     try:
-        with draft.open("wb") as file:
-            file.writelines(blocks)
+        with _opened_anew(draft) as file:
+            for block in blocks:
+                file.write(block)
             size = file.tell()
-        draft.replace(path)
+        os.replace(draft, path)  # noqa: PTH105  as below
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     return size
+
+
+def _opened_anew(path: Path) -> BinaryIO:
+    """A file that is not there yet, to be written; the folders above it are mostly there."""
+    try:
+        return open(path, "xb")  # noqa: PTH123  pathlib takes a fifth of what a receipt takes
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "xb")  # noqa: PTH123
 
 
 def put_each(

@@ -7,9 +7,10 @@ import pytest
 from distributed import Client, Future, LocalCluster
 
 from insar_dask.jobs.flights import lookout
+from insar_dask.jobs.flights.attempt import MARKS
 from insar_dask.jobs.flights.dask_flight import MOST_CANCELS
 from insar_dask.jobs.flights.flight import in_flight
-from insar_dask.jobs.flights.lookout import ClusterError, Limits, Lookout
+from insar_dask.jobs.flights.lookout import ClusterError, Limits, Lookout, ask
 from insar_dask.jobs.progress.events import Event
 
 TASKS = [("", "", shard) for shard in range(4)]
@@ -76,6 +77,21 @@ def test_a_scheduler_that_goes_is_named_whatever_was_asked_of_it(cluster: LocalC
     cluster.close()
     with pytest.raises(ClusterError, match=r"the scheduler is gone.*run again"):
         list(flight)
+
+
+def test_the_last_of_a_clients_flights_erases_the_marks(client: Client) -> None:
+    def marks() -> list[set[str]]:
+        return [set(seats) for seats in ask(client, "get_metadata", keys=[MARKS], default={}).values() if seats]
+
+    longer = in_flight(at_once, TASKS, client, 1, "longer")
+    next(longer)  # it has two attempts at a time, and holds the second's mark
+    assert dict(in_flight(at_once, TASKS, client, 1, "shorter")) == {shard: shard for shard in range(4)}
+    (taken,) = marks()
+    assert len(taken) <= 4, "two flights take two seats each, and use them again"
+    assert len(list(longer)) == 3
+    assert marks() == []
+    assert len(dict(in_flight(at_once, TASKS, client, 1, "later"))) == 4
+    assert marks() == []
 
 
 def test_flights_share_what_is_said_of_workers_but_for_one_that_waits_for_a_new_worker(

@@ -34,12 +34,12 @@ class Begun:
     worker: str
 
 
-def mark_keys(run: str, seat: int) -> list[str]:
-    """Where on the scheduler the mark of a seat lies; seats are used again, so a run of 100,000 shards has few."""
-    return [MARKS, run, f"{seat}"]
+def mark_keys(seats: str, seat: int) -> list[str]:
+    """Where on the scheduler the mark of a seat lies."""
+    return [MARKS, seats, f"{seat}"]
 
 
-def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, task: tuple[Any, ...]) -> Any:
+def attempt(function: Callable[..., Any], stage: str, run: str, mark: list[str], task: tuple[Any, ...]) -> Any:
     """Run ``function(*task)`` on this worker, if this attempt has not begun before.
 
     Parameters
@@ -47,8 +47,8 @@ def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, task:
     function : callable
     stage, run : str
         For the event that says that it runs.
-    seat : int
-        Where to leave the mark.
+    mark : list of str
+        Where to leave the mark, as `mark_keys` has it.
     task : tuple
         Arguments of ``function``; the third is the shard.
 
@@ -63,7 +63,7 @@ def attempt(function: Callable[..., Any], stage: str, run: str, seat: int, task:
     say_before_going(worker)
     event = Event("running", stage, task[2], run=run, worker=worker.address)
     # answered before the work begins: what kills this process at once leaves its mark all the same
-    before = _marked(worker, mark_keys(run, seat), repr(worker.get_current_task()), event.to_dict())
+    before = _marked(worker, mark, repr(worker.get_current_task()), event.to_dict())
     return function(*task) if before is None else Begun(before)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from insar_dask.jobs.flights.attempt import Begun, attempt, mark_keys
@@ -13,6 +12,7 @@ from insar_dask.jobs.flights.blame import ALONE_AFTER, Blame, fate_of
 from insar_dask.jobs.flights.flight import IN_FLIGHT_PER_THREAD, Again, Attempt
 from insar_dask.jobs.flights.fresh_worker import FreshWorkers
 from insar_dask.jobs.flights.lookout import Limits, Lookout, ask
+from insar_dask.jobs.flights.seats import Seats
 from insar_dask.jobs.flights.told_to_go import MEMORY_TOPIC
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Workers:
         self._futures: dict[Attempt, tuple[Future[Any], int]] = {}
         self._moved: dict[Attempt, Any] = {}
         self._pins: dict[Attempt, str] = {}
-        self._seats, self._free = count(), list[int]()
+        self._seats = Seats.of(client)
         self._took = 0.0
         """Seconds that the last attempts took, about."""
         self._moved_on = time.monotonic()
@@ -100,7 +100,7 @@ class Workers:
             self._took += (time.monotonic() - one.begun - self._took) / LOOKS
             future, seat = self._futures.pop(one)
             self._pins.pop(one, None)
-            self._free.append(seat)
+            self._seats.give_back(seat)
             future.release()
         if outcomes:
             self._moved_on = time.monotonic()
@@ -125,20 +125,19 @@ class Workers:
         for future, _ in self._futures.values():
             with suppress(Exception):  # nothing to let go of where the client is closed
                 future.release()
-        with suppress(Exception):
-            ask(self._client, "set_metadata", keys=mark_keys(self.run, 0)[:2], value=None)
+        self._seats.leave(self._client)
 
     def _submit(self, attempts: Sequence[Attempt]) -> None:
         """One message, and for the scheduler one graph: of 25 jobs it takes a third of what 25 graphs do."""
         fresh = self._fresh.one() if attempts[0].alone else []
         self._pins.update({attempts[0]: fresh[0]} if fresh else {})
-        seats = [self._free.pop() if self._free else next(self._seats) for _ in attempts]
+        seats = [self._seats.take() for _ in attempts]
         futures = self._client.map(
             attempt,
             [self._function] * len(attempts),
             [self._stage] * len(attempts),
             [self.run] * len(attempts),
-            seats,
+            [mark_keys(self._seats.name, seat) for seat in seats],
             [one.task for one in attempts],
             key=[self._key(one) for one in attempts],
             pure=False,
@@ -207,7 +206,7 @@ class Workers:
     def _killed(self, attempt_: Attempt, seat: int) -> Any:
         """Dask has given it up: it was at hand when workers died. Whether it ran says its mark."""
         try:
-            mark = ask(self._client, "get_metadata", keys=mark_keys(self.run, seat), default=None)
+            mark = ask(self._client, "get_metadata", keys=mark_keys(self._seats.name, seat), default=None)
         except (OSError, TimeoutError):
             mark = None
         if mark is None or mark["attempt"] != repr(self._key(attempt_)):
@@ -262,7 +261,7 @@ class Workers:
 
     def _has_begun(self, name: str, seat: int) -> bool:
         try:
-            mark = ask(self._client, "get_metadata", keys=mark_keys(self.run, seat), default=None)
+            mark = ask(self._client, "get_metadata", keys=mark_keys(self._seats.name, seat), default=None)
         except (OSError, TimeoutError):
             return True
         return mark is not None and mark["attempt"] == name
