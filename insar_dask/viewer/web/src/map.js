@@ -231,7 +231,7 @@ export class PointMap {
     return uncovered(chunks, { view, width, height, ...pixels, size, round: size > ROUND, name, missing, classes });
   }
 
-  drawOverlay(context = this.overlay.getContext("2d")) {
+  drawOverlay(context = this.overlay.getContext("2d", { willReadFrequently: true })) {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
     paint(context, this);
