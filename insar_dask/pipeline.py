@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from insar_dask.config import Config, load_config, to_toml
 from insar_dask.ground_planning import check_tracks
 from insar_dask.ground_steps import area_outcomes, meet
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.holding.lock import owned, unused_gone
 from insar_dask.jobs.pruning import prune_states
 from insar_dask.jobs.steps.east_up_jobs import track_sources
 from insar_dask.objects import beside, keep_text
@@ -109,13 +109,19 @@ def _check_exports() -> None:
 
 
 @contextmanager
-def opened(config: Config, *, client: Client | None = None, quiet: bool = False) -> Iterator[Workbench]:
-    """Hold the configured store and cluster for a while; the configuration is kept beside the store."""
+def opened(
+    config: Config, *, client: Client | None = None, quiet: bool = False, one_use: bool = False
+) -> Iterator[Workbench]:
+    """Hold the configured store and cluster for a while; the configuration is kept beside the store.
+
+    Where a store is begun for ``one_use`` and is refused that, nothing of it is left.
+    """
     for file in filter(is_bucket, config.source.files):
         bucket_address(file)  # one that holds a secret is refused before it is kept
     path = config.store.place
     beside(path).parent.mkdir(parents=True, exist_ok=True)
-    with owned(path), _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
+    kept = unused_gone(path, kept_config(path)) if one_use else nullcontext()
+    with owned(path), kept, _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
         keep_text(kept_config(path), to_toml(config))
         bench = Workbench(config, path, engine)
         bench.folder.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,9 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     areas = geopandas.read_file(tmp_path / "sinking.geojson")
     middle = insar.open_cube(ups, "east_up_U/raw")
     assert areas.to_crs(3035).covers(geopandas.points_from_xy([4.501e6], [1.701e6])[0]).all()
+    one = f"{store}/{insar.products(store)[0]}"
+    assert "1 cube came" in told("east-up", one, tmp_path / "lone.zarr", code=1)
+    assert not list(tmp_path.glob("lone*"))
     assert np.pi * 400**2 < areas.to_crs(3035).area.sum() < np.pi * 600**2  # 13 mm/yr and 0 there
     assert middle.sizes["point"] > 350
     kept = tmp_path / "ups-config.toml"

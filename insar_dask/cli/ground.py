@@ -40,7 +40,7 @@ def east_up(
 
     options = Options(cell=cell, every=every, how=how, anchor=anchor, north=north)
     tracks = [track for one in source for track in track_sources(one)]  # before anything is made
-    with opened(settings_of(store), quiet=quiet) as bench:
+    with opened(settings_of(store), quiet=quiet, one_use=True) as bench:
         report = store_east_up(bench.engine, tracks, name, options)
     typer.echo(f"{store}/{name}_E and {name}_U: {report.shards} shards of cells, {report.computed} made now")
     typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")

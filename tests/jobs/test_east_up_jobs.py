@@ -97,12 +97,26 @@ def test_nothing_is_written_elsewhere_or_over_what_was_read(source: Path, tmp_pa
     for name in ("../../escaped", "a/b", ""):
         with pytest.raises(ValueError, match="wanted letters, digits, dots"):
             save_east_up(source, tmp_path / "in/x.zarr", name, quiet=True)
-    assert not list(tmp_path.rglob("*.npz"))
+    assert not (tmp_path / "in/x.zarr").exists()
     read = insar.open_cube(source, f"{insar.products(source)[0]}/raw").compute()
     insar.save(read, tmp_path / "own.zarr", "site_E/raw", quiet=True)
     with pytest.raises(CubeError, match="has site_E/raw already, of EGMS_L2b"):
         save_east_up(source, tmp_path / "own.zarr", "site", quiet=True)
     assert insar.open_cube(tmp_path / "own.zarr", "site_E/raw").identical(insar.open_cube(tmp_path / "own.zarr"))
+
+
+def test_tracks_that_cannot_meet_leave_nothing_of_a_store_that_was_begun_for_them(
+    source: Path, cubes: list[xr.Dataset], tmp_path: Path
+) -> None:
+    lone = insar.save(cubes[0].assign(easting=cubes[0]["easting"] + 90_000), tmp_path / "far.zarr", quiet=True)
+    tracks = [f"{tmp_path / 'far.zarr'}/{lone.partition('/')[0]}", f"{source}/{insar.products(source)[1]}"]
+    with pytest.raises(CubeError, match="no cell holds points of both"):
+        save_east_up(tracks, tmp_path / "both.zarr", quiet=True)
+    assert not (tmp_path / "both.zarr").exists()
+    before = stored_bytes(tmp_path / "far.zarr")
+    with pytest.raises(CubeError, match="no cell holds points of both"):
+        save_east_up(tracks, tmp_path / "far.zarr", quiet=True)  # which holds a product
+    assert stored_bytes(tmp_path / "far.zarr").items() >= before.items()
 
 
 def test_a_source_without_lines_of_sight_is_not_passed_over(source: Path, saved: Path, tmp_path: Path) -> None:

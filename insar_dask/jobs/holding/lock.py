@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zarr.abc.store import Store
@@ -11,10 +12,12 @@ from zarr.storage import LocalStore
 
 from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import JobError
-from insar_dask.jobs.holding.lease import HeldError, Lease
-from insar_dask.objects import list_names, open_store
+from insar_dask.jobs.holding.lease import KEY, HeldError, Lease
+from insar_dask.objects import delete_all, get_bytes, list_keys, list_names, open_store
 
-__all__ = ["owned"]
+__all__ = ["owned", "unused_gone"]
+
+LOCK = "jobs/lock"
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def owned(path: str | Path | Store) -> Iterator[None]:
     if names and not names & {"zarr.json", "jobs"}:
         raise JobError(f"{folder} is no store and not empty, so nothing is written there; name a new folder")
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    with (folder / "jobs" / "lock").open("w") as lock:
+    with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -49,6 +52,30 @@ def owned(path: str | Path | Store) -> Iterator[None]:
         _sweep(folder)
         yield
         _sweep(folder)  # of workers that died while they wrote: the tasks of a run that ends well have all ended
+
+
+@contextmanager
+def unused_gone(path: str | Path | Store, *beside: Path) -> Iterator[None]:
+    """Within `owned`: leave nothing of a store that is begun here where what it is begun for is refused.
+
+    A store that has a group, or was begun before, stays as it is; ``beside`` are files that belong to it alone. Of a
+    store in a bucket the lease stays.
+    """
+    store = open_store(path)
+    begun = set(list_names(store, "")) - {"jobs"} or set(list_keys(store, "jobs/")) - {LOCK, KEY}
+    files = [file for file in beside if not file.exists()]
+    try:
+        yield
+    except ValueError:
+        if not begun and get_bytes(store, "zarr.json") is None:
+            delete_all(store, (key for key in list_keys(store, "jobs/") if key != KEY))
+            if isinstance(store, LocalStore):
+                shutil.rmtree(store.root / "jobs")
+                with suppress(OSError):  # of a link to a folder
+                    store.root.rmdir()
+            for file in files:
+                file.unlink(missing_ok=True)
+        raise
 
 
 def _sweep(folder: Path) -> None:

@@ -20,7 +20,7 @@ from insar_dask.geometry.options import Options
 from insar_dask.geometry.sums import LookSums
 from insar_dask.geometry.tracks import STATIC, Track
 from insar_dask.jobs.engine import Engine, StageReport, str_path
-from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.holding.lock import owned, unused_gone
 from insar_dask.jobs.memory import BASE_BYTES, check_memory
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.progress.watch import watched
@@ -92,7 +92,7 @@ def save_east_up(
         When a source is not whole.
     """
     many = [sources] if isinstance(sources, str | Path) else list(sources)
-    with owned(path), Engine(path, client, quiet=quiet) as engine:
+    with owned(path), unused_gone(path), Engine(path, client, quiet=quiet) as engine:
         found = [source for one in many for source in track_sources(one)]
         store_east_up(engine, found, name, Options.of(options), shard_cells)
     return _group(name, "east"), _group(name, "up")
