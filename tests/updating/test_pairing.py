@@ -1,6 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+import xarray as xr
 
+from insar_dask.updating import pairing
 from insar_dask.updating.pairing import Places, pair_points
 
 
@@ -81,3 +85,42 @@ def test_points_at_one_place_go_one_to_one() -> None:
 def test_a_distance_is_a_positive_number() -> None:
     with pytest.raises(ValueError, match="within is 0"):
         pair_points(places(), places(), 0)
+
+
+def test_identifiers_are_read_as_bytes_run_by_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairing, "SHARD_POINTS", 7)
+    one = places(20)
+    names = np.where(np.arange(20) % 3 == 0, np.char.add("Übach-", one.ids), one.ids)
+    cube = xr.Dataset({"point_id": ("point", names), "easting": ("point", one[1]), "northing": ("point", one[2])})
+    found = Places.of(cube)
+    np.testing.assert_array_equal(np.char.decode(found.ids, "utf-8"), names)
+    assert Places.of(cube.isel(point=slice(0))).ids.size == 0
+    np.testing.assert_array_equal(np.argsort(found.ids), np.argsort(names))
+
+
+@pytest.mark.parametrize("width", ["U3", "S3"])
+def test_of_identifiers_that_come_twice_the_first_ones_are_paired(width: str) -> None:
+    chance = np.random.default_rng(4)
+    for size in range(25):
+        one, other = (chance.integers(0, 20, n).astype(width) for n in (size, 24 - size))
+        nowhere = np.zeros(size), np.zeros(24 - size)
+        paired = pair_points(Places(one, nowhere[0], nowhere[0]), Places(other, nowhere[1], nowhere[1]))
+        _, mine, theirs = np.intersect1d(other, one, return_indices=True)
+        if paired.by == "point_id":
+            assert dict(zip(mine, theirs, strict=True)) == {i: j for i, j in enumerate(paired.before) if j >= 0}
+
+
+def test_pairing_takes_little_memory() -> None:
+    older = places(20_000)
+    older = older._replace(ids=np.char.encode(older.ids, "utf-8"))
+    newer, order = shuffled(older)
+    tracemalloc.start()
+    try:
+        assert (pair_points(older, newer).before == order).all()
+        by_identifier = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        assert pair_points(older, newer._replace(ids=np.char.add(b"x", newer.ids))).by == "place"
+        by_place = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert by_identifier < 100 * 20_000 and by_place < 200 * 20_000  # bytes, beside the places themselves

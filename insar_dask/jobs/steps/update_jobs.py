@@ -178,7 +178,8 @@ def join_shard(order: Order, ledger: Ledger) -> dict[str, npt.NDArray[Any]]:
 
 def blank(cube: xr.Dataset) -> xr.Dataset:
     """Places of none of a cube's points, with its CRS and attributes: what results over points are put beside."""
-    coords: dict[str, Any] = {name: ("point", cube[name].values[:0], cube[name].attrs) for name in PLACES}
+    none = cube.isel(point=slice(0))
+    coords: dict[str, Any] = {name: ("point", none[name].values, cube[name].attrs) for name in PLACES}
     return xr.Dataset(coords=coords | {"crs": cube["crs"].variable}, attrs=cube.attrs)
 
 
