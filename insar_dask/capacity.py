@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from insar_dask.config import Config
 from insar_dask.machine import usable_cpus
-from insar_dask.sessions.gpus import threads_of_worker
+from insar_dask.sessions.gpus import threads_of_gpu
 
 __all__ = ["Capacity", "capacity_of"]
 
@@ -32,10 +32,10 @@ def capacity_of(config: Config) -> Capacity:
         return _joined(config)
     if cluster.threads is not None or cluster.alone:
         return Capacity.of(cluster.threads or 1)
-    of_worker = threads_of_worker(cluster.threads_per_worker, cluster.gpus)
+    said = cluster.threads_per_worker
     if isinstance(cluster.gpus, int):
-        return Capacity.of(cluster.gpus * of_worker)
-    return Capacity.of((cluster.workers or usable_cpus()) * of_worker)
+        return Capacity.of(cluster.gpus * (said or threads_of_gpu(cluster.gpus)))
+    return Capacity.of((cluster.workers or usable_cpus()) * (said or 1))
 
 
 def _joined(config: Config) -> Capacity:

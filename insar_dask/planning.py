@@ -21,6 +21,7 @@ from insar_dask.costs import (
 )
 from insar_dask.ground_costs import meeting_work
 from insar_dask.ground_planning import check_tracks, met_size, plan_areas, plan_meeting
+from insar_dask.jobs.devices import said_device, steps_by_device
 from insar_dask.jobs.memory import BASE_BYTES, bucket_memory, ingest_memory, page_memory, task_memory
 from insar_dask.jobs.steps.cube_ingest import product_of
 from insar_dask.jobs.steps.east_up_jobs import track_sources
@@ -102,7 +103,19 @@ def plan_run(config: Config, like: str | Path | None = None) -> str:
     rows = zip(plan.tables, plan.works, strict=True)
     parts = [stage_table(about, stages, seconds_of(work, speed)) for (about, stages), work in rows]
     lines = cost_lines(config, plan.works, plan.tasks, plan.stored, speed, plan.unknown)
-    return "\n\n".join([*parts, "\n".join(lines)])
+    return "\n\n".join([*parts, "\n".join([*lines, *_devices(config)])])
+
+
+def _devices(config: Config) -> list[str]:
+    """Which steps of a run on GPUs run there, in a line; none of any other run."""
+    device = said_device() or ("cpu" if config.cluster.gpus is None else "gpu")
+    patterns = ("sample_patterns", "sum_patterns", "label_patterns") if config.patterns.n_clusters else ()
+    parts = (config.decompose.method, "component_variances") if config.decompose.method != "none" else ()
+    steps = steps_by_device(device, ("regularise", "savgol", "cumulative_displacement", "motion", *patterns, *parts))
+    if "gpu" not in steps:
+        return []
+    here = ", ".join((*steps.get("cpu", ()), "whatever reads, forecasts, maps and reports"))
+    return [f"on GPUs: {', '.join(steps['gpu'])}; on processors: {here}; the seconds are of processors alone"]
 
 
 def planned(config: Config) -> Planned:

@@ -14,6 +14,7 @@ from insar_dask.config import parse_config
 from insar_dask.config.sections import Cluster
 from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
 from insar_dask.cube import CubeError
+from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.progress.events import Event
 from insar_dask.jobs.progress.journal import Journal
 from insar_dask.machine import usable_cpus
@@ -94,6 +95,19 @@ def test_workers_have_the_threads_that_they_are_given() -> None:
     ]
     assert [one.threads for one in found] == [6, 4, 4]
     assert capacity_of(CONFIG.model_copy(update={"cluster": Cluster(workers=0)})).told == "1 worker"
+
+
+def test_a_plan_tells_which_steps_run_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DEVICE, raising=False)
+    here, there = CONFIG, CONFIG.model_copy(update={"cluster": Cluster(gpus="all")})
+    assert "on GPUs" not in plan_run(here)
+    *_, told = plan_run(there).splitlines()
+    assert told.startswith("on GPUs: regularise, savgol, cumulative_displacement, motion, sum_patterns, label_patterns")
+    assert "; on processors: sample_patterns, whatever reads, forecasts" in told
+    monkeypatch.setenv(DEVICE, "cpu")
+    assert "on GPUs" not in plan_run(there)
+    monkeypatch.setenv(DEVICE, "gpu")
+    assert "on GPUs" in plan_run(here)
 
 
 def test_a_machine_is_as_fast_as_its_last_whole_run(small_scene: xr.Dataset, tmp_path: Path) -> None:

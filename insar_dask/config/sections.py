@@ -267,7 +267,7 @@ class Cluster(Section):
         None, description='jobs of a queue: {interface = "ib0", walltime = "04:00:00", queue = "short"}'
     )
     gpus: int | Literal["all"] | None = Field(None, description='one worker for each of so many GPUs, or of "all"')
-    threads_per_worker: int | None = Field(None, ge=1, description="threads of each worker; unset: 1, with gpus 2")
+    threads_per_worker: int | None = Field(None, ge=1, description="threads of each worker; unset: 1, with gpus 2 to 8")
     memory_limit: str = Field("auto", description='memory of each worker, such as "2GiB"')
     host: str = Field("127.0.0.1", description="where scheduler and workers of this machine listen")
     dashboard: str = Field("127.0.0.1:0", description="where Dask's dashboard listens; port 0: a free one")

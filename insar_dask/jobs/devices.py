@@ -11,7 +11,7 @@ from insar_dask.settings import known
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["DEVICE", "DEVICES", "ON_GPU", "device_of", "mark_gpus", "steps_by_device"]
+__all__ = ["DEVICE", "DEVICES", "ON_GPU", "device_of", "mark_gpus", "said_device", "steps_by_device"]
 
 DEVICES = "cpu", "gpu"
 
@@ -43,6 +43,12 @@ def mark_gpus(client: Client) -> None:
     client.set_metadata(MARK, "gpu")
 
 
+def said_device() -> str | None:
+    """What the environment of this process says, if anything; ValueError when that is no device."""
+    said = os.environ.get(DEVICE)
+    return str(known(DEVICE, said, DEVICES)) if said else None
+
+
 def device_of(client: Client | None) -> str:
     """``"gpu"`` or ``"cpu"``, for all chunk jobs of a run.
 
@@ -57,11 +63,9 @@ def device_of(client: Client | None) -> str:
     OSError
         When the scheduler does not answer.
     """
-    said = os.environ.get(DEVICE) or None
-    if said is not None:
-        return str(known(DEVICE, said, DEVICES))
-    if client is None:
-        return "cpu"
+    said = said_device()
+    if said is not None or client is None:
+        return said or "cpu"
     from insar_dask.jobs.flights.lookout import ask
 
     return str(ask(client, "get_metadata", keys=MARK, default=None) or "cpu")

@@ -47,11 +47,13 @@ def gpu_room() -> tuple[int, int]:
     return min(pool.get_limit() or whole, free + pool.total_bytes()), device.attributes["MultiProcessorCount"]
 
 
-def gpu_memory(stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], processors: int) -> int:
-    """Predicted bytes of a GPU of so many multiprocessors that a task of ``stage`` takes.
+def gpu_memory(
+    stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], processors: int, threads: int = 1
+) -> int:
+    """Predicted bytes of a GPU of so many multiprocessors that ``threads`` with tasks of ``stage`` take.
 
-    All series of its source and results at once, of which each step's are some, and what the hungriest step works in.
-    ``templates`` are its results for some points.
+    One has its turn: all series of its source and results at once, of which each step's are some, and what the
+    hungriest step works in. The others have their next source there. ``templates`` are its results for some points.
     """
     plan = shard_plan(store, stage.source)
     points = min(plan.shard, plan.n_points)
@@ -63,13 +65,14 @@ def gpu_memory(stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], 
         if step.function in ON_GPU:
             size = sizes.get(step.source, max(sizes.values()))
             work.append(WORK.get(step.function, 0.5) * size * points + _beside(step.function, points, size, processors))
-    return int(POOL * (points * (source + sum(made.values())) + max(work)))
+    others = (threads - 1) * DECODING * source * points
+    return int(POOL * (points * (source + sum(made.values())) + max(work) + others))
 
 
 def check_gpus(
     stage: Stage, store: Store, templates: Mapping[str, xr.Dataset], client: Client | None, threads: int
 ) -> None:
-    """Refuse a stage for GPUs where a worker has none, or one that cannot hold a task on each of its threads.
+    """Refuse a stage for GPUs where a worker has none, or one that cannot hold what its threads have there.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def check_gpus(
             raise CubeError(f"stage {stage.name}, worker {worker}: {room}") from room
         limit, processors = room
         at_once = told[worker]["nthreads"] if worker in told else threads
-        needed = gpu_memory(stage, store, templates, processors) * at_once
+        needed = gpu_memory(stage, store, templates, processors, at_once)
         if needed > limit:
             raise CubeError(
                 f"stage {stage.name} needs {needed / 1e6:,.1f} MB of the GPU of worker {worker} ({at_once} threads), "

@@ -15,7 +15,7 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
-from insar_dask.jobs.gpu_shards import brought_back, given_to, on_gpu, taken
+from insar_dask.jobs.gpu_shards import brought_back, given_to, in_turn, on_gpu, taken
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
@@ -70,7 +70,8 @@ def run_shard(
     # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
     with threadpool_limits(1), on_gpu() if there else nullcontext():
         block = read_input(store, stage.source, index, checksum, stage.reads(wanted), taken if there else decoded)
-        results = run_steps(stage, block, wanted, Ledger(store))
+        with in_turn() if there else nullcontext():
+            results = run_steps(stage, block, wanted, Ledger(store))
     return [_write(store, stage, index, result, results[result], keys[result], began) for result in sorted(keys)]
 
 

@@ -108,7 +108,8 @@ def timings_table(timings: Sequence[Mapping[str, Any]]) -> str:
         kept = timing.get("computed") == 0  # a resumed run: nothing was computed, so there is no rate
         rate = "kept from before" if kept else whole(timing.get("points_per_second"))
         size = number(None if kept else timing.get("megabytes"))
-        rows.append((str(timing.get("stage", "")).rsplit("/", 1)[-1], [number(seconds), bar, rate, size]))
+        there = ", on GPUs" * ("gpu" in timing.get("steps", ()))
+        rows.append((str(timing.get("stage", "")).rsplit("/", 1)[-1] + there, [number(seconds), bar, rate, size]))
     rows.append(("total", [number(total), "", "", ""]))
     return table("Seconds by stage", ["seconds", "share", "points/s", "MB written"], rows)
 

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
+from insar_dask.machine import usable_cpus
 from insar_dask.settings import whole
 
-__all__ = ["threads_of_worker", "usable_gpus"]
+__all__ = ["threads_of_gpu", "usable_gpus"]
 
 PATIENCE = 120
 """Seconds that the trial may take: loading a driver for eight GPUs is slow, and a broken one may hang."""
@@ -30,9 +31,12 @@ print(count)
 """``import cupy`` succeeds without a GPU; an old driver and a missing numba-cuda show at the first kernel alone."""
 
 
-def threads_of_worker(said: int | None, gpus: Any) -> int:
-    """Threads of each worker: one unless it is said, of a GPU's two, of which one reads and writes while it works."""
-    return said or (1 if gpus is None else 2)
+def threads_of_gpu(n_gpus: int) -> int:
+    """Threads of a GPU's worker unless it is said: its share of the cores, at least 2 and at most 8.
+
+    One has the GPU, the others read and write, which is most of a chunk job; more would wait for the GIL.
+    """
+    return min(max(usable_cpus() // n_gpus, 2), 8)
 
 
 def usable_gpus(wanted: Any) -> list[str]:

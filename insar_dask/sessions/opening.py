@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from insar_dask.jobs.devices import mark_gpus
 from insar_dask.sessions.encryption import Tls
-from insar_dask.sessions.gpus import threads_of_worker, usable_gpus
+from insar_dask.sessions.gpus import threads_of_gpu, usable_gpus
 from insar_dask.sessions.joining import joined, service_address
 from insar_dask.sessions.local import gpu_workers, processes, threads_here
 from insar_dask.sessions.slurm import SlurmJobs, slurm_workers
@@ -70,8 +70,8 @@ def session(
         the environment of the process that drives a run keeps its chunk jobs off them. CuPy takes half of a GPU's
         memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
     threads_per_worker : int, optional
-        Threads of each worker: one unless said, with ``gpus`` two, of which one reads and writes while the GPU works
-        for the other.
+        Threads of each worker: one unless said, with ``gpus`` 2 to 8, each GPU's share of the cores, of which one has
+        the GPU while the others read and write.
     memory_limit : str or int
         Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
     host : str
@@ -101,7 +101,7 @@ def session(
     """
     where = _one_place(workers, threads=threads, address=address, kubernetes=kubernetes, slurm=slurm, gpus=gpus)
     security = None if tls is None else _options(Tls, "tls", tls).security()
-    of_worker = threads_of_worker(threads_per_worker, gpus)
+    of_worker = 1 if threads_per_worker is None else whole("threads_per_worker", threads_per_worker, of="threads")
     if where in ("address", "kubernetes"):
         goal = address if address is not None else service_address(str(kubernetes), security)
         with joined(goal, security, timeout) as client:
@@ -117,8 +117,13 @@ def session(
         opened = slurm_workers(jobs, count, of_worker, memory_limit, dashboard, security)
     else:
         _check_host(host, encrypted=security is not None)
-        common = of_worker, memory_limit, host, dashboard, security
-        opened = gpu_workers(usable_gpus(gpus), *common) if where == "gpus" else processes(_count(workers), *common)
+        common = memory_limit, host, dashboard, security
+        if where == "gpus":
+            devices = usable_gpus(gpus)
+            of_worker = of_worker if threads_per_worker else threads_of_gpu(len(devices))
+            opened = gpu_workers(devices, of_worker, *common)
+        else:
+            opened = processes(_count(workers), of_worker, *common)
     with opened as cluster, cluster.get_client() as client:
         if where == "gpus":
             mark_gpus(client)

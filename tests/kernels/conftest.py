@@ -21,16 +21,16 @@ class OnGpu(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)
 
-    def get(self, out: Any = None, blocking: bool = True) -> Any:
+    def get(self, stream: Any = None, out: Any = None, blocking: bool = True) -> Any:
         """Into an array that may be looked at when its stream has been waited for, unless the call waits."""
         if out is None:
             return self.array
         QUEUED.append(lambda: np.copyto(out, self.array, casting="no"))
         if blocking:
-            Stream.synchronize()
+            Event.synchronize()
         return out
 
-    def set(self, array: Any) -> None:
+    def set(self, array: Any, stream: Any) -> None:
         """From an array that nobody writes to until the stream has been waited for."""
         if array.shape != self.array.shape:
             raise ValueError(f"Shape mismatch. Old shape: {self.array.shape}, new shape: {array.shape}")
@@ -132,6 +132,16 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         pass
 
+
+class Event:
+    """A moment of a stream."""
+
+    def __init__(self, block: bool, disable_timing: bool) -> None:
+        assert block and disable_timing
+
+    def record(self, stream: Stream) -> None:
+        pass
+
     @staticmethod
     def synchronize() -> None:
         while QUEUED:
@@ -146,12 +156,13 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     library: Any = Library("cupy", np)
     library.ndarray = OnGpu
     device = types.SimpleNamespace(attributes={"MultiProcessorCount": 1}, mem_info=(2 * ROOM, 2 * ROOM))
-    library.cuda = types.SimpleNamespace(Device=lambda: device, is_available=lambda: True, Stream=Stream)
+    library.cuda = types.SimpleNamespace(Device=lambda: device, is_available=lambda: True, Stream=Stream, Event=Event)
     library.get_default_memory_pool = lambda: types.SimpleNamespace(get_limit=lambda: ROOM, total_bytes=lambda: 0)
     library.get_default_pinned_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
     monkeypatch.setitem(sys.modules, "cupy", library)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
     monkeypatch.setattr(gpu_shards, "_MINE", gpu_shards._Mine())
+    monkeypatch.setattr(gpu_shards, "_STREAMS", [])
     monkeypatch.setattr(OnGpu, "__module__", "cupy._core.core")
     monkeypatch.setattr(running, "RESIDENT", 5)
     monkeypatch.setattr(running, "_launch", place_after_place)

@@ -14,6 +14,8 @@ STEPS = {
     "moving_average": insar.moving_average,
     "motion": insar.motion,
     "stl": lambda cube: insar.stl(cube, 12),
+    "cumulative_displacement": insar.cumulative_displacement,
+    "component_variances": lambda cube: insar.component_variances(insar.stl(cube, 12)),
     "holt_winters": lambda cube: insar.holt_winters(cube.isel(point=slice(2), time=slice(16)), 3),
 }
 

@@ -4,6 +4,7 @@ import shutil
 import sys
 import types
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from insar_dask.jobs.task import run_steps
 from insar_dask.store import open_group
 from insar_dask.synthetic import scene
 from insar_dask.tenths import decode_tenths, decode_tenths_on
+from tests.benchmarks.gpu_shards import noted as noted_phases
 from tests.conftest import stored_bytes
 
 STAGES = {
@@ -142,6 +144,21 @@ def computed(store):
         "site/a", "site/smooth", (Step("moving_average", "smooth", "averages"),), {"averages": "site/averages"}
     )
     return [engine.run(stage).computed for stage in (raw, smooth)]
+
+
+def test_threads_of_a_worker_take_turns_on_its_gpu(tmp_path, on_gpu, monkeypatch):
+    cube = scene("l2b", n_points=520, n_dates=7, seed=2).compute()
+    cube = cube.drop_vars([name for name in cube.variables if name not in NEEDED])
+    stage = Stage("site/average", "site/raw", STAGES["averages"], {"average": "site/average"})
+    monkeypatch.setenv(DEVICE, "gpu")
+    for threads in (1, 3):
+        save(cube, tmp_path / f"{threads}.zarr", "site/raw", shard_points=128, quiet=True)
+        with noted_phases() as spans, Engine(tmp_path / f"{threads}.zarr", threads=threads, quiet=True) as engine:
+            assert engine.run(stage).computed == 5
+    turns = sorted((began, ended) for phase, began, ended in spans if phase == "there")
+    assert len(turns) == 5
+    assert all(later >= ended for (_, ended), (later, _) in pairwise(turns))
+    assert stored_bytes(tmp_path / "3.zarr") == stored_bytes(tmp_path / "1.zarr")
 
 
 def test_patterns_of_series_and_of_features_are_found_there(stored, tmp_path, on_gpu, monkeypatch):

@@ -66,6 +66,13 @@ def test_a_stage_that_a_resumed_run_kept_has_no_rate():
     assert "raw 0.10" in text
 
 
+def test_a_stage_that_ran_on_gpus_says_so():
+    there = {"stage": "p/prepare", "seconds": 1.0, "steps": {"gpu": ["motion"], "cpu": ["explore"]}}
+    text = plain(tables.timings_table([there, {"stage": "p/fit", "seconds": 1.0, "steps": {"cpu": ["fit_partial"]}}]))
+    assert "prepare, on GPUs 1.00" in text
+    assert "fit 1.00" in text
+
+
 def test_names_beside_the_lines_never_overlap():
     scores = make_scores()
     for method in scores["methods"]:

@@ -30,7 +30,7 @@ def test_a_session_decides_what_its_runs_compute_on(monkeypatch: pytest.MonkeyPa
     assert device_of(None) == "cpu"
     monkeypatch.setattr(opening, "usable_gpus", lambda wanted: ["2"])
     with insar.session(gpus=1) as client:
-        assert list(client.nthreads().values()) == [2]
+        assert list(client.nthreads().values()) == [gpus.threads_of_gpu(1)]
         assert device_of(client) == "gpu"
         with insar.session(address=client.scheduler.address) as other:
             assert device_of(other) == "gpu"
@@ -41,6 +41,11 @@ def test_a_session_decides_what_its_runs_compute_on(monkeypatch: pytest.MonkeyPa
         assert device_of(client) == "cpu"
         monkeypatch.setenv(DEVICE, "gpu")
         assert device_of(client) == "gpu"
+
+
+def test_a_gpu_has_its_share_of_the_cores_for_reading_and_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "usable_cpus", lambda: 16)
+    assert [gpus.threads_of_gpu(n) for n in (1, 4, 8, 16)] == [8, 4, 2, 2]
 
 
 def test_gpus_go_by_the_names_that_this_process_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
