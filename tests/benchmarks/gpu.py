@@ -1,10 +1,10 @@
 """Everything of a GPU in one run of less than eight minutes: kernels, the kernels of a run on end, networks.
 
-Run as ``PYTHONPATH=.:kernels python tests/benchmarks/gpu.py [--json FILE] [--compile]`` on a host with a GPU and the
+Run as ``PYTHONPATH=.:kernels python tests/benchmarks/gpu.py [--json FILE]`` on a host with a GPU and the
 extras ``train`` and ``gpu12`` or ``gpu13``. Seconds are wall seconds between two moments at which the GPU is idle, the
 median of some runs after one that compiled. What the GPU allows (copy, transfer, product in bfloat16) is measured
 beside them, and each kernel is held against the processor's. The run ends with exit code 1 where a bar is missed.
-``--compile`` times networks through ``torch.compile`` too, a minute for each.
+Networks are compiled too, as long as there is time.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ Row = dict[str, Any]
 def main() -> int:
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--json", type=Path, help="write the table there, too")
-    given.add_argument("--compile", action="store_true", help="time networks through torch.compile, too")
     asked = given.parse_args()
     if (reason := lacking()) is not None:
         print(f"gpu.py measures a GPU, and none is usable here: {reason}", file=sys.stderr)
         return 2
-    from tests.benchmarks.gpu_networks import network_rows
+    from tests.benchmarks.gpu_checks import check_rows
+    from tests.benchmarks.gpu_networks import Bench, network_rows
 
-    began, limits = time.perf_counter(), machine()
+    began, limits, bench = time.perf_counter(), machine(), Bench()
     copy, product = limits["copy"]["rate"], limits["product"]["rate"]
     table = [
         told(row)
@@ -64,7 +64,8 @@ def main() -> int:
             raster_rows(copy),
             holt_winters_rows(),
             run_rows(),
-            network_rows(timed, product, compiled=asked.compile),
+            check_rows(bench),
+            network_rows(product, lambda: PATIENCE - (time.perf_counter() - began), bench),
         )
     ]
     spent = time.perf_counter() - began

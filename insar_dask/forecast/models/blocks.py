@@ -153,11 +153,18 @@ SHORT_THERE = 8
 """The same of a GPU, whose fused kernels work on 64 to 128 queries and keys however few there are. Reckoned, not
 measured: a point's own four tokens would keep it three times as busy as all other work of a step."""
 
+MOST_THERE = 65_535
+"""Most sequences that such a kernel takes at a time: as many blocks as a GPU starts along its second dimension."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor, keys: Tensor | None) -> Tensor:
     """softmax(Q K' / √dh) V of queries (N, H, S, dh), keys and values (N, H, M, dh), where ``keys`` allows it."""
     short = SHORT.get(key.dtype, 0) if waited_for(key) else SHORT_THERE
     if key.shape[2] > short:
+        if len(query) > MOST_THERE and not waited_for(query):
+            parts = [torch.split(x, MOST_THERE) for x in (query, key, value)]
+            masks = [None] * len(parts[0]) if keys is None else torch.split(keys, MOST_THERE)
+            return torch.cat([attend(q, k, v, mask) for q, k, v, mask in zip(*parts, masks, strict=True)])
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=keys)
     if key.shape[2] == 1:
         return value.expand(query.shape)  # all the weight is on the one there is

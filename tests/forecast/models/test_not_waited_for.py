@@ -56,6 +56,16 @@ def test_absent_points_reach_nobody(name):
 
 
 @pytest.mark.usefixtures("unwaited")
+@pytest.mark.parametrize("masked", [False, True])
+def test_more_sequences_than_a_kernel_takes_are_taken_in_parts(masked, monkeypatch):
+    query, key = torch.randn(7, 2, 3, 8), torch.randn(7, 2, 9, 8)
+    allowed = torch.rand(7, 1, 1, 9) > 0.3 if masked else None
+    whole = blocks.attend(query, key, key, allowed)
+    monkeypatch.setattr(blocks, "MOST_THERE", 3)
+    torch.testing.assert_close(blocks.attend(query, key, key, allowed), whole)
+
+
+@pytest.mark.usefixtures("unwaited")
 def test_dropout_drops_its_share_and_keeps_the_mean():
     out = blocks.Dropout(0.2).train()(torch.ones(1000, 100))
     assert (out == 0).double().mean() == pytest.approx(51 / 256, abs=0.005)
