@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.forecast.memory import check_training
+from insar_dask.forecast.memory import check_training, gpu_free_bytes
 from insar_dask.forecast.rank_memory import check_ranks, process_bytes
 from insar_dask.forecast.series.point_source import ArrayPoints
 from insar_dask.forecast.timetable import Plan
@@ -115,13 +115,11 @@ class Coach(ABC, Generic[Settings]):
 
     @abstractmethod
     def bytes(self, cube: xr.Dataset) -> int:
-        """Predicted peak memory of training in this process."""
+        """Predicted peak memory of training in this process, or on its GPU."""
 
     def rank_bytes(self, cube: xr.Dataset, groups: int) -> int:
         """Predicted peak memory of a rank whose share of a batch is so many groups."""
-        training = replace(self.settings.training, batch=groups)
-        share = replace(self, settings=replace(self.settings, training=training), client=None, ranks=None)
-        return process_bytes(share.bytes(cube))
+        return process_bytes(self._host_bytes(cube, groups))
 
     def check_memory(self, cube: xr.Dataset, memory: int | None = None) -> int:
         """Bytes that training takes of this process: 0 where workers train.
@@ -129,15 +127,23 @@ class Coach(ABC, Generic[Settings]):
         Raises
         ------
         CubeError
-            When that, or what a rank takes, does not fit; saying what would.
+            When that, or what a rank takes, or this process' GPU, does not fit; saying what would.
         """
         if self.client is not None:
             batch = self.settings.training.batch
             check_ranks(self.client, self.ranks, batch, lambda groups: self.rank_bytes(cube, groups))
             return 0
-        taken = self.bytes(cube)
+        if self.device == "cuda":
+            check_training(self.bytes(cube), gpu_free_bytes(), of=" of the GPU")
+        taken = self._host_bytes(cube, self.settings.training.batch)
         check_training(taken, memory)
         return taken
+
+    def _host_bytes(self, cube: xr.Dataset, groups: int) -> int:
+        """Of a process that trains on so many groups; what these take is a GPU's where there is one."""
+        training = replace(self.settings.training, batch=1 if self.device == "cuda" else groups)
+        share = replace(self, settings=replace(self.settings, training=training), client=None, ranks=None)
+        return share.bytes(cube)
 
     def train(self, walk: Walk, plan: Plan, state: State, fingerprint: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained networks, under the names that the fitted state has them by.

@@ -16,6 +16,7 @@ __all__ = [
     "check_training",
     "fitting_bytes",
     "free_bytes",
+    "gpu_free_bytes",
     "network_bytes",
     "predicting_bytes",
     "training_bytes",
@@ -101,8 +102,8 @@ def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: boo
     raise CubeError(f"{message}{cure} would take {needed(fits) / 1e6:,.0f} MB")
 
 
-def check_training(needed: int, memory: int | None = None) -> None:
-    """Refuse a training that takes more than ``memory`` bytes; default: what is free.
+def check_training(needed: int, memory: int | None = None, *, of: str = "") -> None:
+    """Refuse a training that takes more than ``memory`` bytes; default: what is free. ``of`` says of what they are.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def check_training(needed: int, memory: int | None = None) -> None:
     free = free_bytes(memory)
     if needed > free:
         raise CubeError(
-            f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: a smaller batch, as in "
+            f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB{of} are free: a smaller batch, as in "
             "training={'batch': 4}, a smaller group or smaller sizes take less; or train on the workers of a client"
         )
 
@@ -128,6 +129,13 @@ def free_bytes(memory: int | None = None) -> int:
         if Path(limit).exists() and (text := Path(limit).read_text().strip()) != "max":
             free = min(free, max(int(text) - int(Path(usage).read_text()), 0))
     return free
+
+
+def gpu_free_bytes() -> int:
+    """Bytes of the GPU that torch computes on here that nobody holds."""
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0])
 
 
 def _smaller(block: int) -> Iterator[int]:

@@ -1,10 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster
+from insar_dask.forecast import Forecaster, coaching
 from insar_dask.forecast.rank_memory import check_seats, process_bytes
 from insar_dask.forecast.training.roll_call import Seat
 from insar_dask.synthetic import scene
@@ -32,6 +33,18 @@ def test_ranks_that_do_not_fit_are_refused_with_a_batch_that_would() -> None:
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     return scene("chumar", n_points=2000, seed=6)
+
+
+def test_what_a_batch_takes_is_the_gpus_where_there_is_one(cube: xr.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Forecaster("spacetimeformer", training={"batch": 4096}).coach()
+    assert here is not None
+    there = replace(here, device="cuda")
+    assert there.rank_bytes(cube, 4096) < 600e6 < 20e9 < here.rank_bytes(cube, 4096)
+    monkeypatch.setattr(coaching, "gpu_free_bytes", lambda: 80 * 10**9)
+    assert there.check_memory(cube, memory=10**9) < 10**9
+    monkeypatch.setattr(coaching, "gpu_free_bytes", lambda: 10**9)
+    with pytest.raises(CubeError, match=r"training takes 2\d,\d{3} MB, 1,000 MB of the GPU are free: a smaller batch"):
+        there.check_memory(cube)
 
 
 @pytest.mark.parametrize(
