@@ -1,4 +1,4 @@
-"""Everything of a GPU in one run of less than eight minutes: kernels, the kernels of a run on end, networks.
+"""Everything of a GPU in one run of less than eight minutes: kernels, a run's shards from store to store, networks.
 
 Run as ``PYTHONPATH=.:kernels python tests/benchmarks/gpu.py [--json FILE]`` on a host with a GPU and the
 extras ``train`` and ``gpu12`` or ``gpu13``. Seconds are wall seconds between two moments at which the GPU is idle, the
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 import insar_kernels as kernels
+from insar_dask.tenths import NODATA, decode_tenths_on
 from insar_kernels.barycentric import add_weighted, locate
 
 POINTS, DATES, SHARD = 588_600, 166, 65_536
@@ -32,7 +33,6 @@ SAMPLE = 4_000
 PATIENCE = 480
 """Seconds that everything may take."""
 
-MISSING = np.int16(-32768)
 DAYS = 12.0 * np.delete(np.arange(DATES), [5, 23, 24, 60, 88, 119, 120, 149])
 NEW_DAYS = 12.0 * np.arange(DATES)
 YEARS = np.arange(DATES) * 12 / 365
@@ -52,6 +52,7 @@ def main() -> int:
         return 2
     from tests.benchmarks.gpu_checks import check_rows
     from tests.benchmarks.gpu_networks import Bench, network_rows
+    from tests.benchmarks.gpu_shards import shard_rows
 
     began, limits, bench = time.perf_counter(), machine(), Bench()
     copy, product = limits["copy"]["rate"], limits["product"]["rate"]
@@ -64,6 +65,7 @@ def main() -> int:
             raster_rows(copy),
             holt_winters_rows(),
             run_rows(),
+            shard_rows(),
             check_rows(bench),
             network_rows(product, lambda: PATIENCE - (time.perf_counter() - began), bench),
         )
@@ -264,13 +266,12 @@ def run_rows() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     source = cupyx.zeros_pinned((POINTS, len(DAYS)), np.int16)
     source[:] = rng.integers(-400, 400, source.shape, np.int16)
-    source[rng.random(source.shape, np.float32) < 0.05] = MISSING
+    source[rng.random(source.shape, np.float32) < 0.05] = NODATA
     results = cupyx.zeros_pinned((4, SHARD, DATES), np.float32)
 
     def work() -> None:
         for first in range(0, POINTS, SHARD):
-            tenths = cupy.asarray(source[first : first + SHARD])
-            raw = cupy.where(tenths == MISSING, np.float32(np.nan), tenths.astype(np.float32) / np.float32(10))
+            raw = decode_tenths_on(cupy, cupy.asarray(source[first : first + SHARD]))
             kernels.motion(raw, DAYS / 365)
             smooth = kernels.savgol(kernels.regularise(raw, DAYS, NEW_DAYS), 11, 2)
             found = kernels.holt_winters(smooth, 30)
