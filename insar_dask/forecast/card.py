@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from insar_dask.cube import sees_future
 from insar_dask.forecast.audit import POINTS
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING, MAPPED
 from insar_dask.forecast.components.history import first_unknown
@@ -29,6 +30,8 @@ def describe_data(cube: xr.Dataset, fingerprint: str) -> dict[str, Any]:
     told: dict[str, Any] = {name: str(cube.attrs.get(name, "")) for name in named}
     if cells := cells_across(cube):
         told |= {"cells": cells, "tiles": {name: list(extent) for name, extent in cube.attrs["tiles"].items()}}
+    if days := sees_future(cube):
+        told["sees_future"] = days
     return {
         **told,
         "n_points": cube.sizes["point"],
@@ -50,10 +53,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def leak_statement(plan: Plan, method: str) -> str:
+def leak_statement(plan: Plan, method: str, seen: int = 0) -> str:
     """What the forecaster has seen, in a paragraph.
 
-    Each part of it was fitted on dates before a day of its own, and the audit of every block has tried that.
+    Each part of it was fitted on dates before a day of its own, and the audit of every block has tried that. ``seen``
+    are the days by which the series themselves have seen ahead, as those of inverted cubes have; -1: the whole record.
     """
     first, last = (_day(plan.date(origin)) for origin in (plan.validation[0], plan.validation[-1]))
     tests = [_day(plan.date(origin)) for origin in (plan.test[0], plan.test[-1])]
@@ -63,8 +67,21 @@ def leak_statement(plan: Plan, method: str) -> str:
         f"weights learned from dates before {first}. Scores come from forecasts at {len(plan.test)} origins from "
         f"{tests[0]} to {tests[1]}, made with weights learned from dates before {tests[0]}, against raw values at "
         f"really observed dates. In every block the future of {POINTS} points was overwritten with nonsense: neither "
-        "what was learned nor the forecasts at the first and the last origin changed in any bit. Nothing was filtered, "
-        "clustered or scaled by a whole record: a cube that has seen the future is refused."
+        f"what was learned nor the forecasts at the first and the last origin changed in any bit. {_ahead(seen)}"
+    )
+
+
+def _ahead(seen: int) -> str:
+    """What the series themselves have seen."""
+    if not seen:
+        return (
+            "Nothing was filtered, clustered or scaled by a whole record: a cube that has seen the future is refused."
+        )
+    pairs = "the whole record" if seen < 0 else f"pairs that end up to {seen} days later"
+    return (
+        f"But the series were inverted from interferograms, and each value follows from {pairs}: at all these origins "
+        "more was known than on their day, so that the scores LEAK and intervals may be too narrow. The forecast "
+        "beyond the record has seen nothing of what it tells."
     )
 
 

@@ -124,7 +124,7 @@ class Learned(Choices):
             "data": self.data_,
             "plan": self.plan_.to_dict(),
             "scores": json.loads(self.scores_.to_json()),
-            "leak_statement": leak_statement(self.plan_, self.method_),
+            "leak_statement": leak_statement(self.plan_, self.method_, self.data_.get("sees_future", 0)),
             "networks": registry.accounts(self.method_, self.state_),
             "versions": versions(),
         }

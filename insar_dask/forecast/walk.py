@@ -119,7 +119,8 @@ def check_raw(cube: xr.Dataset) -> xr.Dataset:
         seen = "the whole series" if days < 0 else f"{days} days of the future"
         raise CubeError(
             f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): a Forecaster takes the raw "
-            "cube and filters it per origin itself"
+            "cube and filters it per origin itself; series that were inverted from interferograms go to "
+            "`insar.fit_stored`, from their store, whose card says how far its scores LEAK"
         )
     if cube.sizes["point"] == 0:
         raise CubeError("the cube has no points: nothing can be learned or forecast")

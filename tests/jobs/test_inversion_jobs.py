@@ -170,6 +170,12 @@ def test_inverted_series_are_learned_from_and_forecast_and_say_that_scores_leak(
     invert_stored(path, "site", quiet=True)
     model = insar.fit_stored(path, Forecaster("harmonic"), quiet=True)
     assert any("LEAK on top" in note for note in model.scores_.notes)
+    model.save(tmp_path / "model")
+    for one in (model, Forecaster.load(tmp_path / "model")):
+        assert "from pairs that end up to 48 days later" in one.card()["leak_statement"]
+        assert "is refused" not in one.card()["leak_statement"]
+    with pytest.raises(CubeError, match="from their store, whose card says"):
+        Forecaster("harmonic").fit(insar.open_cube(path))
     made = insar.predict_stored(path, model, quiet=True)
     assert np.isfinite(made["displacement"].values).all() and made.sizes["point"] == 36
 
