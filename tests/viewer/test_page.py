@@ -252,6 +252,11 @@ def test_it_fits_the_window(opened: Opened, address: str, width: int, scheme: st
     assert page.locator("#live").inner_text().startswith("Point ")
     unnamed = page.evaluate(UNNAMED)
     assert unnamed == []
+    page.set_viewport_size({"width": min(width, 720), "height": 450})  # as of 1440 x 900 where all is twice as large
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ground, bar, zooms = (page.locator(name).bounding_box() for name in ("#mapbox", "#bar", "#zooms"))
+    assert ground["y"] <= bar["y"] and bar["y"] + bar["height"] <= ground["y"] + ground["height"]
+    assert zooms["y"] + zooms["height"] <= bar["y"] and ground["x"] <= bar["x"]
 
 
 def test_an_export_works_on_a_plain_server_and_says_what_one_lacks(opened: Opened, site: Path, tmp_path: Path) -> None:
