@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from insar_dask.jobs.devices import device_of, steps_by_device
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
-from insar_dask.jobs.gpu_memory import check_gpus
+from insar_dask.jobs.gpu_memory import check_gpus, release_gpus
 from insar_dask.jobs.makers import maker_of
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.progress.events import Told, failure, silence
@@ -26,6 +26,7 @@ from insar_dask.jobs.progress.journal import Journal
 from insar_dask.jobs.progress.watch import Progress, done, watched
 from insar_dask.jobs.receipts import Ledger, Receipt, SupersededError
 from insar_dask.jobs.recipe import Stage
+from insar_dask.jobs.stage_report import StageReport
 from insar_dask.jobs.standing import damaged_shards, lacks_any, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.layout import create_group
@@ -41,33 +42,6 @@ __all__ = ["Engine", "JobError", "StageReport"]
 
 MOST_ROUNDS = 3
 """Times a stage is gone over: what tasks of a dead driver spoil, they spoil once."""
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """What running a stage came to."""
-
-    stage: str
-    shards: int
-    computed: int
-    points: int
-    bytes: int
-    seconds: float
-    steps: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Names of steps by what they ran on, ``gpu`` and ``cpu``, of a run on GPUs."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """For the table of timings."""
-        rate = self.points / self.seconds if self.seconds > 0 else 0.0
-        return {
-            "stage": self.stage,
-            "seconds": round(self.seconds, 2),
-            "shards": self.shards,
-            "computed": self.computed,
-            "points_per_second": round(rate),
-            "megabytes": round(self.bytes / 1e6, 2),
-            **({"steps": {device: list(names) for device, names in self.steps.items()}} if self.steps else {}),
-        }
 
 
 @dataclass
@@ -127,7 +101,8 @@ class Engine:
         plan = shard_plan(self.store, stage.source)
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         templates = self._templates(stage, inputs[0].checksum)
-        if stage.runs_on_gpu(set(stage.saves)) and lacks_any(self.ledger, stage.saves, keys):
+        there = stage.runs_on_gpu(set(stage.saves))
+        if there and lacks_any(self.ledger, stage.saves, keys):
             check_gpus(stage, self.store, templates, self.client, self.threads)
         self._create_targets(stage, templates)
         pending = pending_shards(self.ledger, stage.saves, keys)
@@ -138,6 +113,8 @@ class Engine:
 
         with watched(self, stage.name, plan, pending, stage.saves.values(), stage.source) as progress:
             made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
+        if there and pending:
+            release_gpus(self.client)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
         counts = len(pending), points, sum(receipt.size for receipt in made.values())
         steps = steps_by_device(self.device, (step.function for step in stage.steps)) if self.device != "cpu" else {}

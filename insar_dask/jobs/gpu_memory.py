@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-__all__ = ["check_gpus", "gpu_memory", "gpu_room"]
+__all__ = ["check_gpus", "gpu_memory", "gpu_room", "release_gpus"]
 
 POOL = 1.2
 """What CuPy's pool takes of the GPU for each byte in use: what it cuts off, and keeps between tasks."""
@@ -39,12 +39,16 @@ NUMBER_BYTES = 80
 """Of each number of the matrices of STL's series with gaps, of which some are held at a time."""
 
 
-def gpu_room() -> tuple[int, int]:
-    """Bytes of this worker's GPU that CuPy may take, and its multiprocessors; errors as of `usable_cupy`."""
-    cupy = usable_cupy()
-    device, pool = cupy.cuda.Device(), cupy.get_default_memory_pool()
-    free, whole = device.mem_info
-    return min(pool.get_limit() or whole, free + pool.total_bytes()), device.attributes["MultiProcessorCount"]
+def gpu_room() -> tuple[int, int] | str:
+    """Bytes of this worker's GPU that CuPy may take, and its multiprocessors; or why there is none to take any of."""
+    try:
+        cupy = usable_cupy()
+        device, pool = cupy.cuda.Device(), cupy.get_default_memory_pool()
+        free, whole = device.mem_info
+        most = min(pool.get_limit() or whole, free + pool.total_bytes())
+        return most, device.attributes["MultiProcessorCount"]
+    except Exception as error:  # of a driver, too
+        return str(error) or repr(error)
 
 
 def gpu_memory(
@@ -79,11 +83,12 @@ def check_gpus(
     CubeError
         Naming the worker, and what to change.
     """
-    rooms = {"of this process": _room_here()} if client is None else client.run(gpu_room, on_error="return")
+    # a worker that goes just now is no reason to stop
+    rooms = {"of this process": gpu_room()} if client is None else client.run(gpu_room, on_error="ignore")
     told = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
     for worker, room in rooms.items():
-        if isinstance(room, Exception):
-            raise CubeError(f"stage {stage.name}, worker {worker}: {room}") from room
+        if isinstance(room, str):
+            raise CubeError(f"stage {stage.name}, worker {worker}: {room}")
         limit, processors = room
         at_once = told[worker]["nthreads"] if worker in told else threads
         needed = gpu_memory(stage, store, templates, processors, at_once)
@@ -95,11 +100,16 @@ def check_gpus(
             )
 
 
-def _room_here() -> tuple[int, int] | Exception:
-    try:
-        return gpu_room()
-    except (ImportError, OSError) as error:
-        return error
+def release_gpus(client: Client | None) -> None:
+    """Give back what CuPy keeps of the workers' GPUs for its next arrays: what comes after a stage may be torch's."""
+    if client is None:
+        _release()
+    else:
+        client.run(_release, on_error="ignore")  # one that is gone has given it back
+
+
+def _release() -> None:
+    usable_cupy().get_default_memory_pool().free_all_blocks()
 
 
 def _beside(function: str, points: int, series_bytes: int, processors: int) -> float:

@@ -65,9 +65,10 @@ class _Mine(threading.local):
 
 
 _MINE = _Mine()
-_LOCK = threading.Lock()
 _TURN = threading.Lock()
+_LOCK = threading.Lock()
 _STREAMS: list[Any] = []
+"""The one of this process, once there is one."""
 
 
 class _Memory:
@@ -146,8 +147,8 @@ def taken(array: zarr.Array[Any], at: tuple[slice, ...], tenths: bool) -> Any:
     return decode_tenths_on(usable_cupy(), there) if tenths else there
 
 
-def given_to(function: str, data: Any) -> Any:
-    """What a step is given: series on the GPU where it has a body for one, else all on the processor.
+def given_to(function: str, data: Any, params: Mapping[str, Any]) -> Any:
+    """What a step is given: its series, or features, on the GPU where it has a body for one; else all here.
 
     Raises
     ------
@@ -156,14 +157,13 @@ def given_to(function: str, data: Any) -> Any:
     """
     if function not in ON_GPU:
         return brought_back({"data": data})["data"]
-    there = {
-        name: _copied(variable.values)
-        for name, variable in _numbers(data).items()
-        if isinstance(variable.data, np.ndarray)
-    }
-    if not there and not any(_is_there(variable.data) for variable in data.data_vars.values()):
-        raise ValueError(f"{function} runs on the GPU, and of {sorted(map(str, data.data_vars))} none is float32")
-    return data.assign({name: data[name].copy(data=array) for name, array in there.items()})
+    features = params.get("state", {}).get("features")
+    names = _series(data) if features is None else [str(name) for name in features]
+    if not names:
+        raise ValueError(f"{function} runs on the GPU, and of {sorted(map(str, data.data_vars))} none is a series")
+    variables = {name: data.variables[name] for name in names}
+    here = {name: variable for name, variable in variables.items() if not _is_there(variable.data)}
+    return data.assign({name: variable.copy(data=_copied(variable.values)) for name, variable in here.items()})
 
 
 def brought_back(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,15 +181,14 @@ def brought_back(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mapped(data: xr.Dataset, here: Callable[[Any], Any]) -> xr.Dataset:
-    there = {name: variable.data for name, variable in data.variables.items() if _is_there(variable.data)}
-    return data.assign({name: data[name].copy(data=here(array)) for name, array in there.items()}) if there else data
+    there = {name: variable for name, variable in data.variables.items() if _is_there(variable.data)}
+    return data.assign({name: variable.copy(data=here(variable.data)) for name, variable in there.items()})
 
 
-def _numbers(data: xr.Dataset) -> dict[Any, xr.DataArray]:
-    """Series of float32; where there are none, as in what is made of them, numbers a point."""
-    single = {name: variable for name, variable in data.data_vars.items() if variable.dtype == np.float32}
-    series = {name: variable for name, variable in single.items() if variable.dims[-1:] == ("time",)}
-    return series or single
+def _series(data: xr.Dataset) -> list[str]:
+    """Names of its series of float32."""
+    variables = data.data_vars.items()
+    return [str(name) for name, one in variables if one.dims[-1:] == ("time",) and one.dtype == np.float32]
 
 
 def _copied(array: npt.NDArray[Any]) -> Any:

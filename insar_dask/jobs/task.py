@@ -108,7 +108,7 @@ def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger)
     for position, step in enumerate(steps):
         params = {name: _resolve(value, ledger) for name, value in step.params.items()}
         if there:
-            results[step.source] = given_to(step.function, results[step.source])
+            results[step.source] = given_to(step.function, results[step.source], params)
         results[step.result] = step.resolve()(results[step.source], **params)
         for name in set(results) - wanted - {later.source for later in steps[position + 1 :]}:
             del results[name]

@@ -157,7 +157,9 @@ def on_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     library.ndarray = OnGpu
     device = types.SimpleNamespace(attributes={"MultiProcessorCount": 1}, mem_info=(2 * ROOM, 2 * ROOM))
     library.cuda = types.SimpleNamespace(Device=lambda: device, is_available=lambda: True, Stream=Stream, Event=Event)
-    library.get_default_memory_pool = lambda: types.SimpleNamespace(get_limit=lambda: ROOM, total_bytes=lambda: 0)
+    library.get_default_memory_pool = lambda: types.SimpleNamespace(
+        get_limit=lambda: ROOM, total_bytes=lambda: 0, free_all_blocks=lambda: None
+    )
     library.get_default_pinned_memory_pool = lambda: types.SimpleNamespace(free_all_blocks=lambda: None)
     monkeypatch.setitem(sys.modules, "cupy", library)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))

@@ -168,7 +168,7 @@ def test_patterns_of_series_and_of_features_are_found_there(stored, tmp_path, on
         monkeypatch.setenv(DEVICE, device)
         computed(store)
         engine, how = Engine(store, quiet=True), {"n_clusters": 2, "n_init": 1, "batch_size": 20}
-        for source, more in (("smooth", {}), ("motion", {"features": ("velocity", "rmse")})):
+        for source, more in (("smooth", {}), ("motion", {"features": ("velocity", "n_dates", "easting")})):
             fit_patterns(engine, "site", source, **how, **more)
             label_patterns(engine, "site")
             found[device, source] = open_group(store, "site/patterns").load()
@@ -178,6 +178,8 @@ def test_patterns_of_series_and_of_features_are_found_there(stored, tmp_path, on
     for source in ("smooth", "motion"):
         here, there = found["cpu", source], found["gpu", source]
         np.testing.assert_array_equal(there["cluster"], here["cluster"])
+        assert set(there.coords) == set(here.coords)
+        assert there["easting"].identical(here["easting"])
         np.testing.assert_allclose(there["cluster_distance"], here["cluster_distance"], rtol=1e-3)
 
 
