@@ -158,7 +158,7 @@ one of 256 x 24 x 24 takes 21 and 17 ms."""
 
 SHORT_THERE = 8
 """The same of a GPU, whose fused kernels work on 64 to 128 queries and keys however few there are. Reckoned, not
-measured: a point's own four tokens would keep it three times as busy as all other work of a step."""
+measured: a point's own four tokens would keep it busier than all other work of a step."""
 
 MOST_THERE = 65_535
 """Most sequences that such a kernel takes at a time: as many blocks as a GPU starts along its second dimension."""

@@ -67,7 +67,7 @@ class PredictionBlock:
         device : str
             Where the model is. On a GPU windows are cut there too, at least `GROUPS_THERE` groups at a time.
         bf16 : bool
-            Multiply matrices in bfloat16, on a GPU.
+            Multiply matrices in bfloat16.
         """
         if torch.device(device).type != "cpu":
             return self.forecast_there(model, torch.device(device), bf16=bf16)
@@ -75,7 +75,8 @@ class PredictionBlock:
         with torch.inference_mode():
             for batch, by in self.batches():
                 there = {name: tensor.to(device) for name, tensor in batch.items()}
-                scaled = model(there).float().cpu().numpy()
+                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                    scaled = model(there).float().cpu().numpy()
                 known = batch["given"].any(-1).numpy()
                 outputs.append(np.where(known[..., None], scaled * by.scale[..., None] + by.shift[..., None], np.nan))
         n_origins, n_groups = len(self.origins), len(self.groups.members)

@@ -51,7 +51,7 @@ def room_on(device: torch.device) -> int:
 
 @contextmanager
 def prepared(device: torch.device) -> Iterator[None]:
-    """While it lasts, torch does on a GPU what a training wants; nothing changes on a processor.
+    """While it lasts, torch works on this device, and on a GPU as a training wants it; a processor works as before.
 
     Products of float32 are made in TF32, whose mantissa of 10 bits is that of half precision (bfloat16 has 7); with
     ``bf16`` they are made in bfloat16. Sums, norms, losses and weights stay float32. Kernels whose sums depend on how
@@ -67,7 +67,8 @@ def prepared(device: torch.device) -> Iterator[None]:
     filled.fill_uninitialized_memory = False  # it would write all fresh memory once more
     torch.use_deterministic_algorithms(True)
     try:
-        yield
+        with torch.cuda.device(device):
+            yield
     finally:
         products.fp32_precision, filled.fill_uninitialized_memory, repeatable = before
         torch.use_deterministic_algorithms(repeatable)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -42,6 +42,7 @@ _Made = tuple[Pick | Batch, Batch]
 """A batch and nothing, or what picks it and the stock."""
 
 
+@runtime_checkable
 class Stocked(Protocol):
     """Windows whose batches can be gathered where the network is; for those who are `Windows` too."""
 
@@ -116,7 +117,7 @@ class QueuedFeed(Feed):
         self.there: tuple[Hashable, Batch] = None, {}
         """The stock on the device, and its key."""
         self.here: tuple[Hashable, Batch] = None, {}
-        """The newest stock on the host, which the thread alone touches."""
+        """The newest stock on the host until it is sent, and its key."""
         self.checked: list[Batch] = []
         self.ticks = 0
 
@@ -128,6 +129,7 @@ class QueuedFeed(Feed):
         if self.there[0] != made.key:
             self.there = None, {}  # before the next one comes
             self.there = made.key, self._sent(stock)
+            stock.clear()  # nor is it needed on the host any more
         return made.gather(self.there[1], self._sent(made.taken))
 
     def validation(self) -> Iterator[Batch]:
@@ -153,12 +155,11 @@ class QueuedFeed(Feed):
         self.thread.shutdown(wait=True, cancel_futures=True)
 
     def _stocked(self, note: Callable[[str], None]) -> Stocked | None:
-        if not hasattr(self.windows, "stock_bytes"):
+        if not isinstance(self.windows, Stocked):
             return None
-        stocked = cast("Stocked", self.windows)
-        needed = stocked.stock_bytes()
+        needed = self.windows.stock_bytes()
         if needed <= self.room:
-            return stocked
+            return self.windows
         note(
             f"what batches are gathered from takes {needed / 1e9:.3g} GB, and {self.room / 1e9:.3g} GB of "
             f"{self.device} may be its own: batches are made on the host"

@@ -76,9 +76,9 @@ def train(
     hold : bool
         Keep other trainings out of the folder; False where whoever started this rank does.
     queued : bool, optional
-        Put steps into the device's queue without waiting for their losses, and batches there ahead of them, see
-        `insar_dask.forecast.training.queued` and `feeding`; default: on a GPU, where `accelerator.STEPS` may ask for
-        more. Checkpoints are then at least 10 s apart.
+        Put steps into the device's queue without waiting for their losses, and have batches there beforehand, see
+        `insar_dask.forecast.training.queued`; default: on a GPU, where `insar_dask.forecast.training.accelerator.STEPS`
+        may ask for more. Checkpoints are then at least 10 s apart.
 
     Returns
     -------
@@ -101,10 +101,9 @@ def train(
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank} of {world}; wanted 0 to {world - 1}")
     _check_device(device)
-    place = torch.device(device)
-    loop = _Loop(
-        job, Path(folder), Ranks(rank, world), place, tell, pulse, place.type == "cuda" if queued is None else queued
-    )
+    place = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
+    unwaited = place.type == "cuda" if queued is None else queued
+    loop = _Loop(job, Path(folder), Ranks(rank, world), place, tell, pulse, unwaited)
     with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext(), prepared(place):
         loop.resume()
         loop.go()

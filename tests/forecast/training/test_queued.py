@@ -15,7 +15,7 @@ from insar_dask.forecast.models import blocks, build
 from insar_dask.forecast.training import train as training
 from insar_dask.forecast.training.accelerator import STEPS, ways_of
 from insar_dask.forecast.training.descent import Descent, TrainingError
-from insar_dask.forecast.training.feeding import AHEAD, QueuedFeed
+from insar_dask.forecast.training.feeding import AHEAD, Pick, QueuedFeed
 from insar_dask.forecast.training.job import Batch, Job, Training
 from insar_dask.forecast.training.queued import QueuedDescent
 from insar_dask.forecast.training.together import Ranks
@@ -203,6 +203,9 @@ def test_what_does_not_fit_is_made_on_the_host_and_said() -> None:
     class Large(ToyWindows):
         def stock_bytes(self) -> int:
             return 3 * 10**9
+
+        def pick(self, step: int, rank: int, world: int) -> Pick:
+            raise AssertionError("there is no stock to pick from")
 
     told: list[str] = []
     feed = QueuedFeed(Large(16, 0), Ranks(), CPU, room=10**9, note=told.append)
