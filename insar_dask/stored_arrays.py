@@ -58,6 +58,8 @@ def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:
         raise CubeError(f"{array.path} has no attributes by name; {CURE}")
     if len(dims) != array.ndim:
         raise CubeError(f"{array.path} names {len(dims)} of its {array.ndim} dimensions; {CURE}")
+    if not all((*array.chunks, *(array.shards or ()))):
+        raise CubeError(f"{array.path} is cut into chunks of {array.chunks}, which hold nothing; {CURE}")
     if axis is None:
         if math.prod(array.shape) * array.dtype.itemsize > MOST_SHARED:
             raise CubeError(f"{array.path} is of shape {array.shape}, too large for what all shards share; {CURE}")
