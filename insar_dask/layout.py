@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,13 @@ CODEC: dict[str, Any] = {
 _COMPRESSOR = ZstdCodec(level=CODEC["level"])
 
 
-def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan: ShardPlan) -> bool:
+def create_group(
+    store: Store,
+    group: str,
+    template: xr.Dataset | Outline,
+    plan: ShardPlan,
+    replacing: Callable[[bytes], None] = lambda _: None,
+) -> bool:
     """Create an empty group shaped like ``template``, unless exactly that group is there already.
 
     Parameters
@@ -48,6 +54,8 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
         from it. A variable is stored as int16 tenths if its ``encoding`` says so, else in its own dtype.
     plan : ShardPlan
         Number of points or tiles, and shard length.
+    replacing : callable
+        Is given the document of a group of that name that is another, before it is removed.
 
     Returns
     -------
@@ -61,11 +69,12 @@ def create_group(store: Store, group: str, template: xr.Dataset | Outline, plan:
     wanted = {key: data.to_bytes() for key, data in draft.items() if key.startswith(f"{group}/")}  # parents stay
     names = list_names(store, group)
     known = sorted({*wanted, *(f"{group}/{name}/zarr.json" for name in names)})
-    if all(data == wanted.get(key) for key, data in zip(known, get_many(store, known), strict=True)):
+    own, found = f"{group}/zarr.json", dict(zip(known, get_many(store, known), strict=True))
+    if all(data == wanted.get(key) for key, data in found.items()):
         return False
     if names:
+        replacing(found[own] or b"")
         delete_below(store, group)
-    own = f"{group}/zarr.json"
     put_many(store, {key: data for key, data in wanted.items() if key != own})
     put_bytes(store, own, wanted[own])  # last: a group that can be opened is whole
     return True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from insar_dask.settings import known
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["DEVICE", "DEVICES", "ON_GPU", "device_of", "mark_gpus", "said_device", "steps_by_device"]
+log = logging.getLogger(__name__)
+
+__all__ = ["DEVICE", "DEVICES", "ON_GPU", "device_of", "mark_gpus", "said_device", "say_if_moved", "steps_by_device"]
 
 DEVICES = "cpu", "gpu"
 
@@ -77,3 +81,16 @@ def steps_by_device(device: str, functions: Iterable[str]) -> dict[str, Sequence
     there = [name for name in names if device == "gpu" and name in ON_GPU]
     here = [name for name in names if name not in there]
     return {where: of for where, of in (("gpu", there), ("cpu", here)) if of}
+
+
+def say_if_moved(group: str, recipe: Sequence[Mapping[str, Any]], document: bytes) -> None:
+    """Warn where a group, of such a document, is about to be made again on another device, by the same recipe."""
+    try:
+        before = json.loads(document)["attributes"]["recipe"]
+        plain = [[{k: v for k, v in step.items() if k != "device"} for step in steps] for steps in (before, recipe)]
+    except (ValueError, KeyError, TypeError, AttributeError):  # none, or damaged
+        return
+    there, here = ("gpu" if any("device" in step for step in steps) else "cpu" for steps in (before, recipe))
+    if plain[0] == plain[1] and there != here:
+        told = "%s was made on a %s and is made again on a %s, as this run computes; %s=%s in its environment keeps it"
+        log.warning(told, group, there, here, DEVICE, there)

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
-from insar_dask.jobs.devices import device_of, steps_by_device
+from insar_dask.jobs.devices import device_of, say_if_moved, steps_by_device
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
@@ -242,8 +242,9 @@ class Engine:
         """Make the groups of a stage."""
         plan = shard_plan(self.store, stage.source)
         for result, template in templates.items():
-            target = stage.saves[result]
-            if create_group(self.store, target, template.assign_attrs(recipe=stage.recipe(result)), plan):
+            target, recipe = stage.saves[result], stage.recipe(result)
+            moved = partial(say_if_moved, target, recipe)
+            if create_group(self.store, target, template.assign_attrs(recipe=recipe), plan, moved):
                 self.ledger.forget(target)
 
     def _outcomes(

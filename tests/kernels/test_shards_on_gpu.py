@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs import engine as engines
 from insar_dask.jobs import gpu_memory, gpu_shards
-from insar_dask.jobs.devices import DEVICE, ON_GPU
+from insar_dask.jobs.devices import DEVICE, ON_GPU, mark_gpus
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.gpu_shards import on_gpu as computing_there
 from insar_dask.jobs.recipe import STEPS, Stage, Step
@@ -112,7 +113,7 @@ def test_tenths_are_decoded_there_to_the_bit(on_gpu):
         assert found.view(np.uint32).tolist() == decode_tenths(every).view(np.uint32).tolist()
 
 
-def test_a_run_on_gpus_keeps_its_shards_apart_from_those_of_processors(stored, tmp_path, on_gpu, monkeypatch):
+def test_a_run_on_gpus_keeps_its_shards_apart_from_those_of_processors(stored, tmp_path, on_gpu, monkeypatch, caplog):
     store = shutil.copytree(stored, tmp_path / "site.zarr")
     monkeypatch.setenv(DEVICE, "cpu")
     assert [computed(store) for _ in range(2)] == [[1, 1], [0, 0]]
@@ -120,7 +121,10 @@ def test_a_run_on_gpus_keeps_its_shards_apart_from_those_of_processors(stored, t
     here = {name: open_group(store, f"site/{name}").load() for name in RESULTS}
     monkeypatch.setenv(DEVICE, "gpu")
     sent = noted(monkeypatch)
+    assert not caplog.messages
     assert computed(store) == [1, 1]
+    told = "was made on a cpu and is made again on a gpu"
+    assert {message.split(",")[0] for message in caplog.messages} == {f"site/{name} {told}" for name in RESULTS}
     assert sent == [(np.dtype(np.int16), (41, 26)), (np.dtype(np.float32), (41, 41))]
     assert computed(store) == [0, 0]
     for name in RESULTS:
@@ -130,6 +134,7 @@ def test_a_run_on_gpus_keeps_its_shards_apart_from_those_of_processors(stored, t
     monkeypatch.delenv(DEVICE)
     assert computed(store) == [1, 1]
     assert stored_bytes(store) == before
+    assert "on a cpu, as this run computes; INSAR_DASK_DEVICE=gpu in its environment keeps it" in caplog.messages[-1]
 
 
 RESULTS = "motion", "cumulative", "regular", "smooth", "averages"
@@ -150,15 +155,24 @@ def test_threads_of_a_worker_take_turns_on_its_gpu(tmp_path, on_gpu, monkeypatch
     cube = scene("l2b", n_points=520, n_dates=7, seed=2).compute()
     cube = cube.drop_vars([name for name in cube.variables if name not in NEEDED])
     stage = Stage("site/average", "site/raw", STAGES["averages"], {"average": "site/average"})
+    for name in ("alone", "together"):
+        save(cube, tmp_path / name, "site/raw", shard_points=128, quiet=True)
     monkeypatch.setenv(DEVICE, "gpu")
-    for threads in (1, 3):
-        save(cube, tmp_path / f"{threads}.zarr", "site/raw", shard_points=128, quiet=True)
-        with noted_phases() as spans, Engine(tmp_path / f"{threads}.zarr", threads=threads, quiet=True) as engine:
-            assert engine.run(stage).computed == 5
-    turns = sorted((began, ended) for phase, began, ended in spans if phase == "there")
-    assert len(turns) == 5
-    assert all(later >= ended for (_, ended), (later, _) in pairwise(turns))
-    assert stored_bytes(tmp_path / "3.zarr") == stored_bytes(tmp_path / "1.zarr")
+    Engine(tmp_path / "alone", quiet=True).run(stage)
+    monkeypatch.delenv(DEVICE)
+    with noted_phases() as spans, insar.session(threads=3) as client:
+        mark_gpus(client)  # as a session on GPUs does
+        assert Engine(tmp_path / "together", client, quiet=True).run(stage).computed == 5
+        turns = sorted((began, ended) for phase, began, ended in spans if phase == "there")
+        assert len(turns) == 5
+        assert all(later >= ended for (_, ended), (later, _) in pairwise(turns))
+        assert stored_bytes(tmp_path / "together") == stored_bytes(tmp_path / "alone")
+        monkeypatch.setattr(sys.modules["cupy"].cuda, "is_available", lambda: False)
+        other = replace(stage, saves={"average": "site/other"})
+        with pytest.raises(
+            CubeError, match=r"stage site/average, worker inproc://.*: .* CuPy finds none on this worker"
+        ):
+            Engine(tmp_path / "together", client, quiet=True).run(other)
 
 
 def test_patterns_of_series_and_of_features_are_found_there(stored, tmp_path, on_gpu, monkeypatch):
