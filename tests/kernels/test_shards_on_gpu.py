@@ -82,7 +82,12 @@ def close(found, wanted):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_shard_takes_its_steps_on_the_gpu_of_its_worker(name, block, on_gpu, monkeypatch):
+@pytest.mark.parametrize("kind", ["some points", "one point", "nothing but gaps"])
+def test_a_shard_takes_its_steps_on_the_gpu_of_its_worker(kind, name, block, on_gpu, monkeypatch):
+    if kind == "one point":
+        block = block.isel(point=slice(1))
+    elif kind == "nothing but gaps":
+        block = block.assign(displacement=block["displacement"].where(False))
     stage = Stage(name, "raw", STAGES[name], {})
     wanted = {step.result for step in stage.steps}
     here = on(stage, "cpu", block, wanted)
