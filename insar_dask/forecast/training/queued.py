@@ -78,7 +78,8 @@ class QueuedDescent(Descent):
         if self.ranks.world > 1:
             statistics = running_statistics(self.model)
             self.ranks.add_up([*there, *statistics, sums])
-            torch._foreach_div_(statistics, self.ranks.world)
+            for kept in statistics:
+                kept /= self.ranks.world
         total, scored = sums.unbind()
         count = scored.clamp(min=1)
         norm = torch.nn.utils.get_total_norm(there) / count
