@@ -25,6 +25,9 @@ __all__ = ["StoredArray", "check_layout", "understood"]
 MOST_CHUNKS = 1_000_000
 """Of an array in Dask: as shards at the least a hundred million points, and ten times the jobs of a submission."""
 
+MOST_LONG = 1 << 31
+"""Points or dates of a chunk: no cube has longer ones."""
+
 MOST_SHARED = 1 << 28
 """Bytes of an array that all shards share: dates, targets and the like take some thousand."""
 
@@ -58,8 +61,8 @@ def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:
         raise CubeError(f"{array.path} has no attributes by name; {CURE}")
     if len(dims) != array.ndim:
         raise CubeError(f"{array.path} names {len(dims)} of its {array.ndim} dimensions; {CURE}")
-    if not all((*array.chunks, *(array.shards or ()))):
-        raise CubeError(f"{array.path} is cut into chunks of {array.chunks}, which hold nothing; {CURE}")
+    if not all(0 < length < MOST_LONG for length in (*array.chunks, *(array.shards or ()))):
+        raise CubeError(f"{array.path} is cut into chunks of {array.chunks}; {CURE}")
     if axis is None:
         if math.prod(array.shape) * array.dtype.itemsize > MOST_SHARED:
             raise CubeError(f"{array.path} is of shape {array.shape}, too large for what all shards share; {CURE}")
