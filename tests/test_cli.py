@@ -45,6 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "not quiet where nobody looks"
     assert "900 points read, 0 rows rejected" in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("Every point in the browser: ") and last.endswith(f" explore {folder}/site.zarr")
     return folder
 
 

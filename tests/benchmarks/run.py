@@ -133,7 +133,7 @@ def holds(gate: Row) -> bool:
 
 def meets(row: Row) -> bool | None:
     """None where there is no bar, or one that only a reader can judge."""
-    found = re.fullmatch(r"(>=|<=) ([\d.]+)(x| s)?", str(row.get("bar", "")))
+    found = re.fullmatch(r"(>=|<=) ([\d.]+(?:e-?\d+)?)(x| s)?", str(row.get("bar", "")))
     measured = row.get("ours_s" if found and found[3] == " s" else "ratio")
     if not found or measured is None:
         return None

@@ -102,6 +102,8 @@ def test_a_gate_holds_or_is_a_fault(one, faults):
         ("<= 3", False),
         ("<= 1 s", True),
         ("<= 0.1 s", False),
+        ("<= 1.2e-05 s", False),
+        ("<= 6e3 s", True),
         ("none", None),
         (None, None),
     ],

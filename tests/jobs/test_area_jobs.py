@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from distributed import Client
 from pyproj import CRS
 
 import insar_dask as insar
@@ -66,11 +67,12 @@ def test_seams_between_products_cut_no_area(halves: Path) -> None:
     assert vintages_of(halves, "west") == [str(TIMES[-1])[:10]]
 
 
-def test_what_was_found_is_kept_and_the_same_for_any_tiles(halves: Path) -> None:
+def test_what_was_found_is_kept_and_the_same_for_any_tiles_and_workers(halves: Path) -> None:
     found = save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", **OPTIONS)
     alike(stored_areas(halves, "tiles"), found)
     before = (halves / "jobs/areas/tiles/2023.json").read_bytes()
-    save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=17, **OPTIONS)
+    with Client(n_workers=4, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=17, client=client, **OPTIONS)
     assert (halves / "jobs/areas/tiles/2023.json").read_bytes() == before
     assert not damaged_documents(halves)
 
