@@ -249,8 +249,14 @@ def raise_alarms(path: Path) -> int:
         "since": np.where(alarm, 0, np.nan).astype(np.float32),
     }
     found = places.assign({name: ("point", array, describe(name)) for name, array in values.items()})
-    insar.save(found.assign_attrs(make_products(2).attrs), path, "site/alarms", quiet=True)
     dates = ["2025-01-01", "2025-01-07", "2025-01-13"]
+    dated = places.assign_coords(time=np.array(dates, "datetime64[ns]"))
+    series = np.repeat(np.float32(values["departure"])[:, None], len(dates), axis=1)
+    groups = {"alarms": found}
+    for group, name, array in (("judged", "departure", series), ("departures", "half_width", np.abs(series) / 4 + 1)):
+        groups[group] = dated.assign({name: (("point", "time"), array, describe(name))})
+    for group, cube in groups.items():
+        insar.save(cube.assign_attrs(make_products(2).attrs), path, f"site/{group}", quiet=True)
     rule = {"rate": 0.1, "control": "bh", "dates": 3, "reach": 100.0}
     note = {"rule": rule, "forecast": "site/forecast", "dates": dates, "lasting": 3, "not_judged": [], "seen": 0}
     with Engine(path, quiet=True) as engine:
