@@ -30,7 +30,7 @@ MOST_AT_ONCE = 64
 
 LOOK_SECONDS = 0.01
 MOST_LOOK_SECONDS = 0.25
-LOOKS = 8
+LOOKS = 4
 """At what has ended, in the time that an attempt takes from its start: what has ended since is fetched together. Where
 nobody knows yet how long that is, the time since anything began or ended. A callback of each future tells it at once,
 and costs a coroutine and two changes of thread a job; to look at 400 takes 60 us."""
