@@ -86,11 +86,11 @@ def steps_by_device(device: str, functions: Iterable[str]) -> dict[str, Sequence
 def say_if_moved(group: str, recipe: Sequence[Mapping[str, Any]], document: bytes) -> None:
     """Warn where a group, of such a document, is about to be made again on another device, by the same recipe."""
     try:
-        before = json.loads(document)["attributes"]["recipe"]
-        plain = [[{k: v for k, v in step.items() if k != "device"} for step in steps] for steps in (before, recipe)]
+        both = json.loads(document)["attributes"]["recipe"], json.loads(json.dumps(recipe))
+        before, after = ([{k: v for k, v in step.items() if k != "device"} for step in steps] for steps in both)
     except (ValueError, KeyError, TypeError, AttributeError):  # none, or damaged
         return
-    there, here = ("gpu" if any("device" in step for step in steps) else "cpu" for steps in (before, recipe))
-    if plain[0] == plain[1] and there != here:
+    there, here = ("gpu" if any("device" in step for step in steps) else "cpu" for steps in both)
+    if before == after and there != here:
         told = "%s was made on a %s and is made again on a %s, as this run computes; %s=%s in its environment keeps it"
         log.warning(told, group, there, here, DEVICE, there)
