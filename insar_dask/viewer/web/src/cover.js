@@ -10,7 +10,8 @@ export function uncovered(chunks, { view, width, height, columns, rows, size, ro
   const [x0, y0] = [Math.fround(view[0]), Math.fround(view[1])];
   const [across, down] = [columns / width / view[2], rows / height / view[2]];
   const [whole, small] = [size / 2, Math.max(size * 0.7, 1) / 2];
-  return chunks.map((_, c) => c).reverse().map((c) => {
+  const found = new Array(chunks.length);
+  for (let c = chunks.length - 1; c >= 0; c--) {
     const { east, north, shown, values } = chunks[c];
     const value = values[name];
     const kept = new Uint32Array(east.length);
@@ -25,8 +26,9 @@ export function uncovered(chunks, { view, width, height, columns, rows, size, ro
       // a renderer may leave out what has its middle beyond the edge
       if (x > 0 && y > 0 && x < columns - 1 && y < rows - 1) take(x, y, reach - UNSURE);
     }
-    return kept.subarray(first);
-  }).reverse();
+    found[c] = kept.subarray(first);
+  }
+  return found;
 
   // whether a pixel that the point may reach is free
   function bare(x, y, reach) {

@@ -205,15 +205,15 @@ export class PointMap {
       gl.uniform3f(places.none, 58 / 255, 61 / 255, 66 / 255);
       const met = this.met();
       const seen = this.seen(met, size);
-      met.forEach((chunk, c) => {
+      for (const [c, chunk] of met.entries()) {
         const n = seen ? seen[c].length : chunk.east.length;
-        if (this.moving && this.drawn + n > MOVING_POINTS && this.drawn) return;
+        if (this.moving && this.drawn + n > MOVING_POINTS && this.drawn) break;
         gl.bindVertexArray(chunk.array);
         if (seen) gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, seen[c], gl.STREAM_DRAW);
         if (seen) gl.drawElements(gl.POINTS, n, gl.UNSIGNED_INT, 0);
         else gl.drawArrays(gl.POINTS, 0, n);
         this.drawn += n;
-      });
+      }
     }
     this.background?.draw(this);
     this.drawOverlay();
@@ -238,6 +238,7 @@ export class PointMap {
     return uncovered(chunks, { view, width, height, ...pixels, size, round: size > ROUND, name, missing, classes });
   }
 
+  // by the processor: a graphics card that is software takes ten times as long for lines
   drawOverlay(context = this.overlay.getContext("2d", { willReadFrequently: true })) {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
