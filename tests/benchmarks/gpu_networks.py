@@ -33,7 +33,7 @@ from tests.benchmarks.gpu_roofline import BACKWARD, mmstt_flops, spacetimeformer
 EPOCH, CONTINENT = 41_800_000, 100_000_000
 """Point-windows of an epoch of 588,600 points at 71 origins; points of another forecast."""
 
-ROOM = 100.0
+ROOM = 150.0
 """Seconds of the whole run that have to be left for a network to be compiled."""
 
 PAPER, FAST = spacetimeformer_flops(16, 100, 400, 120), spacetimeformer_flops(16, 128, 512, 128, patch=6)
