@@ -12,7 +12,8 @@ from insar_dask.buckets import Bucket
 from insar_dask.jobs.holding import lease as leases
 from insar_dask.jobs.holding.holder import Holder
 from insar_dask.jobs.holding.lease import KEY, HeldError, Lease, TakenOverError
-from insar_dask.objects import get_bytes, put_bytes
+from insar_dask.jobs.holding.lock import owned, unused_gone
+from insar_dask.objects import get_bytes, list_keys, put_bytes
 from insar_dask.store_errors import StoreError
 from tests.s3.faulty import Proxy
 
@@ -135,3 +136,15 @@ def test_writing_waits_for_a_renewal_when_the_lease_runs_out(
         monkeypatch.setattr(leases, "_now", lambda: clock() + TERM)
         put_bytes(bucket, "x", b"2")
         assert [key.rpartition("/")[2] for _, key in proxy.log[before + 1 :]] == ["lease", "x"]
+
+
+@pytest.mark.parametrize("holds", [None, "zarr.json", "jobs/partials/0.npz"])
+def test_of_a_store_begun_in_vain_the_lease_alone_is_left(address: str, holds: str | None) -> None:
+    bucket = open_bucket(address)
+    if holds:
+        put_bytes(bucket, holds, b"{}")
+    with pytest.raises(ValueError, match="refused"), owned(address), unused_gone(address):
+        put_bytes(bucket, "jobs/history/run.json", b"{}")
+        raise ValueError("refused")
+    left = {KEY, holds, "jobs/history/run.json"} if holds else {KEY}
+    assert set(list_keys(bucket, "")) == left
