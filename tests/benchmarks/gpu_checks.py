@@ -12,7 +12,7 @@ from insar_dask.forecast.models import blocks
 from insar_dask.forecast.training.accelerator import prepared
 from insar_dask.forecast.training.queued import QueuedDescent
 from insar_dask.forecast.training.together import Ranks
-from tests.benchmarks.gpu_networks import Bench, Row, Ways, points_job
+from tests.benchmarks.gpu_networks import Bench, Row, Ways, guarded, points_job
 
 ATTENTIONS = (
     ("spacetimeformer, own steps", 6, 24, 24, 24, False),
@@ -28,10 +28,10 @@ ATTENTIONS = (
 def check_rows(bench: Bench) -> Iterator[Row]:
     """That steps repeat to the bit, however they are started, and wait for nothing; which attention is chosen."""
     with prepared(bench.device):
-        yield from repeat_rows(bench)
+        yield from guarded("steps that wait for nothing", repeat_rows(bench))
         yield from attention_rows(bench)
         if bench.device.type == "cuda":
-            yield from kernel_rows(bench)
+            yield from guarded("choice of kernels", kernel_rows(bench))
 
 
 def repeat_rows(bench: Bench) -> Iterator[Row]:

@@ -68,6 +68,14 @@ def test_what_only_a_gpu_can_answer_is_asked_without_one(small):
     assert len(list(gpu_checks.kernel_rows(small))) == len(gpu_checks.ATTENTIONS)
 
 
+def test_what_breaks_off_is_told_and_leaves_the_rest():
+    def rows():
+        yield {"what": "first"}
+        raise torch.OutOfMemoryError("no\nmemory")
+
+    assert [row.get("note") for row in gpu_networks.guarded("these", rows())] == [None, "no memory"]
+
+
 @pytest.mark.parametrize("network", ["fast", "spacetimeformer", "mmstt"])
 def test_products_by_formula_are_those_that_torch_counts(network):
     points = {"points": 16} if network == "spacetimeformer" else {}
