@@ -151,8 +151,10 @@ class QueuedFeed(Feed):
         self.checked = kept if size <= self.room else []
 
     def close(self) -> None:
-        """Stop making batches."""
+        """Stop making batches, and leave nothing on the device."""
         self.thread.shutdown(wait=True, cancel_futures=True)
+        self.there, self.here, self.checked = (None, {}), (None, {}), []
+        self.coming.clear()
 
     def _stocked(self, note: Callable[[str], None]) -> Stocked | None:
         if not isinstance(self.windows, Stocked):

@@ -46,7 +46,7 @@ class QueuedDescent(Descent):
         self._count = 0
         super().__init__(job, ranks, device)
         self._compiled = torch.compile(self.model, fullgraph=True, dynamic=False) if "compiled" in ways else self.model
-        self.differentiate = Recorder(self.gradients) if "graphs" in ways else self.gradients
+        self._recorder = Recorder() if "graphs" in ways else None
 
     @property
     def recent(self) -> tuple[float, int]:
@@ -73,7 +73,8 @@ class QueuedDescent(Descent):
         """Put a step into the queue."""
         torch.manual_seed(step_seed(self.training.seed, step, self.ranks.rank))
         self.model.train()
-        sums, gradients = self.differentiate(batch)
+        work = self.gradients
+        sums, gradients = work(batch) if self._recorder is None else self._recorder.run(work, batch)
         there = [gradient for gradient in gradients if gradient is not None]
         if self.ranks.world > 1:
             statistics = running_statistics(self.model)

@@ -112,6 +112,6 @@ def test_batches_are_picked_from_all_windows_where_these_lie():
         there, here = feed.batch(step), other.batch(step, 1, 2)
         assert there.keys() == here.keys()
         assert all(torch.equal(there[name], tensor) for name, tensor in here.items())
-    feed.close()
     assert feed.ticks == len(windows.samples)
     assert sum(tensor.nbytes for tensor in feed.there[1].values()) == windows.stock_bytes()
+    feed.close()

@@ -1,6 +1,8 @@
 """Steps that nobody waits for: what a GPU is given to do, on the processor; oracle: steps that are waited for."""
 
+import gc
 import math
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +150,22 @@ def test_steps_that_are_recorded_and_done_again_learn_the_same(name: str, monkey
     assert recorded.recent == plain.recent and recorded.loss == plain.loss
     expected, found = plain.model.state_dict(), recorded.model.state_dict()
     assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+@pytest.mark.parametrize("ways", [(), ("graphs",)])
+def test_nothing_of_a_training_stays_when_it_is_over(ways: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's memory cannot wait for the collector of cycles, which knows nothing of it."""
+    stand_in(monkeypatch)
+    descent = QueuedDescent(job(plain=True), Ranks(), CPU, ways)
+    for step in range(4):
+        descent.step(ToyWindows(16, 0).batch(step, 0, 1), step, 1e-3)
+    left = weakref.ref(descent)
+    gc.disable()
+    try:
+        del descent
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 class Twins(Ranks):
