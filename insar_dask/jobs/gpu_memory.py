@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.devices import DEVICE, ON_GPU
+from insar_dask.jobs.flights.lookout import ANSWER_SECONDS
 from insar_dask.jobs.gpu_shards import usable_cupy
 from insar_dask.jobs.recipe import Stage
 from insar_dask.shards import shard_axis
@@ -83,8 +85,7 @@ def check_gpus(
     CubeError
         Naming the worker, and what to change.
     """
-    # a worker that goes just now is no reason to stop
-    rooms = {"of this process": gpu_room()} if client is None else client.run(gpu_room, on_error="ignore")
+    rooms = {"of this process": gpu_room()} if client is None else _rooms(client)
     told = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
     for worker, room in rooms.items():
         if isinstance(room, str):
@@ -105,7 +106,15 @@ def release_gpus(client: Client | None) -> None:
     if client is None:
         _release()
     else:
-        client.run(_release, on_error="ignore")  # one that is gone has given it back
+        client.run(_release, on_error="ignore", wait=False)  # one that is gone has given it back, one frozen may later
+
+
+def _rooms(client: Client) -> dict[str, Any]:
+    """What each worker has, but for one that goes just now; nothing where one is frozen, which flights find out."""
+    found: dict[str, Any] = {}
+    with suppress(TimeoutError):
+        found = client.sync(client._run, gpu_room, on_error="ignore", callback_timeout=ANSWER_SECONDS)
+    return found
 
 
 def _release() -> None:

@@ -12,7 +12,8 @@ from insar_dask.forecast.models import blocks
 from insar_dask.forecast.training.accelerator import prepared
 from insar_dask.forecast.training.queued import QueuedDescent
 from insar_dask.forecast.training.together import Ranks
-from tests.benchmarks.gpu_networks import Bench, Row, Ways, guarded, points_job
+from tests.benchmarks.gpu_networks import Bench, Ways, points_job
+from tests.benchmarks.gpu_rows import Row, guarded
 
 ATTENTIONS = (
     ("spacetimeformer, own steps", 6, 24, 24, 24, False),

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from insar_dask.forecast.training.job import Batch, Job, Training
 from insar_dask.forecast.training.queued import QueuedDescent
 from insar_dask.forecast.training.together import Ranks
 from tests.benchmarks.gpu_roofline import BACKWARD, mmstt_flops, spacetimeformer_flops
+from tests.benchmarks.gpu_rows import Row, broken, guarded
 
 EPOCH, CONTINENT = 41_800_000, 100_000_000
 """Point-windows of an epoch of 588,600 points at 71 origins; points of another forecast."""
@@ -39,7 +39,6 @@ ROOM = 150.0
 
 PAPER, FAST = spacetimeformer_flops(16, 100, 400, 120), spacetimeformer_flops(16, 128, 512, 128, patch=6)
 
-Row = dict[str, Any]
 Ways = tuple[str, ...]
 WAYS: tuple[Ways, ...] = ((), ("graphs",), ("compiled",), ("compiled", "graphs"))
 
@@ -183,14 +182,6 @@ def network_rows(product: float, left: Callable[[], float], bench: Bench | None 
             yield from training_rows(bench, subject, product, left)
 
 
-def guarded(what: str, rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, and one more where they break off, so that all others are still measured."""
-    try:
-        yield from rows
-    except RuntimeError as error:
-        yield {"what": what, "note": " ".join(str(error).split())[:300], "bar": False, "wanted": "that it runs"}
-
-
 def training_rows(bench: Bench, subject: Subject, product: float, left: Callable[[], float]) -> Iterator[Row]:
     """Steps of a network, started in each of the ways; the best is told, and held against what was wanted."""
     best: tuple[float, Ways] = (np.inf, ())
@@ -206,9 +197,8 @@ def training_rows(bench: Bench, subject: Subject, product: float, left: Callable
             torch.cuda.empty_cache()
         try:
             spent, first = paced(bench, subject, ways)
-        except RuntimeError as error:
-            line = " ".join(str(error).split())[:300]
-            yield {"what": f"{what}, training step", "note": line, "bar": False, "wanted": "that it runs"}
+        except Exception as error:
+            yield broken(f"{what}, training step", error)
             continue
         best = min(best, (spent, ways))
         rate = subject.samples / spent

@@ -24,6 +24,7 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.saving import save
 from insar_dask.synthetic import scene
+from tests.benchmarks.gpu_rows import Row
 
 STEPS = (
     Step("regularise", "raw", "regular", {"every": "12D"}),
@@ -42,7 +43,6 @@ PHASES = {"read_input": "here", "run_steps": "there", "_write": "here"}
 BLOCK = 36_864
 
 Span = tuple[str, float, float]
-Row = dict[str, Any]
 
 
 def shard_rows(n_points: int = 588_600, device: str = "gpu", threads: tuple[int, ...] = (1, 2, 8)) -> Iterator[Row]:

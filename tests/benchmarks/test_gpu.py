@@ -12,6 +12,7 @@ from insar_dask.forecast.models import blocks, build
 from tests.benchmarks import bench_maps, bench_models, gpu, gpu_checks, gpu_networks
 from tests.benchmarks.gpu_networks import Bench, Subject
 from tests.benchmarks.gpu_roofline import counted, mmstt_flops, spacetimeformer_flops
+from tests.benchmarks.gpu_rows import guarded
 
 SCRIPT = Path(gpu.__file__)
 
@@ -73,7 +74,7 @@ def test_what_breaks_off_is_told_and_leaves_the_rest():
         yield {"what": "first"}
         raise torch.OutOfMemoryError("no\nmemory")
 
-    assert [row.get("note") for row in gpu_networks.guarded("these", rows())] == [None, "no memory"]
+    assert [row.get("note") for row in guarded("these", rows())] == [None, "OutOfMemoryError: no memory"]
 
 
 @pytest.mark.parametrize("network", ["fast", "spacetimeformer", "mmstt"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, cast
 
 import torch
@@ -18,7 +19,10 @@ nothing by default, since neither has been measured. See `insar_dask.forecast.tr
 WAYS = "graphs", "compiled"
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-"""Without it torch refuses to promise that products repeat; it is as large as the one that an H100 gets anyway."""
+"""Without it torch refuses to promise that products repeat, and it looks at the first product of a process alone. As
+large as the one that an H100 gets anyway."""
+
+os.environ.setdefault(WORKSPACE, ":4096:8")
 
 STOCK_SHARE = 3
 """Of the device's free memory, what windows lie on may take one part in so many, and validation batches another."""
@@ -49,6 +53,10 @@ def room_on(device: torch.device) -> int:
     return free_bytes() // STOCK_SHARE
 
 
+_ONE_AT_A_TIME = RLock()
+"""Settings are of the process: who comes while another has them waits."""
+
+
 @contextmanager
 def prepared(device: torch.device) -> Iterator[None]:
     """While it lasts, torch works on this device, and on a GPU as a training wants it; a processor works as before.
@@ -60,15 +68,29 @@ def prepared(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    os.environ.setdefault(WORKSPACE, ":4096:8")
+    with _ONE_AT_A_TIME, _settings(), torch.cuda.device(device):
+        _try_product(device)
+        yield
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
     products, filled = torch.backends.cuda.matmul, cast("Any", torch.utils.deterministic)
     before = products.fp32_precision, filled.fill_uninitialized_memory, torch.are_deterministic_algorithms_enabled()
     products.fp32_precision = "tf32"
     filled.fill_uninitialized_memory = False  # it would write all fresh memory once more
     torch.use_deterministic_algorithms(True)
     try:
-        with torch.cuda.device(device):
-            yield
+        yield
     finally:
         products.fp32_precision, filled.fill_uninitialized_memory, repeatable = before
         torch.use_deterministic_algorithms(repeatable)
+
+
+def _try_product(device: torch.device) -> None:
+    """Raise RuntimeError with the cure where products are not let repeat: something came before the setting."""
+    one = torch.ones(1, 1, device=device)
+    try:
+        torch.mm(one, one)
+    except RuntimeError as error:
+        raise RuntimeError(f"set {WORKSPACE}=:4096:8 before this process computes on a GPU: {error}") from error

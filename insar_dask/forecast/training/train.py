@@ -77,8 +77,8 @@ def train(
         Keep other trainings out of the folder; False where whoever started this rank does.
     queued : bool, optional
         Put steps into the device's queue without waiting for their losses, and have batches there beforehand, see
-        `insar_dask.forecast.training.queued`; default: on a GPU, where `insar_dask.forecast.training.accelerator.STEPS`
-        may ask for more. Checkpoints are then at least 10 s apart.
+        `insar_dask.forecast.training.queued`; default: on a GPU, which knows no other way, and where
+        `insar_dask.forecast.training.accelerator.STEPS` may ask for more. Checkpoints are then at least 10 s apart.
 
     Returns
     -------
@@ -103,6 +103,8 @@ def train(
     _check_device(device)
     place = torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else torch.device(device)
     unwaited = place.type == "cuda" if queued is None else queued
+    if place.type == "cuda" and not unwaited:
+        raise ValueError(f"queued=False trains on a processor, and device is {device!r}; leave queued out")
     loop = _Loop(job, Path(folder), Ranks(rank, world), place, tell, pulse, unwaited)
     with held(loop.folder, loop.logbook.note) if hold and rank == 0 else nullcontext(), prepared(place):
         loop.resume()

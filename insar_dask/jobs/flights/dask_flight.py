@@ -65,7 +65,6 @@ class Workers:
         self._futures: dict[Attempt, tuple[Future[Any], int]] = {}
         self._moved: dict[Attempt, Any] = {}
         self._pins: dict[Attempt, str] = {}
-        self._seats = Seats.of(client)
         self._took = 0.0
         """Seconds that the last attempts took, about."""
         self._moved_on = time.monotonic()
@@ -74,6 +73,7 @@ class Workers:
         self._fresh = FreshWorkers(client)
         self._lookout = Lookout(client, limits)
         self.blame = Blame()
+        self._seats = Seats.of(client)  # last: a lane that was never made is never closed
 
     def room(self) -> int:
         """Twice the threads of the workers that are there now."""

@@ -46,6 +46,9 @@ def blaming(name: str, blamed: Mapping[int, BlamedError]) -> JobError:
 
 
 def cure_of(error: BaseException) -> str:
-    """What helps against a full disk or quota, to be put at the end of a message; nothing for other errors."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "; make room and run again: the shards that are done stay done" if full else ""
+    """What helps against a full disk, quota or GPU, to be put at the end of a message; nothing for other errors."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "; make room and run again: the shards that are done stay done"
+    if type(error).__name__ == "OutOfMemoryError":  # CuPy's, which need not be installed here
+        return "; take threads_per_worker=1, smaller shards, or INSAR_DASK_DEVICE=cpu, and run again"
+    return ""
