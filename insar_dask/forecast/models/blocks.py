@@ -7,7 +7,7 @@ Tokens are kept as (B, L, T, D): B groups, L points, T tokens of a point, D feat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -116,10 +116,14 @@ class TokenBatchNorm(nn.Module):
         Moments of all tokens, the absent ones being 0, tell those of the present ones by their share: two passes over
         the tokens in place of nine.
         """
-        norm, kept = self.norm, flat.float().masked_fill(~rows, 0.0)
+        norm = self.norm
         if not self.training:
-            out: Tensor = norm(kept)
+            out: Tensor = norm(flat.float().masked_fill(~rows, 0.0))
             return out
+        buffers = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        middle, usual, batches = (cast("Tensor", buffer) for buffer in buffers)
+        # about the running mean: the squares of values far from 0 would leave few digits to the variance
+        kept = (flat.float() - middle).masked_fill(~rows, 0.0)
         count = rows.sum()
         often = len(rows) / count.clamp(min=1)
         spread, centre = torch.var_mean(kept, 0, correction=0)
@@ -127,11 +131,9 @@ class TokenBatchNorm(nn.Module):
         variance = ((spread + centre.square()) * often - mean.square()).clamp(min=0)
         some = count > 0  # nothing is learned of nothing
         share, unbiased = (norm.momentum or 0.0) * some, variance * (count / (count - 1).clamp(min=1))
-        for learned, seen in ((norm.running_mean, mean), (norm.running_var, unbiased)):
-            if learned is not None:
-                learned.lerp_(seen.detach(), share)
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(some)
+        middle.add_(mean.detach() * share)
+        usual.lerp_(unbiased.detach(), share)
+        batches.add_(some)
         scale = norm.weight * (variance + norm.eps).rsqrt()
         return torch.addcmul(norm.bias - mean * scale, kept, scale)
 

@@ -17,7 +17,7 @@ from insar_dask.forecast.training.together import Ranks
 __all__ = ["Feed", "Pick", "QueuedFeed", "Stocked"]
 
 AHEAD = 8
-"""Steps whose batches are made before they are asked for."""
+"""Steps whose batches are made before they are asked for; where each has its own stock, so many lie on the host."""
 
 PATIENCE_SECONDS = 0.2
 
