@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,12 +16,15 @@ from tests.benchmarks.gpu_roofline import counted, mmstt_flops, spacetimeformer_
 from tests.benchmarks.gpu_rows import guarded
 
 SCRIPT = Path(gpu.__file__)
+ROOT = SCRIPT.parents[2]
 
 
 def test_without_a_gpu_one_sentence_says_so():
     if gpu.lacking() is None:
         pytest.skip("a GPU is there: measure it with tests/benchmarks/gpu.py")
-    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False)
+    paths = os.pathsep.join([".", "kernels"])  # as it says
+    told = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": paths}}
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, check=False, **told)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("gpu.py measures a GPU, and none is usable here: ")

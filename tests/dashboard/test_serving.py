@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Worker
 from zarr.storage import LocalStore
 
 import insar_dask as insar
@@ -50,7 +50,13 @@ def failed(client: Client, small_scene: xr.Dataset, tmp_path_factory: pytest.Tem
     shard.write_bytes(data)
     with pytest.raises(JobError, match="shard 4"), Engine(path, client, quiet=True) as engine:
         engine.run(MOTION)
+    while any(client.run(executing).values()):  # what was in flight gets its receipt all the same
+        time.sleep(0.05)
     return path
+
+
+def executing(dask_worker: Worker) -> int:
+    return dask_worker.state.executing_count
 
 
 def fetch(client: Client, what: str) -> bytes:
