@@ -19,6 +19,8 @@ from insar_dask.forecast.published.table import assemble
 from tests.benchmarks.published_data import RESULTS
 
 TABLES = "tables"
+MARKS = {"family", "unit", "baselines", "audit"}
+"""What results say that belong to tables, one or the other."""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,15 +39,17 @@ def put_together(
     parser.add_argument("--into", type=Path)
     options = parser.parse_args(arguments)
     paths = [path for path in sorted(options.results.glob("*.json")) if path.stem != TABLES]
-    if not paths:
+    found = [json.loads(path.read_text()) for path in paths]
+    units = [one for one in found if MARKS & set(one)]  # other benchmarks keep theirs here too
+    if not units:
         print(f"{options.results} has no results: run the units first", file=sys.stderr)
         return 1
-    tables = assembled(json.loads(path.read_text()) for path in paths)
+    tables = assembled(units)
     into = options.into or options.results
     into.mkdir(parents=True, exist_ok=True)
     (into / f"{TABLES}.json").write_text(json.dumps(tables, separators=(",", ":")) + "\n")
     (into / f"{TABLES}.md").write_text(written(tables))
-    print(f"{len(paths)} results -> {into / TABLES}.md, .json")
+    print(f"{len(units)} results -> {into / TABLES}.md, .json")
     return 0
 
 
