@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -44,13 +43,13 @@ UNBOUND = ("stl",)
 
 
 def main() -> int:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch looks at it once, before its first product
     given = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     given.add_argument("--json", type=Path, help="write the table there, too")
     asked = given.parse_args()
     if (reason := lacking()) is not None:
         print(f"gpu.py measures a GPU, and none is usable here: {reason}", file=sys.stderr)
         return 2
+    # before the first product on the GPU: `accelerator`, which these load, says how products are to repeat
     from tests.benchmarks.gpu_checks import check_rows
     from tests.benchmarks.gpu_networks import Bench, network_rows
     from tests.benchmarks.gpu_shards import shard_rows

@@ -13,7 +13,7 @@ from insar_dask.forecast.training.accelerator import prepared
 from insar_dask.forecast.training.queued import QueuedDescent
 from insar_dask.forecast.training.together import Ranks
 from tests.benchmarks.gpu_networks import Bench, Ways, points_job
-from tests.benchmarks.gpu_rows import Row, guarded
+from tests.benchmarks.gpu_rows import Row, broken, guarded
 
 ATTENTIONS = (
     ("spacetimeformer, own steps", 6, 24, 24, 24, False),
@@ -76,8 +76,8 @@ def attention_rows(bench: Bench) -> Iterator[Row]:
                     work = partial(attended, *(x.requires_grad_() for x in (query, key, value)))
                     work()
                     spent = bench.timed(work)
-            except RuntimeError as error:
-                yield {"what": what, "note": str(error).splitlines()[0], "bar": False, "wanted": "that it runs"}
+            except Exception as error:
+                yield broken(what, error)
                 continue
             yield {"what": what, "seconds": spent, "note": f"SHORT_THERE is {blocks.SHORT_THERE}"}
 

@@ -10,7 +10,7 @@ import torch
 
 from insar_dask.forecast.maps.framing import Frame, frames_of
 from insar_dask.forecast.maps.map_material import Material
-from insar_dask.forecast.training.feeding import Pick, Tick
+from insar_dask.forecast.training.feeding import Pick, Tick, batch_bytes
 from insar_dask.forecast.training.job import Batch
 
 __all__ = ["MapWindows"]
@@ -59,8 +59,7 @@ class MapWindows:
 
     def stock_bytes(self) -> int:
         """Bytes of all windows on the device that picks batches of them."""
-        first = self.windows(self.samples[:1])
-        return len(self.samples) * sum(tensor.numel() * tensor.element_size() for tensor in first.values())
+        return len(self.samples) * batch_bytes(self.windows(self.samples[:1]))
 
     def pick(self, step: int, rank: int, world: int) -> Pick:
         """What makes up the batch of a step on the device that picks it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import RLock
 from typing import Any, cast
 
@@ -87,6 +88,7 @@ def _settings() -> Iterator[None]:
         torch.use_deterministic_algorithms(repeatable)
 
 
+@cache
 def _try_product(device: torch.device) -> None:
     """Raise RuntimeError with the cure where products are not let repeat: something came before the setting."""
     one = torch.ones(1, 1, device=device)

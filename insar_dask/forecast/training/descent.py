@@ -96,6 +96,13 @@ class Descent:
         summed.backward()  # type: ignore[no-untyped-call]
         return torch.stack([summed.detach(), count.to(summed.dtype)]), [p.grad for p in self.learned]
 
+    def share(self, gradients: Iterable[torch.Tensor], sums: torch.Tensor) -> None:
+        """Add up gradients and sums over all ranks, and take the mean of the model's running statistics."""
+        statistics = running_statistics(self.model)
+        self.ranks.add_up([*gradients, *statistics, sums])
+        for kept in statistics:
+            kept /= self.ranks.world
+
     def finite(self, mean: float, step: int) -> float:
         """The loss of a step, if it is a number."""
         if not math.isfinite(mean):
@@ -113,10 +120,7 @@ class Descent:
         self.model.train()
         sums, found = self.gradients(batch)
         gradients = [gradient for gradient in found if gradient is not None]
-        statistics = running_statistics(self.model)
-        self.ranks.add_up([*gradients, *statistics, sums])
-        for kept in statistics:
-            kept /= self.ranks.world
+        self.share(gradients, sums)
         total, scored = sums.tolist()
         if scored == 0:
             return 0.0  # a batch of nothing but gaps teaches nothing, and its gradient is zero

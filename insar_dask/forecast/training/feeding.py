@@ -14,7 +14,7 @@ import torch
 from insar_dask.forecast.training.job import Batch, Windows
 from insar_dask.forecast.training.together import Ranks
 
-__all__ = ["Feed", "Pick", "QueuedFeed", "Stocked"]
+__all__ = ["Feed", "Pick", "QueuedFeed", "Stocked", "batch_bytes"]
 
 AHEAD = 8
 """Steps whose batches are made before they are asked for; where each has its own stock, so many lie on the host."""
@@ -144,7 +144,7 @@ class QueuedFeed(Feed):
             if batch is None:
                 break
             there = self._sent(self._pinned(batch))
-            size += _bytes(batch)
+            size += batch_bytes(batch)
             if size <= self.room:
                 kept.append(there)
             yield there
@@ -208,5 +208,6 @@ class QueuedFeed(Feed):
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
 
 
-def _bytes(batch: Batch) -> int:
+def batch_bytes(batch: Batch) -> int:
+    """Bytes of the tensors of a batch."""
     return sum(tensor.numel() * tensor.element_size() for tensor in batch.values())

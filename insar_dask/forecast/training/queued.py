@@ -11,7 +11,7 @@ from insar_dask.forecast.training.adamw import QueuedAdamW
 from insar_dask.forecast.training.descent import Descent, step_seed
 from insar_dask.forecast.training.job import Batch, Job
 from insar_dask.forecast.training.recording import Recorder
-from insar_dask.forecast.training.together import Ranks, running_statistics
+from insar_dask.forecast.training.together import Ranks
 
 __all__ = ["QueuedDescent"]
 
@@ -77,10 +77,7 @@ class QueuedDescent(Descent):
         sums, gradients = work(batch) if self._recorder is None else self._recorder.run(work, batch)
         there = [gradient for gradient in gradients if gradient is not None]
         if self.ranks.world > 1:
-            statistics = running_statistics(self.model)
-            self.ranks.add_up([*there, *statistics, sums])
-            for kept in statistics:
-                kept /= self.ranks.world
+            self.share(there, sums)
         total, scored = sums.unbind()
         count = scored.clamp(min=1)
         norm = torch.nn.utils.get_total_norm(there) / count
