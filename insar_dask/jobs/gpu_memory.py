@@ -15,7 +15,8 @@ from insar_dask.jobs.gpu_shards import usable_cupy
 from insar_dask.jobs.recipe import Stage
 from insar_dask.shards import shard_axis
 from insar_dask.store import point_arrays, shard_plan
-from insar_kernels.gpu.running import RESIDENT
+from insar_kernels.gpu.fits import COLUMN
+from insar_kernels.gpu.running import ALONG, ON_SERIES, RESIDENT
 from insar_kernels.seasonal_trend import MATRICES
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def _beside(function: str, points: int, series_bytes: int, processors: int) -> f
         return COLUMN_BYTES * min(RESIDENT * processors, points)
     if function == "stl":
         return NUMBER_BYTES * min(points * (series_bytes / 4) ** 2, MATRICES)
+    if function == "motion":
+        return 8 * COLUMN * min(ON_SERIES * processors, points + ALONG)
     return 0.0
 
 

@@ -185,4 +185,4 @@ def place_after_place(kind: str, body: Any, blocks: Any, block: Any, height: int
     with np.errstate(all="ignore"):  # a GPU warns of nothing
         for i in range(height):
             for j in range(width) if kind == "cells" else [i % width]:
-                body(i, j, *given)
+                body(i, j, *([()] if kind == "series" else []), *given)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from insar_kernels.gpu import running
+from insar_kernels.gpu.running import date
 
 __all__ = ["member_sums", "nearest"]
 
@@ -23,7 +24,7 @@ def nearest(xp: Any, values: Any, centroids: Any) -> tuple[Any, Any]:
     used = ~xp.isnan(centroids).any(0)
     known = xp.ascontiguousarray(xp.where(used, centroids, 0), xp.float32)
     label, square = xp.empty(len(series), xp.int32), xp.empty(len(series), xp.float32)
-    running.over_rows(_choose, len(series), len(series), series, known, used, label, square)
+    running.over_series(_choose, len(series), series, known, used, label, square)
     return label.reshape(values.shape[:-1]), square.reshape(values.shape[:-1])
 
 
@@ -38,7 +39,7 @@ def member_sums(xp: Any, values: Any, label: Any, k: int, per_unit: float) -> tu
     return sums.sum(0), counts.sum(0).astype(xp.int64), sizes.astype(xp.int64)
 
 
-def _choose(i: int, thread: int, series: Any, centroids: Any, used: Any, label: Any, square: Any) -> None:
+def _choose(i: int, thread: int, tiles: Any, series: Any, centroids: Any, used: Any, label: Any, square: Any) -> None:
     """Eight centroids at a time, so that the row is read an eighth as often; the first of those equally near."""
     last = centroids.shape[0] - 1
     best, least, common = -1, np.float32(np.nan), 0
@@ -48,7 +49,7 @@ def _choose(i: int, thread: int, series: Any, centroids: Any, used: Any, label: 
         a = b = c = d = e = f = g = h = np.float32(0)
         common = 0
         for t in range(series.shape[1]):
-            y = series[i, t]
+            y = date(tiles, 0, series, i, t)
             if used[t] and y == y:
                 common += 1
                 a += (y - centroids[first, t]) * (y - centroids[first, t])

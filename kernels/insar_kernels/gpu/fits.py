@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from insar_kernels.gpu import running
+from insar_kernels.gpu.running import date
 from insar_kernels.nested_models import DEGENERATE, MIN_DATES
 
-__all__ = ["component_variances", "motion"]
+__all__ = ["COLUMN", "component_variances", "motion"]
 
 TERMS = 6
 """Columns of the models."""
+
+COLUMN = TERMS * (TERMS + 3)
+"""Numbers in float64 that a thread works in: normal equations, and three right sides."""
 
 
 def motion(xp: Any, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:
@@ -21,9 +25,8 @@ def motion(xp: Any, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:
     series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
     n = len(series)
     fits, n_dates = xp.empty((8, n), xp.float32), xp.empty(n, xp.int32)
-    n_threads = running.threads(n)
-    work = xp.empty((TERMS * (TERMS + 3), n_threads))
-    running.over_rows(_fit, n, n_threads, series, xp.asarray(basis), xp.asarray(inverse), work, fits, n_dates)
+    work = xp.empty((COLUMN, running.series_threads(n)))
+    running.over_series(_fit, n, series, xp.asarray(basis), xp.asarray(inverse), work, fits, n_dates)
     shape = values.shape[:-1]
     return fits.reshape(8, *shape), n_dates.reshape(shape)
 
@@ -32,38 +35,51 @@ def component_variances(xp: Any, trend: Any, season: Any, residual: Any) -> Any:
     """Variances of three parts and of their sum, (..., 4)."""
     parts = [xp.ascontiguousarray(part, xp.float32).reshape(-1, part.shape[-1]) for part in (trend, season, residual)]
     found = xp.empty((len(parts[0]), 4), xp.float32)
-    running.over_rows(_vary, len(found), len(found), *parts, found)
+    running.over_series(_vary, len(found), *parts, found)
     return found.reshape(*trend.shape[:-1], 4)
 
 
-def _fit(i: int, thread: int, series: Any, basis: Any, inverse: Any, work: Any, fits: Any, n_dates: Any) -> None:
-    """Normal equations over the valid dates with three right sides, eliminated; rows of a column: gram, then sides."""
+def _fit(
+    i: int, thread: int, tiles: Any, series: Any, basis: Any, inverse: Any, work: Any, fits: Any, n_dates: Any
+) -> None:
+    """Normal equations over the valid dates with three right sides, eliminated; rows of a column: gram, then sides.
+
+    The basis is orthonormal over all dates: a series without a gap has nothing to eliminate, and writes no gram.
+    """
     gram = work[:, thread]
     moments, first_side, second_side = gram[36:], gram[42:], gram[48:]
-    for a in range(TERMS):
-        moments[a], first_side[a], second_side[a] = 0.0, inverse[1, a], inverse[2, a]
-        for b in range(TERMS):
-            gram[a * TERMS + b] = 1.0 if a == b else 0.0
     count, squares = 0, np.float64(0)
+    b0 = b1 = b2 = b3 = b4 = b5 = np.float64(0)
     for t in range(series.shape[1]):
-        y = np.float64(series[i, t])
+        y = np.float64(date(tiles, 0, series, i, t))
         if y == y:
             count += 1
             squares += y * y
-            for a in range(TERMS):
-                moments[a] += basis[a, t] * y
+            b0 += basis[0, t] * y
+            b1 += basis[1, t] * y
+            b2 += basis[2, t] * y
+            b3 += basis[3, t] * y
+            b4 += basis[4, t] * y
+            b5 += basis[5, t] * y
         else:
+            if count == t:  # the first gap
+                for k in range(TERMS * TERMS):
+                    gram[k] = 1.0 if k % (TERMS + 1) == 0 else 0.0
             for a in range(TERMS):
                 for b in range(a, TERMS):
                     gram[a * TERMS + b] -= basis[a, t] * basis[b, t]
     n_dates[i] = count
+    gaps = count < series.shape[1]
+    moments[0], moments[1], moments[2], moments[3], moments[4], moments[5] = b0, b1, b2, b3, b4, b5
+    for a in range(TERMS):
+        first_side[a], second_side[a] = inverse[1, a], inverse[2, a]
     cosine = sine = spread = np.float64(0)
     left, able = squares, count >= MIN_DATES
     for k in range(TERMS):
-        pivot = gram[k * TERMS + k]
+        pivot = gram[k * TERMS + k] if gaps else 1.0
         able = able and pivot > DEGENERATE
         share = 1.0 / pivot if able else np.nan
-        for a in range(k + 1, TERMS):
+        for a in range(k + 1, TERMS if gaps else 0):
             factor = gram[k * TERMS + a] * share
             for b in range(a, TERMS):
                 gram[a * TERMS + b] -= factor * gram[k * TERMS + b]
@@ -90,24 +106,24 @@ def _fit(i: int, thread: int, series: Any, basis: Any, inverse: Any, work: Any, 
             fits[k, i] = np.nan
 
 
-def _vary(i: int, thread: int, trend: Any, season: Any, residual: Any, found: Any) -> None:
-    """Twice over the dates that have all three: squares about zero would cancel."""
-    count = a = b = c = np.float64(0)
+def _vary(i: int, thread: int, tiles: Any, trend: Any, season: Any, residual: Any, found: Any) -> None:
+    """Once over the dates that have all three, about the first of them: squares about zero would cancel.
+
+    About a value of the series itself the mean square is at most as many times the variance as there are dates.
+    """
+    count = a = b = c = aa = bb = cc = ss = np.float64(0)
+    first = second = third = np.float64(0)
     for t in range(trend.shape[1]):
-        x, y, z = np.float64(trend[i, t]), np.float64(season[i, t]), np.float64(residual[i, t])
+        x = np.float64(date(tiles, 0, trend, i, t))
+        y = np.float64(date(tiles, 1, season, i, t))
+        z = np.float64(date(tiles, 2, residual, i, t))
         if x + y + z == x + y + z:
+            if count == 0.0:
+                first, second, third = x, y, z
             count += 1.0
-            a += x
-            b += y
-            c += z
-    known = 1.0 / count if count >= 2.0 else np.nan
-    a, b, c = a / max(count, 1.0), b / max(count, 1.0), c / max(count, 1.0)
-    aa = bb = cc = ss = np.float64(0)
-    for t in range(trend.shape[1]):
-        x, y, z = np.float64(trend[i, t]) - a, np.float64(season[i, t]) - b, np.float64(residual[i, t]) - c
-        if x + y + z == x + y + z:
-            aa += x * x
-            bb += y * y
-            cc += z * z
-            ss += (x + y + z) * (x + y + z)
-    found[i, 0], found[i, 1], found[i, 2], found[i, 3] = aa * known, bb * known, cc * known, ss * known
+            x, y, z = x - first, y - second, z - third
+            a, b, c = a + x, b + y, c + z
+            aa, bb, cc, ss = aa + x * x, bb + y * y, cc + z * z, ss + (x + y + z) * (x + y + z)
+    most, known = max(count, 1.0), 1.0 / count if count >= 2.0 else np.nan
+    found[i, 0], found[i, 1] = (aa - a * a / most) * known, (bb - b * b / most) * known
+    found[i, 2], found[i, 3] = (cc - c * c / most) * known, (ss - (a + b + c) * (a + b + c) / most) * known
