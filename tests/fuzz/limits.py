@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import pyarrow
+
 __all__ = ["MEMORY", "SECONDS", "HangError", "limited"]
 
 SECONDS = 10.0
@@ -16,7 +18,10 @@ PATIENCE = 12
 """Times as long as that a try may wait, on cores that are busy with others or for what never comes."""
 
 MEMORY = 1 << 30
-"""Address space beyond what there is: all inputs are small."""
+"""Private memory beyond what there is: all inputs are small. Address space would be the wrong measure: each thread of a
+pool reserves 128 MiB of it that it never touches, and a thread that cannot start hangs the one that waits for it."""
+
+pyarrow.set_memory_pool(pyarrow.system_memory_pool())  # its own one takes a gibibyte at once, and touches little of it
 
 
 class HangError(BaseException):
@@ -26,9 +31,9 @@ class HangError(BaseException):
 @contextmanager
 def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """Bounds on what is done in the block, in the main thread."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     before = {number: signal.signal(number, _end) for number in (signal.SIGPROF, signal.SIGALRM)}
-    resource.setrlimit(resource.RLIMIT_AS, (_used() + memory, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (_used() + memory, hard))
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
     try:
@@ -38,7 +43,7 @@ def limited(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
             signal.setitimer(clock, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _end(_: int, frame: FrameType | None) -> None:
@@ -46,4 +51,6 @@ def _end(_: int, frame: FrameType | None) -> None:
 
 
 def _used() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    """Bytes that count towards the limit, those of writable private mappings."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData:"))

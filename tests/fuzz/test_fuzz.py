@@ -1,6 +1,7 @@
 """A little of `make fuzz`, and every input that was a fault once."""
 
 import queue
+import threading
 import zlib
 from pathlib import Path
 
@@ -43,3 +44,14 @@ def test_a_try_that_takes_gigabytes_is_a_fault() -> None:
     with pytest.raises(MemoryError), limited(memory=1 << 28):
         np.empty(1 << 30, np.uint8)
     assert np.empty(1 << 30, np.uint8).size == 1 << 30  # the limit is gone with the block
+
+
+def test_what_threads_reserve_and_never_touch_is_no_memory() -> None:
+    everyone = threading.Barrier(33)
+    threads = [threading.Thread(target=everyone.wait) for _ in range(32)]
+    with limited():
+        for thread in threads:
+            thread.start()
+        everyone.wait()
+    for thread in threads:
+        thread.join()
