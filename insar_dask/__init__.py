@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from insar_dask.forecast.exponential import holt_winters_forecast
     from insar_dask.geometry.series import east_up
     from insar_dask.inversion.solve import invert
-    from insar_dask.jobs.areas.area_jobs import save_areas, stored_areas
+    from insar_dask.jobs.areas.area_jobs import save_areas
+    from insar_dask.jobs.areas.stored import stored_areas
     from insar_dask.jobs.forecasting.prediction import fit_stored, predict_stored
     from insar_dask.jobs.forecasting.tile_prediction import predict_tiles
     from insar_dask.jobs.opening import open_cube, open_tiles
@@ -99,7 +100,7 @@ _HOMES = {
     "select": "selection",
     "session": "sessions",
     "stl": "decompose",
-    "stored_areas": "jobs.areas.area_jobs",
+    "stored_areas": "jobs.areas.stored",
     "tile_points": "tiling.cell_points",
     "to_grid": "readers.grid",
     "to_tiles": "tiling.cell_points",

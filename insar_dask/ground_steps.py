@@ -13,16 +13,9 @@ from insar_dask.cube import CubeError
 from insar_dask.detect.errors import TooFewDatesError
 from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
-from insar_dask.jobs.areas.area_jobs import (
-    Search,
-    found_on,
-    scene_of,
-    store_areas,
-    stored_areas,
-    stored_overview,
-    vintages_of,
-)
+from insar_dask.jobs.areas.area_jobs import Search, scene_of, store_areas
 from insar_dask.jobs.areas.places import areas_folder
+from insar_dask.jobs.areas.stored import found_on, stored_areas, stored_overview, vintages_of
 from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import str_path
 from insar_dask.jobs.progress.watch import alone

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.cli import app
-from insar_dask.jobs.areas.area_jobs import vintages_of
+from insar_dask.jobs.areas.stored import vintages_of
 from insar_dask.jobs.progress.status import status_table
 from tests.conftest import stored_bytes
 from tests.geometry.conftest import LOOKS, look, track_of

@@ -12,8 +12,8 @@ from insar_dask.cube import CubeError
 from insar_dask.dashboard.other_pages import other_pages
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, draw_areas, meet
-from insar_dask.jobs.areas.area_jobs import stored_areas
 from insar_dask.jobs.areas.places import scenes_of
+from insar_dask.jobs.areas.stored import stored_areas
 from insar_dask.outcomes import summary, title_of
 from insar_dask.pipeline import opened, products_of
 from insar_dask.planning import plan_run

@@ -33,7 +33,7 @@ def shown_areas(
     list of dict
         ``scene``, ``vintage``, ``rule``, ``component``; ``areas``: ``rings`` ([e, n, e, n, ...] in 0.1 m from the
         offset; outer rings and holes alike, as an even-odd filling has them) and ``card``, the columns of
-        `insar_dask.jobs.areas.area_jobs.stored_areas`.
+        `insar_dask.jobs.areas.stored.stored_areas`.
 
     Raises
     ------

@@ -15,9 +15,10 @@ from insar_dask.detect.given import read_areas
 from insar_dask.detect.mapping import area_maps, grid_of
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.writing import write_areas
-from insar_dask.jobs.areas.area_jobs import found_on, save_areas, stored_areas, vintages_of
+from insar_dask.jobs.areas.area_jobs import save_areas
 from insar_dask.jobs.areas.places import scenes_of
 from insar_dask.jobs.areas.scene import AreaScene, Product
+from insar_dask.jobs.areas.stored import found_on, stored_areas, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.jobs.progress.status import damaged_documents

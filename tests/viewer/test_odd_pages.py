@@ -14,7 +14,7 @@ from pyproj import Transformer
 
 import insar_dask as insar
 from insar_dask.detect.areas import Areas
-from insar_dask.jobs.areas.area_jobs import _to_note
+from insar_dask.jobs.areas.stored import to_note
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step
@@ -68,7 +68,7 @@ def moving(site: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     x, y = raw["easting"].values, raw["northing"].values
     outline = shapely.box(*(np.quantile(one, q) for q in (0.3, 0.7) for one in (x, y)))
     columns = {"area_id": np.array(["scene-1"], object), "velocity_mean": np.array([-12.5]), "area_m2": np.array([9e4])}
-    note = _to_note(Areas([outline], columns, str(raw["crs"].attrs["crs_wkt"]), {"component": "los"}))
+    note = to_note(Areas([outline], columns, str(raw["crs"].attrs["crs_wkt"]), {"component": "los"}))
     Ledger(open_store(path)).write_note("areas/scene/2024-01-01", note)
     assert prepare(path, quiet=True) == ""
     return path, outline

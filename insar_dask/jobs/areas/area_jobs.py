@@ -18,7 +18,7 @@ import numpy.typing as npt
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
-from insar_dask.detect.areas import OURS, Areas, MapGrid, shapely_of
+from insar_dask.detect.areas import OURS, Areas
 from insar_dask.detect.finding import TILE, check_background, recipe_of
 from insar_dask.detect.given import cells_of_outlines, checked, in_crs
 from insar_dask.detect.rules import Rule, lenient
@@ -26,28 +26,19 @@ from insar_dask.detect.vintages import carry_ids, check_alike, check_order, firs
 from insar_dask.jobs.areas.passes import Passes, Survey
 from insar_dask.jobs.areas.places import NOTES
 from insar_dask.jobs.areas.scene import AreaScene, area_sources, look_at
+from insar_dask.jobs.areas.stored import stored_areas, to_note, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.holding.lock import owned
-from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.layout import create_root
-from insar_dask.objects import address, open_store
+from insar_dask.objects import address
 from insar_dask.settings import whole
 from insar_dask.store import newest_products, open_group, products
 
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = [
-    "Search",
-    "found_on",
-    "save_areas",
-    "scene_of",
-    "store_areas",
-    "stored_areas",
-    "stored_overview",
-    "vintages_of",
-]
+__all__ = ["Search", "save_areas", "scene_of", "store_areas"]
 
 PLAIN = re.compile(r"\w[\w.-]*")
 
@@ -161,7 +152,7 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     overview = {"state": kept, "west": survey.grid.west, "north": survey.grid.north, "cell": survey.grid.cell}
     names = [product.name for product in scene.products]
     own = all(address(product.path) == address(engine.path) for product in scene.products)
-    note = {**_to_note(found), "overview": overview, "products": names, "own": own}
+    note = {**to_note(found), "overview": overview, "products": names, "own": own}
     create_root(engine.store)
     engine.ledger.write_note(f"{NOTES}/{search.scene}/{vintage}", note)
     return found
@@ -170,64 +161,6 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
 def scene_of(engine: Engine, names: Sequence[str], found: Areas) -> AreaScene:
     """The scene that areas were found on, without any work anew."""
     return look_at(engine, area_sources(engine, names), float(found.attrs["cell"]))
-
-
-def found_on(path: str | Path | Store, scene: str, vintage: str | None = None) -> list[str]:
-    """Products of a store that its areas were found on.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there are no areas.
-    CubeError
-        When they were found on products of other stores too: who reads a store opens no other that it names.
-    """
-    note = _note(path, scene, vintage)
-    names, own = note.get("products", []), products(open_store(path))
-    if not names or not note.get("own", True) or not set(names) <= set(own):
-        raise CubeError(
-            f"{address(path)} does not hold all products that areas of {scene} were found on; their page can be drawn "
-            "where it does, and `insar-dask areas` finds them anew"
-        )
-    return list(names)
-
-
-def vintages_of(path: str | Path | Store, scene: str = "scene") -> list[str]:
-    """Vintages of a scene whose areas a store keeps, the oldest first."""
-    start, end = f"jobs/{NOTES}/{scene}/", ".json"
-    keys = Ledger(open_store(path)).notes()
-    return sorted(key[len(start) : -len(end)] for key in keys if key.startswith(start))
-
-
-def stored_areas(path: str | Path | Store, scene: str = "scene", vintage: str | None = None) -> Areas:
-    """Areas that `save_areas` kept; of the latest vintage where none is named.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there are none.
-    """
-    note, shapely = _note(path, scene, vintage), shapely_of()
-    columns = {name: np.array(values, dtype=kind) for name, (kind, values) in note["columns"].items()}
-    outlines = [shapely.from_wkb(bytes.fromhex(text)) for text in note["outlines"]]
-    return Areas(outlines, columns, note["crs_wkt"], note["attrs"])
-
-
-def stored_overview(
-    path: str | Path | Store, scene: str = "scene", vintage: str | None = None
-) -> tuple[npt.NDArray[np.float32], MapGrid]:
-    """Coarse map of the velocity [mm/yr] that areas were found on, and its cells.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there are no areas.
-    """
-    note = _note(path, scene, vintage)
-    about = note["overview"]
-    velocity = Ledger(open_store(path)).read_state(about["state"])["velocity"]
-    rows, columns = velocity.shape
-    return velocity, MapGrid(about["west"], about["north"], about["cell"], rows, columns, note["crs_wkt"])
 
 
 def _found(passes: Passes, survey: Survey) -> Areas:
@@ -329,21 +262,6 @@ def _moves(path: str | Path | Store, name: str) -> bool:
     except JobError:
         return False
     return open_group(path, f"{name}/raw").attrs.get("component") == "east"
-
-
-def _note(path: str | Path | Store, scene: str, vintage: str | None) -> dict[str, Any]:
-    known = vintages_of(path, scene)
-    wanted = vintage or (known[-1] if known else "")
-    note = Ledger(open_store(path)).read_note(f"{NOTES}/{scene}/{wanted}") if wanted in known else None
-    if note is None:
-        raise FileNotFoundError(f"the store keeps no areas of {scene!r} {wanted}; it has {known}: use save_areas")
-    return note
-
-
-def _to_note(areas: Areas) -> dict[str, Any]:
-    columns = {name: (values.dtype.str, values.tolist()) for name, values in areas.columns.items()}
-    outlines = [shapely_of().to_wkb(outline, hex=True) for outline in areas.geometry]
-    return {"outlines": outlines, "columns": columns, "crs_wkt": areas.crs_wkt, "attrs": dict(areas.attrs)}
 
 
 def _only(engine: Engine) -> list[str]:
