@@ -19,6 +19,7 @@ from insar_dask.costs import (
     seconds_of,
     speed_of,
 )
+from insar_dask.forecast.catalogue import TRAINED
 from insar_dask.ground_costs import meeting_work
 from insar_dask.ground_planning import check_tracks, met_size, plan_areas, plan_meeting
 from insar_dask.jobs.devices import said_device, steps_by_device
@@ -114,8 +115,12 @@ def _devices(config: Config) -> list[str]:
     steps = steps_by_device(device, ("regularise", "savgol", "cumulative_displacement", "motion", *patterns, *parts))
     if "gpu" not in steps:
         return []
-    here = ", ".join((*steps.get("cpu", ()), "whatever reads, forecasts, maps and reports"))
-    return [f"on GPUs: {', '.join(steps['gpu'])}; on processors: {here}; the seconds are of processors alone"]
+    networks = {*config.forecast.methods, config.maps.method} & set(TRAINED)
+    there = ", ".join((*steps["gpu"], *(["networks that forecast"] if networks else [])))
+    here = ", ".join(
+        (*steps.get("cpu", ()), f"whatever{' else' if networks else ''} reads, forecasts, maps and reports")
+    )
+    return [f"on GPUs: {there}; on processors: {here}; the seconds are of processors alone"]
 
 
 def planned(config: Config) -> Planned:

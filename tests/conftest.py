@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,35 @@ def real_data() -> Path:
 def small_scene() -> xr.Dataset:
     """3,000 points x 90 dates in memory."""
     return scene("l2b", n_points=3000, n_dates=90, seed=1).compute()
+
+
+@pytest.fixture
+def networks_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """A GPU for networks that forecast: where there is none the processor stands in, and nothing is looked at on it
+    before all of it is done. Yields its bytes, which a test may change, and how often it was computed with."""
+    import torch
+
+    from insar_dask.forecast import gpu_networks
+    from insar_dask.forecast.models import blocks
+
+    gpu, computing = {"bytes": 80 * 10**9, "turns": 0}, gpu_networks.computing
+
+    @contextmanager
+    def counted(device: torch.device) -> Iterator[None]:
+        gpu["turns"] += 1
+        with computing(device):
+            yield
+
+    monkeypatch.setattr(gpu_networks, "_KEPT", {})
+    monkeypatch.setattr(gpu_networks, "computing", counted)
+    monkeypatch.setattr("insar_dask.forecast.series.prediction_blocks.computing", counted)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+        monkeypatch.setattr(blocks, "WAITED_FOR", frozenset())
+        monkeypatch.setattr(gpu_networks, "found_device", lambda: torch.device("cpu"))
+        monkeypatch.setattr(gpu_networks, "_memory", lambda _: gpu["bytes"])
+        monkeypatch.setattr(gpu_networks, "network_room", lambda: (gpu["bytes"], gpu["bytes"]))
+    yield gpu
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from zarr.storage import LocalStore
 import insar_dask as insar
 from insar_dask.capacity import Capacity, capacity_of
 from insar_dask.config import parse_config
-from insar_dask.config.sections import Cluster
+from insar_dask.config.sections import Cluster, Forecast
 from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
 from insar_dask.cube import CubeError
 from insar_dask.jobs.devices import DEVICE
@@ -104,6 +104,9 @@ def test_a_plan_tells_which_steps_run_on_gpus(monkeypatch: pytest.MonkeyPatch) -
     *_, told = plan_run(there).splitlines()
     assert told.startswith("on GPUs: regularise, savgol, cumulative_displacement, motion, sum_patterns, label_patterns")
     assert "; on processors: sample_patterns, whatever reads, forecasts" in told
+    networks = there.model_copy(update={"forecast": Forecast(methods=["harmonic_ridge", "spacetimeformer"])})
+    *_, told = plan_run(networks).splitlines()
+    assert ", networks that forecast; on processors: sample_patterns, whatever else reads, forecasts" in told
     monkeypatch.setenv(DEVICE, "cpu")
     assert "on GPUs" not in plan_run(there)
     monkeypatch.setenv(DEVICE, "gpu")

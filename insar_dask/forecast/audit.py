@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of, new, pooled_methods
+from insar_dask.forecast.registry import Arrays, Device, Forecaster, fitted, methods_of, new, pooled_methods
 from insar_dask.forecast.schedule import grid_start
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows
@@ -42,6 +42,7 @@ def leakage_audit(
     origins: Sequence[Origin],
     windows: type[HonestWindows] = HonestWindows,
     places: Float64 | None = None,
+    device: Device = "cpu",
 ) -> None:
     """Raise `LeakageError` if contexts or forecasts of fitted models change with what lies at or after an origin.
 
@@ -59,8 +60,10 @@ def leakage_audit(
         What cuts the contexts.
     places : (n, 2) array, optional
         Easting and northing [m] of the points.
+    device : {"cpu", "gpu"}
+        What networks forecast on.
     """
-    models = [fitted(method, "honest", stage, state) for method in methods_of(plan, "honest")]
+    models = [fitted(method, "honest", stage, state, device) for method in methods_of(plan, "honest")]
     for origin in dict.fromkeys((origins[0], origins[-1])):
         known, blind = _contexts(values, plan, origin, windows, origins[0], places)
         for model in models:

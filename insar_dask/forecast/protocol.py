@@ -24,7 +24,7 @@ from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
 from insar_dask.forecast.leaderboard import check_counted, make_scores, ranked
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Arrays, fitted, methods_of, new, pooled_methods, trained_methods, under
+from insar_dask.forecast.registry import Arrays, Device, fitted, methods_of, new, pooled_methods, trained_methods, under
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.tallies import (
@@ -106,22 +106,34 @@ def fit(partials: Iterable[Arrays], plan: Plan) -> State:
 
 
 def calibrate_partial(
-    block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, most: int | None = None
+    block: xr.Dataset,
+    plan: Plan,
+    state: Arrays,
+    trained: Arrays | None = None,
+    most: int | None = None,
+    device: Device = "cpu",
 ) -> State:
     """Errors of a block's forecasts at the validation origins, counted.
 
     ``trained`` is the part of the state that networks are, where that is kept by itself; ``most`` the number of points
-    to count, the first ones, which are neighbours of one another.
+    to count, the first ones, which are neighbours of one another; ``device`` what networks compute on, as for
+    `insar_dask.forecast.registry.fitted`.
     """
     part = block.isel(point=slice(0, most))
-    return count_errors(part, plan, {**state, **(trained or {})}, "validation", plan.validation)
+    return count_errors(part, plan, {**state, **(trained or {})}, "validation", plan.validation, device)
 
 
 def score_partial(
-    block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, most: int | None = None
+    block: xr.Dataset,
+    plan: Plan,
+    state: Arrays,
+    trained: Arrays | None = None,
+    most: int | None = None,
+    device: Device = "cpu",
 ) -> State:
     """Errors of a block's forecasts at the test origins, counted; ``state`` need not be calibrated yet."""
-    return count_errors(block.isel(point=slice(0, most)), plan, {**state, **(trained or {})}, "test", plan.test)
+    part = block.isel(point=slice(0, most))
+    return count_errors(part, plan, {**state, **(trained or {})}, "test", plan.test, device)
 
 
 def calibrate(partials: Iterable[Arrays], plan: Plan, state: Arrays) -> State:
@@ -156,8 +168,10 @@ def score(partials: Iterable[Arrays], plan: Plan, state: Arrays, attrs: Mapping[
     return make_scores(total, plan, state, attrs or {})
 
 
-def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None) -> xr.Dataset:
-    """Forecast the dates after the record with the default method; ``trained`` as for `calibrate_partial`.
+def forecast_block(
+    block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, device: Device = "cpu"
+) -> xr.Dataset:
+    """Forecast the dates after the record with the default method; the rest as for `calibrate_partial`.
 
     Returns
     -------
@@ -174,7 +188,7 @@ def forecast_block(block: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays
         raise CubeError("a forecast beyond the record needs the honest protocol: add it to the plan's protocols")
     method, state = str(state["ranking"][0]), {**state, **(trained or {})}
     context = windows_of(block_values(block, plan), plan, "honest", block_places(block)).context(plan.future)
-    mean, scale = forecast_with_scale(fitted(method, "honest", "future", state), context)
+    mean, scale = forecast_with_scale(fitted(method, "honest", "future", state, device), context)
     classes = classify(harmonic_fit(context)[1].rmse, state["honest.future.edges"])
     widths = state[f"honest.{method}.quantiles"][classes]
     half = np.where(classes[:, None] < 0, np.nan, widths * scale)

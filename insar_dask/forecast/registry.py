@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,10 @@ from insar_dask.forecast.windows import Context
 
 __all__ = [
     "Arrays",
+    "Device",
     "Forecaster",
     "accounts",
+    "computes",
     "fitted",
     "load",
     "methods_of",
@@ -28,6 +30,9 @@ __all__ = [
 ]
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+Device = Literal["cpu", "gpu"]
+"""What networks forecast on."""
 
 
 class Forecaster(Protocol):
@@ -67,11 +72,12 @@ def load(method: str, prefix: str, state: Arrays) -> Forecaster:
     return made
 
 
-def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
+def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device = "cpu") -> Forecaster:
     """Forecaster called ``method`` as the fitted state of an evaluation has it for one of its stages.
 
     A network is the same at all stages: it was trained before the first of them. The linear forecasters that one
-    corrects are those of the stage, and so is the gate on its correction.
+    corrects are those of the stage, and so is the gate on its correction. ``device`` is what a network forecasts on:
+    the processor, or the GPU of this process (`insar_dask.forecast.gpu_networks`); all others compute here.
     """
     if method not in TRAINED:
         return load(method, f"{protocol}.{stage}.{method}.", state)
@@ -80,7 +86,14 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays) -> Forecaster:
         arrays["gate"] = arrays[f"gate.{stage}"]
     for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
-    return load(method, "", arrays)
+    made: Forecaster = _class(method).from_state(arrays, device)
+    return made
+
+
+def computes(method: str, stage: str, state: Arrays) -> bool:
+    """Whether a network has a say in what a method forecasts at a stage: one that corrects, if its gate is open."""
+    gate = state.get(f"honest.trained.{CORRECTING}.gate.{stage}") if method == CORRECTING else None
+    return method in TRAINED and (gate is None or float(gate) != 0)
 
 
 def accounts(method: str, state: Arrays) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.catalogue import AROUND, MAPPED
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Arrays, Forecaster, fitted, methods_of
+from insar_dask.forecast.registry import Arrays, Device, Forecaster, fitted, methods_of
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
@@ -97,7 +97,7 @@ def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, F
 
 
 def count_errors(
-    block: xr.Dataset, plan: Plan, state: Arrays, stage: str, origins: Sequence[Origin]
+    block: xr.Dataset, plan: Plan, state: Arrays, stage: str, origins: Sequence[Origin], device: Device = "cpu"
 ) -> dict[str, npt.NDArray[Any]]:
     """Count the errors of all methods at some origins: the fields of `Tally`, and ``groups`` by origin."""
     values = block_values(block, plan)
@@ -106,8 +106,8 @@ def count_errors(
     totals: dict[str, npt.NDArray[Any]] = {}
     for protocol in plan.protocols:
         if protocol == "honest":
-            leakage_audit(values, plan, state, stage, origins, places=places)
-        models = {m: fitted(m, protocol, stage, state) for m in methods_of(plan, protocol)}
+            leakage_audit(values, plan, state, stage, origins, places=places, device=device)
+        models = {m: fitted(m, protocol, stage, state, device) for m in methods_of(plan, protocol)}
         for chunk in _chunks(len(values), plan):
             windows = windows_of(values[chunk], plan, protocol, places[chunk])
             start = windows.context(origins[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from insar_dask.settings import known
@@ -36,7 +36,8 @@ ON_GPU = frozenset(
         "label_patterns",
     }
 )
-"""Steps whose kernels have a body for a GPU. All others take and give arrays of NumPy, on any worker."""
+"""Steps whose kernels have a body for a GPU. All others take and give arrays of NumPy, on any worker; those of them
+that forecast with a network (`insar_dask.jobs.recipe.Step.network`) send it there what it reads."""
 
 MARK = ["insar-dask-device"]
 """Where a scheduler keeps what its session was started for: whoever joins it computes on the same."""
@@ -75,10 +76,13 @@ def device_of(client: Client | None) -> str:
     return str(ask(client, "get_metadata", keys=MARK, default=None) or "cpu")
 
 
-def steps_by_device(device: str, functions: Iterable[str]) -> dict[str, Sequence[str]]:
-    """Names of steps, each once and in order, by what they compute on in a run on ``device``."""
+def steps_by_device(device: str, functions: Iterable[str], networks: Collection[str] = ()) -> dict[str, Sequence[str]]:
+    """Names of steps, each once and in order, by what they compute on in a run on ``device``.
+
+    ``networks`` are those that forecast with one.
+    """
     names = list(dict.fromkeys(functions))
-    there = [name for name in names if device == "gpu" and name in ON_GPU]
+    there = [name for name in names if device == "gpu" and (name in ON_GPU or name in networks)]
     here = [name for name in names if name not in there]
     return {where: of for where, of in (("gpu", there), ("cpu", here)) if of}
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
-from insar_dask.jobs.devices import device_of, say_if_moved, steps_by_device
+from insar_dask.jobs.devices import device_of, say_if_moved
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
 from insar_dask.jobs.gpu_memory import check_gpus, release_gpus
+from insar_dask.jobs.gpu_networks import check_network_gpus, release_network_gpus
 from insar_dask.jobs.makers import maker_of
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.progress.events import Told, failure, silence
@@ -102,8 +103,11 @@ class Engine:
         keys = {i: {r: stage.key(r, inputs[i].checksum) for r in stage.saves} for i in range(plan.n_shards)}
         templates = self._templates(stage, inputs[0].checksum)
         there = stage.runs_on_gpu(set(stage.saves))
-        if there and lacks_any(self.ledger, stage.saves, keys):
-            check_gpus(stage, self.store, templates, self.client, self.threads)
+        networks = stage.networks_on_gpu(set(stage.saves))
+        if (there or networks) and lacks_any(self.ledger, stage.saves, keys):
+            if there:
+                check_gpus(stage, self.store, templates, self.client, self.threads)
+            check_network_gpus(stage.name, networks, plan.shard, self.ledger, self.client)
         self._create_targets(stage, templates)
         pending = pending_shards(self.ledger, stage.saves, keys)
         check_memory(f"stage {stage.name}", stage_memory(stage, self.store), self.client)
@@ -115,9 +119,11 @@ class Engine:
             made = self.settle(f"stage {stage.name}", stage.saves, pending, run_shard, task, progress)
         if there and pending:
             release_gpus(self.client)
+        if networks and pending:
+            release_network_gpus(self.client)
         points = sum(plan.slice(index).stop - plan.slice(index).start for index in pending)
         counts = len(pending), points, sum(receipt.size for receipt in made.values())
-        steps = steps_by_device(self.device, (step.function for step in stage.steps)) if self.device != "cpu" else {}
+        steps = stage.by_device() if self.device != "cpu" else {}
         return self.report(StageReport(stage.name, plan.n_shards, *counts, time.perf_counter() - began, steps))
 
     def settle(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
 
-__all__ = ["check_gpus", "gpu_memory", "gpu_room", "release_gpus"]
+__all__ = ["ask_workers", "check_gpus", "gpu_memory", "gpu_room", "release_gpus"]
 
 POOL = 1.2
 """What CuPy's pool takes of the GPU for each byte in use: what it cuts off, and keeps between tasks."""
@@ -86,7 +86,7 @@ def check_gpus(
     CubeError
         Naming the worker, and what to change.
     """
-    rooms = {"of this process": gpu_room()} if client is None else _rooms(client)
+    rooms = ask_workers(client, gpu_room)
     told = {} if client is None else client.scheduler_info(n_workers=-1)["workers"]
     for worker, room in rooms.items():
         if isinstance(room, str):
@@ -110,11 +110,13 @@ def release_gpus(client: Client | None) -> None:
         client.run(_release, on_error="ignore", wait=False)  # one that is gone has given it back, one frozen may later
 
 
-def _rooms(client: Client) -> dict[str, Any]:
+def ask_workers(client: Client | None, room: Callable[[], Any]) -> dict[str, Any]:
     """What each worker has, but for one that goes just now; nothing where one is frozen, which flights find out."""
+    if client is None:
+        return {"of this process": room()}
     found: dict[str, Any] = {}
     with suppress(TimeoutError):
-        found = client.sync(client._run, gpu_room, on_error="ignore", callback_timeout=ANSWER_SECONDS)
+        found = client.sync(client._run, room, on_error="ignore", callback_timeout=ANSWER_SECONDS)
     return found
 
 

@@ -27,6 +27,7 @@ from insar_dask.jobs.devices import DEVICE, ON_GPU
 from insar_dask.store import decoded, dimensions
 from insar_dask.stored_arrays import StoredArray
 from insar_dask.tenths import decode_tenths_on
+from insar_dask.turns import in_turn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,7 +66,6 @@ class _Mine(threading.local):
 
 
 _MINE = _Mine()
-_TURN = threading.Lock()
 _LOCK = threading.Lock()
 _STREAMS: list[Any] = []
 """The one of this process, once there is one."""
@@ -126,13 +126,6 @@ def on_gpu() -> Iterator[None]:
         except BaseException:
             _wait()  # else the next task would write over what is being copied
             raise
-
-
-@contextmanager
-def in_turn() -> Iterator[None]:
-    """No other thread of this worker has steps on the GPU meanwhile."""
-    with _TURN:
-        yield
 
 
 def taken(array: zarr.Array[Any], at: tuple[slice, ...], tenths: bool) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from insar_dask.jobs.devices import ON_GPU
+from insar_dask.jobs.devices import ON_GPU, steps_by_device
 from insar_dask.layout import CODEC
 
 __all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_reference"]
@@ -73,7 +73,8 @@ class Step:
     """``result = function(source, **params)`` on the data sets of one shard.
 
     ``reads`` names the arrays over ``point`` that it looks at; without it all are read. A small reduction looks at few
-    of the 25 of an EGMS product, and the others, small as they are, cost more than the series.
+    of the 25 of an EGMS product, and the others, small as they are, cost more than the series. ``network`` says that a
+    network has a say in its result: in a run on GPUs its function is told so, by ``device="gpu"``.
     """
 
     function: str
@@ -81,6 +82,7 @@ class Step:
     result: str
     params: Mapping[str, Any] = field(default_factory=dict)
     reads: tuple[str, ...] | None = None
+    network: bool = False
 
     def resolve(self) -> Callable[..., Any]:
         """The function itself, imported where the task runs."""
@@ -89,8 +91,8 @@ class Step:
         return function
 
     def identity(self, device: str = "cpu") -> dict[str, Any]:
-        """What determines the step's numbers; a GPU's are others, where the step has a body for one."""
-        where = {"device": device} if device != "cpu" and self.function in ON_GPU else {}
+        """What determines the step's numbers; a GPU's are others, where the step has a body or a network for one."""
+        where = {"device": device} if device != "cpu" and (self.network or self.function in ON_GPU) else {}
         return {"function": self.function, "version": STEPS[self.function][1], "params": dict(self.params), **where}
 
 
@@ -129,8 +131,17 @@ class Stage:
         return None if None in first else frozenset(name for reads in first for name in reads or ())
 
     def runs_on_gpu(self, results: set[str]) -> bool:
-        """Whether a step that leads to ``results`` computes on a GPU."""
+        """Whether a step that leads to ``results`` has its series on a GPU."""
         return self.device == "gpu" and any(step.function in ON_GPU for step in self.needed(results))
+
+    def networks_on_gpu(self, results: set[str]) -> list[Step]:
+        """Steps that lead to ``results`` and forecast with networks, if these are on a GPU."""
+        return [step for step in self.needed(results) if step.network and self.device == "gpu"]
+
+    def by_device(self) -> dict[str, Sequence[str]]:
+        """Names of the steps by what they compute on."""
+        networks = {step.function for step in self.steps if step.network}
+        return steps_by_device(self.device, (step.function for step in self.steps), networks)
 
     def recipe(self, result: str) -> list[dict[str, Any]]:
         """What determines the numbers of one result, step by step."""

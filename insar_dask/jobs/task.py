@@ -15,13 +15,14 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
 from insar_dask.cube import CubeError
-from insar_dask.jobs.gpu_shards import brought_back, given_to, in_turn, on_gpu, taken
+from insar_dask.jobs.gpu_shards import brought_back, given_to, on_gpu, taken
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
 from insar_dask.objects import open_store
 from insar_dask.shard_store import checksum_block, read_block, write_block
 from insar_dask.store import Taken, decoded, shard_plan
+from insar_dask.turns import in_turn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,7 +64,8 @@ def run_shard(
     SupersededError
         When a later run has made a result of other parameters: this task's driver is gone.
     ImportError, OSError
-        When the stage is for GPUs, and this worker has none: nothing is computed elsewhere than its keys say.
+        When the stage is for GPUs, and this worker has none or lacks what computes there: nothing is computed
+        elsewhere than its keys say.
     """
     store, wanted = for_one_task(open_store(path)), set(keys)
     began, there = time.perf_counter(), stage.runs_on_gpu(wanted)
@@ -100,7 +102,7 @@ def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger)
     """Results of the steps that lead to ``wanted``; a result is let go when nothing needs it any more.
 
     On a GPU (within `insar_dask.jobs.gpu_shards.on_gpu`) series stay there from step to step; one that has no body
-    for it has them brought back.
+    for it has them brought back. A step that forecasts with a network takes its turn on the GPU when that has its own.
     """
     source = stage.steps[0].source
     results: dict[str, Any] = {source: block}
@@ -109,6 +111,8 @@ def run_steps(stage: Stage, block: xr.Dataset, wanted: set[str], ledger: Ledger)
         params = {name: _resolve(value, ledger) for name, value in step.params.items()}
         if there:
             results[step.source] = given_to(step.function, results[step.source], params)
+        if step.network and stage.device != "cpu":
+            params["device"] = stage.device
         results[step.result] = step.resolve()(results[step.source], **params)
         for name in set(results) - wanted - {later.source for later in steps[position + 1 :]}:
             del results[name]

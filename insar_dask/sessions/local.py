@@ -24,7 +24,7 @@ NOWHERE_ELSE = "127.0.0.1:0"
 
 CUPY_SHARE = {"CUPY_GPU_MEMORY_LIMIT": "50%"}
 """Environment of workers with a GPU, where the session's own does not say otherwise: CuPy, which keeps what it once
-had until a stage ends, leaves half of its memory to torch, which trains in a process of its own."""
+had until a stage ends, leaves half of its memory to torch, which forecasts beside it and trains in another process."""
 
 
 @contextmanager

@@ -64,11 +64,11 @@ def session(
         moments, and a job that is cancelled is replaced (needs the deploy extra).
     gpus : int or "all", optional
         One worker process for each of so many GPUs of this machine, which sees that one alone (needs a gpu extra).
-        On it are computed networks and, to 1e-5 of what the processor gives, the steps of chunk jobs that
-        `insar_dask.jobs.devices.ON_GPU` lists. What a GPU has made has keys of its own: a store that was made on
-        processors is made again where its runs move to GPUs, and the other way round. ``INSAR_DASK_DEVICE=cpu`` in
-        the environment of the process that drives a run keeps its chunk jobs off them. CuPy takes half of a GPU's
-        memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
+        On it are computed networks, that learn or forecast, and, to 1e-5 of what the processor gives, the steps of
+        chunk jobs that `insar_dask.jobs.devices.ON_GPU` lists. What a GPU has made has keys of its own: a store that
+        was made on processors is made again where its runs move to GPUs, and the other way round.
+        ``INSAR_DASK_DEVICE=cpu`` in the environment of the process that drives a run keeps its chunk jobs off them.
+        CuPy takes half of a GPU's memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
     threads_per_worker : int, optional
         Threads of each worker: one unless said, with ``gpus`` 2 to 8, each GPU's share of the cores, of which one has
         the GPU while the others read and write.

@@ -51,6 +51,7 @@ def main() -> int:
         return 2
     # before the first product on the GPU: `accelerator`, which these load, says how products are to repeat
     from tests.benchmarks.gpu_checks import check_rows
+    from tests.benchmarks.gpu_forecasts import job_rows
     from tests.benchmarks.gpu_networks import Bench, network_rows
     from tests.benchmarks.gpu_shards import shard_rows
 
@@ -63,6 +64,7 @@ def main() -> int:
         "holt_winters": holt_winters_rows(),
         "kernels of a run": run_rows(),
         "shards": shard_rows(),
+        "forecasts of chunk jobs": job_rows(),
         "checks of networks": check_rows(bench),
         "networks": network_rows(product, lambda: PATIENCE - (time.perf_counter() - began), bench),
     }

@@ -1,5 +1,7 @@
 """Forecasts of stored tiles as chunk jobs."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
+from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group
 from insar_dask.jobs.progress.status import status_table
@@ -77,6 +80,28 @@ def test_what_had_been_said_is_scored_as_the_card_has_it(stored: Path, fitted):
     expected = came["displacement"].where(came["mask"]).transpose("tile", "time", "y", "x").values
     np.testing.assert_array_equal(np.stack([tile["measured"] for tile in tiles]), expected)
     assert "tiles/up/hindcast" in status_table(stored)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_tiles_are_forecast_and_scored_on_a_gpu(bf16, stored, fitted, tmp_path, networks_there, monkeypatch):
+    store = shutil.copytree(stored, tmp_path / "cube.zarr")
+    here = insar.predict_tiles(store, fitted, quiet=True).load()
+    plan, found = hindcast_group(Engine(store, quiet=True), fitted, "tiles/up")
+    said = [tile["said"] for tile in found]
+    monkeypatch.setenv(DEVICE, "gpu")
+    if bf16:  # as it would be trained
+        settings = json.loads(str(fitted.state_["honest.trained.mmstt.settings"]))
+        settings["training"]["bf16"] = True
+        monkeypatch.setitem(fitted.state_, "honest.trained.mmstt.settings", np.array(json.dumps(settings)))
+    assert networks_there["turns"] == 0
+    there = insar.predict_tiles(store, fitted, quiet=True).load()
+    assert networks_there["turns"] == 2, "one a tile"
+    assert [step.get("device") for step in there.attrs["recipe"]] == ["gpu"]
+    assert (there["displacement"] != here["displacement"]).any()
+    again = [tile["said"] for tile in hindcast_group(Engine(store, quiet=True), fitted, "tiles/up")[1]]
+    assert networks_there["turns"] == 2 * (1 + len(plan.test))
+    for one, other in ((there["displacement"], here["displacement"]), *zip(again, said, strict=True)):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=0.2 if bf16 else 1e-2)
 
 
 def test_a_store_without_tiles_is_refused(tmp_path, fitted):

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 import insar_dask as insar
+from insar_dask.forecast import protocol
 from insar_dask.forecast.catalogue import LINEAR
 from insar_dask.forecast.correction.origin_windows import Shape
 from insar_dask.forecast.correction.teaching import Lesson, Settings
@@ -15,8 +16,9 @@ from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.forecast.training import checkpoint, train
 from insar_dask.forecast.training.job import Training
+from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.forecasting import training
+from insar_dask.jobs.forecasting import evaluation, training
 from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
 from insar_dask.jobs.forecasting.training import build_job
 from insar_dask.jobs.pruning import prune_states
@@ -97,6 +99,39 @@ def test_a_network_is_trained_once_goes_on_after_a_kill_and_forecasts(
     made = open_group(engine.store, "site/forecast")
     assert made.attrs["method"] == "spacetimeformer"
     assert np.isfinite(made["displacement"].values).all()
+
+
+def test_networks_of_an_evaluation_compute_on_gpus_where_their_gates_are_open(
+    cube: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, networks_there: dict[str, int]
+) -> None:
+    """At each stage the gate of that stage decides, and what it decides is in the keys."""
+    insar.save(cube.isel(point=slice(64)), tmp_path / "site.zarr", "site/raw", quiet=True)
+    engine = Engine(tmp_path / "site.zarr", quiet=True)
+    trained = evaluation.train_networks
+
+    def with_gates(*given: Any, **how: Any) -> str:
+        """Open at the test and beyond the record, and closed at the validation."""
+        state = engine.ledger.read_state(trained(*given, **how))
+        for stage, gate in {"validation": 0.0, "test": 1.0, "future": 1.0}.items():
+            state[f"honest.trained.spacetimeformer.gate.{stage}"] = np.array(gate)
+        return engine.ledger.write_state(state)
+
+    def ranked(state: Any, _: Any) -> dict[str, Any]:
+        return {"ranking": np.array(["spacetimeformer"]), "validation_rmse": np.zeros(1)}
+
+    monkeypatch.setattr(evaluation, "train_networks", with_gates)
+    monkeypatch.setattr(protocol, "ranked", ranked)
+    monkeypatch.setenv(DEVICE, "gpu")
+    scores = evaluate(engine, "site", network=NETWORK, stride=9, **METHODS)
+    forecast(engine, "site", 0.0, stride=9, **METHODS)
+    assert {report.stage: report.steps for report in engine.reports} == {
+        "site/fit": {"cpu": ["fit_partial"]},
+        "site/score": {"gpu": ["score_partial"], "cpu": ["calibrate_partial"]},
+        "site/forecast": {"gpu": ["forecast_block"], "cpu": ["outlook_block"]},
+    }
+    recipes = [open_group(engine.store, f"site/{name}").attrs["recipe"][0] for name in ("forecast", "outlook")]
+    assert [recipe.get("device") for recipe in recipes] == ["gpu", None]
+    assert networks_there["turns"] > 2 and "spacetimeformer" in scores["tables"]["honest"]
 
 
 def assert_a_rank_builds_the_same_job(engine: Engine, note: dict[str, Any]) -> None:

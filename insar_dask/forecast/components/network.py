@@ -19,21 +19,28 @@ from insar_dask.forecast.components.history import PARTS, period_of, take_apart
 from insar_dask.forecast.components.patterns import Patterns
 from insar_dask.forecast.components.settings import NETWORK, Settings
 from insar_dask.forecast.correction.origin_windows import PIECE
+from insar_dask.forecast.groups import ABSENT, Groups, cut_groups
 from insar_dask.forecast.naive import Unpooled
-from insar_dask.forecast.registry import under
+from insar_dask.forecast.registry import Device, under
 from insar_dask.forecast.series.framing import Framing
-from insar_dask.forecast.series.point_source import ArrayPoints, Points
+from insar_dask.forecast.series.point_source import ArrayPoints, Points, joined
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.windows import Context
 
 if TYPE_CHECKING:
     import torch
 
+    from insar_dask.forecast.gpu_networks import Run, There
+    from insar_dask.forecast.series.prediction_blocks import PredictionBlock
+
 __all__ = ["ComponentNetworks", "Learned"]
 
 Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+Chosen = tuple[Float32, Index, Points]
+"""Sums of a piece, its rows of one pattern, and what is known of these points."""
 
 BATCH = 32
 """Groups that a network sees at a time; the last of a piece and pattern may be fewer, always as many."""
@@ -63,6 +70,11 @@ class ComponentNetworks(Unpooled):
         That day, from 1970-01-01.
     learned : sequence of Learned
         By component, then by pattern.
+
+    Attributes
+    ----------
+    there : There or None
+        The networks on a GPU, which forecast there; series are taken apart here all the same.
     """
 
     name = "spacetimeformer_components"
@@ -70,6 +82,7 @@ class ComponentNetworks(Unpooled):
     def __init__(self, settings: Settings, patterns: Patterns, until: int, learned: Sequence[Learned]) -> None:
         self.settings, self.patterns, self.until, self.learned = settings, patterns, until, list(learned)
         self._network: torch.nn.Module | None = None
+        self.there: There | None = None
 
     def predict(self, context: Context) -> tuple[Float32, None]:
         """Mean (n, h) [mm]; NaN where a point cannot be taken apart or has no value in the last dates.
@@ -92,13 +105,26 @@ class ComponentNetworks(Unpooled):
         for labels, _ in seen:
             start = np.where(labels < 0, np.float32(np.nan), np.float32(0))
             sums.append(np.repeat(start[:, None], len(context.target_years), axis=1))
+        recent = days[-self.settings.shape.context :]
         for (part, pattern), framing, network in self._networks():
+            chosen = []
             for piece, (labels, series), total in zip(pieces, seen, sums[1:], strict=True):
                 rows = np.flatnonzero(labels == pattern)
                 if rows.size:
-                    points = Points(series[part, rows], piece.located[rows], labels[rows])
-                    total[rows] += _forecast(network, framing, points, days[-self.settings.shape.context :])
+                    chosen.append((total, rows, Points(series[part, rows], piece.located[rows], labels[rows])))
+            for (total, rows, _), said in zip(chosen, self._said(network, framing, chosen, recent), strict=True):
+                total[rows] += said
         return np.concatenate(sums), None
+
+    def bytes_there(self, n_points: int, memory: int) -> int:
+        """Predicted bytes of a GPU of ``memory`` bytes that forecasting blocks of so many points takes."""
+        from insar_dask.forecast.gpu_networks import bytes_there
+        from insar_dask.forecast.series.gathering import stock_bytes
+
+        weights = {f"{name} {at}": array for at, one in enumerate(self.learned) for name, array in one.weights.items()}
+        framing = self.learned[0].framing
+        beside = stock_bytes(n_points, framing.context) + 4 * n_points * (framing.length + 2 * framing.horizon)
+        return bytes_there(weights, self._on_meta(), memory, beside)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """What was learned, as arrays: of each tensor those of all networks in one."""
@@ -118,7 +144,7 @@ class ComponentNetworks(Unpooled):
         return {**weights, **rest, "settings": np.array(json.dumps(told, sort_keys=True))}
 
     @classmethod
-    def from_state(cls, state: Arrays) -> Self:
+    def from_state(cls, state: Arrays, device: Device = "cpu") -> Self:
         """Rebuild it from `state`.
 
         Raises
@@ -135,7 +161,23 @@ class ComponentNetworks(Unpooled):
             Learned(framing, {name: array[at] for name, array in weights.items()}, account)
             for at, (framing, account) in enumerate(zip(framings, told["accounts"], strict=True))
         ]
-        return cls(settings, patterns, told["until"], learned)
+        made = cls(settings, patterns, told["until"], learned)
+        if device == "gpu":
+            from insar_dask.forecast.gpu_networks import there
+
+            made.there = there(weights, str(state["settings"]), made._copies, made._on_meta)
+        return made
+
+    def _said(
+        self, network: torch.nn.Module, framing: Framing, chosen: Sequence[Chosen], days: Index
+    ) -> Iterator[Float32]:
+        """Forecasts (n, h) [mm] of a component of the points of each piece, which on a GPU are made together."""
+        if self.there is None:
+            yield from (_forecast(network, framing, points, days) for *_, points in chosen)
+        elif chosen:
+            block = _together(framing, [points for *_, points in chosen], days)
+            said = block.forecast_there(network, self.there.device, at_once=self.there.at_once)[0]
+            yield from np.split(said, np.cumsum([len(rows) for _, rows, _ in chosen])[:-1])
 
     def _fitted(self, days: Index) -> int:
         """Dates of a grid that series are taken apart by."""
@@ -156,17 +198,42 @@ class ComponentNetworks(Unpooled):
         return labels, np.ascontiguousarray(series)
 
     def _networks(self) -> Iterator[tuple[tuple[int, int], Framing, torch.nn.Module]]:
-        """One after the other in one module: no more of them is copied than one."""
+        """One after the other: those on a GPU, or one module, in which no more of them is copied than one."""
         import torch
 
+        networks = self.there.networks if self.there is not None else [self._module()] * len(self.learned)
+        for at, (one, network) in enumerate(zip(self.learned, networks, strict=True)):
+            if self.there is None:
+                network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in one.weights.items()})
+            yield divmod(at, len(self.patterns)), one.framing, network
+
+    def _copies(self) -> Iterator[torch.nn.Module]:
+        """The same, each to be copied before the next one."""
+        for _, _, network in self._networks():
+            yield network
+
+    def _module(self) -> torch.nn.Module:
         from insar_dask.forecast.series.jobs import seeded
 
         if self._network is None:
             self._network = seeded(NETWORK, self.learned[0].framing, self.settings.sizes, 0).eval()
-        network = self._network
-        for at, one in enumerate(self.learned):
-            network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in one.weights.items()})
-            yield divmod(at, len(self.patterns)), one.framing, network
+        return self._network
+
+    def _on_meta(self) -> Run:
+        """One of them on so many groups without numbers."""
+        import torch
+
+        from insar_dask.forecast.gpu_networks import on_meta
+
+        framing, network = self.learned[0].framing, on_meta(self._module())
+        days = framing.first_day + framing.step * np.arange(framing.context)
+
+        def run(groups: int) -> object:
+            series = np.zeros((groups * framing.length, framing.context), np.float32)
+            points = Points(series, np.zeros((len(series), 2)), np.zeros(len(series), np.int16))
+            return _together(framing, [points], days).said_there(network, torch.device("meta"), groups)
+
+        return run
 
 
 def _forecast(network: torch.nn.Module, framing: Framing, points: Points, days: Index) -> Float32:
@@ -176,6 +243,18 @@ def _forecast(network: torch.nn.Module, framing: Framing, points: Points, days: 
     source = ArrayPoints(points, days, np.ones(len(days), bool))
     (block,) = series_contexts(source, framing, [len(days)], batch=BATCH)
     return np.asarray(block.forecast(network)[0])
+
+
+def _together(framing: Framing, pieces: Sequence[Points], days: Index) -> PredictionBlock:
+    """The points of some pieces at the end of their record, cut into groups as if each piece were alone."""
+    from insar_dask.forecast.series.prediction_blocks import PredictionBlock
+
+    cuts = [cut_groups(piece.places, framing.length, framing.reach, piece.patterns).members for piece in pieces]
+    starts = np.cumsum([0, *(len(piece.values) for piece in pieces)])
+    members = [np.where(cut == ABSENT, ABSENT, cut + start) for cut, start in zip(cuts, starts[:-1], strict=True)]
+    points = joined(pieces)
+    groups, scale = Groups(np.concatenate(members), int(starts[-1])), framing.scale_of(points.values, days)
+    return PredictionBlock(framing, points, days, scale, groups, np.array([len(days)]), 0, BATCH)
 
 
 def _check_shapes(weights: Arrays, framings: Sequence[Framing], settings: Settings, patterns: int) -> None:

@@ -16,16 +16,18 @@ import numpy.typing as npt
 
 from insar_dask.forecast.catalogue import CORRECTED
 from insar_dask.forecast.correction.footing import Footing
-from insar_dask.forecast.correction.inputs import TIME_FEATURES, group_inputs, n_known, point_inputs
+from insar_dask.forecast.correction.inputs import TIME_FEATURES, PointInputs, group_inputs, n_known, point_inputs
 from insar_dask.forecast.correction.origin_windows import PIECE, Shape
 from insar_dask.forecast.correction.signals import quicker
 from insar_dask.forecast.gaussian import PooledGaussianProcess
-from insar_dask.forecast.groups import cut_groups
-from insar_dask.forecast.registry import Forecaster, load, under
+from insar_dask.forecast.groups import Groups, cut_groups
+from insar_dask.forecast.registry import Device, Forecaster, load, under
 from insar_dask.forecast.windows import Context
 
 if TYPE_CHECKING:
     import torch
+
+    from insar_dask.forecast.gpu_networks import Run, There
 
 __all__ = ["QUICKER", "CorrectingNetwork", "build_network", "correct", "linear_members", "require_torch"]
 
@@ -54,6 +56,8 @@ class CorrectingNetwork:
         How much of the correction to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
     sizes : mapping
         Sizes of the network, beyond its preset.
+    there : There, optional
+        The network on a GPU, which forecasts there; the linear forecasters compute here all the same.
     """
 
     name = "spacetimeformer"
@@ -66,19 +70,26 @@ class CorrectingNetwork:
         network: torch.nn.Module,
         gate: float,
         sizes: Mapping[str, Any],
+        there: There | None = None,
     ) -> None:
         self.members, self.footing, self.shape, self.network = members, footing, shape, network
-        self.gate, self.sizes = gate, dict(sizes)
+        self.gate, self.sizes, self.there = gate, dict(sizes), there
 
     def predict(self, context: Context) -> tuple[Float32, Float32]:
         """Mean and the linear forecast's standard deviation (n, h) [mm]; NaN where no forecaster has a mean.
 
         Points are seen in pieces of `PIECE`, the first of which starts with the context's first point.
         """
-        parts = [self._predict_piece(context.part(at, at + PIECE)) for at in range(0, len(context.values), PIECE)]
-        if not parts:
+        if not len(context.values):
             none = np.empty((0, len(context.target_years)), np.float32)
             return none, none
+        pieces = (context.part(at, at + PIECE) for at in range(0, len(context.values), PIECE))
+        if self.gate == 0:
+            parts = [self._uncorrected(piece) for piece in pieces]
+        elif self.there is None:
+            parts = [self._corrected(*read, correct(self.network, read[-1])) for read in map(self._read, pieces)]
+        else:
+            parts = self._predict_there([self._read(piece) for piece in pieces], self.there)
         means, deviations = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(deviations)
 
@@ -94,8 +105,15 @@ class CorrectingNetwork:
             "settings": np.array(json.dumps(settings, sort_keys=True)),
         }
 
+    def bytes_there(self, n_points: int, memory: int) -> int:
+        """Predicted bytes of a GPU of ``memory`` bytes that forecasting blocks of so many points takes."""
+        from insar_dask.forecast.gpu_networks import bytes_there
+
+        said = 4 * n_points * self.shape.length * self.footing.weights.shape[1]  # at most, a group having one point
+        return bytes_there(self._weights(), self._on_meta(), memory, 2 * said)
+
     @classmethod
-    def from_state(cls, state: Arrays) -> Self:
+    def from_state(cls, state: Arrays, device: Device = "cpu") -> Self:
         """Rebuild it from `state` and, under ``members.NAME.``, the states of its linear forecasters."""
         import torch
 
@@ -108,16 +126,49 @@ class CorrectingNetwork:
         network.load_state_dict(
             {name: torch.from_numpy(array.copy()) for name, array in under("weights.", state).items()}
         )
-        return cls(members, footing, shape, network, float(state["gate"]), settings["sizes"])
+        made = cls(members, footing, shape, network, float(state["gate"]), settings["sizes"])
+        if device == "gpu" and made.gate != 0:
+            from insar_dask.forecast.gpu_networks import there
 
-    def _predict_piece(self, context: Context) -> tuple[Float32, Float32]:
-        if self.gate == 0:
-            return self._uncorrected(context)
+            made.there = there(under("weights.", state), str(state["settings"]), lambda: [network], made._on_meta)
+        return made
+
+    def _read(self, context: Context) -> tuple[PointInputs, Groups, Arrays]:
+        """What the network reads of a piece."""
         inputs = point_inputs(context, self.members, self.footing, self.shape.context)
         groups = cut_groups(context.located, self.shape.length, self.shape.reach)
-        correction = groups.scatter(correct(self.network, group_inputs(inputs, groups, self.shape.patterns)))
-        correction = correction * np.float32(self.gate * self.footing.scale)
+        return inputs, groups, group_inputs(inputs, groups, self.shape.patterns)
+
+    def _corrected(self, inputs: PointInputs, groups: Groups, _: Arrays, said: Float32) -> tuple[Float32, Float32]:
+        """What a piece comes to with what the network has said of its groups."""
+        correction = groups.scatter(said) * np.float32(self.gate * self.footing.scale)
         return inputs.mean + np.where(inputs.able[:, None], correction, np.float32(0)), inputs.deviation
+
+    def _predict_there(
+        self, read: Sequence[tuple[PointInputs, Groups, Arrays]], there: There
+    ) -> list[tuple[Float32, Float32]]:
+        """The groups of all pieces together."""
+        arrays = {name: np.concatenate([piece[-1][name] for piece in read]) for name in read[0][-1]}
+        ends = np.cumsum([len(groups.members) for _, groups, _ in read])
+        said = np.split(there.said(arrays), ends[:-1])
+        return [self._corrected(*piece, part) for piece, part in zip(read, said, strict=True)]
+
+    def _on_meta(self) -> Run:
+        """The network on so many groups without numbers."""
+        from insar_dask.forecast.gpu_networks import meta_batch, on_meta
+
+        sizes = {
+            "length": self.shape.length,
+            "context": self.shape.context,
+            "horizon": self.footing.weights.shape[1],
+            "time_features": TIME_FEATURES,
+            "known": n_known(len(self.members), self.footing.weights.shape[1]),
+        }
+        network = on_meta(self.network)
+        return lambda groups: network(meta_batch(groups, **sizes))
+
+    def _weights(self) -> Arrays:
+        return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}
 
     def _uncorrected(self, context: Context) -> tuple[Float32, Float32]:
         """What a closed gate leaves, at a fifth of the cost."""

@@ -12,7 +12,7 @@ from insar_dask.forecast.conformal import classify
 from insar_dask.forecast.maps.gridded import gridded
 from insar_dask.forecast.maps.lattice import as_points
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Arrays, fitted, methods_of
+from insar_dask.forecast.registry import Arrays, Device, fitted, methods_of
 from insar_dask.forecast.tallies import block_places, block_values, forecast_with_scale, windows_of
 from insar_dask.forecast.timetable import Plan
 from insar_dask.map_metrics import MapScores
@@ -23,7 +23,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 def hindcast_tile(
-    tiles: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None
+    tiles: xr.Dataset, plan: Plan, state: Arrays, trained: Arrays | None = None, device: Device = "cpu"
 ) -> dict[str, npt.NDArray[Any]]:
     """Forecasts of one tile by all methods from the test origins, which they had not seen, scored by map.
 
@@ -31,7 +31,7 @@ def hindcast_tile(
     ----------
     tiles : xr.Dataset
         Tile cube of one tile.
-    plan, state, trained
+    plan, state, trained, device
         As for `insar_dask.forecast.protocol.calibrate_partial`, calibrated; the plan's dates are the tile's.
 
     Returns
@@ -45,7 +45,7 @@ def hindcast_tile(
     cells = as_points(tiles).load()
     values, places, side = block_values(cells, plan), block_places(cells), tiles.sizes["y"]
     methods, windows = methods_of(plan, "honest"), windows_of(values, plan, "honest", places)
-    models = {method: fitted(method, "honest", "test", {**state, **(trained or {})}) for method in methods}
+    models = {method: fitted(method, "honest", "test", {**state, **(trained or {})}, device) for method in methods}
     first = windows.context(plan.test[0])
     classes = classify(harmonic_fit(first)[1].rmse, state["honest.test.edges"])
     known = classes[:, None] >= 0

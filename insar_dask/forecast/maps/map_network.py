@@ -13,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR
-from insar_dask.forecast.maps.framing import above_harmonic, annual_waves, channels
+from insar_dask.forecast.maps.framing import CHANNELS, above_harmonic, annual_waves, channels
 from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import cells_at
 from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_settings import MapSettings
 from insar_dask.forecast.naive import harmonic_needs
-from insar_dask.forecast.registry import under
+from insar_dask.forecast.registry import Device, under
 from insar_dask.forecast.windows import Context
 
 if TYPE_CHECKING:
     import torch
+
+    from insar_dask.forecast.gpu_networks import Run, There
 
 __all__ = ["MapNetwork", "Said"]
 
@@ -42,7 +44,14 @@ class Said:
         What the network adds [mm].
     """
 
-    def __init__(self, network: torch.nn.Module, ridge: Float64, settings: MapSettings, context: Context) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        ridge: Float64,
+        settings: MapSettings,
+        context: Context,
+        there: There | None = None,
+    ) -> None:
         import torch
 
         torch.set_num_threads(1)
@@ -55,10 +64,14 @@ class Said:
         days = context.first_day + np.rint(years * DAYS_PER_YEAR).astype(np.int64)
         waves = annual_waves(days[origin - read :])
         values = channels((maps[-read:] - fitted[:read]) / scale, statics, waves[:read])
-        network.eval()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.training.bf16):
-            batch = {"values": torch.from_numpy(values)[None], "target_time": torch.from_numpy(waves[read:])[None]}
-            added = network(batch)[0].float().numpy() * scale
+        arrays = {"values": values[None], "target_time": waves[None, read:]}
+        if there is None:
+            network.eval()
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.training.bf16):
+                said = network({name: torch.from_numpy(array) for name, array in arrays.items()}).float().numpy()
+        else:
+            said = there.said(arrays, bf16=settings.training.bf16)
+        added = said[0] * scale
         row, col = cells_at(context.located, settings.side)
         self.fitted = np.ascontiguousarray(fitted[read:, row, col].T)
         self.correction = np.ascontiguousarray(added[:, row, col].T)
@@ -75,10 +88,16 @@ class MapNetwork:
         Weights of the harmonic ridge that it adds to.
     gate : float
         How much of what it adds to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
+
+    Attributes
+    ----------
+    there : There or None
+        The network on a GPU, which forecasts there; the harmonic ridge is computed here all the same.
     """
 
     def __init__(self, settings: MapSettings, network: torch.nn.Module, ridge: Float64, gate: float) -> None:
         self.settings, self.network, self.ridge, self.gate = settings, network, ridge, gate
+        self.there: There | None = None
 
     @property
     def name(self) -> str:
@@ -91,22 +110,46 @@ class MapNetwork:
         enough = given >= max(harmonic_needs(context.step)[0], LEAST_DATES)
         if not enough.any():
             return np.full((len(enough), len(context.target_years)), np.nan, np.float32), None
-        said = Said(self.network, self.ridge, self.settings, context)
+        said = Said(self.network, self.ridge, self.settings, context, self.there)
         mean = said.fitted + np.float32(self.gate) * said.correction
         return np.where(enough[:, None], mean, np.float32(np.nan)), None
 
+    def bytes_there(self, n_points: int, memory: int) -> int:
+        """Predicted bytes of a GPU of ``memory`` bytes that forecasting one tile after the other takes, of any size."""
+        from insar_dask.forecast.gpu_networks import bytes_there
+
+        return bytes_there(self._weights(), self._on_meta(), memory)
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """What was learned, as arrays."""
-        weights = {f"weights.{name}": tensor.numpy() for name, tensor in self.network.state_dict().items()}
+        weights = {f"weights.{name}": array for name, array in self._weights().items()}
         settings = np.array(json.dumps(self.settings.to_dict(), sort_keys=True))
         return {**weights, "ridge": self.ridge, "gate": np.array(self.gate), "settings": settings}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, npt.NDArray[Any]]) -> Self:
+    def from_state(cls, state: Mapping[str, npt.NDArray[Any]], device: Device = "cpu") -> Self:
         """Rebuild it from `state`."""
         import torch
 
         settings = MapSettings.from_dict(json.loads(str(state["settings"])))
         network = settings.build()
         network.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in under("weights.", state).items()})
-        return cls(settings, network, np.asarray(state["ridge"], np.float64), float(state["gate"]))
+        made = cls(settings, network, np.asarray(state["ridge"], np.float64), float(state["gate"]))
+        if device == "gpu":
+            from insar_dask.forecast.gpu_networks import there
+
+            made.there = there(under("weights.", state), str(state["settings"]), lambda: [network], made._on_meta)
+        return made
+
+    def _on_meta(self) -> Run:
+        """The network on a map without numbers, however many are asked for: tiles come one by one."""
+        import torch
+
+        from insar_dask.forecast.gpu_networks import on_meta
+
+        of, network = self.settings, on_meta(self.network)
+        shapes = {"values": (1, of.context, len(CHANNELS), of.side, of.side), "target_time": (1, of.horizon, 2)}
+        return lambda _: network({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
+
+    def _weights(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: tensor.numpy() for name, tensor in self.network.state_dict().items()}

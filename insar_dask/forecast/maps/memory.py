@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from insar_dask.forecast.live_tensors import LiveTensors
 from insar_dask.forecast.models import build, network_class
 
 __all__ = ["training_bytes"]
@@ -69,7 +67,7 @@ def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool =
 
 def _bytes(name: str, arguments: Mapping[str, Any], batch: int, bf16: bool) -> int:
     context, horizon, channels, side = (arguments[size] for size in ("context", "horizon", "channels", "side"))
-    tally = _Tally()
+    tally = LiveTensors()
     with FakeTensorMode(), tally:
         model = build(name, **arguments)
         weights: int = sum(weight.nbytes for weight in model.parameters())
@@ -82,32 +80,3 @@ def _bytes(name: str, arguments: Mapping[str, Any], batch: int, bf16: bool) -> i
             out = model(given)
         (out.float() - targets).square().sum().backward()
     return FIXED + int(GAPS.get(name, OTHERS) * tally.peak) + KEPT * weights
-
-
-class _Tally(TorchDispatchMode):
-    """Counts every tensor that is made, until nothing refers to its memory any more."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.live = self.peak = 0
-        self.counted: set[int] = set()
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, torch.Tensor):
-                self.count(leaf.untyped_storage())
-        return out
-
-    def count(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.counted:
-            return
-        self.counted.add(key)
-        weakref.finalize(storage, self.forget, key, size).atexit = False
-        self.live += size
-        self.peak = max(self.peak, self.live)
-
-    def forget(self, key: int, size: int) -> None:
-        self.counted.discard(key)
-        self.live -= size

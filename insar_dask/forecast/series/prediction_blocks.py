@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from insar_dask.forecast.gpu_networks import computing
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.series.framing import Framing, Scale, frame
 from insar_dask.forecast.series.gathering import gathered, stock_of
 from insar_dask.forecast.series.point_source import Points, Source
 from insar_dask.forecast.series.windows import Batch, tensors
-from insar_dask.forecast.training.accelerator import prepared
 
 __all__ = ["PredictionBlock", "series_contexts"]
 
@@ -84,25 +85,40 @@ class PredictionBlock:
         return np.stack([self.groups.scatter(one.astype(np.float32)) for one in seats])
 
     def forecast_there(
-        self, model: Callable[[Batch], torch.Tensor], device: torch.device, *, bf16: bool = False
+        self,
+        model: Callable[[Batch], torch.Tensor],
+        device: torch.device,
+        *,
+        bf16: bool = False,
+        at_once: int | None = None,
     ) -> Float32:
-        """The same on a device that series are sent to once, and forecasts fetched from once."""
+        """The same on a device that series are sent to once, and forecasts fetched from once.
+
+        ``at_once``: groups that the network sees at a time; default: `GROUPS_THERE`, or the batch where that is larger.
+        """
+        with computing(device):
+            said = self.said_there(model, device, at_once or max(self.batch, GROUPS_THERE), bf16=bf16)
+            return np.asarray(said.cpu().numpy())
+
+    def said_there(
+        self, model: Callable[[Batch], torch.Tensor], device: torch.device, at_once: int, *, bf16: bool = False
+    ) -> torch.Tensor:
+        """The same, still there."""
         stock = stock_of(self.framing, self.points, self.days, self.scale)
         stock = {name: tensor.to(device) for name, tensor in stock.items()}
         members, n_points = torch.from_numpy(self.groups.members).to(device), len(self.points.values)
         # seats without a point write to a row of their own, the last, as their number -1 has it
         out = torch.full((len(self.origins), n_points + 1, self.framing.horizon), torch.nan, device=device)
-        with prepared(device), torch.inference_mode():
-            for row, origin in zip(out, self.origins.tolist(), strict=True):
-                for some in torch.split(members, max(self.batch, GROUPS_THERE)):
-                    at = torch.full_like(some[:, 0], origin)
-                    batch, shift, scale = gathered(self.framing, stock, some, at, targets=False)
-                    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                        said = model(batch)
-                    said = said.float() * scale[..., None] + shift[..., None]
-                    known = batch["given"].any(-1, keepdim=True)
-                    row[some.flatten()] = said.masked_fill(~known, torch.nan).flatten(0, 1)
-        return np.asarray(out[:, :n_points].cpu().numpy())
+        for row, origin in zip(out, self.origins.tolist(), strict=True):
+            for some in torch.split(members, at_once):
+                at = torch.full_like(some[:, 0], origin)
+                batch, shift, scale = gathered(self.framing, stock, some, at, targets=False)
+                with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
+                    said = model(batch)
+                said = said.float() * scale[..., None] + shift[..., None]
+                known = batch["given"].any(-1, keepdim=True)
+                row[some.flatten()] = said.masked_fill(~known, torch.nan).flatten(0, 1)
+        return out[:, :n_points]
 
     def targets(self) -> Float32:
         """Values (o, n, h) [mm] that came; NaN where none did, or the record ends before."""

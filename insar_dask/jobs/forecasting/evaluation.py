@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.forecast.catalogue import CORRECTING
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.training import train_networks
+from insar_dask.jobs.gpu_networks import STAGES
 from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
 from insar_dask.store import open_group
 
@@ -121,7 +123,7 @@ def learn(
         When there are ranks and no network.
     """
     from insar_dask.forecast import protocol
-    from insar_dask.forecast.registry import trained_methods
+    from insar_dask.forecast.registry import computes, trained_methods
 
     if ranks is not None and not trained_methods(plan):
         raise ValueError(f"{ranks} ranks are asked for, and none of {', '.join(plan.methods)} is a network to train")
@@ -131,14 +133,19 @@ def learn(
     fitted = protocol.fit(partials[f"{name}fits"], plan)
     before = engine.ledger.write_state(fitted)
     params: dict[str, Any] = {"plan": reference, "state": state_reference(before)}
-    trained = None
+    trained, networks = None, dict[str, bool]()
     if trained_methods(plan):
         trained = train_networks(engine, product, plan, before, settings=network, ranks=ranks, device=device, name=name)
         params["trained"] = state_reference(trained)
+        learned = _gates(engine, trained, plan.methods)
+        networks = {stage: any(computes(one, stage, learned) for one in plan.methods) for stage in STAGES.values()}
     passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
     if most is not None:
         params["most"] = most
-    steps = [Step(function, "raw", result, params, READS) for result, function in passes.items()]
+    steps = [
+        Step(function, "raw", result, params, READS, networks.get(STAGES[function], False))
+        for result, function in passes.items()
+    ]
     partials = _pass(engine, product, f"{name}score", steps)
     calibrated = protocol.calibrate(partials[f"{name}errors"], plan, fitted)
     scores = protocol.score(partials[f"{name}scores"], plan, calibrated, {**attrs, "product": product})
@@ -158,6 +165,8 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     CubeError
         When it was evaluated with other settings or dates: intervals and weights would belong to another forecast.
     """
+    from insar_dask.forecast.registry import computes
+
     note = engine.ledger.read_note(f"forecaster/{product}")
     if note is None:
         raise FileNotFoundError(f"{product} has no forecaster yet; evaluate it first")
@@ -166,11 +175,18 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
         raise CubeError(f"{product} was evaluated with other settings or dates; evaluate it again with these")
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
     trained = {"trained": state_reference(note["trained"])} if "trained" in note else {}
-    steps = [Step("forecast_block", "raw", "forecast", {**params, **trained})]
+    method = str(engine.ledger.read_state(note["state"])["ranking"][0])
+    network = computes(method, "future", _gates(engine, note["trained"], (method,)) if trained else {})
+    steps = [Step("forecast_block", "raw", "forecast", {**params, **trained}, network=network)]
     if "gaussian_process" in plan.methods:
         steps.append(Step("outlook_block", "raw", "outlook", {**params, "threshold": threshold}))
     saves = {step.result: f"{product}/{step.result}" for step in steps}
     engine.run(Stage(f"{product}/forecast", f"{product}/raw", as_known(engine, product, steps), saves))
+
+
+def _gates(engine: Engine, trained: str, methods: Collection[str]) -> dict[str, npt.NDArray[Any]]:
+    """The state with the gate of the network that corrects, if it is among some methods: else none is looked at."""
+    return engine.ledger.read_state(trained) if CORRECTING in methods else {}
 
 
 def _plan(raw: Any, settings: dict[str, Any]) -> Any:

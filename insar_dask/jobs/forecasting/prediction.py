@@ -165,13 +165,15 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
     Its items: ``state`` and ``trained``, the hashes of what was learned; ``method``; ``n_points`` and
     ``points_without_forecast``; the model's ``data`` and ``leak_statement``.
     """
+    from insar_dask.forecast.registry import computes
+
     plan = model.plan_to_predict(known_cube(open_group(engine.store, f"{product}/raw")))
     states = {name: engine.ledger.write_state(arrays) for name, arrays in model.states().items()}
     references = {name: state_reference(state) for name, state in states.items()}
     params = {"plan": plan_reference(plan.to_dict()), **references}
     counts = f"jobs/partials/{product}/predicted-counts"
     steps = (
-        Step("forecast_block", "raw", "predicted", params),
+        Step("forecast_block", "raw", "predicted", params, network=computes(model.method_, "future", model.state_)),
         Step("count_forecasts", "predicted", "counts"),
     )
     saves = {"predicted": f"{product}/predicted", "counts": counts}

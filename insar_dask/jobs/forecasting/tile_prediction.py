@@ -72,9 +72,12 @@ def predict_tiles(
 
 def predict_group(engine: Engine, model: Forecaster, group: str) -> xr.Dataset:
     """As `predict_tiles`, where an engine works already."""
+    from insar_dask.forecast.registry import computes
+
     plan = model.plan_to_predict(_cells(engine, group))
     target = predicted_group(group)
-    step = Step("forecast_tiles", group, "predicted", _params(engine, model, plan))
+    network = computes(model.method_, "future", model.state_)
+    step = Step("forecast_tiles", group, "predicted", _params(engine, model, plan), network=network)
     engine.run(Stage(target, group, (step,), {"predicted": target}))
     return open_group(engine.store, target)
 
@@ -99,6 +102,8 @@ def hindcast_group(engine: Engine, model: Forecaster, group: str) -> tuple[Plan,
     CubeError
         When the model has learned from dates after the first of these origins.
     """
+    from insar_dask.forecast.registry import computes
+
     plan = model.plan_to_fit(_cells(engine, group))
     first, learned = (np.datetime64(one.date(one.test[0]), "D") for one in (plan, model.plan_))
     if first < learned:
@@ -107,7 +112,8 @@ def hindcast_group(engine: Engine, model: Forecaster, group: str) -> tuple[Plan,
             "what it says there would not be a forecast"
         )
     target = f"jobs/partials/{group}/hindcast"
-    step = Step("hindcast_tile", group, "hindcast", _params(engine, model, plan))
+    network = any(computes(method, "test", model.state_) for method in plan.methods)
+    step = Step("hindcast_tile", group, "hindcast", _params(engine, model, plan), network=network)
     engine.run(Stage(f"{group}/hindcast", group, (step,), {"hindcast": target}))
     return plan, engine.partials(target)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from insar_dask.forecast import protocol
+from insar_dask.forecast import gpu_networks, protocol
 from insar_dask.forecast.audit import LeakageError, leakage_audit
 from insar_dask.forecast.catalogue import LINEAR
 from insar_dask.forecast.correction import network, origin_windows, teaching
@@ -17,7 +17,7 @@ from insar_dask.forecast.correction.network import CorrectingNetwork, require_to
 from insar_dask.forecast.correction.origin_windows import Shape, inner_origins, pieces, training_origins
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
 from insar_dask.forecast.groups import cut_groups
-from insar_dask.forecast.registry import fitted
+from insar_dask.forecast.registry import computes, fitted
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.tallies import block_places, windows_of
@@ -131,6 +131,48 @@ def test_a_closed_gate_leaves_the_linear_forecast(taught):
     said = point_inputs(context, model.members, model.footing, 24)
     np.testing.assert_array_equal(mean, said.mean)
     np.testing.assert_array_equal(deviation, said.deviation)
+
+
+def test_a_gpu_says_what_the_processor_says_of_all_pieces_at_once(taught, networks_there, monkeypatch):
+    monkeypatch.setattr(network, "PIECE", 128)
+    state = {**taught.state, "honest.trained.spacetimeformer.gate.test": np.array(0.7)}
+    context = windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context(taught.plan.test[0])
+    here, there = (fitted("spacetimeformer", "honest", "test", state, device) for device in ("cpu", "gpu"))
+    assert computes("spacetimeformer", "test", state)
+    wanted = here.predict(context)
+    found = there.predict(context)
+    assert networks_there["turns"] == 1, "five pieces, sent together"
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(found[1], wanted[1])
+    assert (found[0] != point_inputs(context, here.members, here.footing, 24).mean).any()
+    again = fitted("spacetimeformer", "honest", "test", {k: v.copy() for k, v in state.items()}, "gpu")
+    assert again.there is there.there, "weights are sent once"
+    leakage_audit(taught.values, taught.plan, state, "test", taught.plan.test, places=block_places(taught.cube),
+                  device="gpu")  # fmt: skip
+
+
+def test_a_closed_gate_asks_for_no_gpu(taught, monkeypatch):
+    monkeypatch.setattr(gpu_networks, "found_device", lambda: pytest.fail("nobody needs one"))
+    state = {**taught.state, "honest.trained.spacetimeformer.gate.test": np.zeros(())}
+    assert not computes("spacetimeformer", "test", state) and not computes("kriging", "test", state)
+    assert fitted("spacetimeformer", "honest", "test", state, "gpu").there is None
+
+
+def test_a_gpu_takes_no_more_than_predicted(taught, networks_there):
+    state = {**taught.state, "honest.trained.spacetimeformer.gate.test": np.ones(())}
+    context = windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context(taught.plan.test[0])
+    model = fitted("spacetimeformer", "honest", "test", state)
+    inputs = point_inputs(context, model.members, model.footing, 24)
+    arrays = group_inputs(inputs, cut_groups(context.located, 8, 1000.0), 8)
+    for name in arrays:
+        arrays[name] = np.concatenate([arrays[name]] * 14)  # 1,050 groups and more
+    networks_there["bytes"] = 4 * gpu_networks.counted(lambda: model._on_meta()(1024))
+    there = fitted("spacetimeformer", "honest", "test", state, "gpu").there
+    assert there.at_once == 1024
+    if there.device.type == "cpu":
+        taken = gpu_networks.counted(lambda: there.said(arrays))
+        predicted = (model.bytes_there(600 * 14, networks_there["bytes"]) - gpu_networks.LIBRARIES) / gpu_networks.POOL
+        assert 0.5 * predicted <= taken <= predicted
 
 
 def test_the_forecast_of_a_series_upside_down_has_inputs_upside_down(taught):
