@@ -76,8 +76,10 @@ def job_rows(n_points: int = 588_600, device: str = "gpu", threads: int = 8) -> 
 def rows_of(subject: Subject, store: Path, threads: int) -> Iterator[Row]:
     raw = open_group(store, "site/raw")
     few = raw.isel(point=slice(FEW)).load()
-    plan = protocol.plan(raw["time"].values, every="12D", methods=("harmonic", *LINEAR, subject.method))
-    states = {"state": fitted(few, plan, subject.method), "trained": untrained(few, plan, subject.method)}
+    below = LINEAR if subject.method == CORRECTING else ("harmonic",)
+    plan = protocol.plan(raw["time"].values, every="12D", methods=(*below, subject.method))
+    states = {"state": fitted(few, plan, subject.method)}
+    states["trained"] = untrained(few, plan, subject.method, states["state"])
     with Engine(store, threads=threads, quiet=True) as engine, noted() as had:
         params = {name: state_reference(engine.ledger.write_state(state)) for name, state in states.items()}
         params["plan"] = plan_reference(plan.to_dict())
@@ -124,17 +126,16 @@ def fitted(few: xr.Dataset, plan: Plan, method: str) -> State:
     return state | {"ranking": np.array([method]), f"honest.{method}.quantiles": widths}
 
 
-def untrained(few: xr.Dataset, plan: Plan, method: str) -> State:
+def untrained(few: xr.Dataset, plan: Plan, method: str, state: State) -> State:
     """Networks with the weights that they begin with."""
-    made = corrects(few, plan) if method == CORRECTING else components(few, plan)
+    made = corrects(few, plan, state) if method == CORRECTING else components(few, plan)
     arrays = {f"honest.trained.{method}.{name}": array for name, array in made.state().items()}
     if method == CORRECTING:
         arrays[f"honest.trained.{method}.gate.future"] = arrays.pop(f"honest.trained.{method}.gate")
     return arrays
 
 
-def corrects(few: xr.Dataset, plan: Plan) -> CorrectingNetwork:
-    state = protocol.fit([protocol.fit_partial(few, plan)], plan)
+def corrects(few: xr.Dataset, plan: Plan, state: State) -> CorrectingNetwork:
     lesson, n_linear = Lesson(CubePoints(few), plan, state, FEW, Settings()), len(LINEAR)
     footing = Footing(np.full((n_linear, plan.horizon), 1 / n_linear), 3.0)
     return CorrectingNetwork(
