@@ -67,20 +67,34 @@ def small_scene() -> xr.Dataset:
 
 @pytest.fixture
 def networks_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
-    """A GPU for networks that forecast: where there is none the processor stands in, and nothing is looked at on it
-    before all of it is done. Yields its bytes, which a test may change, and how often it was computed with."""
+    """A GPU for networks that forecast; where there is none the processor stands in. In each turn nothing is looked at,
+    and one copy comes back. Yields its bytes, which a test may change, and the turns that were taken."""
     import torch
 
     from insar_dask.forecast import gpu_networks
     from insar_dask.forecast.models import blocks
+    from tests.forecast.training.test_queued import LOOKED_AT, Unseen
 
     gpu, computing = {"bytes": 80 * 10**9, "turns": 0}, gpu_networks.computing
 
     @contextmanager
     def counted(device: torch.device) -> Iterator[None]:
         gpu["turns"] += 1
-        with computing(device):
+        with computing(device), Fetching() as fetching:
             yield
+        assert fetching.copies == 1
+
+    class Fetching(Unseen):
+        """Refuses whatever asks for a number, but for what has come back."""
+
+        copies = 0
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = getattr(func, "__name__", "")
+            self.copies += name == "cpu"
+            if name in LOOKED_AT & {"cpu", "numpy"}:
+                return func(*args, **(kwargs or {}))
+            return super().__torch_function__(func, types, args, kwargs)
 
     monkeypatch.setattr(gpu_networks, "_KEPT", {})
     monkeypatch.setattr(gpu_networks, "computing", counted)

@@ -1,4 +1,4 @@
-"""Everything of a GPU in one run of less than eight minutes: kernels, a run's shards from store to store, networks.
+"""Everything of a GPU in one run of less than eight minutes: kernels, a run's shards and forecasts, networks.
 
 Run as ``PYTHONPATH=.:kernels python tests/benchmarks/gpu.py [--json FILE]`` on a host with a GPU and the
 extras ``train`` and ``gpu12`` or ``gpu13``. Seconds are wall seconds between two moments at which the GPU is idle, the
