@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from insar_dask.config import to_toml
+from insar_dask.config.sections import Report
 from insar_dask.cube import CubeError
 from insar_dask.forecast.choices import MAP_STEPS
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group, predict_group, predicted_group
@@ -129,11 +130,16 @@ def _write_page(bench: Workbench, folder: Path, product: str, motion: Any, files
 
 
 def title_of(bench: Workbench, product: str) -> str:
-    """Title of a page: the scene that is read where nothing is named says that it is made up."""
+    """Title of a page: that of a scene that was made says so."""
     named = bench.config.source.files or bench.config.east_up.tracks or not bench.ingested(product)
     updated = bench.engine.ledger.read_note(f"updates/{product}") is not None
     made_up = not (named or updated or bench.group(product, "raw").attrs.get("product") == "east_up")
-    return f"{'Synthetic scene' if made_up else bench.config.report.title}: {product}"
+    title = bench.config.report.title
+    if made_up and title == Report().title:
+        title = "Synthetic scene"
+    elif made_up and "synthetic" not in title.lower():
+        title += " (synthetic)"
+    return f"{title}: {product}"
 
 
 def departures_of(bench: Workbench, product: str) -> Departures | None:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from insar_dask.config import load_config
+from insar_dask.config.sections import Report
+from insar_dask.outcomes import title_of
+from insar_dask.pipeline import opened
 from insar_dask.synthetic import egms_tile, write_egms
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -108,11 +111,16 @@ def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys
 
 @pytest.mark.slow
 def test_the_published_system_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main = runpy.run_path(str(EXAMPLES / "chumar.py"))["main"]
-    main(str(tmp_path), 400, 2, 0)
+    example = runpy.run_path(str(EXAMPLES / "chumar.py"))
+    example["main"](str(tmp_path), 400, 2, 0)
     shown = capsys.readouterr().out
     assert "8 patterns from" in shown and "spacetimeformer" in shown and "400 points forecast to 2023-" in shown
     assert (tmp_path / "spacetimeformer" / "card.json").exists()
+    config = example["configured"](tmp_path, 400, 0)
+    for title, shown in (("Chumar (synthetic)",) * 2, ("A slope", "A slope (synthetic)"), (None, "Synthetic scene")):
+        with opened(config.model_copy(update={"report": Report(**{"title": title} if title else {})})) as bench:
+            (product,) = bench.products
+            assert title_of(bench, product) == f"{shown}: {product}"
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
