@@ -35,6 +35,7 @@ CALLS = {
     "motion": lambda y: in_phase(kernels.motion(y, DAYS / 365)),
     "stl": lambda y: kernels.stl(y, 12),
     "variances": lambda y: [kernels.component_variances(y, y[..., ::-1], y**2)],
+    "variances far from zero": lambda y: [kernels.component_variances(y + 4000, y - 900, y / 50 + 3000)],
     "errors": lambda y: [kernels.error_sums(y[..., 1:], y[..., :-1])],
     "nearest": lambda y: kernels.nearest(y, CENTROIDS),
     "k-means": lambda y: kernels.lloyd_sums(y, CENTROIDS),
