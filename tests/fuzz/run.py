@@ -19,7 +19,7 @@ import time
 import warnings
 from pathlib import Path
 
-from tests.fuzz.tries import CORPUS, search
+from tests.fuzz.tries import CORPUS, search, to_text
 
 TRIES = 100
 """At a door before the next one's turn."""
@@ -95,7 +95,7 @@ def _work(doors: list[str], minutes: float, seed: int, folder: Path) -> None:
             told["tries"][name] = told["tries"].get(name, 0) + made
             if fault is not None:
                 told["faults"].append(fault[0])
-                _keep(fault[0], (folder / "current").read_text())
+                _keep(fault[0], to_text(name, fault[1]))
             log.write_text(json.dumps(told))
             seed += 1
             if time.monotonic() > until or os.getppid() != parent:
