@@ -173,9 +173,9 @@ class ComponentNetworks(Unpooled):
     ) -> Iterator[Float32]:
         """Forecasts (n, h) [mm] of a component of the points of each piece, which on a GPU are made together."""
         if self.there is None:
-            yield from (_forecast(network, framing, points, days) for *_, points in chosen)
+            yield from (_block(framing, [points], days).forecast(network)[0] for *_, points in chosen)
         elif chosen:
-            block = _together(framing, [points for *_, points in chosen], days)
+            block = _block(framing, [points for *_, points in chosen], days)
             said = block.forecast_there(network, self.there.device, at_once=self.there.at_once)[0]
             yield from np.split(said, np.cumsum([len(rows) for _, rows, _ in chosen])[:-1])
 
@@ -231,30 +231,28 @@ class ComponentNetworks(Unpooled):
         def run(groups: int) -> object:
             series = np.zeros((groups * framing.length, framing.context), np.float32)
             points = Points(series, np.zeros((len(series), 2)), np.zeros(len(series), np.int16))
-            return _together(framing, [points], days).said_there(network, torch.device("meta"), groups)
+            return _block(framing, [points], days).said_there(network, torch.device("meta"), groups)
 
         return run
 
 
-def _forecast(network: torch.nn.Module, framing: Framing, points: Points, days: Index) -> Float32:
-    """Forecasts (n, h) [mm] of a component of points of one pattern."""
-    from insar_dask.forecast.series.prediction_blocks import series_contexts
+def _block(framing: Framing, pieces: Sequence[Points], days: Index) -> PredictionBlock:
+    """The points of some pieces at the end of their record, cut into groups as if each piece were alone.
 
-    source = ArrayPoints(points, days, np.ones(len(days), bool))
-    (block,) = series_contexts(source, framing, [len(days)], batch=BATCH)
-    return np.asarray(block.forecast(network)[0])
-
-
-def _together(framing: Framing, pieces: Sequence[Points], days: Index) -> PredictionBlock:
-    """The points of some pieces at the end of their record, cut into groups as if each piece were alone."""
+    Raises
+    ------
+    CubeError, TooShortError
+        When the dates are not those of the training's step, or make no whole context.
+    """
     from insar_dask.forecast.series.prediction_blocks import PredictionBlock
 
     cuts = [cut_groups(piece.places, framing.length, framing.reach, piece.patterns).members for piece in pieces]
     starts = np.cumsum([0, *(len(piece.values) for piece in pieces)])
     members = [np.where(cut == ABSENT, ABSENT, cut + start) for cut, start in zip(cuts, starts[:-1], strict=True)]
-    points = joined(pieces)
+    points, origins = joined(pieces), np.array([len(days)])
+    framing.check(ArrayPoints(points, days, np.ones(len(days), bool)), origins)
     groups, scale = Groups(np.concatenate(members), int(starts[-1])), framing.scale_of(points.values, days)
-    return PredictionBlock(framing, points, days, scale, groups, np.array([len(days)]), 0, BATCH)
+    return PredictionBlock(framing, points, days, scale, groups, origins, 0, BATCH)
 
 
 def _check_shapes(weights: Arrays, framings: Sequence[Framing], settings: Settings, patterns: int) -> None:

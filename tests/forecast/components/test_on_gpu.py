@@ -1,11 +1,14 @@
 """Chunk jobs whose networks forecast on a GPU; oracle: what the processor says."""
 
 import shutil
+import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,12 +18,15 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask import turns
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster, gpu_networks
+from insar_dask.forecast import Forecaster, gpu_networks, registry
 from insar_dask.forecast.components import network
+from insar_dask.forecast.tallies import block_places, block_values, windows_of
 from insar_dask.jobs import engine as engines
 from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.forecasting.prediction import predict_product
+from insar_dask.jobs.gpu_networks import network_bytes
+from insar_dask.jobs.recipe import Step, state_reference
 from insar_dask.store import open_group
 from tests.conftest import stored_bytes
 
@@ -103,6 +109,42 @@ def test_a_gpu_that_is_too_small_is_refused_before_any_work(
     with pytest.raises(CubeError, match=r"takes 1\d\d\.\d MB of the GPU of worker of this process, which has 128.0 MB"):
         predicted(store, fitted)
     assert not (store / "site/predicted").exists() and networks_there["turns"] == 0
+
+
+def test_networks_may_take_what_is_free_and_cupy_may_not_take_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 80 bytes torch has 6, 2 of them for its next tensors, CuPy 10 of the 40 that it may take, others 28."""
+    pool = SimpleNamespace(get_limit=lambda: 40, total_bytes=lambda: 10)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(get_default_memory_pool=lambda: pool))
+    monkeypatch.setattr(gpu_networks, "found_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(gpu_networks, "_memory", lambda _: 80)
+    for name, found in {"mem_get_info": (36, 80), "memory_reserved": 6, "memory_allocated": 4}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, found=found: found)
+    assert gpu_networks.network_room() == (36 + 2 - 30, 80)
+    pool.get_limit = lambda: 0
+    assert gpu_networks.network_room() == (36 + 2, 80)
+
+
+def test_weights_of_the_others_stay_beside_what_the_hungriest_takes(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, takes = Engine(stored, quiet=True).ledger, {"mmstt": 1000, "convlstm": 900}
+    monkeypatch.setattr(registry, "fitted", lambda method, *_: SimpleNamespace(bytes_there=lambda *_: takes[method]))
+    state = {f"honest.trained.{method}.weights.a": np.zeros(takes[method], np.int8) for method in takes}
+    params = {"plan": {"plan": {"methods": [*takes]}}, "state": state_reference(ledger.write_state(state))}
+    assert network_bytes([Step("score_partial", "raw", "scores", params, network=True)], 8, 10**9, ledger) == 1900
+
+
+def test_dates_of_another_step_are_refused_there_too(
+    fitted: Forecaster, plateau: xr.Dataset, networks_there: dict[str, int]
+) -> None:
+    plan = fitted.plan_
+    context = windows_of(block_values(plateau, plan), plan, "honest", block_places(plateau)).context(plan.future)
+    halved = {name: getattr(context, name) / 2 for name in ("years", "grid_years", "target_years")}
+    for device in get_args(registry.Device):
+        model = registry.fitted(network.ComponentNetworks.name, "honest", "future", fitted.state_, device)
+        with pytest.raises(CubeError, match="dates are 6 to 6 days apart, those of the training were 12"):
+            model.predict(replace(context, memo={}, **halved))
+    assert networks_there["turns"] == 0
 
 
 def test_threads_of_a_worker_take_turns_and_one_sends_the_weights(
