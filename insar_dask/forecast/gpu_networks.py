@@ -198,13 +198,13 @@ def counted(work: Callable[[], object]) -> int:
 def network_room() -> tuple[int, int] | str:
     """Bytes of this worker's GPU that networks may take, and all of its bytes; or why there is none to take any of.
 
-    What CuPy may take is CuPy's, whether it has taken it or not.
+    What CuPy may still take is CuPy's; what other processes have is nobody's here.
     """
     try:
         device = found_device()
         free, whole = torch.cuda.mem_get_info(device)
         own = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return min(free + own, whole - _of_cupy(whole)), _memory(device)
+        return max(free + own - _of_cupy(whole), 0), _memory(device)
     except Exception as error:  # of a driver, too
         return str(error) or repr(error)
 
@@ -216,13 +216,14 @@ def release() -> None:
 
 
 def _of_cupy(whole: int) -> int:
-    """Bytes that CuPy may take by a limit; 0 where it is not installed or has none."""
+    """Bytes that CuPy may take by a limit and has not yet; 0 where it is not installed or has none."""
     try:
         import cupy
     except ImportError:
         return 0
-    limit = int(cupy.get_default_memory_pool().get_limit())
-    return limit if limit < whole else 0
+    pool = cupy.get_default_memory_pool()
+    limit = int(pool.get_limit())
+    return max(limit - int(pool.total_bytes()), 0) if limit < whole else 0
 
 
 def _memory(device: torch.device) -> int:

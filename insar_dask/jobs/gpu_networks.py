@@ -63,19 +63,21 @@ def check_network_gpus(name: str, steps: Sequence[Step], points: int, ledger: Le
 
 
 def network_bytes(steps: Iterable[Step], points: int, memory: int, ledger: Ledger) -> int:
-    """Predicted bytes of a GPU of ``memory`` bytes in all that the networks of some steps take: those of the hungriest.
+    """Predicted bytes of a GPU of ``memory`` bytes in all that the networks of some steps take.
 
-    Weights that are there already are not free, and may be counted once more.
+    Those of the hungriest, and the weights of the others, which stay. What is there already is not free, and may be
+    counted once more.
     """
-    from insar_dask.forecast.registry import computes, fitted
+    from insar_dask.forecast.registry import computes, fitted, under
 
-    taken: dict[str, int] = {}
+    taken, weights = dict[str, int](), dict[str, int]()
     for step in steps:
         state, stage = _state(step, ledger), STAGES.get(step.function, "future")
         methods = step.params["plan"]["plan"]["methods"] if step.function in STAGES else [str(state["ranking"][0])]
         for method in (one for one in methods if computes(one, stage, state) and one not in taken):
             taken[method] = fitted(method, "honest", stage, state).bytes_there(points, memory)  # type: ignore[attr-defined]
-    return max(taken.values(), default=0)
+            weights[method] = sum(one.nbytes for one in under(f"honest.trained.{method}.weights.", state).values())
+    return max((work + sum(weights.values()) - weights[method] for method, work in taken.items()), default=0)
 
 
 def release_network_gpus(client: Client | None) -> None:
