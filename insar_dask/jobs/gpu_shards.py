@@ -27,12 +27,11 @@ from insar_dask.jobs.devices import DEVICE, ON_GPU
 from insar_dask.store import decoded, dimensions
 from insar_dask.stored_arrays import StoredArray
 from insar_dask.tenths import decode_tenths_on
-from insar_dask.turns import in_turn
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["brought_back", "given_to", "in_turn", "on_gpu", "taken", "usable_cupy"]
+__all__ = ["brought_back", "given_to", "on_gpu", "taken", "usable_cupy"]
 
 ALIGNED = 256
 """Bytes at whose multiples copies begin."""

@@ -102,7 +102,7 @@ def rows_of(subject: Subject, store: Path, threads: int) -> Iterator[Row]:
 
 @contextmanager
 def noted() -> Iterator[list[float]]:
-    """Seconds of each turn on the GPU, from when it is had to when all is back; the first have the weights sent."""
+    """Seconds of each turn on the GPU, from when it is had to when all is back; weights are sent before it, once."""
     had: list[float] = []
     computing = gpu_networks.computing
 
