@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.devices import DEVICE, ON_GPU
-from insar_dask.jobs.flights.lookout import ANSWER_SECONDS
 from insar_dask.jobs.gpu_shards import usable_cupy
 from insar_dask.jobs.recipe import Stage
 from insar_dask.shards import shard_axis
@@ -22,6 +21,8 @@ from insar_kernels.seasonal_trend import MATRICES
 if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
+
+log = logging.getLogger(__name__)
 
 __all__ = ["ask_workers", "check_gpus", "gpu_memory", "gpu_room", "release_gpus"]
 
@@ -37,6 +38,9 @@ Counted in arrays of NumPy, which the same bodies run on, and what CuPy takes fo
 
 COLUMN_BYTES = 30_000
 """In which a thread of Holt-Winters works: 166 dates with gaps, a period of 30."""
+
+ROOM_SECONDS = 60.0
+"""That workers have to say what their GPUs hold: one may first have to import what it asks."""
 
 NUMBER_BYTES = 80
 """Of each number of the matrices of STL's series with gaps, of which some are held at a time."""
@@ -114,9 +118,11 @@ def ask_workers(client: Client | None, room: Callable[[], Any]) -> dict[str, Any
     """What each worker has, but for one that goes just now; nothing where one is frozen, which flights find out."""
     if client is None:
         return {"of this process": room()}
-    found: dict[str, Any] = {}
-    with suppress(TimeoutError):
-        found = client.sync(client._run, room, on_error="ignore", callback_timeout=ANSWER_SECONDS)
+    try:
+        found: dict[str, Any] = client.sync(client._run, room, on_error="ignore", callback_timeout=ROOM_SECONDS)
+    except TimeoutError:
+        log.warning("a worker did not say within %g s what its GPU holds: memory there is not checked", ROOM_SECONDS)
+        return {}
     return found
 
 

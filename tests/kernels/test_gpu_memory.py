@@ -1,11 +1,14 @@
 """What a task takes of a GPU is no more than predicted: counted in the arrays that stand in for a GPU's."""
 
+import time
 import weakref
 from typing import Any
 
 import numpy as np
 import pytest
+from distributed import Client
 
+from insar_dask.jobs import gpu_memory as predicting
 from insar_dask.jobs.devices import DEVICE, ON_GPU
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.gpu_memory import POOL, gpu_memory
@@ -84,3 +87,11 @@ def test_a_task_takes_no_more_of_a_gpu_than_predicted(tmp_path, on_gpu, monkeypa
         assert most <= predicted / POOL, f"{name}: {found}"
     for name in ("prepare", "average"):
         assert found[name][0] >= 0.3 * found[name][1], f"{name}: refuses GPUs that are large enough: {found}"
+
+
+def test_workers_that_do_not_say_what_they_have_are_told_of(monkeypatch, caplog):
+    monkeypatch.setattr(predicting, "ROOM_SECONDS", 0.2)
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        assert list(predicting.ask_workers(client, lambda: 3).values()) == [3]
+        assert predicting.ask_workers(client, lambda: time.sleep(1)) == {}
+    assert "did not say within 0.2 s" in caplog.text
