@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,7 +40,6 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(1)
     given = whole(options.family, options.scratch)
     origin = last_origin(given)
-    began = time.perf_counter()
     said = np.sum([component(part, given, origin, options) for part in PARTS], axis=0)
     steps = slice(origin, origin + given.horizon)
     measured = np.where(given.observed[steps], given.whole[:, steps], np.float32(np.nan))
@@ -51,7 +49,6 @@ def main(arguments: list[str]) -> int:
         "data": given.digest,
         "origin": f"{given.dates[origin]:.10}",
         "points": len(said),
-        "seconds": round(time.perf_counter() - began, 1),
         "scores": {"map": counted},
     }
     write(options.results / f"{options.family}-map.json", result)
