@@ -56,7 +56,10 @@ class CorrectingNetwork:
         How much of the correction to believe, 0 to 1: see `insar_dask.forecast.correction.gate`.
     sizes : mapping
         Sizes of the network, beyond its preset.
-    there : There, optional
+
+    Attributes
+    ----------
+    there : There or None
         The network on a GPU, which forecasts there; the linear forecasters compute here all the same.
     """
 
@@ -70,10 +73,10 @@ class CorrectingNetwork:
         network: torch.nn.Module,
         gate: float,
         sizes: Mapping[str, Any],
-        there: There | None = None,
     ) -> None:
         self.members, self.footing, self.shape, self.network = members, footing, shape, network
-        self.gate, self.sizes, self.there = gate, dict(sizes), there
+        self.gate, self.sizes = gate, dict(sizes)
+        self.there: There | None = None
 
     def predict(self, context: Context) -> tuple[Float32, Float32]:
         """Mean and the linear forecast's standard deviation (n, h) [mm]; NaN where no forecaster has a mean.
