@@ -19,7 +19,7 @@ def test_a_plan_says_what_tiles_take() -> None:
 
 
 def test_training_a_larger_map_takes_more() -> None:
-    small, large = (int(told(method="cnn_lstm", cells=side)["train"][3]) for side in (16, 64))
+    small, large = (int(told(method="cnn_lstm", cells=side)["train"][3].replace(",", "")) for side in (16, 64))
     assert 600 < small < large < 3000
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.live_tensors import LiveTensors
 from insar_dask.forecast.training.accelerator import prepared
 from insar_dask.forecast.training.job import Batch
@@ -83,7 +84,7 @@ class There:
             parts = []
             for first in range(0, n_rows, self.at_once):
                 some = {name: torch.from_numpy(a[first : first + self.at_once]) for name, a in arrays.items()}
-                with torch.autocast(self.device.type, torch.bfloat16) if bf16 else nullcontext():
+                with in_bfloat16(self.device, bf16):
                     parts.append(network({name: tensor.to(self.device) for name, tensor in some.items()}).float())
             return np.asarray(torch.cat(parts).cpu().numpy())
 

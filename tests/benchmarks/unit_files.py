@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from insar_dask.forecast.bfloat16 import is_quick
+
 __all__ = ["calibration", "claimed", "machine", "parsed", "tell", "work_off", "write"]
 
 
@@ -113,6 +115,7 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
+        "bfloat16": is_quick("cpu"),
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -54,6 +54,8 @@ class Said:
     ) -> None:
         import torch
 
+        from insar_dask.forecast.bfloat16 import in_bfloat16
+
         torch.set_num_threads(1)
         read = settings.context
         raw = gridded(context.grid_values, context.located, settings.side)
@@ -67,7 +69,7 @@ class Said:
         arrays = {"values": values[None], "target_time": waves[None, read:]}
         if there is None:
             network.eval()
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=settings.training.bf16):
+            with torch.inference_mode(), in_bfloat16("cpu", settings.training.bf16):
                 said = network({name: torch.from_numpy(array) for name, array in arrays.items()}).float().numpy()
         else:
             said = there.said(arrays, bf16=settings.training.bf16)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.maps.framing import Frame, frames_of
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.training.feeding import Pick, Tick, batch_bytes
@@ -106,7 +107,7 @@ class MapWindows:
         for origin in origins:  # one at a time: its bits depend on no other
             frame = self.frames.frame(tile, int(origin))
             batch = {name: tensor.to(device) for name, tensor in _stacked([frame], READ).items()}
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+            with in_bfloat16(device, bf16):
                 said = model(batch)[0].float().cpu().numpy()
             out.append(frame.millimetres(said))
         return np.stack(out)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.live_tensors import LiveTensors
 from insar_dask.forecast.models import build, network_class
 
@@ -42,7 +43,7 @@ def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool =
     batch : int
         Windows a rank has in a step.
     bf16 : bool
-        Whether matrices are multiplied in bfloat16.
+        Whether matrices are multiplied in bfloat16 where that is faster.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def _bytes(name: str, arguments: Mapping[str, Any], batch: int, bf16: bool) -> i
             "target_time": torch.empty(batch, horizon, 2),
         }
         targets = torch.empty(batch, horizon, side, side)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with in_bfloat16("cpu", bf16):
             out = model(given)
         (out.float() - targets).square().sum().backward()
     return FIXED + int(GAPS.get(name, OTHERS) * tally.peak) + KEPT * weights

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.published.protocols import Material
 from insar_dask.forecast.published.scaling import days_of, framing, scaling
@@ -108,7 +109,7 @@ class ComponentWindows:
     def _forecast(self, model: torch.nn.Module, groups: Index, origin: int, device: str, bf16: bool) -> Float32:
         arrays, by = self._framed(groups, np.full(len(groups), origin))
         batch = {name: torch.from_numpy(arrays[name]).to(device) for name in NAMES}
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+        with in_bfloat16(device, bf16):
             said = model(batch).float().cpu().numpy()
         return np.asarray(said * by.scale[..., None] + by.shift[..., None], np.float32)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.gpu_networks import computing
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.series.framing import Framing, Scale, frame
@@ -68,7 +68,7 @@ class PredictionBlock:
         device : str
             Where the model is. On a GPU windows are cut there too, at least `GROUPS_THERE` groups at a time.
         bf16 : bool
-            Multiply matrices in bfloat16.
+            Multiply matrices in bfloat16 where that is faster, see `insar_dask.forecast.bfloat16`.
         """
         if torch.device(device).type != "cpu":
             return self.forecast_there(model, torch.device(device), bf16=bf16)
@@ -76,7 +76,7 @@ class PredictionBlock:
         with torch.inference_mode():
             for batch, by in self.batches():
                 there = {name: tensor.to(device) for name, tensor in batch.items()}
-                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                with in_bfloat16("cpu", bf16):
                     scaled = model(there).float().cpu().numpy()
                 known = batch["given"].any(-1).numpy()
                 outputs.append(np.where(known[..., None], scaled * by.scale[..., None] + by.shift[..., None], np.nan))
@@ -113,7 +113,7 @@ class PredictionBlock:
             for some in torch.split(members, at_once):
                 at = torch.full_like(some[:, 0], origin)
                 batch, shift, scale = gathered(self.framing, stock, some, at, targets=False)
-                with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
+                with in_bfloat16(device, bf16):
                     said = model(batch)
                 said = said.float() * scale[..., None] + shift[..., None]
                 known = batch["given"].any(-1, keepdim=True)

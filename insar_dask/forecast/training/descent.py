@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.nn.functional import huber_loss
 
+from insar_dask.forecast.bfloat16 import in_bfloat16
 from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.job import Batch, Job
 from insar_dask.forecast.training.together import Ranks, running_statistics
@@ -76,7 +77,7 @@ class Descent:
 
     def loss_of(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of the losses of a batch and how many values it is over, both on the device."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.bf16):
+        with in_bfloat16(self.device, self.training.bf16):
             predicted = self.said(batch)
         scored = batch["scored"]
         error = torch.where(scored, predicted.float() - batch["targets"], 0.0)

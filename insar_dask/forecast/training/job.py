@@ -62,7 +62,8 @@ class Training:
     loss: Literal["mse", "huber"] = "mse"
     """Huber's has its corner at 1, in the batch's scaled units."""
     bf16: bool = False
-    """Multiply matrices in bfloat16; weights, gradients and their sums stay float32."""
+    """Multiply matrices in bfloat16 where that is faster, see `insar_dask.forecast.bfloat16`; weights, gradients and
+    their sums stay float32."""
     seed: int = 0
     checkpoint_every: int = 50
 

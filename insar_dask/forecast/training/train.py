@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from insar_dask.forecast.bfloat16 import FLOAT32_INSTEAD, is_quick
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.accelerator import prepared, room_on, ways_of
 from insar_dask.forecast.training.descent import Descent, TrainingError
@@ -252,6 +253,8 @@ class _Loop:
             found = checkpoint.load(self.folder, at=int(chosen_by_all))
         if found is not None:
             self._take(found)
+        if self.training.bf16 and not is_quick(self.device.type):
+            self.logbook.note(FLOAT32_INSTEAD)
         self.logbook.begin(self.done, self.ranks.world)
 
     def _take(self, found: checkpoint.Checkpoint) -> None:

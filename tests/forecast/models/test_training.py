@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from insar_dask.forecast.bfloat16 import is_quick
 from insar_dask.forecast.models import build
 from tests.forecast.models.batches import SMALL, TIMES, batch
-from tests.forecast.processors import needs_bfloat16_lstm
 
 ONE = {"encoder_layers": 1, "decoder_layers": 1}
 STILL = {
@@ -16,6 +16,8 @@ STILL = {
 }
 RATE = {"spacetimeformer": 1e-2, "fast": 1e-2, "lstm": 1e-2, "transformer": 1e-3}
 """The norms after the sums of the Transformer of 2017 want it slow, or a warm-up."""
+
+NO_KERNEL = pytest.mark.skipif(not is_quick("cpu"), reason="oneDNN has no LSTM in bfloat16 without AVX-512")
 
 
 def error(model, given):
@@ -38,9 +40,7 @@ def test_one_batch_is_learned_by_heart(name, bf16):
     assert error(model, given).item() < 0.1 * first
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=needs_bfloat16_lstm if name == "lstm" else ()) for name in SMALL]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NO_KERNEL if name == "lstm" else ()) for name in SMALL])
 def test_bfloat16_products_change_little(name):
     model = build(name, **SMALL[name]).eval()
     with torch.no_grad():

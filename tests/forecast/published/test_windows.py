@@ -9,7 +9,6 @@ from insar_dask.forecast.published.protocols import Material
 from insar_dask.forecast.published.scores import overall
 from insar_dask.forecast.published.unit import Unit, run_unit
 from insar_dask.forecast.published.windows import ComponentWindows
-from tests.forecast.processors import needs_bfloat16_lstm
 
 TINY = {"width": 64, "layers": 1}
 SMALL = {"width": 8, "hidden": 8, "heads": 1, "head_width": 8, "encoder_layers": 1, "decoder_layers": 1}
@@ -69,7 +68,6 @@ def test_training_windows_lie_in_the_training_block_and_missing_dates_are_masked
     assert not batch["given"][..., -1].any()
 
 
-@needs_bfloat16_lstm
 def test_a_unit_learns_and_is_resumed(paper: Material, tmp_path: Path):
     torch.set_num_threads(1)
     unit = Unit(protocol="paper", network="lstm", component="season", seed=0, steps=120)

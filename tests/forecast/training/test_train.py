@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from insar_dask.forecast import bfloat16
+from insar_dask.forecast.training import train as train_module
 from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.checkpoint import CheckpointError
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training
@@ -151,12 +153,19 @@ def test_huber_is_square_below_one_and_a_line_above(tmp_path: Path) -> None:
     assert train(made, tmp_path).history["training"][0] == pytest.approx(expected, rel=1e-6)
 
 
-def test_bfloat16_learns_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quick", [True, False])
+def test_bfloat16_is_taken_where_it_pays_and_learns_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
     settings = {"max_steps": 40, "warmup": 5, "rate": 1e-2, "check_every": 10}
+    for module in (bfloat16, train_module):
+        monkeypatch.setattr(module, "is_quick", lambda _: quick)
     exact = train(job(**settings), tmp_path / "float32").best_loss
-    rough = train(job(**settings, bf16=True), tmp_path / "bfloat16").best_loss
-    assert rough != exact
+    told: list[Mapping[str, Any]] = []
+    rough = train(job(**settings, bf16=True), tmp_path / "bfloat16", tell=told.append).best_loss
+    assert (rough != exact) == quick
     assert rough == pytest.approx(exact, rel=0.1)
+    assert any(said.get("text") == bfloat16.FLOAT32_INSTEAD for said in told) != quick
 
 
 def test_progress_is_told_and_filed_alike(tmp_path: Path) -> None:
