@@ -19,7 +19,7 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, list_names, open_store
 from insar_dask.shard_bytes import text_of
 from insar_dask.shards import ShardPlan, shard_axis
-from insar_dask.stored_arrays import StoredArray, check_layout, understood
+from insar_dask.stored_arrays import StoredArray, arrays_below, check_layout, understood
 from insar_dask.tenths import PACKING, decode_tenths
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def _opened(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> zarr.Gr
 
 
 def _arrays_of(root: zarr.Group) -> Arrays:
-    with understood(root.path):
-        arrays = [(array, dimensions(array)) for _, array in sorted(root.arrays())]
+    arrays = [(array, dimensions(array)) for array in arrays_below(root).values()]
     for array, dims in arrays:
         check_layout(array, dims)
     return arrays

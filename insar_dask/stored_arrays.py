@@ -5,7 +5,9 @@ A document of a hundred bytes may claim an array of any size, and Zarr would mak
 
 from __future__ import annotations
 
+import asyncio
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.buffer import default_buffer_prototype
+from zarr.core.sync import sync
 
 from insar_dask.cube import CubeError
+from insar_dask.objects import list_names
 from insar_dask.shards import shard_axis
 from insar_dask.store_errors import StoreError
 
-__all__ = ["StoredArray", "check_layout", "understood"]
+__all__ = ["StoredArray", "arrays_below", "check_layout", "understood"]
 
 MOST_CHUNKS = 1_000_000
 """Of an array in Dask: as shards at the least a hundred million points, and ten times the jobs of a submission."""
@@ -52,6 +56,31 @@ def understood(place: str) -> Iterator[None]:
         if isinstance(error, MemoryError):
             wrong += ", or more than there is memory for here"
         raise CubeError(f"{place} {wrong} ({type(error).__name__}: {first}); {CURE}") from error
+
+
+def arrays_below(root: zarr.Group) -> dict[str, zarr.Array[Any]]:
+    """Arrays of a group by name, sorted.
+
+    CubeError names the first that cannot be understood, a warning what has lost its document. ``root.arrays()`` goes on
+    reading where one fails, and asyncio prints whatever fails after it, with its traceback.
+    """
+    names = [name for name in list_names(root.store, root.path) if name != "zarr.json"]
+    group = zarr.AsyncGroup(root.metadata, root.store_path)
+
+    async def read() -> list[Any]:
+        return await asyncio.gather(*map(group.getitem, names), return_exceptions=True)
+
+    arrays = {}
+    for name, found in zip(names, sync(read()), strict=True):
+        if isinstance(found, KeyError) and isinstance(found.__cause__, FileNotFoundError):
+            warnings.warn(f"{root.path}/{name} has no zarr.json and is left out; {CURE}", stacklevel=2)
+            continue
+        if isinstance(found, BaseException):
+            with understood(f"{root.path}/{name}"):
+                raise found
+        if isinstance(found, zarr.AsyncArray):
+            arrays[name] = zarr.Array(found)
+    return arrays
 
 
 def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:

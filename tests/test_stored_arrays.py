@@ -1,7 +1,9 @@
 """What Zarr makes of stores that do not hold together; `tests/fuzz` has many more of them."""
 
 import errno
+import gc
 from gzip import BadGzipFile
+from pathlib import Path
 
 import pytest
 import zarr
@@ -9,7 +11,7 @@ from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
 from insar_dask.store_errors import StoreError
-from insar_dask.stored_arrays import check_layout, understood
+from insar_dask.stored_arrays import arrays_below, check_layout, understood
 
 
 @pytest.mark.parametrize("error", [TypeError("x"), RuntimeError(""), BadGzipFile("no gzip")])
@@ -52,3 +54,22 @@ def test_sizes_that_no_cube_has_are_refused(
 def test_the_largest_cube_of_a_continent_is_none_of_them() -> None:
     array = zarr.create_array(MemoryStore(), shape=(5_000_000_000, 304), chunks=(65_536, 304), dtype="int16")
     check_layout(array, ["point", "time"])
+
+
+def test_of_several_damaged_arrays_the_first_is_named_and_nothing_else_printed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = zarr.create_group(tmp_path, path="site/raw")
+    for name in ("easting", "height", "northing", "time"):
+        group.create_array(name, shape=(4,), dtype="float32")
+    (tmp_path / "site/raw/notes").mkdir()
+    root = zarr.open_group(tmp_path, path="site/raw", mode="r")
+    with pytest.warns(UserWarning, match=r"site/raw/notes has no zarr\.json and is left out"):
+        assert list(arrays_below(root)) == ["easting", "height", "northing", "time"]
+    (tmp_path / "site/raw/notes").rmdir()
+    for name, document in (("height", "{"), ("northing", "{}"), ("time", "no")):
+        (tmp_path / "site/raw" / name / "zarr.json").write_text(document)
+    with pytest.raises(CubeError, match="site/raw/height is not as it was written"):
+        arrays_below(root)
+    gc.collect()
+    assert not caplog.records

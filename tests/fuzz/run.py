@@ -9,7 +9,6 @@ Prints the seed, with which a run can be made again. The inputs of faults, as sm
 import argparse
 import hashlib
 import json
-import logging
 import os
 import random
 import subprocess
@@ -85,7 +84,6 @@ def _work(doors: list[str], minutes: float, seed: int, folder: Path) -> None:
     """Try all doors in turn until the time is up."""
     from tests.fuzz.doors import DOORS
 
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # Zarr's tasks beside the one that was refused
     warnings.simplefilter("ignore")
     until, log, parent = time.monotonic() + 60 * minutes, folder / "log.json", os.getppid()
     told = json.loads(log.read_text()) if log.exists() else {"tries": {}, "faults": []}

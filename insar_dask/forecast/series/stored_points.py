@@ -15,6 +15,7 @@ import zarr
 from insar_dask.cube import CubeError
 from insar_dask.forecast.series.point_source import BLOCK, Days, Patterns, Points, no_patterns
 from insar_dask.objects import open_store
+from insar_dask.stored_arrays import arrays_below
 from insar_dask.tenths import decode_tenths
 
 __all__ = ["StoredPoints"]
@@ -45,7 +46,7 @@ class StoredPoints:
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
-        arrays: dict[str, Any] = dict(self._root.arrays())
+        arrays: dict[str, Any] = arrays_below(self._root)
         missing = [name for name in (self.variable, "easting", "northing", "time") if name not in arrays]
         if missing:
             raise CubeError(f"group {self.group} of {self.path} lacks {missing}; it has {sorted(arrays)}")
@@ -55,7 +56,7 @@ class StoredPoints:
 
     def _labels(self, n_points: int) -> Any:
         store = open_store(self.path)
-        labels = dict(zarr.open_group(store, path=self.labels, mode="r", zarr_format=3).arrays()).get("cluster")
+        labels = arrays_below(zarr.open_group(store, path=self.labels, mode="r", zarr_format=3)).get("cluster")
         if labels is None or labels.shape != (n_points,):
             raise CubeError(
                 f"group {self.labels} of {self.path} has no pattern for each of {n_points} points of {self.group}: "
