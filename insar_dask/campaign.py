@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insar_dask.addresses import address, beside, child_address
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.crew import as_they_end
@@ -33,14 +34,14 @@ from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.objects import address, beside, child_address, get_bytes, keep_text, open_store
+from insar_dask.objects import get_bytes, keep_text, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
 from insar_dask.readers.pair_cube import files_of_pairs
 from insar_dask.readers.recognise import files_behind, reader_of
 from insar_dask.shards import SMALL_CUBE_SHARDS
+from insar_dask.sources import named_products
 from insar_dask.tiles import extent_of_product
-from insar_dask.workbench import named_products
 
 if TYPE_CHECKING:
     from distributed import Client

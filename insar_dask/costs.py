@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
+from insar_dask.addresses import address
 from insar_dask.capacity import capacity_of
 from insar_dask.config import Config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.history import Reader, runs
 from insar_dask.jobs.progress.stage_board import StageBoard
-from insar_dask.objects import address, open_store
+from insar_dask.objects import open_store
 from insar_dask.shards import SERIES_DATES, ShardPlan
 from insar_dask.store import open_group
 

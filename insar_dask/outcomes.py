@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from insar_dask.addresses import child_address
 from insar_dask.config import to_toml
 from insar_dask.config.sections import Report
 from insar_dask.cube import CubeError
@@ -16,7 +17,6 @@ from insar_dask.forecast.choices import MAP_STEPS
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group, predict_group, predicted_group
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.progress.watch import alone
-from insar_dask.objects import child_address
 from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench

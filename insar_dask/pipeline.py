@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from insar_dask.addresses import beside
 from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.campaign import Campaign, is_campaign
 from insar_dask.config import Config, load_config, to_toml
@@ -17,10 +18,11 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.holding.lock import owned, unused_gone
 from insar_dask.jobs.pruning import prune_states
 from insar_dask.jobs.steps.east_up_jobs import track_sources
-from insar_dask.objects import beside, keep_text
+from insar_dask.objects import keep_text
 from insar_dask.outcomes import Outcome, map_outcome, publish, publish_index, summary
 from insar_dask.sessions import session
-from insar_dask.workbench import Workbench, listed
+from insar_dask.sources import listed
+from insar_dask.workbench import Workbench
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -33,8 +33,8 @@ from insar_dask.readers.extents import Extent, extent_of
 from insar_dask.readers.pixels import TILE_BYTES
 from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import SERIES_DATES, ShardPlan
+from insar_dask.sources import listed
 from insar_dask.store import open_group
-from insar_dask.workbench import listed
 
 __all__ = ["Planned", "plan_run", "planned"]
 

@@ -27,11 +27,12 @@ from insar_dask.readers.bucket_file import source_file
 from insar_dask.readers.extents import extent_of
 from insar_dask.readers.recognise import reader_of
 from insar_dask.settings import known, positive
+from insar_dask.sources import listed
 from insar_dask.store import open_group
 from insar_dask.updating.following import boxes_meet, check_newer, look_of
 from insar_dask.updating.judging import Verdict
 from insar_dask.updating.pairing import WITHIN
-from insar_dask.workbench import Workbench, listed
+from insar_dask.workbench import Workbench
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from insar_dask.bucket_address import is_bucket
+from insar_dask.addresses import beside
 from insar_dask.cluster.learning import TooFewSeriesError
-from insar_dask.config import Config, Source
+from insar_dask.config import Config
 from insar_dask.cube import CubeError, sees_future
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.inversion.reference import pixel_at
@@ -26,20 +26,18 @@ from insar_dask.jobs.steps.ingest import ingest
 from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.steps.rejected import fetch_rejected
 from insar_dask.jobs.steps.tile_jobs import store_tiles, tile_sources
-from insar_dask.objects import beside, get_bytes
+from insar_dask.objects import get_bytes
 from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.delays import read_delays
-from insar_dask.readers.egms import find_egms
-from insar_dask.readers.geotiff_stack import look_at
-from insar_dask.readers.netcdf_stack import is_netcdf
-from insar_dask.readers.recognise import files_behind, reader_of
+from insar_dask.readers.recognise import reader_of
 from insar_dask.readers.temperature import read_temperature
+from insar_dask.sources import named_products
 from insar_dask.store import open_group, products
 
 if TYPE_CHECKING:
     from insar_dask.forecast.forecaster import Forecaster
 
-__all__ = ["SeesFutureError", "Workbench", "listed", "named_products"]
+__all__ = ["SeesFutureError", "Workbench"]
 
 TO_PASS = (
     'in a configuration (`insar-dask config`) "pass" is a line under [source], for `insar-dask run`:\n'
@@ -292,49 +290,3 @@ class Workbench:
                 write_egms(path, drawn, progress=lambda done, _: progress.show(done, done))
             note.write_text(wanted)
         return path
-
-
-def listed(source: Source) -> list[SourceFile]:
-    """Sources of a configuration, one a product: files, and folders and globs of rasters, each of which is one stack.
-
-    Raises
-    ------
-    CubeError, FileNotFoundError
-        What no reader is for; a stack whose files were named one by one; what is not there.
-    """
-    named = [(name, source.reader or reader_of(name)) for name in source.files]
-    egms = [name for name, reader in named if reader == "egms"]
-    others = [path for name, reader in named if reader != "egms" for path in _behind(name, reader)]
-    stacks = [(Path(name), reader) for name, reader in named if reader in ("raster", "pairs")]
-    for path, reader in stacks[1:]:
-        if path.is_file() and (reader == "pairs" or _is_of_one_date(path, source.options.get("source_crs"))):
-            raise CubeError(
-                f"{stacks[0][0]} and {len(stacks) - 1} more rasters are named one by one, each a product: for one "
-                f'stack name their folder, {path.parent}, or a glob in quotes, "{path.parent / "*"}{path.suffix}"'
-            )
-    return (find_egms(egms) if egms else []) + others
-
-
-def named_products(source: Source) -> dict[str, SourceFile]:
-    """Sources of a configuration by the names of their products, in the order of the sources.
-
-    Raises
-    ------
-    CubeError, FileNotFoundError
-        As `listed`; when two of them would be one product.
-    """
-    found = listed(source)
-    files = {product_of(one): one for one in found}
-    if twice := [one for one in found if files[product_of(one)] != one]:
-        raise CubeError(f"{twice[0]} and {files[product_of(twice[0])]} would be one product: name only one of them")
-    return files
-
-
-def _is_of_one_date(path: Path, source_crs: Any) -> bool:
-    return not is_netcdf(path) and look_at(path, source_crs).n_bands == 1
-
-
-def _behind(name: str, reader: str) -> list[Path]:
-    if is_bucket(name):
-        raise CubeError(f"{name} lies in a bucket, where EGMS files alone are read: copy it here for {reader!r}")
-    return [Path(name)] if reader in ("raster", "pairs") else files_behind(name) or [Path(name)]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from insar_dask.addresses import address, beside, child_address, parent_address
 from insar_dask.aws_profile import ProfileCredentials, profile_region
 from insar_dask.bucket_address import address_parts, bucket_address
 from insar_dask.config import ConfigError, parse_config, to_toml
-from insar_dask.objects import address, beside, child_address, open_store, parent_address
+from insar_dask.objects import open_store
 from insar_dask.pipeline import opened
 
 HUSH = "hush-0815"

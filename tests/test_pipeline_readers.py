@@ -13,7 +13,7 @@ import insar_dask as insar
 from insar_dask.config import ConfigError, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.planning import plan_run
-from insar_dask.workbench import listed
+from insar_dask.sources import listed
 from tests.readers.mintpy_layout import write_plane, write_series
 from tests.readers.test_recognise import tif
 

@@ -81,12 +81,12 @@ def areas(
 
     What is not said is as [areas] of the store's last run has it, but for vintage and before, else the default.
     """
+    from insar_dask.addresses import beside
     from insar_dask.detect.counting import told
     from insar_dask.detect.writing import check_path, write_areas
     from insar_dask.ground_steps import search_of
     from insar_dask.jobs.areas.area_jobs import store_areas
     from insar_dask.jobs.progress.status import existing_store
-    from insar_dask.objects import beside
     from insar_dask.pipeline import opened
 
     target = None if into is None else check_path(into)

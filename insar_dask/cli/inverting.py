@@ -52,7 +52,7 @@ def invert(
     from insar_dask.config import parse_config, parse_settings
     from insar_dask.outcomes import inversion_lines
     from insar_dask.pipeline import opened
-    from insar_dask.workbench import listed
+    from insar_dask.sources import listed
 
     settings = settings_of(store)
     kept = settings.model_dump(exclude_unset=True)

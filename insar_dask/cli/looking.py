@@ -80,9 +80,9 @@ def status(
     run: Annotated[str | None, typer.Option(help="which run of the store's history; default: the last")] = None,
 ) -> None:
     """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
+    from insar_dask.addresses import child_address
     from insar_dask.campaign import BOOK, campaign_table, holds_campaign
     from insar_dask.jobs.progress.status import status_table
-    from insar_dask.objects import child_address
 
     many = holds_campaign(store)
     place = child_address(store, BOOK) if many else store

@@ -22,9 +22,9 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a forecaster on a store, score it honestly, and keep it as a folder."""
+    from insar_dask.addresses import beside
     from insar_dask.forecast import Forecaster
     from insar_dask.forecast.choices import MAP_STEPS
-    from insar_dask.objects import beside
 
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)

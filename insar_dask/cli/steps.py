@@ -17,7 +17,7 @@ def ingest(
 ) -> None:
     """Read product files into a store, one group each."""
     from insar_dask.pipeline import opened
-    from insar_dask.workbench import listed
+    from insar_dask.sources import listed
 
     settings = settings_of(store)
     files = settings.source.model_copy(update={"files": source})
@@ -62,8 +62,8 @@ def tiles(
     quiet: Quiet = False,
 ) -> None:
     """Map points onto the cells of tiles: one cube of maps for all that is named, in a store."""
+    from insar_dask.addresses import child_address
     from insar_dask.jobs.steps.tile_jobs import is_stored, store_tiles, tile_sources
-    from insar_dask.objects import child_address
     from insar_dask.pipeline import opened
 
     extents = _extents(extent or [])

@@ -17,6 +17,7 @@ from typing import Any
 
 from zarr.abc.store import Store
 
+from insar_dask.addresses import beside
 from insar_dask.dashboard.other_pages import other_pages, report_links
 from insar_dask.dashboard.page import dead_page
 from insar_dask.dashboard.product_pages import product_pages, within
@@ -25,7 +26,7 @@ from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.jobs.progress.stage_board import DONE, SKIPPED, StageBoard
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import beside, open_store
+from insar_dask.objects import open_store
 
 __all__ = ["kept_page", "kept_state", "write_page"]
 

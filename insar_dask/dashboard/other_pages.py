@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from zarr.abc.store import Store
 
+from insar_dask.addresses import address, beside
 from insar_dask.config import load_config
 from insar_dask.jobs.areas.places import areas_folder, scenes_of
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import address, beside, get_bytes, open_store
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.store import products
 from insar_dask.viewer.documents import GROUP, INDEX
 from insar_dask.viewer.export import MARK

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from insar_dask.addresses import address, beside, parent_address
 from insar_dask.bucket_address import address_parts, bucket_address, is_bucket
 from insar_dask.dashboard.snapshot import names
 from insar_dask.jobs.progress.board import Board
-from insar_dask.objects import address, beside, parent_address
 
 __all__ = ["own_store", "product_pages", "within"]
 

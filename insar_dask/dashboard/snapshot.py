@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.addresses import parent_address
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.pace import thinned
 from insar_dask.jobs.progress.stage_board import STATES, Fault, StageBoard
-from insar_dask.objects import parent_address
 
 __all__ = ["cell_details", "cell_size", "names", "places", "shard_details", "snapshot"]
 

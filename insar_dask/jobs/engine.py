@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from zarr.abc.store import Store
 
+from insar_dask.addresses import address
 from insar_dask.jobs.devices import device_of, say_if_moved
 from insar_dask.jobs.flights.blame import BlamedError
 from insar_dask.jobs.flights.flight import in_flight
@@ -31,7 +32,7 @@ from insar_dask.jobs.stage_report import StageReport
 from insar_dask.jobs.standing import damaged_shards, lacks_any, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
 from insar_dask.layout import create_group
-from insar_dask.objects import address, get_bytes, open_store
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
 

@@ -6,7 +6,8 @@ import shlex
 
 from zarr.abc.store import Store
 
-from insar_dask.objects import address, get_bytes
+from insar_dask.addresses import address
+from insar_dask.objects import get_bytes
 from insar_dask.store import open_group
 
 __all__ = ["maker_of"]

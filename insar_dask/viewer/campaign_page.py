@@ -29,10 +29,10 @@ def find_stores(place: str | Path) -> dict[str, str | Path] | None:
     """
     if not is_bucket(place) and not (Path(place) / "campaign").exists():
         return None
+    from insar_dask.addresses import child_address
     from insar_dask.campaign import BOOK, holds_campaign, stores_done
     from insar_dask.cube import CubeError
     from insar_dask.dashboard.product_pages import own_store
-    from insar_dask.objects import child_address
 
     if not holds_campaign(place):
         return None

@@ -21,9 +21,9 @@ from insar_dask.readers import bucket_file
 from insar_dask.readers.bucket_file import BucketFile, bucket_files
 from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.recognise import reader_of
+from insar_dask.sources import named_products
 from insar_dask.store_errors import StoreError
 from insar_dask.synthetic import scene, write_egms
-from insar_dask.workbench import named_products
 from tests.s3.faulty import Proxy
 
 BURSTS = ("0100", "0101")

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
+from insar_dask.addresses import address
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import OURS, Areas
 from insar_dask.detect.finding import TILE, check_background, recipe_of
@@ -31,7 +32,6 @@ from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.layout import create_root
-from insar_dask.objects import address
 from insar_dask.settings import whole
 from insar_dask.store import newest_products, open_group, products
 

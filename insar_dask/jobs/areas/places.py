@@ -6,7 +6,8 @@ from pathlib import Path
 
 from zarr.abc.store import Store
 
-from insar_dask.objects import beside, list_names, open_store
+from insar_dask.addresses import beside
+from insar_dask.objects import list_names, open_store
 
 __all__ = ["NOTES", "areas_folder", "scenes_of"]
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.addresses import address
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import MapGrid, shapely_of
 from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
@@ -20,7 +21,7 @@ from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
-from insar_dask.objects import address, get_bytes
+from insar_dask.objects import get_bytes
 from insar_dask.settings import positive
 from insar_dask.store import open_group, products
 

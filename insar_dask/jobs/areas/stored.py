@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from zarr.abc.store import Store
 
+from insar_dask.addresses import address
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid, shapely_of
 from insar_dask.jobs.areas.places import NOTES
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import address, open_store
+from insar_dask.objects import open_store
 from insar_dask.store import products
 
 __all__ = ["found_on", "stored_areas", "stored_overview", "to_note", "vintages_of"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy.typing as npt
 from zarr.abc.store import Store
 
+from insar_dask.addresses import beside
 from insar_dask.buckets import Bucket
 from insar_dask.forecast.training.hold import passing_folder
 from insar_dask.forecast.training.progress_line import ProgressLine
@@ -19,7 +20,6 @@ from insar_dask.jobs.forecasting.bucket_checkpoints import checkpoints_in
 from insar_dask.jobs.progress.events import Event
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import canonical_key
-from insar_dask.objects import beside
 
 if TYPE_CHECKING:
     from distributed import Client

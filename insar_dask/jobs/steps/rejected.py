@@ -9,8 +9,9 @@ from pathlib import Path
 
 from zarr.abc.store import Store
 
+from insar_dask.addresses import beside
 from insar_dask.buckets import Bucket
-from insar_dask.objects import beside, get_bytes, open_store, put_bytes
+from insar_dask.objects import get_bytes, open_store, put_bytes
 
 __all__ = ["fetch_rejected", "keep_rejected", "rejected_path"]
 

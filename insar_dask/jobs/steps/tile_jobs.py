@@ -13,6 +13,7 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
+from insar_dask.addresses import parent_address
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.jobs.engine import Engine, StageReport, str_path
 from insar_dask.jobs.holding.lock import owned
@@ -21,7 +22,7 @@ from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.layout import CODEC, create_group
-from insar_dask.objects import get_bytes, open_store, parent_address
+from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import checksum_block, write_block
 from insar_dask.shards import ShardPlan
 from insar_dask.store import newest_products, open_group, shard_plan
