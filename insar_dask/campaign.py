@@ -22,6 +22,7 @@ import numpy as np
 
 from insar_dask.addresses import address, beside, child_address
 from insar_dask.bucket_address import bucket_address, is_bucket
+from insar_dask.campaign_book import BOOK, TARGET, named, placed
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.crew import as_they_end
 from insar_dask.jobs.devices import device_of
@@ -34,7 +35,7 @@ from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.objects import get_bytes, keep_text, open_store
+from insar_dask.objects import keep_text, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
 from insar_dask.readers.pair_cube import files_of_pairs
@@ -46,12 +47,7 @@ from insar_dask.tiles import extent_of_product
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["BOOK", "Campaign", "campaign_table", "holds_campaign", "is_campaign", "stores_done"]
-
-BOOK = "campaign"
-"""Folder of the book, beside the stores."""
-
-TARGET = "products"
+__all__ = ["Campaign", "is_campaign"]
 
 MOST_AT_ONCE = 32
 
@@ -233,61 +229,15 @@ class Campaign:
         note = self.ledger.read_note(f"outcomes/{name}")
         if note is None:
             raise JobError(f"{address(self.book)} has lost its note of {name}; run again")
-        return Outcome(name, _place(note["store"]), Path(note["report"]), tuple(note["summary"]))
+        return Outcome(name, placed(note["store"]), Path(note["report"]), tuple(note["summary"]))
 
     def _numbered(self, sources: Mapping[str, SourceFile]) -> dict[str, int]:
         """A number for each product, for good: the book's receipts bear it. New products follow those known."""
-        known = _named(self.ledger, self.book)
+        known = named(self.ledger, self.book)
         names = [*known, *sorted(set(sources) - set(known))]
         if names != known:
             self.ledger.write_note("catalogue", {"products": names})
         return {name: number for number, name in enumerate(names)}
-
-
-def holds_campaign(root: str | Path) -> bool:
-    """Whether a folder or prefix is a campaign's."""
-    return get_bytes(open_store(child_address(root, BOOK)), "jobs/catalogue.json") is not None
-
-
-def stores_done(root: str | Path) -> dict[str, str | Path]:
-    """Stores of the products of a campaign that are done, by name."""
-    ledger = Ledger(open_store(child_address(root, BOOK)))
-    done = ledger.done(TARGET)
-    notes = {name: ledger.read_note(f"outcomes/{name}") for i, name in enumerate(_named(ledger, root)) if i in done}
-    return {name: _place(note["store"]) for name, note in sorted(notes.items()) if note is not None}
-
-
-def campaign_table(root: str | Path) -> str:
-    """What is done of a campaign, a line a product: state, points, megabytes, seconds; needs no scheduler.
-
-    Raises
-    ------
-    FileNotFoundError
-        When there is no campaign in that folder.
-    """
-    ledger = Ledger(open_store(child_address(root, BOOK)))
-    names = _named(ledger, root)
-    if not names:
-        raise FileNotFoundError(f"there is no campaign in {root}; `insar-dask run` begins one")
-    done, failures = ledger.done(TARGET), ledger.read_note("failures") or {}
-    lines = [f"{'product':<48} {'state':>8} {'points':>12} {'MB':>9} {'seconds':>9}"]
-    for number, name in enumerate(names):
-        if (receipt := done.get(number)) is not None:
-            counts = f"{receipt.points:>12,} {receipt.size / 1e6:>9.1f} {receipt.seconds:>9.1f}"
-            lines.append(f"{name:<48} {'done':>8} {counts}")
-        else:
-            state = "failed" if name in failures else "waiting"
-            lines.append(f"{name:<48} {state:>8}   {str(failures.get(name, '')).partition(chr(10))[0]}".rstrip())
-    lines.append(f"{len(done)} of {len(names)} products are done")
-    return "\n".join(lines)
-
-
-def _named(ledger: Ledger, place: Path | str) -> list[str]:
-    """Names of the products of a campaign, in the order of their numbers; none where there is no campaign."""
-    names = (ledger.read_note("catalogue") or {"products": []}).get("products")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise JobError(f"{place}: jobs/catalogue.json names no products; remove it, and run again")
-    return names
 
 
 def _key(config: Config, source: SourceFile, device: str = "cpu") -> str:
@@ -318,10 +268,6 @@ def _beside(config: Config) -> list[Path]:
     named = [config.source.area, config.pairs.delays, config.inversion.temperature]
     named += [areas.inventory, areas.before, areas.dem]
     return [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
-
-
-def _place(store: str) -> Path | str:
-    return store if is_bucket(store) else Path(store)
 
 
 def _signature(store: Path | str) -> tuple[str, int]:

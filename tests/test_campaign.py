@@ -20,7 +20,8 @@ from zarr.storage import LocalStore
 
 import insar_dask as insar
 from insar_dask import outcomes
-from insar_dask.campaign import Campaign, RunOne, _key, campaign_table
+from insar_dask.campaign import Campaign, RunOne, _key
+from insar_dask.campaign_book import campaign_table
 from insar_dask.cli import app
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.crew import PATIENCE, as_they_end, stop_if_told

@@ -81,7 +81,7 @@ def status(
 ) -> None:
     """Show what is done in a store or in a folder of stores, or how a run of it goes; needs no scheduler."""
     from insar_dask.addresses import child_address
-    from insar_dask.campaign import BOOK, campaign_table, holds_campaign
+    from insar_dask.campaign_book import BOOK, campaign_table, holds_campaign
     from insar_dask.jobs.progress.status import status_table
 
     many = holds_campaign(store)

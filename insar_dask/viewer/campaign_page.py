@@ -30,7 +30,7 @@ def find_stores(place: str | Path) -> dict[str, str | Path] | None:
     if not is_bucket(place) and not (Path(place) / "campaign").exists():
         return None
     from insar_dask.addresses import child_address
-    from insar_dask.campaign import BOOK, holds_campaign, stores_done
+    from insar_dask.campaign_book import BOOK, holds_campaign, stores_done
     from insar_dask.cube import CubeError
     from insar_dask.dashboard.product_pages import own_store
 

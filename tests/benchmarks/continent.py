@@ -32,7 +32,8 @@ import psutil
 import xarray as xr
 from distributed import Client, as_completed
 
-from insar_dask.campaign import BOOK, Campaign, campaign_table
+from insar_dask.campaign import Campaign
+from insar_dask.campaign_book import BOOK, campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.flights.flight import IN_FLIGHT_PER_THREAD

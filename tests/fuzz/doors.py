@@ -23,7 +23,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import LocalStore, MemoryStore
 
 import insar_dask as insar
-from insar_dask.campaign import BOOK, campaign_table
+from insar_dask.campaign_book import BOOK, campaign_table
 from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml, with_cluster
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.dashboard.kept import kept_page

@@ -8,7 +8,7 @@ import pytest
 
 import insar_dask as insar
 from insar_dask.buckets import Bucket
-from insar_dask.campaign import campaign_table
+from insar_dask.campaign_book import campaign_table
 from insar_dask.config import Config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
