@@ -7,7 +7,7 @@ import pytest
 from insar_dask.forecast.published.protocols import Material, learn_patterns, paper_material
 from insar_dask.forecast.published.scores import overall
 from insar_dask.synthetic import scene
-from tests.benchmarks import published_units
+from tests.benchmarks import map_tables, published_tables, published_units
 from tests.benchmarks.published_units import add_up, asked, keep, units
 from tests.benchmarks.unit_files import claimed
 
@@ -57,3 +57,10 @@ def test_a_family_is_summed_when_its_third_component_is_there(
         assert bool(written) == (number == 3)
     (result,) = written.values()
     assert overall(result["scores"]["test"])["rmse"] == pytest.approx(6, abs=1e-3)
+
+
+@pytest.mark.parametrize("tables", [published_tables, map_tables])
+def test_the_tables_say_what_the_results_beside_them_say(tables, tmp_path: Path):
+    assert tables.main(["--into", str(tmp_path)]) == 0
+    kept = (tables.RESULTS / "tables.md").read_text()
+    assert (tmp_path / "tables.md").read_text() == kept, f"run python -m {tables.__name__}"

@@ -144,11 +144,12 @@ def _units_table(units: Sequence[Mapping[str, Any]]) -> str:
         [
             unit["unit"], f"{unit['networks']} x {unit['parameters']:,}", f"{unit['steps']} of "
             f"{unit['networks'] * unit['most_steps']}", f"{unit['still_falling']}", f"{unit['cpu_seconds']:,}",
-            f"{unit['sgemm_gflops']:.0f}", f"{unit['rmse']:.3f}",
+            f"{unit['sgemm_gflops']:.0f}", unit["products"], f"{unit['rmse']:.3f}",
         ]
         for unit in units
     ]  # fmt: skip
-    head = ["unit", "networks x parameters", "steps", "still falling", "CPU s", "core, GFLOP/s", "test RMSE mm"]
+    about = ["networks x parameters", "steps", "still falling", "CPU s", "core, GFLOP/s", "products in"]
+    head = ["unit", *about, "test RMSE mm"]
     return markdown_table("Units finished", head, rows) if rows else ""
 
 

@@ -127,6 +127,7 @@ def _unit(result: Result) -> dict[str, Any]:
     """What a unit saw, in one row."""
     networks = result["networks"]
     before, after = result["machine"]["sgemm_gflops"]
+    wanted = result["configuration"]["training"]["bf16"]
     return {
         "unit": result["unit"],
         "family": result["family"],
@@ -138,6 +139,7 @@ def _unit(result: Result) -> dict[str, Any]:
         "cpu_seconds": round(sum(one["cpu_seconds"] for one in networks)),
         "seconds": round(sum(one["seconds"] for one in networks)),
         "sgemm_gflops": (before + after) / 2,
+        "products": "bfloat16" if wanted and result["machine"].get("bfloat16", True) else "float32",
         "rmse": overall(result["scores"]["test"])["rmse"],
     }
 
@@ -145,7 +147,7 @@ def _unit(result: Result) -> dict[str, Any]:
 def _map(result: Result) -> dict[str, Any]:
     """Scores of all points at one origin."""
     counted = result["scores"]["map"]
-    found = {name: result[name] for name in ("family", "origin", "points", "seconds")}
+    found = {name: result[name] for name in ("family", "origin", "points")}
     return found | {"all": _spread([overall(counted)]), "patterns": [_spread([one]) for one in by_pattern(counted)]}
 
 

@@ -25,9 +25,9 @@ def unit(seed: int, falling: bool) -> dict[str, object]:
     network = {"pattern": "all", "parameters": 5, "steps": 7, "still_falling": falling, "cpu_seconds": 2, "seconds": 3}
     return family(seed, 1.0) | {
         "unit": f"honest-lstm-seed{seed}-trend",
-        "configuration": {"component": "trend", "steps": 10},
+        "configuration": {"component": "trend", "steps": 10, "training": {"bf16": True}},
         "networks": [network],
-        "machine": {"sgemm_gflops": [90, 110]},
+        "machine": {"sgemm_gflops": [90, 110]} | ({"bfloat16": False} if seed else {}),
     }
 
 
@@ -58,7 +58,8 @@ def test_tables_stand_side_by_side_and_mark_what_was_still_falling():
     (persistence,) = (row for row in rows if row[0] == "| persistence" and len(row) == 5)
     assert persistence[1:] == ["0.5", "–", "0.5", "– |"]
     assert "| honest | gap filling | no | nothing moves |" in text
-    assert "| honest-lstm-seed1-trend | 1 x 5 | 7 of 10 | 0 | 2 | 100 | 1.000 |" in text
+    assert "| honest-lstm-seed1-trend | 1 x 5 | 7 of 10 | 0 | 2 | 100 | float32 | 1.000 |" in text
+    assert "| honest-lstm-seed0-trend | 1 x 5 | 7 of 10 | 1 | 2 | 100 | bfloat16 | 1.000 |" in text
 
 
 def test_results_of_different_data_do_not_meet():
@@ -67,7 +68,7 @@ def test_results_of_different_data_do_not_meet():
 
 
 def test_a_whole_map_has_a_row_of_its_own_whatever_its_data():
-    whole = {"origin": "2023-04-07", "points": 588_600, "seconds": 9.0, "scores": {"map": scores(1.5)["test"]}}
+    whole = {"origin": "2023-04-07", "points": 588_600, "scores": {"map": scores(1.5)["test"]}}
     tables = assemble([family(0, 1.0), {"family": "honest-lstm-seed0-map", "data": "whole"} | whole])
     assert "| honest-lstm-seed0-map | 2023-04-07 | 588,600 | 1.5 |" in markdown(tables)
     assert tables["settings"]["honest"]["methods"]["lstm"]["n_seeds"] == 1
@@ -75,6 +76,6 @@ def test_a_whole_map_has_a_row_of_its_own_whatever_its_data():
 
 def test_seeds_of_different_length_do_not_meet():
     longer = unit(1, falling=False)
-    longer["configuration"] = {"component": "trend", "steps": 20}
+    longer["configuration"] = {"component": "trend", "steps": 20, "training": {"bf16": True}}
     with pytest.raises(ValueError, match="seed1-trend had at most 20 steps, honest-lstm-seed0-trend 10"):
         assemble([unit(0, falling=False), longer])
