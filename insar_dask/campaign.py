@@ -22,7 +22,7 @@ import numpy as np
 
 from insar_dask.addresses import address, beside, child_address
 from insar_dask.bucket_address import bucket_address, is_bucket
-from insar_dask.campaign_book import BOOK, TARGET, named, placed
+from insar_dask.campaign_book import BOOK, TARGET, place_of, product_names
 from insar_dask.config import PRODUCT, Config, to_toml
 from insar_dask.crew import as_they_end
 from insar_dask.jobs.devices import device_of
@@ -229,11 +229,11 @@ class Campaign:
         note = self.ledger.read_note(f"outcomes/{name}")
         if note is None:
             raise JobError(f"{address(self.book)} has lost its note of {name}; run again")
-        return Outcome(name, placed(note["store"]), Path(note["report"]), tuple(note["summary"]))
+        return Outcome(name, place_of(note["store"]), Path(note["report"]), tuple(note["summary"]))
 
     def _numbered(self, sources: Mapping[str, SourceFile]) -> dict[str, int]:
         """A number for each product, for good: the book's receipts bear it. New products follow those known."""
-        known = named(self.ledger, self.book)
+        known = product_names(self.ledger, self.book)
         names = [*known, *sorted(set(sources) - set(known))]
         if names != known:
             self.ledger.write_note("catalogue", {"products": names})

@@ -10,7 +10,7 @@ from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import get_bytes, open_store
 
-__all__ = ["BOOK", "TARGET", "campaign_table", "holds_campaign", "named", "placed", "stores_done"]
+__all__ = ["BOOK", "TARGET", "campaign_table", "holds_campaign", "place_of", "product_names", "stores_done"]
 
 BOOK = "campaign"
 """Folder of the book, beside the stores."""
@@ -28,8 +28,9 @@ def stores_done(root: str | Path) -> dict[str, str | Path]:
     """Stores of the products of a campaign that are done, by name."""
     ledger = Ledger(open_store(child_address(root, BOOK)))
     done = ledger.done(TARGET)
-    notes = {name: ledger.read_note(f"outcomes/{name}") for i, name in enumerate(named(ledger, root)) if i in done}
-    return {name: placed(note["store"]) for name, note in sorted(notes.items()) if note is not None}
+    names = [name for number, name in enumerate(product_names(ledger, root)) if number in done]
+    notes = {name: ledger.read_note(f"outcomes/{name}") for name in names}
+    return {name: place_of(note["store"]) for name, note in sorted(notes.items()) if note is not None}
 
 
 def campaign_table(root: str | Path) -> str:
@@ -41,7 +42,7 @@ def campaign_table(root: str | Path) -> str:
         When there is no campaign in that folder.
     """
     ledger = Ledger(open_store(child_address(root, BOOK)))
-    names = named(ledger, root)
+    names = product_names(ledger, root)
     if not names:
         raise FileNotFoundError(f"there is no campaign in {root}; `insar-dask run` begins one")
     done, failures = ledger.done(TARGET), ledger.read_note("failures") or {}
@@ -57,7 +58,7 @@ def campaign_table(root: str | Path) -> str:
     return "\n".join(lines)
 
 
-def named(ledger: Ledger, place: Path | str) -> list[str]:
+def product_names(ledger: Ledger, place: Path | str) -> list[str]:
     """Names of the products of a campaign, in the order of their numbers; none where there is no campaign."""
     names = (ledger.read_note("catalogue") or {"products": []}).get("products")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -65,6 +66,6 @@ def named(ledger: Ledger, place: Path | str) -> list[str]:
     return names
 
 
-def placed(store: str) -> Path | str:
+def place_of(store: str) -> Path | str:
     """A store as the book names it."""
     return store if is_bucket(store) else Path(store)

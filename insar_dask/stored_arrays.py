@@ -5,20 +5,21 @@ A document of a hundred bytes may claim an array of any size, and Zarr would mak
 
 from __future__ import annotations
 
-import asyncio
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 from zarr.buffer import default_buffer_prototype
+from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 
+from insar_dask.buckets import AT_ONCE
 from insar_dask.cube import CubeError
 from insar_dask.objects import list_names
 from insar_dask.shards import shard_axis
@@ -36,6 +37,8 @@ MOST_SHARED = 1 << 28
 """Bytes of an array that all shards share: dates, targets and the like take some thousand."""
 
 CURE = "`insar-dask verify` says what is damaged; run again what makes it"
+
+LOST = "`insar-dask verify` says whether an array is lost"
 
 
 @contextmanager
@@ -64,23 +67,35 @@ def arrays_below(root: zarr.Group) -> dict[str, zarr.Array[Any]]:
     CubeError names the first that cannot be understood, a warning what has lost its document. ``root.arrays()`` goes on
     reading where one fails, and asyncio prints whatever fails after it, with its traceback.
     """
-    names = [name for name in list_names(root.store, root.path) if name != "zarr.json"]
-    group = zarr.AsyncGroup(root.metadata, root.store_path)
+    names = [name for name in list_names(root.store, root.path) if name != "zarr.json" and not _is_no_object(name)]
+    group = zarr.AsyncGroup(replace(root.metadata, consolidated_metadata=None), root.store_path)
 
-    async def read() -> list[Any]:
-        return await asyncio.gather(*map(group.getitem, names), return_exceptions=True)
+    async def look(name: str) -> Any:
+        try:
+            return await group.getitem(name)
+        except OSError:  # a bucket or disk that cannot be read
+            raise
+        except Exception as error:
+            return error
 
+    with understood(root.path):
+        looked = sync(concurrent_map([(name,) for name in names], look, limit=AT_ONCE))
     arrays = {}
-    for name, found in zip(names, sync(read()), strict=True):
+    for name, found in zip(names, looked, strict=True):
         if isinstance(found, KeyError) and isinstance(found.__cause__, FileNotFoundError):
-            warnings.warn(f"{root.path}/{name} has no zarr.json and is left out; {CURE}", stacklevel=2)
+            warnings.warn(f"{root.path}/{name} has no zarr.json and is left out; {LOST}", stacklevel=2)
             continue
-        if isinstance(found, BaseException):
+        if isinstance(found, Exception):
             with understood(f"{root.path}/{name}"):
                 raise found
         if isinstance(found, zarr.AsyncArray):
             arrays[name] = zarr.Array(found)
     return arrays
+
+
+def _is_no_object(name: str) -> bool:
+    """Files of a desktop, and drafts that a kill left."""
+    return name.startswith(".") or name.endswith(".partial")
 
 
 def check_layout(array: zarr.Array[Any], dims: Sequence[str]) -> None:

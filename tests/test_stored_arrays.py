@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import zarr
+from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
 from insar_dask.cube import CubeError
@@ -64,6 +65,9 @@ def test_of_several_damaged_arrays_the_first_is_named_and_nothing_else_printed(
         group.create_array(name, shape=(4,), dtype="float32")
     (tmp_path / "site/raw/notes").mkdir()
     root = zarr.open_group(tmp_path, path="site/raw", mode="r")
+    for draft in (".DS_Store", "zarr.0a1b.partial"):
+        (tmp_path / "site/raw" / draft).touch()
+    zarr.create_group(tmp_path, path="site/raw/deeper")
     with pytest.warns(UserWarning, match=r"site/raw/notes has no zarr\.json and is left out"):
         assert list(arrays_below(root)) == ["easting", "height", "northing", "time"]
     (tmp_path / "site/raw/notes").rmdir()
@@ -73,3 +77,12 @@ def test_of_several_damaged_arrays_the_first_is_named_and_nothing_else_printed(
         arrays_below(root)
     gc.collect()
     assert not caplog.records
+
+
+def test_what_came_after_metadata_were_consolidated_is_read_too() -> None:
+    store = MemoryStore()
+    zarr.create_group(store, path="site/raw").create_array("time", shape=(4,), dtype="float32")
+    with pytest.warns(ZarrUserWarning, match="not part in the Zarr format 3"):
+        zarr.consolidate_metadata(store, path="site/raw")
+    zarr.open_group(store, path="site/raw", use_consolidated=False).create_array("height", shape=(4,), dtype="float32")
+    assert list(arrays_below(zarr.open_group(store, path="site/raw", mode="r"))) == ["height", "time"]

@@ -9,15 +9,16 @@ import torch
 
 __all__ = ["FLOAT32_INSTEAD", "in_bfloat16", "is_quick"]
 
-FLOAT32_INSTEAD = (
-    "bf16 is meant for GPUs, AVX-512 and Arm's BF16; this processor has none of them and is faster in float32, which "
-    "is taken"
-)
-"""What a training says that was asked for bfloat16 where it does not pay."""
+FLOAT32_INSTEAD = "matrices are multiplied in float32: torch is slower in bfloat16 on this processor"
+"""What a training says whose settings allow bfloat16 where it does not pay."""
 
 
 def in_bfloat16(device: torch.device | str, wanted: bool = True) -> AbstractContextManager[object]:
-    """While it lasts, torch multiplies matrices on the device in bfloat16, if that is wanted and `is_quick`."""
+    """While it lasts, torch multiplies matrices on the device in bfloat16, if that is wanted and `is_quick`.
+
+    Each process decides for its device: what was learned in either precision is applied in either, and differs by the
+    rounding of bfloat16.
+    """
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16) if wanted and is_quick(kind) else nullcontext()
 
@@ -27,7 +28,8 @@ def is_quick(kind: str) -> bool:
     """Whether bfloat16 pays on a kind of device: on all but processors that have to convert what they multiply.
 
     Where a processor has AVX2 alone, a step of MM-STT takes 14 times as long in bfloat16 as in float32, one of ConvLSTM
-    50 times, and torch 2.13 cannot start an LSTM in it at all.
+    50 times, and torch 2.13 cannot start an LSTM in it at all. Not measured: AVX-512 without its BF16, where oneDNN
+    converts too, and GPUs older than Ampere; both count as quick.
     """
     if kind != "cpu":
         return True

@@ -1,8 +1,9 @@
 """Networks that forecast on the GPU of a worker: weights are sent once, what they read once, what they say comes back.
 
 Products are made as in training (`insar_dask.forecast.training.accelerator.prepared`): in TF32 of float32, in bfloat16
-where a network of maps was trained so, by kernels that repeat to the bit. How many rows are seen at a time follows from
-the network and the size of the GPU, never from what is free on it: a run that goes on later makes the same numbers.
+where the settings of a network of maps allow it, by kernels that repeat to the bit. How many rows are seen at a time
+follows from the network and the size of the GPU, never from what is free on it: a run that goes on later makes the same
+numbers.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class There:
     def said(self, arrays: Arrays, *, bf16: bool = False) -> npt.NDArray[np.float32]:
         """What the first of them says of all rows of some arrays; each row is sent once, and all come back at once.
 
-        ``bf16``: multiply matrices in bfloat16.
+        ``bf16``: multiply matrices in bfloat16 where that is faster.
         """
         (network, *_), n_rows = self.networks, len(next(iter(arrays.values())))
         with computing(self.device):

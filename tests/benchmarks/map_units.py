@@ -7,6 +7,7 @@ python -m tests.benchmarks.map_units --list        what there is, and what is do
 python -m tests.benchmarks.map_units --baselines   everything without a network: two minutes
 
 One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, in ``out/maps``.
+The tables are put together anew after each unit.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from insar_dask.forecast.maps.map_scoring import score_tiles
 from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.map_metrics import MapScores
+from tests.benchmarks import map_tables
 from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides, tiles
 from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
 
@@ -59,13 +61,14 @@ def run(unit: MapUnit, options: argparse.Namespace) -> None:
     given = material(unit.protocol, options.scratch)
     folder, before = options.scratch / unit.name, calibration()
     result, forecasts = run_map_unit(unit, given, sides(given), folder, events=EVENTS, device=options.device, tell=tell)
-    result["machine"] = machine() | {"sgemm_gflops": [before, calibration()]}
+    result["machine"] = machine(options.device) | {"sgemm_gflops": [before, calibration()]}
     part = options.scratch / f"{unit.name}.part.npz"
     np.savez(part, **forecasts)
     part.replace(options.scratch / f"{unit.name}.npz")
     write(options.results / f"{unit.name}.json", result)
     shutil.rmtree(folder)
     tell(f"{unit.name}: {line(result['scores'])}")
+    map_tables.main(["--results", str(options.results)])
 
 
 def score_baselines(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ python -m tests.benchmarks.published_units --baselines   everything without a ne
 
 One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, under
 ``out/published``; so does one whose folder was copied to another machine. When the third component of a family is done
-its forecasts are added, and the family's scores written too.
+its forecasts are added, and the family's scores written too. The tables are put together anew after each unit.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from insar_dask.forecast.published.baselines import baselines
 from insar_dask.forecast.published.protocols import STAGES
 from insar_dask.forecast.published.scores import count_stage, overall
 from insar_dask.forecast.published.unit import NETWORKS, Forecasts, Unit, run_unit
+from tests.benchmarks import published_tables
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material, sample
 from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
 
@@ -94,12 +95,13 @@ def run(unit: Unit, options: argparse.Namespace) -> None:
     folder = options.scratch / unit.name
     before = calibration()
     result, forecasts = run_unit(unit, given, folder, device=options.device, tell=tell)
-    result["machine"] = machine() | {"sgemm_gflops": [before, calibration()]}
+    result["machine"] = machine(options.device) | {"sgemm_gflops": [before, calibration()]}
     keep(forecasts, options.scratch / f"{unit.name}.npz")
     write(options.results / f"{unit.name}.json", result)
     keep_weights(unit, folder, options.scratch)
     tell(f"{unit.name}: " + ", ".join(f"{s} {overall(c)['rmse']:.3f} mm" for s, c in result["scores"].items()))
     add_up(unit, options)
+    published_tables.main(["--results", str(options.results)])
 
 
 def add_up(unit: Unit, options: argparse.Namespace) -> None:

@@ -109,13 +109,13 @@ def calibration() -> float:
     return round(2 * GEMM**3 / statistics.median(times) / 1e9, 1)
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str = "cpu") -> dict[str, Any]:
     return {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
         "torch": torch.__version__,
-        "bfloat16": is_quick("cpu"),
+        "bfloat16": is_quick(torch.device(device).type),
         "date": time.strftime("%Y-%m-%d"),
     }
 

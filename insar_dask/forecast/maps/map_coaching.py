@@ -53,9 +53,9 @@ class MapCoach(Coach[MapSettings]):
         from insar_dask.forecast.maps import memory
 
         settings = replace(self.settings, side=cells_across(cube))
-        training = settings.training
+        sizes, training = settings.all_sizes, settings.training
         return training_bytes(
-            memory.training_bytes(settings.network, settings.all_sizes, training.batch, training.bf16)
+            memory.training_bytes(settings.network, sizes, training.batch, training.bf16, device=self.device)
         )
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:

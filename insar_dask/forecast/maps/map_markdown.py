@@ -125,10 +125,11 @@ def _units(units: Sequence[Mapping[str, Any]]) -> str:
             f"{unit['best_epoch']:.0f}",
             "still falling" if unit["still_falling"] else "",
             f"{unit['cpu_seconds']:,.0f}",
+            unit["products"],
         ]
         for unit in units
     ]
-    head = ["unit", "parameters", "epochs", "best epoch", "not converged", "CPU s"]
+    head = ["unit", "parameters", "epochs", "best epoch", "not converged", "CPU s", "products in"]
     return markdown_table("Units finished", head, rows) if rows else ""
 
 

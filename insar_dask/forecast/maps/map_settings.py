@@ -38,8 +38,8 @@ MAP_TRAINING = Training(
     bf16=True,
     checkpoint_every=25,
 )
-"""AdamW, decay and smooth L1 as published; 2,000 windows of MM-STT are 20 minutes of a core with
-AVX-512, 45 of one without."""
+"""AdamW, decay and smooth L1 as published; 2,000 windows of MM-STT are 20 minutes of a core with AVX-512, 45 of one
+without."""
 
 
 @dataclass(frozen=True)

@@ -111,4 +111,6 @@ def _unit(result: Result) -> dict[str, Any]:
     """What a unit saw, in one row."""
     network = result["network"]
     names = ("parameters", "windows", "steps", "epochs", "best_epoch", "still_falling", "cpu_seconds")
-    return {"unit": result["unit"]} | {name: network[name] for name in names}
+    bf16 = result["configuration"]["training"]["bf16"] and result["machine"].get("bfloat16", True)
+    products = "bfloat16" if bf16 else "float32"
+    return {"unit": result["unit"], "products": products} | {name: network[name] for name in names}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from insar_dask.forecast.bfloat16 import in_bfloat16
+from insar_dask.forecast.bfloat16 import is_quick
 from insar_dask.forecast.live_tensors import LiveTensors
 from insar_dask.forecast.models import build, network_class
 
@@ -31,7 +31,7 @@ FEW = 3
 """Layers up to which a network is played through as it is; deeper ones are alike from there."""
 
 
-def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool = False) -> int:
+def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool = False, *, device: str = "cpu") -> int:
     """Bytes that training a network of maps takes, beyond what a process holds that has torch loaded.
 
     Parameters
@@ -44,6 +44,8 @@ def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool =
         Windows a rank has in a step.
     bf16 : bool
         Whether matrices are multiplied in bfloat16 where that is faster.
+    device : str
+        What is trained on: a GPU, or a processor like that of this process.
 
     Returns
     -------
@@ -59,6 +61,7 @@ def training_bytes(name: str, sizes: Mapping[str, Any], batch: int, bf16: bool =
     """
     asked = inspect.signature(network_class(name)).parameters
     arguments = {size: parameter.default for size, parameter in asked.items()} | dict(sizes)
+    bf16 = bf16 and is_quick(torch.device(device).type)
     layers = int(arguments.get("layers", 1))
     if layers <= FEW:
         return _bytes(name, arguments, batch, bf16)
@@ -77,7 +80,7 @@ def _bytes(name: str, arguments: Mapping[str, Any], batch: int, bf16: bool) -> i
             "target_time": torch.empty(batch, horizon, 2),
         }
         targets = torch.empty(batch, horizon, side, side)
-        with in_bfloat16("cpu", bf16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             out = model(given)
         (out.float() - targets).square().sum().backward()
     return FIXED + int(GAPS.get(name, OTHERS) * tally.peak) + KEPT * weights

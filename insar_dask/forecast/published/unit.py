@@ -27,8 +27,8 @@ Forecasts = dict[str, Float32]
 NETWORKS = ("spacetimeformer", "lstm", "transformer")
 
 BFLOAT = ("lstm", "transformer")
-"""Networks trained in bfloat16: a step takes half as long (transformer 1.9 against 3.6 s, lstm 0.17 against 0.32 s of
-one core). The Spacetimeformer's narrow matrices lose by it (0.97 against 0.71 s)."""
+"""Networks trained in bfloat16 where that is faster: with AVX-512 a step takes half as long (transformer 1.9 against
+3.6 s, lstm 0.17 against 0.32 s of one core). The Spacetimeformer's narrow matrices lose by it (0.97 against 0.71 s)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 import zarr
 
+from insar_dask.bucket_reads import with_documents
 from insar_dask.cube import CubeError
 from insar_dask.forecast.series.point_source import BLOCK, Days, Patterns, Points, no_patterns
 from insar_dask.objects import open_store
@@ -37,7 +38,7 @@ class StoredPoints:
 
     @cached_property
     def _root(self) -> zarr.Group:
-        return zarr.open_group(open_store(self.path), path=self.group, mode="r", zarr_format=3)
+        return _opened(self.path, self.group)
 
     @property
     def attrs(self) -> Mapping[str, Any]:
@@ -55,8 +56,7 @@ class StoredPoints:
         return arrays
 
     def _labels(self, n_points: int) -> Any:
-        store = open_store(self.path)
-        labels = arrays_below(zarr.open_group(store, path=self.labels, mode="r", zarr_format=3)).get("cluster")
+        labels = arrays_below(_opened(self.path, str(self.labels))).get("cluster")
         if labels is None or labels.shape != (n_points,):
             raise CubeError(
                 f"group {self.labels} of {self.path} has no pattern for each of {n_points} points of {self.group}: "
@@ -95,3 +95,7 @@ class StoredPoints:
         if self.labels is None:
             return no_patterns(stop - start)
         return np.asarray(self._arrays["cluster"][start:stop], np.int16)
+
+
+def _opened(path: str, group: str) -> zarr.Group:
+    return zarr.open_group(with_documents(open_store(path), group), path=group, mode="r", zarr_format=3)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.nn.functional import huber_loss
 
-from insar_dask.forecast.bfloat16 import in_bfloat16
+from insar_dask.forecast.bfloat16 import in_bfloat16, is_quick
 from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.job import Batch, Job
 from insar_dask.forecast.training.together import Ranks, running_statistics
@@ -40,12 +40,15 @@ class Descent:
         Sum of the mean losses of the steps since this was last set to 0, and their number.
     loss : float
         Mean loss of the last step.
+    bf16 : bool
+        Whether matrices are multiplied in bfloat16, by all ranks or by none.
     """
 
     optimiser: AdamW
 
     def __init__(self, job: Job, ranks: Ranks, device: torch.device) -> None:
         self.training, self.ranks, self.device = job.training, ranks, device
+        self.bf16 = job.training.bf16 and is_quick(device.type)
         self.model = job.model.to(device)
         self.learned = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = self._optimiser()
@@ -77,7 +80,7 @@ class Descent:
 
     def loss_of(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Sum of the losses of a batch and how many values it is over, both on the device."""
-        with in_bfloat16(self.device, self.training.bf16):
+        with in_bfloat16(self.device, self.bf16):
             predicted = self.said(batch)
         scored = batch["scored"]
         error = torch.where(scored, predicted.float() - batch["targets"], 0.0)

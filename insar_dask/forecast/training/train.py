@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from insar_dask.forecast.bfloat16 import FLOAT32_INSTEAD, is_quick
+from insar_dask.forecast.bfloat16 import FLOAT32_INSTEAD
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.accelerator import prepared, room_on, ways_of
 from insar_dask.forecast.training.descent import Descent, TrainingError
@@ -235,6 +235,7 @@ class _Loop:
             "rate": self.rate.state(),
             "history": self.history,
             "recent": self.descent.recent,
+            "bf16": self.descent.bf16,
         }
         if self.device.type != "cpu":
             state |= {"device": self.device.type, "model": _copied(state["model"])}
@@ -251,9 +252,11 @@ class _Loop:
         (chosen_by_all,) = self.ranks.total([float(chosen) if self.ranks.rank == 0 else 0.0], self.device)
         if chosen_by_all >= 0 and found is None:
             found = checkpoint.load(self.folder, at=int(chosen_by_all))
+        (able,) = self.ranks.total([float(self.descent.bf16)], self.device)
+        self.descent.bf16 = able == self.ranks.world
         if found is not None:
             self._take(found)
-        if self.training.bf16 and not is_quick(self.device.type):
+        if self.training.bf16 and not self.descent.bf16:
             self.logbook.note(FLOAT32_INSTEAD)
         self.logbook.begin(self.done, self.ranks.world)
 
@@ -270,6 +273,9 @@ class _Loop:
             self.logbook.note(
                 f"{path.name} was made on {device}, going on on {self.device.type}: sums are rounded otherwise"
             )
+        if (bf16 := state.get("bf16", self.descent.bf16)) != self.descent.bf16:
+            before, now = (["float32", "bfloat16"][one] for one in (bf16, self.descent.bf16))
+            self.logbook.note(f"{path.name} was made in {before}, going on in {now}: products are rounded otherwise")
         if state["world"] != self.ranks.world:
             self.logbook.note(
                 f"{path.name} was made by {state['world']} ranks, going on with {self.ranks.world}: "

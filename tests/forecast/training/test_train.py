@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from insar_dask.forecast import bfloat16
-from insar_dask.forecast.training import train as train_module
+from insar_dask.forecast.training import descent
 from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.checkpoint import CheckpointError
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training
@@ -158,7 +158,7 @@ def test_bfloat16_is_taken_where_it_pays_and_learns_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool
 ) -> None:
     settings = {"max_steps": 40, "warmup": 5, "rate": 1e-2, "check_every": 10}
-    for module in (bfloat16, train_module):
+    for module in (bfloat16, descent):
         monkeypatch.setattr(module, "is_quick", lambda _: quick)
     exact = train(job(**settings), tmp_path / "float32").best_loss
     told: list[Mapping[str, Any]] = []
@@ -166,6 +166,20 @@ def test_bfloat16_is_taken_where_it_pays_and_learns_as_well(
     assert (rough != exact) == quick
     assert rough == pytest.approx(exact, rel=0.1)
     assert any(said.get("text") == bfloat16.FLOAT32_INSTEAD for said in told) != quick
+
+
+def test_going_on_in_another_precision_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"max_steps": 20, "warmup": 5, "check_every": 10, "checkpoint_every": 10, "bf16": True}
+    for module in (bfloat16, descent):
+        monkeypatch.setattr(module, "is_quick", lambda _: True)
+    with pytest.raises(CutShortError):
+        train(job(**settings), tmp_path, tell=interrupted(10, "checkpoint"))
+    for module in (bfloat16, descent):
+        monkeypatch.setattr(module, "is_quick", lambda _: False)
+    told: list[Mapping[str, Any]] = []
+    train(job(**settings), tmp_path, tell=told.append)
+    (note,) = (said["text"] for said in told if "was made in" in said.get("text", ""))
+    assert note.endswith("was made in bfloat16, going on in float32: products are rounded otherwise")
 
 
 def test_progress_is_told_and_filed_alike(tmp_path: Path) -> None:
