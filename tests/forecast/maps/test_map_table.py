@@ -25,10 +25,11 @@ def unit(seed, error, data="one"):
     network = dict.fromkeys(("parameters", "windows", "steps", "epochs", "best_epoch", "cpu_seconds"), 3)
     return {
         "unit": f"honest-mmstt-seed{seed}",
-        "configuration": WANTED | {"protocol": "honest", "network": "mmstt"},
+        "configuration": WANTED | {"protocol": "honest", "network": "mmstt", "training": {"bf16": True}},
         "data": data,
         "network": network | {"still_falling": seed == 0},
         "scores": tiles(error),
+        "machine": {"bfloat16": seed == 0},
     }
 
 
@@ -44,6 +45,7 @@ def test_seeds_are_averaged_by_tile_and_lead():
     assert mmstt["tiles"]["E32N34"]["rmse"][0] == {"mean": 1.5, "spread": pytest.approx(0.7071)}
     assert mmstt["tiles"]["E48N24"]["event"]["during"]["mean"] == pytest.approx(6)
     assert [one["still_falling"] for one in tables["units"]] == [True, False]
+    assert [one["products"] for one in tables["units"]] == ["bfloat16", "float32"]
 
 
 def test_the_text_names_what_is_best_and_what_had_not_converged():
