@@ -6,7 +6,7 @@ from pathlib import Path
 
 from insar_dask.addresses import child_address
 from insar_dask.bucket_address import is_bucket
-from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.progress.job_errors import JobError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import get_bytes, open_store
 

@@ -16,8 +16,8 @@ FLOAT32_INSTEAD = "matrices are multiplied in float32: torch is slower in bfloat
 def in_bfloat16(device: torch.device | str, wanted: bool = True) -> AbstractContextManager[object]:
     """While it lasts, torch multiplies matrices on the device in bfloat16, if that is wanted and `is_quick`.
 
-    Each process decides for its device: what was learned in either precision is applied in either, and differs by the
-    rounding of bfloat16.
+    Each process decides for its device, so chunk jobs, which run on any worker, take it on GPUs alone: a cube that was
+    forecast in either by turns would differ among its shards by the rounding of bfloat16.
     """
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16) if wanted and is_quick(kind) else nullcontext()

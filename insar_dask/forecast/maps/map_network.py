@@ -54,8 +54,6 @@ class Said:
     ) -> None:
         import torch
 
-        from insar_dask.forecast.bfloat16 import in_bfloat16
-
         torch.set_num_threads(1)
         read = settings.context
         raw = gridded(context.grid_values, context.located, settings.side)
@@ -69,8 +67,8 @@ class Said:
         arrays = {"values": values[None], "target_time": waves[None, read:]}
         if there is None:
             network.eval()
-            with torch.inference_mode(), in_bfloat16("cpu", settings.training.bf16):
-                said = network({name: torch.from_numpy(array) for name, array in arrays.items()}).float().numpy()
+            with torch.inference_mode():  # in float32, so that workers with and without bfloat16 agree on a cube
+                said = network({name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
         else:
             said = there.said(arrays, bf16=settings.training.bf16)
         added = said[0] * scale

@@ -1,5 +1,6 @@
 """Forecasters of tile cubes: networks of maps and forecasters of points by one door."""
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster, tallies
+from insar_dask.forecast import Forecaster, bfloat16, tallies
 from insar_dask.forecast.maps.lattice import as_points
 from insar_dask.synthetic import scene
 from tests.forecast.maps.toy_tiles import toy_tiles
@@ -56,6 +57,17 @@ def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
     again = Forecaster.load(fitted.save(tmp_path / "model"))
     for ours, theirs in zip(fitted.predict(TILES).values(), again.predict(TILES).values(), strict=True):
         np.testing.assert_array_equal(ours.values, theirs.values)
+
+
+def test_workers_with_and_without_bfloat16_forecast_the_same(fitted, monkeypatch):
+    allowed, said = copy(fitted), []
+    (settings,), (gate,) = ([name for name in fitted.state_ if name.endswith(end)] for end in (".settings", ".gate"))
+    told = str(fitted.state_[settings]).replace('"bf16": false', '"bf16": true')
+    allowed.state_ = fitted.state_ | {settings: np.array(told), gate: np.array(1.0)}
+    for quick in (False, True):
+        monkeypatch.setattr(bfloat16, "is_quick", lambda _, quick=quick: quick)
+        said.append(allowed.predict(TILES)["displacement"])
+    np.testing.assert_array_equal(*said)
 
 
 def test_a_tile_it_has_never_seen_is_forecast(fitted):
