@@ -25,9 +25,6 @@ __all__ = [
     "check_points",
     "check_series",
     "describe",
-    "known_dates",
-    "looks_ahead",
-    "sees_future",
     "years_since",
 ]
 
@@ -129,49 +126,6 @@ def years_since(times: npt.ArrayLike, start: np.datetime64 | None = None) -> npt
     dates = np.asarray(times, dtype="datetime64[ns]")
     origin = dates.flat[0] if start is None else start
     return np.asarray((dates - origin) / np.timedelta64(1, "D") / DAYS_PER_YEAR, dtype=np.float64)
-
-
-def sees_future(cube: xr.Dataset) -> int:
-    """Days of the future that the values of a cube have seen: 0 none, -1 the whole series."""
-    return int(cube.attrs.get("sees_future", 0))
-
-
-def looks_ahead(cube: xr.Dataset, days: int) -> int:
-    """Days of the future seen after a step that looks ``days`` ahead (-1: everywhere) in ``cube``."""
-    before = sees_future(cube)
-    return -1 if -1 in (before, days) else before + days
-
-
-def known_dates(cube: xr.Dataset, until: str | np.datetime64 | None) -> int:
-    """How many of the first dates of a cube have seen nothing from ``until`` on; all of them where that is None.
-
-    Raises
-    ------
-    CubeError
-        When there are none.
-    ValueError
-        When ``until`` is no date.
-    """
-    times = cube["time"].values
-    if until is None:
-        return len(times)
-    end = np.asarray(until, "datetime64[s]")  # in nanoseconds the year 2263 would be 1678
-    if np.isnat(end):
-        raise ValueError("until is no date; wanted one such as '2023-01-01', or None for the whole series")
-    days = sees_future(cube)
-    if days < 0:
-        raise CubeError(
-            "every value of this cube has seen the whole series (attrs['sees_future'] = -1), so none is known at "
-            f"{until}: cut the cube before the step that looked ahead, as in "
-            f"cube.isel(time=cube.time.values < np.datetime64({str(until)!r}))"
-        )
-    known = int((times.astype(end.dtype) + np.timedelta64(days, "D") < end).sum())
-    if known == 0:
-        raise CubeError(
-            f"no value is known at {until}: the first date is {np.datetime_as_string(times[0], 'D')} and the values "
-            f"have seen {days} days ahead; give a later date, or filter with trailing windows"
-        )
-    return known
 
 
 def check_cube(cube: xr.Dataset, *, needs: Iterable[str] = ("displacement",)) -> xr.Dataset:
@@ -319,6 +273,11 @@ def _check_attributes(attrs: dict[str, Any]) -> None:
         raise CubeError(f"the cube's attributes lack {missing}; set cube.attrs[...] for each of them")
     if component not in COMPONENTS:
         raise CubeError(f"attribute component is {component!r}, wanted one of {COMPONENTS}")
+    if attrs["positive"] in ("down", "west"):
+        raise CubeError(
+            f"the cube is positive {attrs['positive']!r}, wanted {component!r}: turn the sign of displacement, and set "
+            "attrs['positive']"
+        )
 
 
 def _day(date: np.datetime64) -> str:

@@ -8,16 +8,8 @@ import numpy as np
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import (
-    DAYS_PER_YEAR,
-    CubeError,
-    check_even,
-    check_series,
-    describe,
-    known_dates,
-    looks_ahead,
-    sees_future,
-)
+from insar_dask.cube import DAYS_PER_YEAR, CubeError, check_even, check_series, describe
+from insar_dask.foresight import known_dates, looks_ahead, sees_future
 from insar_kernels.holt_winters_fit import NO_DATA, NOISELESS, NOT_CONVERGED, OK, TOO_SHORT, UNSEEN_SEASON
 
 __all__ = ["holt_winters", "stl"]

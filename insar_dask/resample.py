@@ -9,7 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import CubeError, check_series, describe, looks_ahead
+from insar_dask.cube import CubeError, check_series, describe
+from insar_dask.foresight import looks_ahead
 
 __all__ = ["regular_dates", "regularise"]
 

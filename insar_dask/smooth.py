@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import check_even, check_series, looks_ahead
+from insar_dask.cube import check_even, check_series
+from insar_dask.foresight import looks_ahead
 
 __all__ = ["moving_average", "savgol"]
 

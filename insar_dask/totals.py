@@ -9,7 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 
 import insar_kernels
-from insar_dask.cube import CubeError, check_series, sees_future
+from insar_dask.cube import CubeError, check_series
+from insar_dask.foresight import sees_future
 
 __all__ = ["PARTS", "component_shares", "component_variances", "cumulative_displacement"]
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from insar_dask.addresses import beside
 from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config
-from insar_dask.cube import CubeError, sees_future
+from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import TooShortError
+from insar_dask.foresight import sees_future
 from insar_dask.inversion.reference import pixel_at
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.evaluation import evaluate, forecast

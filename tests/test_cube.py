@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube, sees_future, years_since
+from insar_dask.cube import CubeError, check_cube, years_since
+from insar_dask.foresight import sees_future
 
 
 def test_a_scene_is_a_cube(small_scene: xr.Dataset) -> None:
@@ -25,6 +26,7 @@ FAULTS: dict[str, tuple[Callable[[xr.Dataset], object], str]] = {
     "float32 place": (lambda cube: cube.assign_coords(easting=cube.easting.astype("f4")), "half a metre"),
     "no CRS": (lambda cube: cube.drop_vars("crs"), "no CRS"),
     "no track": (lambda cube: cube.assign_attrs({"component": "los"}).drop_attrs(deep=False), r"lack \['component'"),
+    "positive down": (lambda cube: cube.assign_attrs(component="up", positive="down"), "turn the sign"),
     "odd component": (lambda cube: cube.assign_attrs(component="north"), "wanted one of"),
 }
 

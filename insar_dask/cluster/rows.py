@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube, known_dates, sees_future
+from insar_dask.cube import CubeError, check_cube
+from insar_dask.foresight import known_dates, sees_future
 
 __all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "rows_of"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, FiniteFloat, field_validator, model_validator
 
-from insar_dask.config.section import Section
+from insar_dask.config.section import Day, Section
 
 __all__ = ["AreaSearch", "EastUp"]
 
@@ -27,7 +27,7 @@ class EastUp(Section):
     how: Literal["nearest", "linear", "previous"] = Field("nearest", description="which acquisition is a date's")
     anchor: Literal["model", "first", "none"] = Field("model", description="what is zero: model as EGMS has it")
     max_distance: float = Field(90.0, ge=0, description="days from an acquisition to a date that it may serve")
-    north: float | str | None = Field(
+    north: FiniteFloat | str | None = Field(
         None, description="motion to the north [mm/yr], or the variable that has it; unset: taken to be still"
     )
     sigma: str | None = Field(None, description="variable with the error of the displacement; unset: all weigh alike")
@@ -36,8 +36,8 @@ class EastUp(Section):
     extent: tuple[float, float, float, float] | None = Field(
         None, description="[west, south, east, north] in metres: points outside do not count"
     )
-    start: str | None = Field(None, description="first date; unset: of the time that both ways cover")
-    end: str | None = Field(None, description="day that no date is after")
+    start: Day | None = Field(None, description="first date; unset: of the time that both ways cover")
+    end: Day | None = Field(None, description="day that no date is after")
 
     @field_validator("name")
     @classmethod

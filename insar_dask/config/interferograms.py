@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from insar_dask.config.section import Section
+from insar_dask.config.section import Day, Section
 
 __all__ = ["Inversion", "Pairs"]
 
 AnyNumber = Annotated[float, Field(gt=0)]
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 Cell = Annotated[int, Field(ge=0)]
 
 
@@ -115,7 +112,7 @@ class Inversion(Section):
     disconnected: Literal["refuse", "bridge"] = Field(
         "refuse", description="a network in several parts: refuse it, or bridge the gaps by the method's assumption"
     )
-    as_of: str | None = Field(None, description="YYYY-MM-DD; the series as it was known on that day")
+    as_of: Day | None = Field(None, description="YYYY-MM-DD; the series as it was known on that day")
     joint: bool = Field(False, description="also fit velocity, season and height error to the interferograms")
     temperature: str | None = Field(
         None, description="CSV date,temperature of daily means in degrees Celsius: the season is one of frost and thaw"
@@ -123,16 +120,6 @@ class Inversion(Section):
     alpha: float | Literal["close", "fit"] = Field(
         "close", description="weight of frost in it: a number; close: it is over by spring; fit: by the series"
     )
-
-    @field_validator("as_of")
-    @classmethod
-    def _is_day(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                date.fromisoformat(text if DAY.fullmatch(text) else "")
-            except ValueError:
-                raise ValueError("wanted a day such as 2023-06-30") from None
-        return text
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.vintages import Match, match_areas
-from insar_dask.readers.projection import crs_of
+from insar_dask.readers.crs import crs_of
 from insar_dask.settings import positive
 
 __all__ = ["Change", "Growth", "Inventory", "growth", "inventory", "told"]

@@ -14,7 +14,7 @@ from insar_dask.detect.areas import Areas, MapGrid, shapely_of
 from insar_dask.detect.cards import cards_of
 from insar_dask.detect.labelling import Cells
 from insar_dask.detect.rules import Rule, background_of, lenient
-from insar_dask.readers.projection import crs_of
+from insar_dask.readers.crs import crs_of
 
 __all__ = ["cells_of_outlines", "checked", "in_crs", "judge_areas", "read_areas"]
 

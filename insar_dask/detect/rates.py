@@ -8,6 +8,7 @@ import xarray as xr
 
 import insar_kernels
 from insar_dask.cube import CubeError, check_cube, years_since
+from insar_dask.days import given_day
 from insar_dask.detect.areas import Areas, MapGrid
 from insar_dask.detect.cards import CORRELATION_AREA, median_of
 from insar_dask.detect.evidence import points_in
@@ -47,9 +48,9 @@ def recent_rates(areas: Areas, cube: xr.Dataset, until: str | None = None, years
     times = cube["time"].values
     window = recent_dates(times, until, years)
     if window.size < MIN_DATES:
-        last = times[-1] if until is None else np.datetime64(until, "ns")
+        last = _last(times, until)
         raise CubeError(
-            f"{window.size} dates lie in the {years:g} years before {last.astype('datetime64[D]')}, and a rate takes "
+            f"{window.size} dates lie in the {years:g} years before {last}, and a rate takes "
             f"{MIN_DATES}: give a longer window, or another until="
         )
     t = years_since(times[window])
@@ -66,9 +67,13 @@ def recent_rates(areas: Areas, cube: xr.Dataset, until: str | None = None, years
 
 def recent_dates(times: npt.NDArray[np.datetime64], until: str | None, years: float) -> npt.NDArray[np.int64]:
     """Places of the dates in so many years up to a day, by default the last date."""
-    last = times[-1] if until is None else np.datetime64(until, "ns")
+    last, dates = _last(times, until), times.astype("datetime64[D]")
     span = np.timedelta64(round(positive("years", years) * 365.25), "D")
-    return np.flatnonzero((times <= last) & (times > last - span))
+    return np.flatnonzero((dates <= last) & (dates > last - span))
+
+
+def _last(times: npt.NDArray[np.datetime64], until: str | None) -> np.datetime64:
+    return given_day(times[-1] if until is None else until, "until")
 
 
 def rates_in_space(areas: Areas, east: xr.Dataset, up: xr.Dataset) -> Areas:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from insar_dask.cube import sees_future
 from insar_dask.forecast.audit import POINTS
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING, MAPPED
 from insar_dask.forecast.components.history import first_unknown
 from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
+from insar_dask.foresight import sees_future
 
 __all__ = ["describe_data", "leak_statement", "markdown", "versions"]
 

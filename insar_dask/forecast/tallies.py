@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_finite, sees_future
+from insar_dask.cube import CubeError, check_finite
 from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.catalogue import AROUND, MAPPED
 from insar_dask.forecast.conformal import N_CLASSES, classify
@@ -18,6 +18,7 @@ from insar_dask.forecast.registry import Arrays, Device, Forecaster, fitted, met
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows, PublishedWindows
+from insar_dask.foresight import sees_future
 from insar_kernels.counting import N_GROUPS, Tally, tally
 
 __all__ = ["block_places", "block_values", "count_errors", "forecast_with_scale", "sum_partials", "windows_of"]

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_cube, sees_future
+from insar_dask.cube import CubeError, check_cube
 from insar_dask.forecast.memory import check_free
 from insar_dask.forecast.training.progress_line import ProgressLine
+from insar_dask.foresight import sees_future
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.settings import whole
 from insar_dask.shards import ShardPlan

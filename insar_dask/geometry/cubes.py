@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import describe, sees_future
+from insar_dask.cube import describe
+from insar_dask.foresight import sees_future
 from insar_dask.geometry.cells import REASONS, Cells, Sight
 from insar_dask.geometry.dates import days_ahead, place_dates
 from insar_dask.geometry.options import Options

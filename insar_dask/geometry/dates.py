@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.days import given_day
 from insar_dask.geometry.options import Options
 from insar_kernels.look_sums import Dates
 
@@ -32,8 +33,8 @@ def common_dates(times: Sequence[Times], ascending: Sequence[bool], options: Opt
         mine = [dates for dates, up in zip(times, ascending, strict=True) if up == way]
         spans.append((min(dates[0] for dates in mine), max(dates[-1] for dates in mine)))
     first, last = max(span[0] for span in spans), min(span[1] for span in spans)
-    first = first if options.start is None else np.datetime64(options.start, "ns")
-    last = last if options.end is None else np.datetime64(options.end, "ns")
+    first = first if options.start is None else given_day(options.start, "start")
+    last = last if options.end is None else given_day(options.end, "end")
     first = first.astype("datetime64[D]")
     if first > last:
         said = " and ".join(f"{_day(a)} to {_day(b)}" for a, b in spans)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 from insar_dask.cube import CubeError
+from insar_dask.days import given_day
 from insar_dask.settings import known, positive
 from insar_kernels.look_solution import ANCHORS
 from insar_kernels.look_sums import HOW
@@ -42,6 +44,8 @@ class Options:
         known("how", self.how, HOW)
         known("anchor", self.anchor, ANCHORS)
         known("one_track", self.one_track, ("drop", "nan"))
+        if isinstance(self.north, float | int) and not isfinite(self.north):
+            raise ValueError(f"north is {self.north}; wanted mm/yr, or the variable that has them")
         if self.days < 1:
             raise ValueError(f"every is {self.every!r}; wanted a whole number of days such as '6D'")
         if self.extent is not None and not (self.extent[0] < self.extent[2] and self.extent[1] < self.extent[3]):
@@ -57,7 +61,8 @@ class Options:
             For one that does not exist.
         """
         extent: Sequence[float] | None = options.get("extent")
-        return cls(**{**options, "extent": None if extent is None else tuple(float(edge) for edge in extent)})
+        days = {name: str(given_day(day, name)) for name in ("start", "end") if (day := options.get(name)) is not None}
+        return cls(**{**options, **days, "extent": None if extent is None else tuple(map(float, extent))})
 
     @property
     def days(self) -> int:

@@ -66,6 +66,11 @@ class Track:
                 )
         north = 0.0 if options.north is None else options.north
         rate = values(_variable(cube, north, "north")) if isinstance(north, str) else np.full(len(place), float(north))
+        if (wrong := ~np.isfinite(rate)).any():
+            raise CubeError(
+                f"{north!r} of {wrong.sum():,} of {wrong.size:,} points is missing, so nothing tells how they move to "
+                "the north: leave them out, or fill it with 0"
+            )
         return cls(place, look, height, sigma**-2, rate * look[:, 1] / DAYS_PER_YEAR)
 
     @property
@@ -92,8 +97,8 @@ def look_vectors(cube: xr.Dataset, scheduler: str | None = None) -> Float64:
     """(n, 3) east, north and up of the unit vector from each point to the satellite.
 
     From ``los_east``, ``los_north`` and ``los_up``; else from incidence i and heading h of a radar that looks right,
-    (-sin i cos h, sin i sin h, cos i), of each point (``incidence_angle``, ``track_angle``) or of the whole cube
-    (attributes ``incidence_angle`` and ``heading``).
+    (-sin i cos h, sin i sin h, cos i), each of each point (``incidence_angle``, ``track_angle``) or else of the whole
+    cube (attributes ``incidence_angle``, ``heading``).
 
     Raises
     ------
@@ -104,13 +109,17 @@ def look_vectors(cube: xr.Dataset, scheduler: str | None = None) -> Float64:
     def values(name: str) -> Float64:
         return np.asarray(cube[name].variable.compute(scheduler=scheduler).values, np.float64)
 
-    n_points = cube.sizes["point"]
+    def angle(name: str, attribute: str | None = None) -> Float64 | None:
+        if name in cube.variables:
+            return values(name)
+        said = cube.attrs.get(attribute or name)
+        return None if said is None else np.full(cube.sizes["point"], float(said))
+
+    incidence, heading = angle("incidence_angle"), angle("track_angle", "heading")
     if {"los_east", "los_north", "los_up"} <= set(cube.variables):
         look = np.stack([values(f"los_{axis}") for axis in ("east", "north", "up")], axis=1)
-    elif {"incidence_angle", "track_angle"} <= set(cube.variables):
-        look = _right_looking(values("incidence_angle"), values("track_angle"))
-    elif {"incidence_angle", "heading"} <= set(cube.attrs):
-        look = _right_looking(*(np.full(n_points, float(cube.attrs[n])) for n in ("incidence_angle", "heading")))
+    elif incidence is not None and heading is not None:
+        look = _right_looking(incidence, heading)
     else:
         raise CubeError(
             f"nothing tells where the points of track {cube.attrs.get('track')} look: set los_east, los_north and "

@@ -7,15 +7,16 @@ and ``phase_sign``, 1 where phase grows with the range, -1 where it falls.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, check_points
+from insar_dask.days import given_day
 
-__all__ = ["DAYS_PER_YEAR", "Timeline", "check_pairs", "known_pairs", "mm_per_radian", "timeline"]
+__all__ = ["DAYS_PER_YEAR", "Timeline", "check_pairs", "complete_by", "known_pairs", "mm_per_radian", "timeline"]
 
 DAYS_PER_YEAR = 365.25
 """Of interferometry; products of EGMS have 365."""
@@ -97,12 +98,17 @@ def timeline(pairs: xr.Dataset) -> Timeline:
 
 def known_pairs(pairs: xr.Dataset, as_of: str | np.datetime64 | None) -> xr.Dataset:
     """Pairs whose second date is not after ``as_of``; all where that is None; raises CubeError where none is left."""
-    if as_of is None:
-        return pairs
-    kept = pairs["second"].values <= np.datetime64(as_of)
+    kept = complete_by(pairs, as_of)
     if not kept.any():
         raise CubeError(f"no pair ends by {as_of}, the first does on {_day(pairs['second'].values.min())}: ask later")
-    return pairs.isel(pair=np.flatnonzero(kept))
+    return pairs if kept.all() else pairs.isel(pair=np.flatnonzero(kept))
+
+
+def complete_by(pairs: xr.Dataset, as_of: Any) -> npt.NDArray[np.bool_]:
+    """Whether the second date of each pair is not after the day ``as_of``; all where that is None."""
+    if as_of is None:
+        return np.ones(pairs.sizes["pair"], bool)
+    return np.asarray(pairs["second"].values.astype("datetime64[D]") <= given_day(as_of, "as_of"))
 
 
 def mm_per_radian(pairs: xr.Dataset) -> float:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError
+from insar_dask.days import given_day
 
 __all__ = ["composite_index", "frost_and_thaw", "until"]
 
@@ -100,7 +101,7 @@ def until(temperature: xr.DataArray, day: str | None) -> xr.DataArray:
     """What was known of a temperature on a day; all of it where none is named."""
     if day is None:
         return temperature
-    return temperature.isel({temperature.dims[0]: _days(temperature) <= np.datetime64(day, "D")})
+    return temperature.isel({temperature.dims[0]: _days(temperature) <= given_day(day, "day")})
 
 
 def frost_and_thaw(temperature: xr.DataArray) -> tuple[Float64, Float64, Float64]:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, describe, looks_ahead
+from insar_dask.cube import CubeError, describe
+from insar_dask.foresight import looks_ahead
 from insar_dask.inversion.elimination import elimination_order
-from insar_dask.inversion.pairs import Timeline, check_pairs, known_pairs, mm_per_radian, timeline
+from insar_dask.inversion.pairs import Timeline, check_pairs, complete_by, known_pairs, mm_per_radian, timeline
 from insar_dask.inversion.point_solvers import RESULTS, SOLVED, least_squares, velocities
 from insar_dask.inversion.velocity_network import VelocityNetwork
 
@@ -102,7 +103,7 @@ def invert(
     whole = pairs.sizes["pair"]
     _check_choices(method, network, weights, looks, fill, terms, index, tree_weights, covariance, whole)
     kept = known_pairs(pairs, as_of)
-    chosen = slice(None) if as_of is None else pairs["second"].values <= np.datetime64(as_of)
+    chosen = complete_by(pairs, as_of)
     line = timeline(kept)
     if weights == "coherence" and "coherence" not in kept:
         raise CubeError(

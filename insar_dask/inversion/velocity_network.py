@@ -73,11 +73,12 @@ class VelocityNetwork:
     def _operator(self, valid: Bools) -> tuple[Int64, Float64]:
         """Pairs that count for points with these, and the map (T - 1, pairs) from them to increments."""
         pairs = np.flatnonzero(valid)
-        if self.tree_weights is not None:
+        enough = pairs.size >= max(self.min_pairs, 1)
+        if enough and self.tree_weights is not None:
             pairs = pairs[spanning_tree(self.first[pairs], self.second[pairs], self.tree_weights[pairs])]
         steps = np.diff(self.years)
         weights = np.full((steps.size, pairs.size), np.nan)
-        if pairs.size < max(self.min_pairs, 1):
+        if not enough:
             return pairs, weights
         interval = np.arange(steps.size)
         design = steps * ((interval >= self.first[pairs, None]) & (interval < self.second[pairs, None]))

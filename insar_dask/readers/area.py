@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pyproj import CRS, Transformer
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.crs import crs_of
 
 __all__ = ["Area", "open_area", "points_inside"]
 
@@ -88,7 +89,7 @@ def open_area(area: Any, crs: Any = None, *, home: Any = EPSG) -> Area:
     if isinstance(area, str | Path):
         return _from_file(Path(area), crs)
     if isinstance(area, Sequence | np.ndarray):
-        return _from_box(area, CRS.from_user_input(crs or home))
+        return _from_box(area, crs_of(crs or home, "area_crs"))
     own = getattr(area, "crs", None)
     shape = area if isinstance(area, Mapping) else getattr(area, "__geo_interface__", None)
     if not isinstance(shape, Mapping):
@@ -96,7 +97,7 @@ def open_area(area: Any, crs: Any = None, *, home: Any = EPSG) -> Area:
             f"area is a {type(area).__name__}; wanted (west, south, east, north), a file, GeoJSON, a geometry"
         )
     fallback = GEOJSON_CRS if isinstance(area, Mapping) else home
-    return _from_geojson(shape, CRS.from_user_input(crs or own or _crs_of(shape) or fallback), "area")
+    return _from_geojson(shape, crs_of(crs or own or _crs_of(shape) or fallback, "area_crs"), "area")
 
 
 def _from_box(box: Any, crs: CRS) -> Area:
@@ -110,8 +111,13 @@ def _from_file(path: Path, crs: Any) -> Area:
     if not path.is_file():
         raise FileNotFoundError(f"area {path}: no such file")
     if path.suffix.lower() in GEOJSON_SUFFIXES:
-        shape = json.loads(path.read_text(encoding="utf-8-sig"))
-        return _from_geojson(shape, CRS.from_user_input(crs or _crs_of(shape) or GEOJSON_CRS), path.name)
+        try:
+            shape = json.loads(path.read_text(encoding="utf-8-sig"))
+        except ValueError as error:
+            raise CubeError(f"area {path.name} is no GeoJSON, or cut off ({error}): export it again") from None
+        if not isinstance(shape, Mapping):
+            raise CubeError(f"area {path.name} holds a {type(shape).__name__}; wanted polygons, in GeoJSON's words")
+        return _from_geojson(shape, crs_of(crs or _crs_of(shape) or GEOJSON_CRS, "area_crs"), path.name)
     try:
         import geopandas
     except ImportError as error:
@@ -121,7 +127,7 @@ def _from_file(path: Path, crs: Any) -> Area:
     frame = geopandas.read_file(path)
     if crs is None and frame.crs is None:
         raise CubeError(f"{path.name} has no CRS: pass area_crs=")
-    return _from_geojson(frame.__geo_interface__, CRS.from_user_input(crs or frame.crs), path.name)
+    return _from_geojson(frame.__geo_interface__, crs_of(crs or frame.crs, "area_crs"), path.name)
 
 
 def _crs_of(shape: Mapping[str, Any]) -> Any:
@@ -130,7 +136,10 @@ def _crs_of(shape: Mapping[str, Any]) -> Any:
 
 
 def _from_geojson(shape: Mapping[str, Any], crs: CRS, name: str) -> Area:
-    polygons = tuple(_polygons(shape, name))
+    try:
+        polygons = tuple(_polygons(shape, name))
+    except (KeyError, TypeError, IndexError) as error:
+        raise CubeError(f"{name} is no GeoJSON: a part of it lacks {error}, or is of another shape") from None
     if not polygons:
         raise CubeError(f"{name} has no polygon: an area of interest must have an inside")
     corners = np.concatenate([polygon[0] for polygon in polygons])

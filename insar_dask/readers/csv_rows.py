@@ -21,7 +21,7 @@ from insar_kernels import decimals
 from insar_kernels.decimal_tenths import parse_tenths
 from insar_kernels.text_lines import line_starts
 
-__all__ = ["BadRowError", "RowParser", "Rows", "Selector", "careful_number", "cut_off"]
+__all__ = ["EMPTY", "NUMBER", "BadRowError", "RowParser", "Rows", "Selector", "careful_number"]
 
 Floats = npt.NDArray[np.float64]
 Selector = Callable[[Mapping[str, Floats]], npt.NDArray[np.bool_]]
@@ -96,7 +96,7 @@ class RowParser:
         """Rows of a band that are understood and wanted; raises NotTenthsError unless ``wide``."""
         starts = line_starts(band.text, band.used)
         numbers, labels, after, verdicts = decimals.parse_leading(band.text, starts, self._kinds, len(self.numbers))
-        if band.last and cut_off(band.text, band.used):
+        if band.last and _cut_off(band.text, band.used):
             verdicts[-1] = decimals.ODD
         marks = _Marks()
         for line in np.flatnonzero(verdicts).tolist():
@@ -161,7 +161,7 @@ class RowParser:
         if not raw.strip():
             marks.blank.add(line)
             return
-        at_end = band.last and line == starts.size - 2 and cut_off(band.text, band.used)
+        at_end = band.last and line == starts.size - 2 and _cut_off(band.text, band.used)
         try:
             if at_end:
                 raise BadRowError("the file is cut off in this line, which has no line break and no whole last number")
@@ -210,7 +210,7 @@ def careful_number(cell: str, name: str) -> float:
     raise BadRowError(f"column {name}: {text[:40]!r} {what}")
 
 
-def cut_off(text: npt.NDArray[np.uint8], used: int) -> bool:
+def _cut_off(text: npt.NDArray[np.uint8], used: int) -> bool:
     """Whether a text ends within a number: no line break, and no digit after a point."""
     tail = text[max(used - 64, 0) : used].tobytes()
     return not tail.endswith((b"\n", b"\r")) and WHOLE_LAST_CELL.search(tail) is None

@@ -10,17 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import COMPONENTS, CubeError
+from insar_dask.days import read_day
 
-__all__ = ["DECLARED", "describe_source", "millimetres", "read_day", "sorted_days"]
+__all__ = ["DECLARED", "describe_source", "millimetres", "sorted_days"]
 
-MILLIMETRES = {"m": 1000.0, "meter": 1000.0, "meters": 1000.0, "metre": 1000.0, "metres": 1000.0, "cm": 10.0, "mm": 1.0}
+MILLIMETRES = {
+    f"{prefix}{unit}{ending}": 1000.0 * share
+    for prefix, share in (("", 1.0), ("centi", 0.01), ("milli", 0.001))
+    for unit in ("meter", "metre")
+    for ending in ("", "s")
+} | {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 PER_YEAR = re.compile(r"(\s*/\s*(year|yr|a)|\s+(year|yr|a)-1)$")
 
 DECLARED = ("component", "positive", "reference_date", "reference", "release", "track", "orbit_direction")
 """What a caller may declare; also the names of the tags that are read."""
 
-POSITIVE = {"up": "up", "east": "east"}
 TOWARDS, AWAY = "towards the satellite", "away from the satellite"
+SIGNS = {"los": (TOWARDS, AWAY), "up": ("up", "down"), "east": ("east", "west")}
+"""Of each component: what is positive in a cube, and what is turned."""
 CURES = {
     "component": f"component= one of {COMPONENTS}",
     "positive": f"positive={TOWARDS!r} or {AWAY!r}",
@@ -32,8 +39,8 @@ CURES = {
 OF_LOOKS = ("track", "orbit_direction")
 
 
-def millimetres(unit: str | None, name: str) -> float:
-    """Millimetres in a unit of length, or mm/yr in one of velocity.
+def millimetres(unit: str | None, name: str, given: str | None = None) -> float:
+    """Millimetres in a unit of length, or mm/yr in one of velocity: the file's own, else the one that is ``given``.
 
     Raises
     ------
@@ -43,9 +50,10 @@ def millimetres(unit: str | None, name: str) -> float:
     >>> millimetres("m", "a.tif"), millimetres("cm/year", "v.tif")
     (1000.0, 10.0)
     """
-    if unit is None:
+    if (unit or given) is None:
         raise CubeError(f"{name} does not say its unit: pass units='m', 'cm' or 'mm'")
-    factor = MILLIMETRES.get(PER_YEAR.sub("", unit.strip().lower()))
+    known = (MILLIMETRES.get(PER_YEAR.sub("", one.strip().lower())) for one in (unit, given) if one is not None)
+    factor = next(filter(None, known), None)
     if factor is None:
         raise CubeError(f"{name} is in {unit!r}, wanted m, cm or mm: convert it first, or pass the true units=")
     return factor
@@ -61,21 +69,6 @@ def sorted_days(
         one, other = order[twice[0] : twice[0] + 2].tolist()
         raise CubeError(f"{source}: {names[one]} and {names[other]} are both {days[one]}: remove one of them")
     return days[order].astype("datetime64[ns]"), order
-
-
-def read_day(text: str, where: str) -> np.datetime64:
-    """A day from ``YYYYMMDD`` or ``YYYY-MM-DD``; raises CubeError naming ``where`` it stood.
-
-    >>> read_day("20200229", "a.tif")
-    np.datetime64('2020-02-29')
-    """
-    digits = text.replace("-", "")
-    if re.fullmatch(r"\d{8}", digits):
-        try:
-            return np.datetime64(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", "D")
-        except ValueError:
-            pass
-    raise CubeError(f"{where}: {text[:20]!r} is no date, wanted YYYYMMDD or YYYY-MM-DD")
 
 
 def describe_source(
@@ -109,13 +102,17 @@ def describe_source(
     said["orbit_direction"] = said["orbit_direction"] or tags.get("pass")
     if said["component"] and said["component"] not in COMPONENTS:
         raise CubeError(f"{name}: component is {said['component']!r}, wanted one of {COMPONENTS}")
-    said["positive"] = said["positive"] or POSITIVE.get(str(said["component"]))
+    if said["component"] in ("up", "east"):
+        said["positive"] = said["positive"] or said["component"]
     needed = [key for key in CURES if said["component"] == "los" or key not in OF_LOOKS]
     _check_said(name, {**{key: CURES[key] for key in needed if not said[key]}, **(lacking or {})})
     component, positive = str(said["component"]), str(said["positive"])
+    ours, turned = SIGNS[component]
+    if positive not in (ours, turned):
+        raise CubeError(f"{name}: positive is {positive!r}, for {component} wanted {ours!r} or {turned!r}")
     attrs: dict[str, Any] = {
         "component": component,
-        "positive": TOWARDS if positive == AWAY else positive,
+        "positive": ours,
         "reference_date": str(read_day(str(said["reference_date"]), f"{name}, reference_date")),
         "reference": str(said["reference"]),
         "release": said["release"] or f"{str(times[0])[:4]}-{str(times[-1])[:4]}",
@@ -123,14 +120,12 @@ def describe_source(
         "Conventions": "CF-1.11",
         "featureType": "timeSeries",
     }
-    if positive == AWAY:
-        attrs["sign_in_file"] = f"positive {AWAY}; turned here"
+    if positive == turned:
+        attrs["sign_in_file"] = f"positive {turned}; turned here"
     if component == "los":
-        if positive not in (TOWARDS, AWAY):
-            raise CubeError(f"{name}: positive is {positive!r}, for los wanted {TOWARDS!r} or {AWAY!r}")
         attrs["track"] = str(said["track"]).zfill(3)
         attrs["pass"] = _pass(str(said["orbit_direction"]), name)
-    return attrs, -1.0 if positive == AWAY else 1.0
+    return attrs, -1.0 if positive == turned else 1.0
 
 
 def _check_said(name: str, lacking: Mapping[str, str]) -> None:

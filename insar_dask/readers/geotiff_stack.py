@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.crs import crs_of
 from insar_dask.readers.grid import PixelGrid, same_grid
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
-from insar_dask.readers.projection import crs_of
 
 __all__ = ["GeoTiffStack", "RasterFile", "check_grids", "look_at", "raster_at"]
 

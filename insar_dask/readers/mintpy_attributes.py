@@ -15,9 +15,9 @@ import numpy.typing as npt
 from pyproj import CRS
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.crs import crs_of
 from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.grid import PixelGrid
-from insar_dask.readers.projection import crs_of
 
 __all__ = ["Attributes", "describe_series", "grid_of", "parse_dates"]
 
@@ -83,8 +83,12 @@ class Attributes:
         return found
 
 
-def grid_of(attributes: Attributes, shape: tuple[int, int], source_crs: Any = None) -> PixelGrid:
+def grid_of(
+    attributes: Attributes, shape: tuple[int, int], source_crs: Any = None, otherwise: str | None = None
+) -> PixelGrid:
     """Grid of a file's datasets of ``shape``; without ``X_FIRST`` it is in radar geometry.
+
+    Its CRS is ``source_crs``; where that is None its own, and ``otherwise`` where it has none.
 
     ``X_FIRST`` and ``Y_FIRST`` are the outer corner of the first pixel, so its centre is half a step on.
 
@@ -110,7 +114,7 @@ def grid_of(attributes: Attributes, shape: tuple[int, int], source_crs: Any = No
             f"{attributes.name}: attributes {lacking} are missing or 0 beside X_FIRST: mend them in the file"
         )
     x, dx, y, dy = (float(value or 0.0) for value in place.values())
-    crs = crs_of(source_crs, "source_crs") if source_crs is not None else _crs(attributes)
+    crs = crs_of(source_crs, "source_crs") if source_crs is not None else _crs(attributes, otherwise)
     return PixelGrid(rows, columns, x + dx / 2, dx, y + dy / 2, dy, crs.to_wkt())
 
 
@@ -195,7 +199,7 @@ def _date(text: str, place: int, name: str) -> np.datetime64:
     raise CubeError(f"{name}: {text[:20]!r} (date {place}, counted from 0) is no date, wanted YYYYMMDD")
 
 
-def _crs(attributes: Attributes) -> CRS:
+def _crs(attributes: Attributes, otherwise: str | None) -> CRS:
     unit = (attributes.text("X_UNIT") or "").lower()
     epsg, zone = attributes.number("EPSG"), UTM_ZONE.fullmatch(attributes.text("UTM_ZONE") or "")
     if epsg is not None:
@@ -209,6 +213,8 @@ def _crs(attributes: Attributes) -> CRS:
         return CRS.from_epsg(4326)
     if zone:
         return crs_of((32600 if zone[2].upper() == "N" else 32700) + int(zone[1]), f"{attributes.name}: UTM_ZONE")
+    if otherwise is not None:
+        return CRS.from_wkt(otherwise)
     raise CubeError(
         f"{attributes.name} is geocoded in {unit or 'an unnamed unit'} but has no EPSG and no UTM_ZONE: "
         "pass source_crs=, such as source_crs='EPSG:32652'"

@@ -119,7 +119,7 @@ def plane_at(path: Path, names: tuple[str, ...], grid: PixelGrid, flat: Whole, *
     with open_hdf5(path) as file:
         stored = dataset(file, next((name for name in names if name in file), names[0]), path, 2)
         attributes = Attributes(path.name, {**file.attrs, **stored.attrs})
-        own = grid_of(attributes, stored.shape)
+        own = grid_of(attributes, stored.shape, otherwise=grid.crs_wkt)
         same_grid(grid, own, "the series", path.name, "pass the file that belongs to the series, or None for none")
         factor = millimetres(attributes.text("UNIT"), path.name) if in_mm else 1.0
         values = np.empty(flat.size, np.float32)

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.crs import crs_of
 from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.hdf5_source import open_hdf5
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
-from insar_dask.readers.projection import crs_of
 
 __all__ = ["NetCdfFile", "NetCdfStack", "is_netcdf", "look_into", "plane_of"]
 
@@ -28,6 +29,10 @@ X_NAMES = ("x", "lon", "longitude", "easting", "projection_x_coordinate")
 Y_NAMES = ("y", "lat", "latitude", "northing", "projection_y_coordinate")
 BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, AttributeError, MemoryError)
 """What h5netcdf and SciPy raise over bytes that are no NetCDF."""
+
+FILLS = ("_FillValue", "missing_value")
+PACKING = (*FILLS, "scale_factor", "add_offset", "_Unsigned")
+"""Attributes by which Xarray decodes values."""
 
 EVEN = 0.01
 """Most that a spacing may differ from the mean one, as a share of it: coordinates are often float32."""
@@ -44,9 +49,29 @@ class NetCdfFile:
     times: npt.NDArray[np.datetime64]
     order: npt.NDArray[np.intp]
     units: str | None
-    declares_nodata: bool
+    stored: np.dtype[Any]
+    packing: Mapping[str, Any]
     chunk: tuple[int, int] | None
     tags: Mapping[str, Any]
+
+    @property
+    def declares_nodata(self) -> bool:
+        """Whether the file says which value stands for none."""
+        return any(key in self.packing for key in FILLS)
+
+    def decoded(self, nodata: float | None) -> float | None:
+        """What a stored value becomes when Xarray unpacks it; raises CubeError where it cannot be stored."""
+        if nodata is None:
+            return None
+        raw = np.array(nodata).astype(self.stored)
+        if self.stored.kind in "iu" and raw != nodata and "_Unsigned" not in self.packing:
+            raise CubeError(
+                f"{self.path.name}: {self.variable!r} is stored as {self.stored}, which is never {nodata:g}: pass "
+                "nodata= as it is stored, before scale and offset"
+            )
+        packing = {key: value for key, value in self.packing.items() if key not in FILLS}
+        unpacked = xr.conventions.decode_cf_variable(self.variable, xr.Variable((), raw, packing))
+        return float(unpacked.values)
 
 
 @dataclass(frozen=True)
@@ -113,13 +138,13 @@ def look_into(path: Path, variable: str | None = None, source_crs: Any = None) -
         times, order = sorted_days(days, [f"date {place}" for place in range(days.size)], path.name)
         grid = _grid(data, values, dims[1], dims[2], source_crs, path.name)
         encoding = values.encoding
-        stored = encoding.get("chunksizes") or ()
-        sizes = dict(zip(values.dims, stored, strict=False))
+        sizes = dict(zip(values.dims, encoding.get("chunksizes") or (), strict=False))
         chunk = (int(sizes[dims[1]]), int(sizes[dims[2]])) if sizes else None
-        declares = any(key in encoding for key in ("_FillValue", "missing_value"))
+        packing = {key: encoding[key] for key in PACKING if key in encoding}
+        stored = np.dtype(encoding.get("dtype", values.dtype))
         tags = {**data.attrs, **values.attrs}
         units = values.attrs.get("units")
-    return NetCdfFile(path, name, dims, grid, times, order, units, declares, chunk, tags)
+    return NetCdfFile(path, name, dims, grid, times, order, units, stored, packing, chunk, tags)
 
 
 def plane_of(file: NetCdfFile, variable: str, flat: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -218,7 +243,14 @@ def _crs(data: xr.Dataset, values: xr.DataArray, x: str, source_crs: Any, name: 
     if mapping in data.variables:
         said = data[mapping].attrs
         wkt = said.get("crs_wkt") or said.get("spatial_ref")
-        return crs_of(wkt, f"{name}, {mapping}") if wkt else CRS.from_cf(said)
+        try:
+            return CRS.from_user_input(wkt) if wkt else CRS.from_cf(said)
+        except (CRSError, KeyError) as error:
+            if source_crs is None:
+                raise CubeError(
+                    f"{name}: its grid mapping {mapping!r} tells no CRS ({error}): pass source_crs=, such as "
+                    "source_crs='EPSG:32633'"
+                ) from None
     if source_crs is not None:
         return crs_of(source_crs, "source_crs")
     if str(data[x].attrs.get("units", "")).startswith("degree"):

@@ -14,11 +14,12 @@ import xarray as xr
 from pyproj import CRS
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.declared import describe_source, read_day
+from insar_dask.days import read_day
+from insar_dask.readers.declared import describe_source
 from insar_dask.readers.geotiff_stack import GeoTiffStack, look_at, raster_at
 from insar_dask.readers.grid import same_grid
 from insar_dask.readers.named_columns import read_rows, to_number
-from insar_dask.readers.pair_headers import DATES, GEOTIFF, PairFile, headers_beside, look_at_pair
+from insar_dask.readers.pair_headers import GEOTIFF, PairFile, dates_in, headers_beside, look_at_pair
 from insar_dask.readers.pair_stack import BinaryStack, SignedStack
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
 from insar_dask.readers.pixels import PixelStack, Tile, find_pixels
@@ -287,7 +288,7 @@ def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], e
 
 def _check_of_pair(path: Path, file: PairFile) -> None:
     """Raise where a file of coherence is called after other dates than its interferogram has."""
-    said = DATES.findall(path.name)
+    said = dates_in(path.name)
     ends = {str(day).replace("-", "")[2:] for day in (file.first, file.second)}
     if len(said) == 2 and {digits[-6:] for digits in said} != ends:
         raise CubeError(f"the coherence {path.name} goes with {file.path.name}, of other dates: give both in one order")

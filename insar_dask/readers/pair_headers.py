@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from insar_dask.cube import CubeError
+from insar_dask.readers.crs import crs_of
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.named_columns import to_number
-from insar_dask.readers.projection import crs_of
 
-__all__ = ["DATES", "GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "headers_beside", "look_at_pair", "read_header"]
+__all__ = ["GAMMA", "GEOTIFF", "ROI_PAC", "PairFile", "dates_in", "headers_beside", "look_at_pair", "read_header"]
 
 GEOTIFF, GAMMA, ROI_PAC = "geotiff", "gamma", "roi_pac"
 PROCESSORS = ("gamma", "roi_pac", "roipac", "isce", "mintpy", "licsbas", "licsar", "snap", "hyp3", "aria")
@@ -81,9 +81,19 @@ def read_header(path: Path) -> dict[str, str]:
     return {pair[0].rstrip(":"): pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
+def dates_in(text: str) -> list[str]:
+    """What may be dates in a name; six digits are the time of a day where others have eight.
+
+    >>> dates_in("S1AA_20190101T005500_20190113T005501_unw.tif"), dates_in("190101-190113.unw")
+    (['20190101', '20190113'], ['190101', '190113'])
+    """
+    found: list[str] = DATES.findall(text)
+    return [digits for digits in found if len(digits) == 8] or found
+
+
 def headers_beside(path: Path) -> list[Path]:
     """Files beside an interferogram that say something of it: ROI_PAC's header, GAMMA's baselines."""
-    found = DATES.findall(path.name)
+    found = dates_in(path.name)
     names = [path.name + ".rsc"]
     if len(found) == 2:
         pairs = [f"{found[0]}{between}{found[1]}" for between in "-_"]
@@ -187,7 +197,7 @@ def _numbers(words: list[str]) -> list[float]:
 
 
 def _dates(text: str, name: str) -> tuple[np.datetime64, np.datetime64]:
-    found = DATES.findall(text)
+    found = dates_in(text)
     if len(found) != 2 or found[0] == found[1]:
         raise CubeError(f"{name}: wanted two dates YYYYMMDD or YYMMDD in {text!r}, found {found}: rename the file")
     first, second = (_day(digits, name) for digits in found)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.area import open_area
+from insar_dask.readers.crs import crs_of
 from insar_kernels.hilbert import HILBERT_LIMIT
 
-__all__ = ["Places", "crs_of", "project", "utm_crs", "wanted_places"]
+__all__ = ["Places", "project", "utm_crs", "wanted_places"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -54,14 +54,6 @@ def wanted_places(
             f"{places.northing.max():.0f}) in {places.crs.name}"
         )
     return wanted
-
-
-def crs_of(crs: Any, what: str) -> CRS:
-    """Anything that pyproj takes as a CRS; raises CubeError naming ``what`` where it is none."""
-    try:
-        return CRS.from_user_input(crs)
-    except (CRSError, UnicodeError) as error:
-        raise CubeError(f"{what}={crs!r} is no CRS ({error}); wanted something like 'EPSG:32633'") from None
 
 
 def utm_crs(longitude: float, latitude: float, name: str = "the place") -> CRS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,13 +15,14 @@ import xarray as xr
 from pyproj import CRS
 
 from insar_dask.cube import CubeError, describe
+from insar_dask.readers.crs import crs_of
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import MAX_RATIO, open_csv
 from insar_dask.readers.declared import describe_source, millimetres
 from insar_dask.readers.egms_attributes import describe_column
 from insar_dask.readers.pixels import is_tenths
 from insar_dask.readers.point_order import hilbert_order, repeated
-from insar_dask.readers.projection import Places, crs_of, project, wanted_places
+from insar_dask.readers.projection import Places, project, wanted_places
 from insar_dask.readers.psi_rows import PsiHeader, PsiParser, parse_psi_header
 from insar_dask.readers.quarantine import check_share, write_rejected
 from insar_dask.readers.row_store import RowStore
@@ -151,6 +153,12 @@ def _rows(
         with ThreadPoolExecutor(1) as pool:
             for band in reader:
                 part, read = parser(band), read + band.used
+                if parser.ending(band) == "unknown":
+                    warnings.warn(
+                        f"{path.name}: no line break ends it, so that its last number may be cut off: check it, and "
+                        "end the file with one",
+                        stacklevel=3,
+                    )
                 n_expected = (rows.n_rows + part.n_rows) * max(stream.size / read, 1.0)
                 rows.append(part, n_expected, pool, partial(reader.give_back, band))
             rows.settle()

@@ -8,14 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.csv_bands import Band
-from insar_dask.readers.csv_rows import BadRowError, Rows, careful_number, cut_off
+from insar_dask.readers.csv_rows import EMPTY, NUMBER, BadRowError, Rows, careful_number
 from insar_dask.readers.declared import sorted_days
 from insar_kernels import decimals
 from insar_kernels.text_lines import line_starts
@@ -25,6 +25,9 @@ __all__ = ["PsiHeader", "PsiParser", "parse_psi_header"]
 Floats = npt.NDArray[np.float64]
 
 COMMA = ord(",")
+TAIL = 65_536
+"""Bytes before the end of a file that are compared with it."""
+
 DEGREES = {"longitude": (-180.0, 360.0), "latitude": (-90.0, 90.0)}
 METRES = {"easting": (-(2.0**24), 2.0**24), "northing": (-(2.0**24), 2.0**24)}
 
@@ -54,6 +57,8 @@ def parse_psi_header(line: str, columns: Mapping[str, str], dates: str, source: 
         When a declared column is missing or comes twice; when no column is a date, one looks like it and is none, or a
         date comes twice.
     """
+    if "\r" in line.rstrip("\r\n"):
+        raise CubeError(f"{source}: its lines end in CR alone; convert it to LF")
     names = tuple(next(csv.reader([line.rstrip("\r\n")]), []))
     names = tuple(name.strip() for name in names)
     if len(names) == 1:
@@ -110,7 +115,7 @@ class PsiParser:
         blank, careful, rejected = set(), {}, {}
         for line in np.flatnonzero(odd).tolist():
             raw = band.text[starts[line] : starts[line + 1]].tobytes()
-            last = band.last and line == starts.size - 2 and cut_off(band.text, band.used)
+            last = line == starts.size - 2 and self.ending(band) == "cut"
             if not raw.strip():
                 blank.add(line)
                 continue
@@ -135,6 +140,24 @@ class PsiParser:
             reach=(np.inf, np.inf, -np.inf, -np.inf),
         )
 
+    def ending(self, band: Band) -> Literal["whole", "cut", "unknown"]:
+        """Whether the last number of the file is whole, by those above it where no line break follows it.
+
+        It is where it has as many decimals as they have; where theirs vary, nobody knows.
+        """
+        tail = band.text[max(band.used - TAIL, 0) : band.used].tobytes()
+        if not band.last or tail.endswith((b"\n", b"\r")):
+            return "whole"
+        lines = tail.split(b"\n")[1 if band.used > TAIL else 0 :]
+        *above, last = (line.rpartition(b",")[2].decode("utf-8", "replace").strip(' "\r').lower() for line in lines)
+        known = {_n_decimals(cell) for cell in above}
+        if len(known) == 1 and None not in known and "e" not in last:
+            return "whole" if _n_decimals(last) in known else "cut"
+        if self._kinds[-1] == decimals.SKIP:
+            return "whole"
+        readable = (NUMBER.fullmatch(last) and last[-1] != ".") or (last in EMPTY and last in above)
+        return "unknown" if readable else "cut"
+
     def _plainly(
         self, band: Band, starts: npt.NDArray[np.int64]
     ) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -148,14 +171,14 @@ class PsiParser:
             odd |= decimals.parse_floats(text, starts, after, np.arange(starts.size - 1), 1, cells)[1] != decimals.PLAIN
             numbers[:, kinds[-1]] = cells[:, 0]
         odd |= kinds[-1] == decimals.LABEL
-        if band.last and cut_off(text, band.used):
+        if self.ending(band) == "cut":
             odd[-1] = True
         return numbers, labels, odd
 
     def _with_care(self, raw: bytes, at_end: bool) -> tuple[str, list[float]]:
         """What the kernels do not read: quotes, exponents, words for a missing value; or the reason against the row."""
         if at_end:
-            raise BadRowError("the file is cut off in this line, which has no line break and no whole last number")
+            raise BadRowError("the file is cut off in this line: no line break, no last number like those above it")
         try:
             text = raw.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
@@ -193,6 +216,10 @@ def _day(name: str, dates: str) -> np.datetime64 | None:
     except ValueError:
         return None
     return np.datetime64(found, "D") if found.strftime(dates) == name else None
+
+
+def _n_decimals(cell: str) -> int | None:
+    return len(cell.partition(".")[2]) if NUMBER.fullmatch(cell) and "e" not in cell else None
 
 
 def _shape(name: str) -> str:

@@ -172,9 +172,9 @@ def _netcdf(
     if dates is not None:
         raise CubeError(f"{path.name} is NetCDF, whose time axis has the dates: leave dates= out")
     file = look_into(path, variable, source_crs)
-    factor = millimetres(file.units or units, path.name)
+    factor = millimetres(file.units, path.name, units)
     stack = NetCdfStack(
-        file, file.grid, file.times, np.argsort(file.order), factor, nodata,
+        file, file.grid, file.times, np.argsort(file.order), factor, file.decoded(nodata),
         Tile.of(file.grid, 8 * file.times.size, file.chunk), file_blake3(path),
     )  # fmt: skip
     return stack, file.tags, file.declares_nodata, lambda name, flat: plane_of(file, str(name), flat)
@@ -203,7 +203,7 @@ def _factor(files: Sequence[RasterFile], units: str | None) -> float:
     if len(said) > 1:
         (one, first), (other, second) = list(said.items())[:2]
         raise CubeError(f"{second} is in {other!r}, {first} in {one!r}: bring all files to one unit")
-    return millimetres(next(iter(said), units), files[0].path.name)
+    return millimetres(next(iter(said), None), files[0].path.name, units)
 
 
 def _pixels(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.days import given_day
 from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.geotiff_stack import RasterFile
 
@@ -53,7 +54,8 @@ def dated_bands(
 def _given_days(dates: Sequence[Any], names: list[str]) -> Days:
     if len(dates) != len(names):
         raise CubeError(f"{len(dates)} dates for {len(names)} rasters: dates= needs one for each, in their order")
-    return np.array([np.datetime64(date, "D") for date in dates], "datetime64[D]")
+    days = [given_day(day, f"dates, for {name}") for day, name in zip(dates, names, strict=True)]
+    return np.array(days, "datetime64[D]")
 
 
 def _named_days(texts: list[str], names: list[str], source: str, pattern: str, date_format: str) -> Days:

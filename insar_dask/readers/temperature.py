@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.declared import read_day
+from insar_dask.days import read_day
 from insar_dask.readers.named_columns import read_rows, to_number
 
 __all__ = ["read_temperature"]

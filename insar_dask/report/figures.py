@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 from matplotlib.figure import Figure
 
-from insar_dask.cube import sees_future
+from insar_dask.foresight import sees_future
 from insar_dask.report.style import png_bytes, svg_text
 
 __all__ = ["place_figure", "seen", "sentence", "sight", "unbroken"]

@@ -11,7 +11,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from insar_dask.cube import CubeError, sees_future, years_since
+from insar_dask.cube import CubeError, years_since
+from insar_dask.foresight import sees_future
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
 __all__ = ["COMPONENT_NAMES", "fitted_curve", "headline", "parameters", "plot_point", "point_number", "same_point"]

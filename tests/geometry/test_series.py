@@ -8,7 +8,7 @@ from pyproj import CRS
 from insar_dask.cube import CubeError, check_cube, years_since
 from insar_dask.geometry.dates import days_ahead, place_dates
 from insar_dask.geometry.series import EastUp, east_up
-from tests.geometry.conftest import Tracks, look, moved
+from tests.geometry.conftest import LOOKS, Tracks, look, moved
 
 PLAIN = {"anchor": "none"}
 
@@ -109,6 +109,22 @@ def test_looks_that_are_alike_are_refused(two_tracks: Tracks) -> None:
     np.testing.assert_allclose(
         solved.up.condition[single], 1 / np.tan(np.radians(solved.up.angle[single]) / 2) ** 2, rtol=1e-4
     )
+
+
+def test_each_point_is_looked_at_by_its_own_incidence_and_the_heading_of_the_track(two_tracks: Tracks) -> None:
+    given, by_track = [], []
+    for cube, (incidence, heading) in zip(two_tracks(n_points=30, n_dates=20), LOOKS.values(), strict=True):
+        angles = ("point", np.linspace(incidence - 8, incidence + 8, 30))
+        cube = cube.drop_vars(["los_east", "los_north", "los_up"]).assign_coords(incidence_angle=angles)
+        given.append(cube.assign_coords(track_angle=("point", np.full(30, heading))))
+        by_track.append(cube.assign_attrs(heading=heading, incidence_angle=incidence))
+    same(east_up(given, **PLAIN), east_up(by_track, **PLAIN))
+
+
+def test_days_may_be_written_in_full_or_without_dashes(two_tracks: Tracks) -> None:
+    cubes = two_tracks(n_points=30, n_dates=20)
+    day = str(cubes[0].time.values[4])[:10]
+    same(*(east_up(cubes, start=start, **PLAIN) for start in (day, day.replace("-", ""))))
 
 
 def test_motion_to_the_north_is_told_and_can_be_taken_off(two_tracks: Tracks) -> None:
@@ -233,6 +249,8 @@ def test_a_gap_is_looked_over_no_farther_than_the_dates_ask() -> None:
         ("no such", "sigma='rmse' is no variable over point"),
         ("wild", "a displacement is 1e\\+20 mm"),
         ("extent", "holds nothing"),
+        ("no north", "'north' of 1 of 30 points is missing, so nothing tells how they move"),
+        ("no day", "start: '2020-13-01' is no date"),
     ],
 )
 def test_faults_are_named(fault: str, message: str, two_tracks: Tracks) -> None:
@@ -266,13 +284,20 @@ def test_faults_are_named(fault: str, message: str, two_tracks: Tracks) -> None:
             wild = up.displacement.values.copy()
             wild[:, 0] = 1e20
             cubes = [up.assign(displacement=up.displacement.copy(data=wild)), down]
+        case "no north":
+            cubes = [c.assign_coords(north=("point", np.where(np.arange(30) == 7, np.nan, 0.0))) for c in (up, down)]
+            options = {"north": "north"}
+        case "no day":
+            cubes, options = [up, down], {"start": "2020-13-01"}
         case "extent":
             cubes, options = [up, down], {"extent": (1, 0, 0, 1)}
     with pytest.raises(CubeError, match=message):
         east_up(cubes, **options)
 
 
-@pytest.mark.parametrize("option", [{"how": "cubic"}, {"every": "1M"}, {"cell": 0}, {"anchor": "last"}])
+@pytest.mark.parametrize(
+    "option", [{"how": "cubic"}, {"every": "1M"}, {"cell": 0}, {"anchor": "last"}, {"north": np.nan}]
+)
 def test_options_are_looked_at(option: dict, two_tracks: Tracks) -> None:
     with pytest.raises(ValueError, match=next(iter(option))):
         east_up(two_tracks(n_points=30, n_dates=20), **option)

@@ -82,8 +82,16 @@ def test_as_known_on_a_day_is_what_an_older_stack_gives(method):
     day = "2018-12-01"
     older = pairs.isel(pair=np.flatnonzero(pairs["second"].values <= np.datetime64(day)))
     xr.testing.assert_identical(insar.invert(pairs, method, as_of=day), insar.invert(older, method))
+    xr.testing.assert_identical(insar.invert(pairs, method, as_of="20181201"), insar.invert(older, method))
     with pytest.raises(CubeError, match="no pair ends by 2017-01-01"):
         insar.invert(pairs, as_of="2017-01-01")
+
+
+def test_fewest_pairs_are_those_of_a_point_not_of_its_tree():
+    pairs = small(missing=0.1)
+    found = insar.invert(pairs, "svd", network="tree", tree_weights=np.ones(pairs.sizes["pair"]), min_pairs=60)
+    assert (found.sizes["time"] < 60 <= found["n_pairs"]).all()
+    assert found["displacement"].notnull().any("time").all()
 
 
 def test_later_pairs_change_only_the_newest_dates():

@@ -181,6 +181,13 @@ def test_projected_grids_are_kept(tmp_path, named):
     np.testing.assert_array_equal(cube["northing"], 3_999_985.0 - 30 * cube["row"])
 
 
+def test_a_crs_that_is_given_is_that_of_the_files_beside_too(tmp_path):
+    write_plane(tmp_path / "velocity.h5", {**UTM, "UNIT": "m/year"}, velocity=np.ones((ROWS, COLUMNS), np.float32))
+    path = write_series(tmp_path / "timeseries.h5", attributes=UTM)
+    cube = read_mintpy(path, source_crs=32611)
+    assert cube["crs"].attrs["epsg"] == 32611 and (cube["mintpy_velocity"] == 1000).all()
+
+
 def test_points_come_in_hilbert_order(series, tmp_path):
     cube = read_mintpy(series)
     insar.save(cube.isel(point=np.random.default_rng(0).permutation(N_VALID)), tmp_path / "s.zarr", "s/raw", quiet=True)

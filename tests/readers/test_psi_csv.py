@@ -187,6 +187,24 @@ def test_last_line_cut_off(path):
     fails(path, "line 301: the file is cut off", max_rejected=0)
 
 
+@pytest.mark.parametrize(("end", "rejected"), [("", 0), ("\n", 0), ("0.01", 1)])
+def test_a_last_line_without_a_break_is_judged_by_those_above(path, end, rejected):
+    table = frame().map(lambda x: f"{x:.5f}" if isinstance(x, float) else x)
+    table = table.drop(columns=[name for name in table if name.startswith("a_")])
+    text = table.to_csv().rstrip("\n")
+    path.write_text((text.rpartition(",")[0] + "," if end.strip() else text) + end)
+    assert read(path).attrs["n_rejected"] == rejected
+
+
+def test_where_decimals_vary_a_last_line_without_a_break_is_told_of(path):
+    table = frame().drop(columns=[name for name in frame() if name.startswith("a_")])
+    path.write_text(table.to_csv().rstrip("\n"))
+    with pytest.warns(UserWarning, match=r"points.csv: no line break ends it, so that its last number may be cut off"):
+        assert read(path).attrs["n_rejected"] == 0
+    path.write_bytes(path.read_bytes().rpartition(b".")[0] + b".")
+    assert read(path).attrs["n_rejected"] == 1
+
+
 # --- the file as a whole ----------------------------------------------------------------------------------------------
 
 

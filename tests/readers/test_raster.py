@@ -147,7 +147,17 @@ def test_up_needs_no_track(folder):
     assert attrs["positive"] == "up" and "track" not in attrs
 
 
-@pytest.mark.parametrize(("unit", "factor"), [("m", 1e-3), ("cm", 0.1), ("mm", 1.0)])
+@pytest.mark.parametrize(("component", "turned"), [("up", "down"), ("east", "west")])
+def test_what_is_positive_the_other_way_is_turned(folder, component, turned):
+    said = {"component": component, "reference_date": "20200103", "reference": "GNSS"}
+    cube = check_cube(read_raster(folder, positive=turned, **said))
+    np.testing.assert_array_equal(cube["displacement"], -read_raster(folder, **said)["displacement"])
+    assert cube.attrs["positive"] == component and "turned" in cube.attrs["sign_in_file"]
+    with pytest.raises(CubeError, match=f"positive is 'towards', for {component} wanted '{component}' or '{turned}'"):
+        read_raster(folder, positive="towards", **said)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("meters", 1e-3), ("cm", 0.1), ("millimetre", 1.0)])
 def test_units_come_from_the_file_or_the_caller(tmp_path, unit, factor):
     for date, plane in zip(DATES, millimetres(), strict=True):
         values = (plane * factor).astype(np.float64)
@@ -162,7 +172,7 @@ def test_units_come_from_the_file_or_the_caller(tmp_path, unit, factor):
         to_grid(said)["displacement"].values, np.moveaxis(millimetres(), 0, -1), rtol=1e-5, atol=1e-6
     )
     fails("does not say its unit: pass units=", tmp_path / "b_*.tif")
-    fails("is in 'radian'", tmp_path / "b_*.tif", units="radian")
+    fails("is in None", tmp_path / "b_*.tif", units="radian")
 
 
 def test_zeros_are_no_data_only_where_none_is_declared(tmp_path):
@@ -253,7 +263,11 @@ def test_dates_must_be_there_once(folder, tmp_path):
 def test_dates_in_another_form(folder):
     for date in DATES:
         (folder / f"disp_{date}.tif").rename(folder / f"{date[6:]}-{date[4:6]}-{date[:4]}.tif")
+    fails("dates, for .*: '2020' is no date", folder, dates=["2020"] * 4)
+    files = [folder / f"{date[6:]}-{date[4:6]}-{date[:4]}.tif" for date in DATES]
+    given = read_raster(files, dates=list(map(int, DATES)), **DECLARED)
     cube = read_raster(folder, pattern=r"(\d\d-\d\d-\d{4})", date_format="%d-%m-%Y", **DECLARED)
+    np.testing.assert_array_equal(given["time"], cube["time"])
     np.testing.assert_array_equal(to_grid(cube)["displacement"].values, np.moveaxis(millimetres(), 0, -1))
 
 
@@ -339,6 +353,26 @@ def test_packed_netcdf_stays_int16_in_the_store(tmp_path):
     stored = insar.open_cube(tmp_path / "s.zarr", "s/raw")
     assert stored["displacement"].encoding["dtype"] == "int16"
     np.testing.assert_array_equal(to_grid(stored)["displacement"].values, np.moveaxis(millimetres(), 0, -1))
+
+
+def test_no_data_of_netcdf_is_given_as_it_is_stored(tmp_path):
+    path = netcdf(tmp_path / "a.nc")
+    with xr.open_dataset(path, mask_and_scale=False) as stored:
+        del stored["displacement"].attrs["_FillValue"]
+        stored.to_netcdf(tmp_path / "b.nc", engine="h5netcdf", encoding={"displacement": {"_FillValue": None}})
+    cube = read_raster(tmp_path / "b.nc", nodata=-32768)
+    np.testing.assert_array_equal(cube["displacement"], read_raster(path)["displacement"])
+    with pytest.raises(CubeError, match=r"stored as int16, which is never -3276.8: pass nodata= as it is stored"):
+        read_raster(tmp_path / "b.nc", nodata=-3276.8)
+
+
+def test_a_grid_mapping_that_tells_nothing_gives_way_to_the_caller(tmp_path):
+    def spoil(data):
+        return data.assign(spatial_ref=((), 0, {"epsg_code": "EPSG:32633"}))
+
+    path = netcdf(tmp_path / "a.nc", edit=spoil)
+    fails("grid mapping 'spatial_ref' tells no CRS .*: pass source_crs=", path)
+    assert read_raster(path, source_crs=32633)["crs"].attrs["epsg"] == 32633
 
 
 def test_netcdf_in_degrees_needs_no_grid_mapping(tmp_path):

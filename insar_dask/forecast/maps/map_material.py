@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, sees_future
+from insar_dask.cube import CubeError
 from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.splits import Block, Split, split_by_length
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
+from insar_dask.foresight import sees_future
 from insar_dask.smooth import moving_average
 
 __all__ = ["CONTEXT", "HORIZON", "PROTOCOLS", "STAGES", "STATICS", "Material", "honest_material", "paper_material"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.inversion.choosing import Choice, choose_pairs, components_of, n_components, reject_pairs
-from insar_dask.inversion.pairs import known_pairs, timeline
+from insar_dask.inversion.pairs import complete_by, known_pairs, timeline
 from insar_dask.inversion.residuals import residual_rms
 from insar_dask.jobs.pairs.corrections import Corrections
 from insar_dask.jobs.pairs.passes import PairStack
@@ -109,7 +109,7 @@ def _tell(note: dict[str, Any], choice: Choice) -> None:
 def _known_then(stack: PairStack, options: dict[str, Any]) -> tuple[PairStack, dict[str, Any]]:
     """Pairs that were complete on a day, and options of those alone."""
     known_pairs(stack.used, options["as_of"])
-    early = stack.used["second"].values <= np.datetime64(options["as_of"])
+    early = complete_by(stack.used, options["as_of"])
     own = dict(options)
     if own.get("tree_weights") is not None:
         own["tree_weights"] = np.asarray(own["tree_weights"])[early].tolist()

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.cube import DAYS_PER_YEAR, CubeError, describe, sees_future
+from insar_dask.cube import DAYS_PER_YEAR, CubeError, describe
 from insar_dask.forecast.departure_blocks import UNLIKELY, common_shift, find_departures, worth
 from insar_dask.forecast.departures import leads_of, tail_table
 from insar_dask.forecast.discoveries import adjusted
 from insar_dask.forecast.timetable import Plan
+from insar_dask.foresight import sees_future
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.memory import BASE_BYTES, WINDOWS
 from insar_dask.jobs.receipts import Ledger
