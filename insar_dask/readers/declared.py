@@ -62,7 +62,15 @@ def millimetres(unit: str | None, name: str, given: str | None = None) -> float:
 def sorted_days(
     days: npt.NDArray[np.datetime64], names: list[str], source: str
 ) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.intp]]:
-    """Days in order, datetime64[ns], and the place of each; raises CubeError naming two that are the same day."""
+    """Days in order, datetime64[ns], and the place of each.
+
+    Raises
+    ------
+    CubeError
+        Naming one that is no date, or two that are the same day.
+    """
+    if (none := np.isnat(days)).any():
+        raise CubeError(f"{source}: {names[int(np.argmax(none))]} is no date: mend it, or leave it out")
     order = np.argsort(days, kind="stable")
     twice = np.flatnonzero(np.diff(days[order]) == np.timedelta64(0))
     if twice.size:

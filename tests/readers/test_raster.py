@@ -12,6 +12,7 @@ from rasterio.errors import NotGeoreferencedWarning
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
+from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.grid import to_grid
 from insar_dask.readers.raster import read_raster
 
@@ -403,6 +404,13 @@ def test_netcdf_in_degrees_needs_no_grid_mapping(tmp_path):
 def test_what_is_wrong_with_netcdf_is_said(tmp_path, edit, message):
     with pytest.raises(CubeError, match=message):
         read_raster(netcdf(tmp_path / "a.nc", edit=edit, packed=False))
+
+
+def test_a_missing_date_is_named():
+    with pytest.raises(CubeError, match=r"a\.nc: date 1 is no date"):
+        sorted_days(
+            np.array(["2020-01-15", "NaT", "2020-01-03"], "datetime64[D]"), [f"date {k}" for k in range(3)], "a.nc"
+        )
 
 
 def test_damaged_netcdf(tmp_path):
