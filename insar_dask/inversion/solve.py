@@ -56,7 +56,8 @@ def invert(
     network : {"all", "tree"}
         Of "svd" and "laplacian": all pairs, or of each point a minimum spanning tree by ``tree_weights``.
     weights : {"equal", "coherence"}
-        Equal, or 1 / sigma^2 with sigma^2 = (wavelength / 4 pi)^2 (1 - c^2) / (2 looks c^2) of the coherence c.
+        Equal, or 1 / sigma^2 with sigma^2 = (wavelength / 4 pi)^2 (1 - c^2) / (2 looks c^2) of the coherence c;
+        pairs without a coherence count for nothing then.
     looks : float
         Independent looks of the coherence.
     terms : sequence of {"linear", "quadratic", "annual", "semiannual"}
