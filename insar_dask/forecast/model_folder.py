@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ FORMAT = 2
 CARD, README = "card.json", "README.md"
 NEEDED = "weights", "weights_sha256", "seal"
 
+WEIGHTS = re.compile(r"weights-[0-9a-f]{16}\.npz(\.partial)?")
+UNFINISHED = f"{CARD}.partial", f"{README}.partial"
+"""Files that a save which was killed leaves, beside weights and the page."""
+
 State = dict[str, npt.NDArray[Any]]
 
 
@@ -28,7 +33,7 @@ def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapp
     """Write arrays, then the cards that name them; equal contents give equal bytes.
 
     A folder that holds an older forecaster holds that one until the card is replaced, in one step: whoever is killed
-    here leaves either.
+    here leaves either. Files of others that came beside it stay.
 
     Raises
     ------
@@ -36,10 +41,7 @@ def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapp
         When the folder holds something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not (folder / CARD).exists() and not list(folder.glob("weights-*")):
-        raise FileExistsError(
-            f"{folder} is not empty and holds no forecaster, so nothing is written there; name another"
-        )
+    _check_ours(folder)
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **{name: state[name] for name in sorted(state)})
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
@@ -49,9 +51,9 @@ def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapp
     named = {"format": FORMAT, "weights": weights, "weights_sha256": digest, **card}
     sealed = {**named, "seal": _seal(named)}
     write_whole(folder / CARD, (json.dumps(sealed, indent=1, allow_nan=False) + "\n").encode())
-    for leftover in (*folder.glob("weights-*"), *folder.glob("*.partial")):
-        if leftover.name != weights:
-            leftover.unlink()
+    for path in list(folder.iterdir()):
+        if path.name != weights and (WEIGHTS.fullmatch(path.name) or path.name in UNFINISHED):
+            path.unlink()
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
@@ -80,6 +82,23 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
         return card, read_arrays(io.BytesIO(data))
     except ValueError as error:
         raise ValueError(f"{folder / weights} holds no arrays ({error}): save the forecaster again") from error
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder that holds neither a forecaster nor only what a save that was killed has left of one."""
+    if (folder / CARD).is_file():
+        try:
+            _read_card(folder / CARD)
+        except ValueError as error:
+            raise FileExistsError(f"{error}; nothing is written to {folder}: name another folder") from error
+        return
+    names = {path.name for path in folder.iterdir()}
+    weights = {name for name in names if WEIGHTS.fullmatch(name)}
+    if others := sorted(names - (weights | {README, *UNFINISHED} if weights else weights)):
+        raise FileExistsError(
+            f"{folder} is not empty and holds no forecaster, so nothing is written there: it has {others[0]!r}; "
+            "name another folder"
+        )
 
 
 def _read_card(path: Path) -> dict[str, Any]:

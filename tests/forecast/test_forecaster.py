@@ -228,10 +228,73 @@ def test_a_card_that_was_written_without_a_part_is_refused(
         Forecaster.load(tmp_path / "model")
 
 
-def test_a_folder_of_something_else_is_left_alone(fitted: Forecaster, tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds no forecaster, so nothing is written there"):
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"thesis.txt": "mine"}, "holds no forecaster, so nothing is written there: it has 'thesis.txt'; name another"),
+        (
+            {"weights-best.pt": "days", "README.md": "my notes", "download.partial": "half"},
+            "holds no forecaster, so nothing is written there: it has 'README.md'",
+        ),
+        ({"weights-0123456789abcdef.npz": "ours", "weights-best.pt": "days"}, "it has 'weights-best.pt'"),
+        ({"README.md": "my notes"}, "it has 'README.md'"),
+        ({"card.json": '{"name": "a game"}'}, "is no card of a forecaster: .*; nothing is written to .*: name another"),
+        ({"card.json": '{"format": 2, "weights": "w", "weights_sha256": "", "seal": ""}'}, "was changed after it was"),
+    ],
+)
+def test_a_folder_of_something_else_is_left_alone(
+    files: dict[str, str], message: str, fitted: Forecaster, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(FileExistsError, match=message):
         fitted.save(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
+
+
+def test_files_that_came_beside_a_forecaster_stay(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    beside = {"weights-best.pt": "days", "download.partial": "half", "weights-0123456789abcdef.npz.txt": "notes"}
+    for name, text in beside.items():
+        (tmp_path / name).write_text(text)
+    Forecaster("harmonic").fit(cube).save(tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in beside} == beside
+    assert len(list(tmp_path.iterdir())) == 3 + len(beside)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_save_that_is_killed_at_any_instant_can_be_repeated(
+    older: bool, cube: xr.Dataset, fitted: Forecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before and after each file has its name, and before each leftover goes."""
+    model, left = Forecaster("harmonic").fit(cube), list[int]()
+    replace, unlink = Path.replace, Path.unlink
+
+    def step(*_: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+
+    def killed_replace(path: Path, target: Path) -> Path:
+        step()
+        return (replace(path, target), step())[0]
+
+    monkeypatch.setattr(Path, "replace", killed_replace)
+    monkeypatch.setattr(Path, "unlink", lambda path, *_: (step(), unlink(path)))
+    for instant in range(6 + older):
+        folder = tmp_path / str(instant)
+        left[:] = [99]
+        if older:
+            fitted.save(folder)
+        left[:] = [instant]
+        with pytest.raises(KeyboardInterrupt):
+            model.save(folder)
+        left[:] = [99]
+        if older:
+            assert Forecaster.load(folder).method_ in (model.method_, fitted.method_)
+        model.save(folder)
+        assert Forecaster.load(folder).method_ == "harmonic"
+        assert len(list(folder.iterdir())) == 3
 
 
 def test_weights_of_another_shape_are_refused(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
