@@ -124,7 +124,8 @@ class Forecaster(Learned):
             Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
             `insar_dask.forecast.training.logbook`; default: a line in the terminal, if there is one.
         shard_points : int
-            Most points of a block of a cube in memory; methods that look at neighbours see those of a block.
+            Most points of a block of a cube in memory; methods that look at neighbours see those of a block. A tile is
+            one, however many cells it has.
         memory : int, optional
             Bytes that may be taken beyond what this process holds; default: what is free.
 

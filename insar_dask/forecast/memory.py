@@ -66,7 +66,9 @@ def network_bytes() -> int:
     return NETWORK + (0 if "torch" in sys.modules else TORCH)
 
 
-def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: bool, memory: int | None = None) -> None:
+def check_free(
+    what: str, needed: Callable[[int], int], block: int, *, lazy: bool, cells: int = 0, memory: int | None = None
+) -> None:
     """Refuse what does not fit into ``memory`` bytes; default: what this machine, or the container, has free.
 
     Parameters
@@ -79,6 +81,8 @@ def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: boo
         Points of a block.
     lazy : bool
         Whether the blocks are the chunks of a cube.
+    cells : int
+        Cells of a side of tiles, each of which is a block; 0 where points are no cells.
     memory : int, optional
 
     Raises
@@ -92,6 +96,11 @@ def check_free(what: str, needed: Callable[[int], int], block: int, *, lazy: boo
     message = (
         f"{what} in blocks of {block:,} points takes {needed(block) / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free: "
     )
+    if cells:
+        raise CubeError(
+            f"{message}a block is a tile, {cells} x {cells} cells, and is not cut: free memory, or map the ground onto "
+            "fewer cells (insar_dask.rasterise); insar_dask.predict_tiles forecasts stored tiles one at a time"
+        )
     fits = next((points for points in _smaller(block) if needed(points) <= free), None)
     if fits is None:
         raise CubeError(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube
+from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.memory import check_free
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.foresight import sees_future
@@ -32,14 +33,15 @@ class Walk:
     """Blocks of a point cube, loaded one at a time.
 
     Forecasters that look at neighbours cut their groups within a shard along the Hilbert curve. So the points are taken
-    in that order, whatever order they come in, and in the blocks that a store would make of them.
+    in that order, whatever order they come in, and in the blocks that a store would make of them. Of cells of tiles
+    every tile is a block, as a job has one: networks of maps see it whole.
 
     Parameters
     ----------
     cube : xr.Dataset
         In memory or lazy.
     shard_points : int
-        Most points of a block.
+        Most points of a block; a tile is not cut.
     """
 
     cube: xr.Dataset
@@ -51,7 +53,9 @@ class Walk:
 
     @cached_property
     def plan(self) -> ShardPlan:
-        """How the points are cut: by the stored shards where the cube is one's lazy view, else by their rule."""
+        """How the points are cut: by tiles, or the stored shards where the cube is one's lazy view, or their rule."""
+        if cells := cells_across(self.cube):
+            return ShardPlan(self.cube.sizes["point"], cells**2)
         chunks = self.cube["displacement"].chunksizes.get("point", ())
         even = len(set(chunks[:-1])) <= 1 and (not chunks or chunks[-1] <= chunks[0] <= self.shard_points)
         if chunks and even and self.sorted:
@@ -82,7 +86,8 @@ class Walk:
     def check_free(self, what: str, needed: Callable[[int], int], memory: int | None) -> None:
         """Refuse what takes more memory than there is: see `insar_dask.forecast.memory.check_free`."""
         lazy, n_points = bool(self.cube["displacement"].chunksizes), self.cube.sizes["point"]
-        check_free(f"{what} {n_points:,} points", needed, self.plan.shard, lazy=lazy, memory=memory)
+        cells = cells_across(self.cube)
+        check_free(f"{what} {n_points:,} points", needed, self.plan.shard, lazy=lazy, cells=cells, memory=memory)
 
     def told(self, stage: str, tell: Tell | None) -> Iterator[xr.Dataset]:
         """Blocks in their order; each is told as ``{"stage", "done", "total"}``, or in the terminal."""

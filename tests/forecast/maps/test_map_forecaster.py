@@ -10,6 +10,8 @@ import torch
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster, bfloat16, tallies
 from insar_dask.forecast.maps.lattice import as_points
+from insar_dask.forecast.walk import Walk
+from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.synthetic import scene
 from tests.forecast.maps.toy_tiles import toy_tiles
 
@@ -51,6 +53,27 @@ def test_a_tile_is_scored_whole_however_many_cells_it_has(fitted, monkeypatch):
     monkeypatch.setattr(tallies, "CHUNK", 16)
     again = tallies.count_errors(cells, plan, fitted.state_, "test", plan.test[:2])
     np.testing.assert_array_equal(again["honest.mmstt.leads"], whole["honest.mmstt.leads"])
+
+
+def test_a_tile_is_one_block_however_small_blocks_are_asked_for(fitted):
+    whole, asked = fitted.predict(TILES), fitted.predict(TILES, shard_points=50)
+    for name in ("displacement", "upper"):
+        np.testing.assert_array_equal(asked[name], whole[name])
+    assert Walk(as_points(TILES), 16).plan == ShardPlan(2 * 64, 64)
+
+
+def test_a_tile_is_one_block_however_many_cells_it_has():
+    cells = as_points(toy_tiles(side=257, n_dates=2))
+    walk = Walk(cells, SHARD_POINTS)
+    assert walk.plan == ShardPlan(2 * 257**2, 257**2)
+    assert [set(cells["tile"].values[walk.plan.slice(n)]) for n in range(2)] == [{"E32N34"}, {"E39N30"}]
+    assert Walk(cells.isel(time=[0]).load(), SHARD_POINTS).plan == walk.plan, "in memory too"
+
+
+def test_tiles_that_take_too_much_memory_are_refused_with_a_cure_for_tiles(fitted):
+    cure = "a block is a tile, 8 x 8 cells, and is not cut: free memory, or map the ground onto fewer cells"
+    with pytest.raises(CubeError, match=rf"forecasting 128 points in blocks of 64 points takes .*: {cure}"):
+        fitted.predict(TILES, memory=1_000_000)
 
 
 def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
