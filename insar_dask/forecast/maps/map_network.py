@@ -18,7 +18,7 @@ from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import cells_at
 from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_settings import MapSettings
-from insar_dask.forecast.naive import harmonic_needs
+from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Device, under
 from insar_dask.forecast.windows import Context
 
@@ -105,9 +105,13 @@ class MapNetwork:
         return self.settings.network
 
     def predict(self, context: Context) -> tuple[Float32, None]:
-        """Mean (n, h) [mm] of the cells of one tile; NaN where a cell's history is too short for a harmonic."""
+        """Mean (n, h) [mm] of the cells of one tile; NaN where a cell's history is too short for a harmonic.
+
+        That is as `harmonic_fit` has it, a year of dates among others, or where it has fewer than `LEAST_DATES`.
+        """
+        coefficients, _ = harmonic_fit(context)
         given = np.isfinite(context.grid_values).sum(axis=1)
-        enough = given >= max(harmonic_needs(context.step)[0], LEAST_DATES)
+        enough = np.isfinite(coefficients).all(axis=1) & (given >= LEAST_DATES)
         if not enough.any():
             return np.full((len(enough), len(context.target_years)), np.nan, np.float32), None
         said = Said(self.network, self.ridge, self.settings, context, self.there)

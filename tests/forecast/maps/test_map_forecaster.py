@@ -98,6 +98,26 @@ def test_a_tile_it_has_never_seen_is_forecast(fitted):
     assert np.isfinite(fitted.predict(unseen)["displacement"]).any()
 
 
+@pytest.mark.parametrize("n_dates", [13, 60])
+def test_a_record_of_less_than_a_year_is_not_forecast(n_dates, fitted):
+    """As of the harmonic that the network stands on; every cell of it counts."""
+    forecast = fitted.predict(TILES.isel(time=slice(-n_dates, None)))
+    assert forecast["displacement"].isnull().all()
+    assert forecast.attrs["points_without_forecast"] == 128
+
+
+def test_a_cell_that_was_held_for_less_than_a_year_is_not_forecast(fitted):
+    young = TILES.assign(mask=TILES["mask"].copy())
+    y, x = np.argwhere(TILES["mask"].values[0, 0])[0]
+    for first in (-60, -61):
+        young["mask"][0, :first, y, x] = False
+        young["mask"][0, first:, y, x] = True
+        forecast = fitted.predict(young)
+        assert np.isfinite(forecast["displacement"].values[0, 0, :, y, x]).all() == (first == -61)
+        ever = young["mask"].any("time").values
+        assert forecast.attrs["points_without_forecast"] == 128 - ever.sum() + (first == -60)
+
+
 def test_nothing_after_the_record_is_known(fitted):
     known = fitted.predict(TILES)
     later = toy_tiles(n_dates=260)
