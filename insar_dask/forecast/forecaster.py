@@ -205,7 +205,8 @@ class Forecaster(Learned):
             lambda block: predicting_bytes(cube, block, plan.horizon, network=self.forecasting_bytes()),
             memory,
         )
-        parts = [protocol.forecast_block(block, plan, self.state_) for block in walk.told("predict", progress)]
+        state = self.state_for(plan)
+        parts = [protocol.forecast_block(block, plan, state) for block in walk.told("predict", progress)]
         # attributes, dates and CRS of the first: all parts have the same ones
         made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))
         missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())

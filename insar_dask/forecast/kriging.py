@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast import joint_covariance as temporal
 from insar_dask.forecast.covariance import PARAMETERS
 from insar_dask.forecast.group_likelihood import SIZES, maximise, times
 from insar_dask.forecast.groups import Groups, cut_groups
 from insar_dask.forecast.neighbourhood import ROUGHEST, SMOOTHEST, Seats, modes, roughness
 from insar_dask.forecast.samples import merged, pooled, series_hashes
+from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 from insar_kernels.conditioning import invert, posterior
 from insar_kernels.group_kriging import group_forecast
@@ -68,7 +70,8 @@ class Kriging:
     space_ : (3,) array
         Fitted parameters in space: `insar_dask.forecast.neighbourhood.GUESS`.
     split_ : float
-        Year since the cube's first date before which the short noise is another one.
+        Year since the cube's first date before which the short noise is another one; its first year of all where the
+        history is too short for two kinds. For a cube with another first date see `moved`.
     reference_ : float
         Usual noise of a point [mm].
 
@@ -178,6 +181,17 @@ class Kriging:
         )
         model.split_, model.reference_ = float(state["scalars"][0]), float(state["scalars"][1])
         return model
+
+    @staticmethod
+    def moved(scalars: Float64, learned: Plan, plan: Plan) -> Float64:
+        """The ``scalars`` of a state learned under one plan, where years count from the first date of another.
+
+        The short noise changes on the same day; where the history was too short for two kinds of it, there is one.
+        """
+        split, *rest = scalars
+        day = learned.days[0] + round(split * DAYS_PER_YEAR)
+        moved = (day - plan.days[0]) / DAYS_PER_YEAR if day > learned.real_days[0] else 0.0
+        return np.array([moved, *rest])
 
     def _room(self, n_dates: int) -> int:
         return min(self.sample, SAMPLE_BYTES // (SAMPLE_SEATS * (4 * max(n_dates, 1) + 17)))

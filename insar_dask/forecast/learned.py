@@ -74,10 +74,15 @@ class Learned(Choices):
         """Bytes of the weights of networks."""
         return sum(array.nbytes for name, array in self.state_.items() if ".trained." in name)
 
-    def states(self) -> dict[str, dict[str, npt.NDArray[Any]]]:
-        """What was learned, networks by themselves, as a store keeps it: memory is then predicted with the network."""
-        trained = {name: array for name, array in self.state_.items() if ".trained." in name}
-        rest = {name: array for name, array in self.state_.items() if name not in trained}
+    def state_for(self, plan: Plan) -> dict[str, npt.NDArray[Any]]:
+        """What was learned, for forecasts under a plan of another record: see `insar_dask.forecast.registry.moved`."""
+        return registry.moved(self.state_, self.plan_, plan)
+
+    def states_for(self, plan: Plan) -> dict[str, dict[str, npt.NDArray[Any]]]:
+        """The same with networks by themselves, as a store keeps it: memory is then predicted with the network."""
+        state = self.state_for(plan)
+        trained = {name: array for name, array in state.items() if ".trained." in name}
+        rest = {name: array for name, array in state.items() if name not in trained}
         return {"state": rest, "trained": trained} if trained else {"state": rest}
 
     def save(self, folder: str | Path) -> Path:

@@ -23,6 +23,7 @@ __all__ = [
     "fitted",
     "load",
     "methods_of",
+    "moved",
     "new",
     "pooled_methods",
     "trained_methods",
@@ -88,6 +89,17 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     made: Forecaster = _class(method).from_state(arrays, device)
     return made
+
+
+def moved(state: Arrays, learned: Plan, plan: Plan) -> dict[str, npt.NDArray[Any]]:
+    """A state fitted under one plan for forecasts under another, whose years count from another first date.
+
+    Of all forecasters only Kriging keeps a date in years: other states have shares, spans, or days from 1970-01-01.
+    """
+    if learned.days[0] == plan.days[0]:
+        return dict(state)
+    kriging = _class("kriging")
+    return {n: kriging.moved(a, learned, plan) if n.endswith(".kriging.scalars") else a for n, a in state.items()}
 
 
 def computes(method: str, stage: str, state: Arrays) -> bool:

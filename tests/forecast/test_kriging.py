@@ -6,13 +6,16 @@ from scipy.stats import multivariate_normal
 from threadpoolctl import threadpool_limits
 
 from insar_dask.cube import CubeError
+from insar_dask.forecast import Forecaster
 from insar_dask.forecast import joint_covariance as temporal
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.group_likelihood import SIZES, likelihood, maximise
 from insar_dask.forecast.kriging import MOST_FILLED, Kriging
 from insar_dask.forecast.neighbourhood import Seats, modes, roughness
+from insar_dask.forecast.tallies import block_places, windows_of
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.windows import Context
+from insar_dask.synthetic import scene
 
 #                  slope walk annual semi damping fast time smooth time white glide
 SHARED = np.array([6.0, 2.0, 1.0, 0.3, 8.0, 0.3, 0.1, 0.8, 0.3, 0.4, 6.0])
@@ -23,6 +26,9 @@ ALL_YEARS = np.sort(np.random.default_rng(7).choice(90, N_HISTORY + HORIZON, rep
 YEARS, TARGETS = ALL_YEARS[:N_HISTORY], ALL_YEARS[N_HISTORY:]
 
 
+YEAR = np.timedelta64(365, "D")
+
+
 def context(values, places, years=YEARS, targets=TARGETS):
     values = np.asarray(values, np.float32)
     return Context(values, years, values[:, :0], years[:0], targets, places=places)
@@ -31,6 +37,17 @@ def context(values, places, years=YEARS, targets=TARGETS):
 def known(seats=32, space=SPACE, shared=SHARED):
     scalars = np.array([SPLIT, USUAL, seats])
     return Kriging.from_state({"shared": shared, "own": OWN, "space": space, "scalars": scalars})
+
+
+def kriging_forecaster(record, split):
+    """A Forecaster fitted on a record whose Kriging has known parameters, and other noise before date ``split``."""
+    model = Forecaster("harmonic").fit(record, progress=lambda _: None)
+    day = 0.0 if split is None else (record["time"].values[split] - record["time"].values[0]) / YEAR
+    known_state = known().state() | {"scalars": np.array([day, USUAL, 32])}
+    model.state_ |= {f"honest.future.kriging.{name}": array for name, array in known_state.items()}
+    model.state_ |= {"honest.kriging.quantiles": model.state_["honest.harmonic.quantiles"]}
+    model.state_ |= {"ranking": np.array(["kriging"])}
+    return model
 
 
 def in_space(places, noise):
@@ -272,6 +289,29 @@ def test_a_state_makes_an_equal_forecaster():
     assert again.seats == 4
     for ours, theirs in zip(model.predict(history), again.predict(history), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("learned", "split", "first"),
+    [
+        (0, 90, 0),
+        (0, 90, 60),
+        (0, 90, 110),  # after the split: noise of one kind
+        (50, 40, 0),
+        (50, None, 0),  # learned from a record too short for two kinds of noise
+        (50, None, 70),
+    ],
+)
+def test_noise_changes_on_its_day_in_a_record_with_another_first_date(learned, split, first):
+    whole = scene("chumar", n_points=12).load()
+    model = kriging_forecaster(whole.isel(time=slice(learned, None)), split)
+    record, kriging = whole.isel(time=slice(first, None)), known()
+    times = whole["time"].values
+    kriging.split_ = -1.0 if split is None else (times[learned + split] - times[first]) / YEAR
+    plan = model.plan_to_predict(record)
+    windows = windows_of(record["displacement"].values, plan, "honest", block_places(record))
+    forecast = model.predict(record)["displacement"].values[0]
+    np.testing.assert_array_equal(forecast, kriging.predict(windows.context(plan.future))[0])
 
 
 def test_one_point_is_a_group_and_none_is_no_error():

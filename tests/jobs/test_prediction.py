@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.synthetic import scene
 from tests.conftest import stored_bytes
+from tests.forecast.test_kriging import kriging_forecaster
 from tests.gaps import with_gaps
 
 SCRIPT = Path(__file__).with_name("predict_run.py")
@@ -61,6 +63,18 @@ def test_a_stored_forecast_has_the_numbers_of_predict(cube: xr.Dataset, model: F
         assert stored.attrs[name] == oracle.attrs[name]
     assert stored.attrs["points_without_forecast"] == 1
     assert not damaged(done) and not damaged_documents(done)
+
+
+def test_a_stored_record_with_another_first_date_has_the_numbers_of_predict(cube: xr.Dataset, tmp_path: Path) -> None:
+    few = cube.isel(point=slice(0, 40)).compute()
+    later, kriging = few.isel(time=slice(60, None)), kriging_forecaster(few, 100)
+    insar.save(later, tmp_path / "site.zarr", "site/raw", quiet=True)
+    stored = insar.predict_stored(tmp_path / "site.zarr", kriging, quiet=True)
+    stored, oracle = (forecast.sortby("point_id") for forecast in (stored, kriging.predict(later)))
+    np.testing.assert_array_equal(stored["displacement"].values, oracle["displacement"].values)
+    unmoved = copy(kriging)
+    unmoved.plan_ = kriging.plan_to_predict(later)
+    assert (unmoved.predict(later)["displacement"] != kriging.predict(later)["displacement"]).any()
 
 
 def test_what_is_up_to_date_is_not_made_again(model: Forecaster, done: Path) -> None:

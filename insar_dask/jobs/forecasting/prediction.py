@@ -168,7 +168,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
     from insar_dask.forecast.registry import computes
 
     plan = model.plan_to_predict(known_cube(open_group(engine.store, f"{product}/raw")))
-    states = {name: engine.ledger.write_state(arrays) for name, arrays in model.states().items()}
+    states = {name: engine.ledger.write_state(arrays) for name, arrays in model.states_for(plan).items()}
     references = {name: state_reference(state) for name, state in states.items()}
     params = {"plan": plan_reference(plan.to_dict()), **references}
     counts = f"jobs/partials/{product}/predicted-counts"

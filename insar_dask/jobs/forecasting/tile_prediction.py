@@ -125,5 +125,6 @@ def _cells(engine: Engine, group: str) -> xr.Dataset:
 
 
 def _params(engine: Engine, model: Forecaster, plan: Plan) -> dict[str, Any]:
-    states = {name: state_reference(engine.ledger.write_state(arrays)) for name, arrays in model.states().items()}
-    return {"plan": plan_reference(plan.to_dict()), **states}
+    states = model.states_for(plan)
+    references = {name: state_reference(engine.ledger.write_state(arrays)) for name, arrays in states.items()}
+    return {"plan": plan_reference(plan.to_dict()), **references}
