@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast.registry import Arrays, Device, Forecaster, fitted, methods_of, new, pooled_methods
-from insar_dask.forecast.schedule import grid_start
+from insar_dask.forecast.schedule import asked_day, grid_start
 from insar_dask.forecast.timetable import Origin, Plan
 from insar_dask.forecast.windows import Context, HonestWindows
 
@@ -95,7 +95,7 @@ def audit_schedule(plan: Plan) -> None:
     for origin in plan.test:
         if plan.target_days(origin)[-1] > plan.days[-1]:
             raise LeakageError(f"test origin {_day(plan.date(origin))} asks for dates after the record")
-        if plan.starts[origin.grid] != grid_start(plan.real_days, plan.every, plan.date(origin)):
+        if plan.starts[origin.grid] != grid_start(plan.real_days, plan.every, asked_day(plan, origin)):
             raise LeakageError(
                 f"the grid of test origin {_day(plan.date(origin))} was not chosen from its history alone"
             )

@@ -15,7 +15,7 @@ from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 from insar_dask.settings import share, whole
 
-__all__ = ["METHODS", "Origin", "Plan", "check_settings", "grid_start", "moved", "plan"]
+__all__ = ["METHODS", "Origin", "Plan", "asked_day", "check_settings", "grid_start", "moved", "plan"]
 
 FEWEST_DATES = 3
 
@@ -199,6 +199,15 @@ def grid_start(days: Days, step: int, before: int) -> int:
     """First day of the grid whose phase meets most acquisitions in the two years before day ``before``."""
     history = days[days < before].astype("datetime64[D]")
     return int(regular_dates(history, f"{step}D")[0].astype("datetime64[D]").astype(np.int64))
+
+
+def asked_day(plan: Plan, origin: Origin) -> int:
+    """Date of grid 0 that a test origin was asked for on: its own grid was chosen from what lies before.
+
+    The origin lies there, or on another grid less than a step later; an acquisition between the two is known at the
+    origin, and has no say in its grid.
+    """
+    return plan.date(Origin(0, (plan.date(origin) - plan.starts[0]) // plan.every))
 
 
 def _first_test(draft: Plan, test_fraction: float) -> int:

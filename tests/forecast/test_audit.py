@@ -6,7 +6,7 @@ import pytest
 from insar_dask.forecast import catalogue, protocol
 from insar_dask.forecast.audit import LeakageError, audit_fit, audit_schedule, leakage_audit
 from insar_dask.forecast.naive import Unpooled
-from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.schedule import asked_day, grid_start, plan
 from insar_dask.forecast.tallies import block_places
 from insar_dask.forecast.windows import PublishedWindows
 
@@ -88,3 +88,31 @@ def test_a_grid_that_knows_later_dates_fails(burst):
     schedule = plan(burst["time"].values)
     with pytest.raises(LeakageError, match="chosen from its history"):
         audit_schedule(replace(schedule, starts=tuple(start + 1 for start in schedule.starts)))
+
+
+def uneven(seed):
+    """Dates 12 days apart, one in five of them lost."""
+    lost = np.random.default_rng(seed).random(200) < 0.2
+    return np.datetime64("2018-01-01") + 12 * np.flatnonzero(~lost)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_date_between_the_choice_of_a_grid_and_its_origin_has_no_say_in_it(seed):
+    schedule = plan(uneven(seed), every="24D", methods=("persistence", "harmonic"))
+    chosen = [asked_day(schedule, origin) for origin in schedule.test]
+    dated = [schedule.date(origin) for origin in schedule.test]
+    assert all(day <= date < day + 24 for day, date in zip(chosen, dated, strict=True))
+    choices = [[grid_start(schedule.real_days, 24, day) for day in days] for days in (chosen, dated)]
+    assert choices[0] != choices[1], "these dates do not show it"
+    audit_schedule(schedule)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_grid_that_was_chosen_from_dates_after_its_origin_fails(seed, monkeypatch):
+    def peeping(days, step, before):
+        return grid_start(days, step, before + 10 * step)
+
+    monkeypatch.setattr("insar_dask.forecast.schedule.grid_start", peeping)
+    schedule = plan(uneven(seed), every="24D", methods=("persistence", "harmonic"))
+    with pytest.raises(LeakageError, match="chosen from its history"):
+        audit_schedule(schedule)
