@@ -29,27 +29,28 @@ def quantiles(ratios: npt.NDArray[Any], level: float) -> Float64:
     """Ratio that holds ``level`` of each histogram of ``ratios`` (classes, h, N_BINS), shape (classes, h).
 
     With n ratios it is that of rank (n + 1) level, as split-conformal prediction asks; a class that has none takes the
-    pool of all classes, and NaN stands where there is none at all.
+    pool of all classes. NaN stands where there is none at all, and where that rank falls into the last bin, which is
+    open: nobody knows how far beyond its lower edge the ratios there are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))
     out = np.full(counts.shape[:-1], np.nan)
     edges = bin_edges()
     for at in np.ndindex(out.shape):
-        total = counts[at].sum()
-        if total > 0:
-            below = np.concatenate([[0.0], np.cumsum(counts[at])])
-            out[at] = np.interp(min((total + 1) * level, total), below, edges)
+        below = np.concatenate([[0.0], np.cumsum(counts[at])])
+        rank = min((below[-1] + 1) * level, below[-1])
+        if below[-1] > 0 and rank <= below[-2]:
+            out[at] = np.interp(rank, below, edges)
     return out
 
 
 def covered(ratios: npt.NDArray[Any], bounds: Float64) -> Float64:
-    """Number of ratios (classes, h) that are at most ``bounds`` (classes, h)."""
+    """Number of ratios (classes, h) that are at most ``bounds`` (classes, h); those in the last, open bin never are."""
     below = np.concatenate([np.zeros((*ratios.shape[:-1], 1)), np.cumsum(ratios, axis=-1, dtype=np.float64)], axis=-1)
     edges = bin_edges()
     out = np.empty(bounds.shape)
     for at in np.ndindex(bounds.shape):
-        out[at] = np.interp(bounds[at], edges, below[at]) if np.isfinite(bounds[at]) else 0.0
+        out[at] = np.interp(bounds[at], edges[:-1], below[at][:-1]) if np.isfinite(bounds[at]) else 0.0
     return out
 
 

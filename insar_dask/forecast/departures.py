@@ -86,18 +86,19 @@ def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:
     Returns
     -------
     dict
-        ``width`` (classes, h): scales that half an interval of ``level`` is. ``tail`` (classes, h, N_BINS): share of
-        the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h), ``exponent`` (classes,):
-        beyond the ratio that one error in a hundred passes, shares fall as its power, fitted to the largest hundredth
-        of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247), less two standard errors; with 0, of too
-        few errors, no p-value is smaller than 0.01. Normal errors fall faster than any power, so rare departures look
-        less rare than they are.
+        ``width`` (classes, h): scales that half an interval of ``level`` is; NaN where nobody knows. ``tail`` (classes,
+        h, N_BINS): share of the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h),
+        ``exponent`` (classes,): beyond the ratio that one error in a hundred passes, shares fall as its power, fitted
+        to the largest hundredth of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247), less two standard
+        errors; with 0, of too few errors, no p-value is smaller than 0.01. Normal errors fall faster than any power, so
+        rare departures look less rare than they are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))
     beyond = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
     total = counts.sum(axis=-1, keepdims=True)
     start = quantiles(ratios, 1 - TAIL)
+    start = np.where(np.isnan(start) & (total[..., 0] > 0), bin_edges()[-2], start)  # of the last bin its lower edge
     return {
         "width": quantiles(ratios, level),
         "tail": (1 + beyond) / (1 + total),

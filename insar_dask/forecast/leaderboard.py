@@ -14,6 +14,7 @@ from insar_dask.forecast.registry import Arrays, methods_of
 from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap, surely_lower
 from insar_dask.forecast.strata import STRATA
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
+from insar_kernels.counting import bin_edges
 
 __all__ = ["check_counted", "make_scores", "prefer", "ranked", "rmse"]
 
@@ -48,7 +49,7 @@ def make_scores(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, An
         tables={protocol: _table(total, plan, state, protocol) for protocol in plan.protocols},
         coverage_by_quintile={m: _class_coverage(total, state, f"{first}.{m}.").tolist() for m in methods},
         protocol={protocol: SENTENCES[protocol] for protocol in plan.protocols},
-        notes=_notes(total, plan, attrs),
+        notes=_notes(total, plan, state, attrs),
     )
 
 
@@ -137,13 +138,14 @@ def _by_lead(total: Arrays, state: Arrays, prefix: str) -> dict[str, Any]:
     bounds = state[prefix + "quantiles"]
     held, judged = covered(ratios, bounds), ratios.sum(axis=-1)
     width = 2 * np.nansum(bounds * total[prefix + "scales"], axis=0)
+    given = np.where(np.isfinite(bounds), judged, 0)
     return {
         "rmse": rmse(leads).tolist(),
         "mae": _share(leads[:, 1], leads[:, 0]).tolist(),
         "n": leads[:, 0].astype(int).tolist(),
         "coverage": _share(held.sum(axis=0), judged.sum(axis=0)).tolist(),
         "coverage_all": float(_share(held.sum(), judged.sum())),
-        "interval_width": _share(width, judged.sum(axis=0)).tolist(),
+        "interval_width": _share(width, given.sum(axis=0)).tolist(),
     }
 
 
@@ -181,7 +183,7 @@ def _reason(plan: Plan, state: Arrays) -> str:
     return f"lowest RMSE, {errors[0]:.2f} mm, {when}; next is {ranking[1]} with {errors[1]:.2f} mm"
 
 
-def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:
+def _notes(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, Any]) -> list[str]:
     notes = [f"skill is 1 - RMSE / that of the best of {', '.join(m for m in plan.methods if m in NAIVE)}"]
     if "L3" in str(attrs.get("product", "")):
         notes.append(
@@ -194,8 +196,23 @@ def _notes(total: Arrays, plan: Plan, attrs: Mapping[str, Any]) -> list[str]:
     first = plan.protocols[0]
     targets = int(total[f"{first}.targets"].sum())
     missed = {method: int(total[f"{first}.{method}.missed"].sum()) for method in methods_of(plan, first)}
-    return notes + [
+    notes += [
         f"{method} could not forecast {number} of {targets} observations: they count for no method"
         for method, number in missed.items()
         if number
     ]
+    unknown = (_unknown(total, state, f"{first}.{method}.") for method in methods_of(plan, first))
+    return notes + [note for note in unknown if note]
+
+
+def _unknown(total: Arrays, state: Arrays, prefix: str) -> str:
+    """How much of what was judged has no interval, which counts as not held; nothing where all has one."""
+    judged, bounds = total[prefix + "ratios"].sum(axis=-1), state[prefix + "quantiles"]
+    without = int(judged[~np.isfinite(bounds)].sum())
+    if not without:
+        return ""
+    return (
+        f"{prefix.split('.')[1]} has no interval for {without} of {int(judged.sum())} observations, which count as not "
+        f"held: its errors at the validation origins were more than {bin_edges()[-2]:g} times the noise of a point, or "
+        "there were none"
+    )

@@ -236,7 +236,8 @@ def _onset(areas: Areas, k: int) -> str:
 
 def _forecast(of: Any) -> str:
     said, lower, upper = (of(f"forecast{end}_mm", "{:+.1f}") for end in ("", "_lower", "_upper"))
-    return f"{said} mm at the last date ahead, {lower} to {upper}" if said else ""
+    interval = f", {lower} to {upper}" if lower and upper else ""
+    return f"{said} mm at the last date ahead{interval}" if said else ""
 
 
 def _chance(of: Any, threshold: float | None) -> str:

@@ -53,3 +53,12 @@ def test_classes_are_quintiles():
 
 def test_a_point_without_rmse_has_no_class():
     assert classify(np.array([np.nan, 1.0], np.float32), np.array([0.5, 2.0, 3.0, 4.0])).tolist() == [-1, 1]
+
+
+def test_what_lies_in_the_open_last_bin_has_no_bound_and_is_never_covered():
+    far = np.concatenate([np.linspace(0.1, 50, 80), np.full(20, 5000.0)])
+    counts = np.stack([histogram(far), histogram(far[:80])])[:, None]
+    assert np.isnan(quantiles(counts, 0.9)[0, 0]) and quantiles(counts, 0.9)[1, 0] < 60
+    assert quantiles(counts, 0.5)[0, 0] == pytest.approx(np.quantile(far, 0.5), rel=0.03)
+    for bound in (60.0, 63.0, 64.0, 1e6):
+        assert covered(counts, np.full((2, 1), bound))[:, 0].tolist() == [80, 80]

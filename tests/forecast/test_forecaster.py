@@ -48,6 +48,22 @@ def test_what_cannot_be_forecast_is_nan_and_counted(cube: xr.Dataset, fitted: Fo
     assert forecast.attrs["points_without_forecast"] == 2
 
 
+def test_errors_beyond_what_is_counted_give_no_interval_and_the_table_says_so() -> None:
+    rng = np.random.default_rng(1)
+    cube = scene("chumar", n_points=80).load()
+    years = (cube["time"].values - cube["time"].values[0]) / np.timedelta64(365, "D")
+    fast = 300 * years * rng.uniform(0.5, 1.5, (80, 1)) + 10 * np.cos(2 * np.pi * years) + rng.normal(0, 0.1, (80, 158))
+    cube = cube.assign(displacement=(("point", "time"), np.round(fast, 1).astype("f4"), cube["displacement"].attrs))
+    fitted = Forecaster("persistence").fit(cube.isel(time=slice(-12)))
+    table = fitted.scores_.tables["honest"]["persistence"]
+    forecast = fitted.predict(cube.isel(time=slice(-12)))
+    assert forecast["displacement"].notnull().all() and forecast["lower"].isnull().all()
+    assert table["coverage_all"] == 0 and np.isnan(table["interval_width"]).all()
+    assert fitted.scores_.tables["honest"]["harmonic"]["coverage_all"] == pytest.approx(0.9, abs=0.03)
+    (said,) = (note for note in fitted.scores_.notes if note.startswith("persistence has no interval"))
+    assert "more than 60 times the noise of a point" in said and "count as not held" in said
+
+
 def test_the_harmonic_is_the_least_squares_fit_of_every_point(cube: xr.Dataset) -> None:
     forecast = Forecaster("harmonic").fit(cube).predict(cube)
     start = cube["time"].values[0]
