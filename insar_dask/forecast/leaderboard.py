@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.conformal import covered
+from insar_dask.forecast.evenness import met
+from insar_dask.forecast.naive import harmonic_needs
 from insar_dask.forecast.registry import Arrays, methods_of
 from insar_dask.forecast.scores import NAIVE, Scores, block_bootstrap, surely_lower
 from insar_dask.forecast.strata import STRATA
@@ -22,6 +25,9 @@ Float64 = npt.NDArray[np.float64]
 
 USUAL = "kriging"
 """Lowest at every lead on three real products and three scenes, see the README's table."""
+
+MOST_MET = 0.75
+"""Share of the acquisitions below which a note says how many the steps meet; Sentinel-1 has 0.94 and more."""
 
 SENTENCES = {
     "honest": "honest: every number a forecaster sees was observed before the origin; errors are against raw values "
@@ -85,7 +91,7 @@ def prefer(method: str, state: Arrays, scores: Scores) -> tuple[dict[str, npt.ND
 
 
 def check_counted(total: Arrays, plan: Plan, stage: str, origins: Sequence[Origin]) -> None:
-    """Refuse counts of no error at all: there would be neither intervals nor scores.
+    """Refuse counts of no error at all, or of none that has a scale: there would be neither intervals nor scores.
 
     Raises
     ------
@@ -94,9 +100,16 @@ def check_counted(total: Arrays, plan: Plan, stage: str, origins: Sequence[Origi
     """
     first = plan.protocols[0]
     methods = methods_of(plan, first)
-    if any(total[f"{first}.{method}.leads"][..., 0].sum() for method in methods):
+    if any(total[f"{first}.{method}.ratios"].sum() for method in methods):
         return
     days = [np.datetime64(plan.date(origin), "D") for origin in (origins[0], origins[-1])]
+    if number := max(int(total[f"{first}.{method}.leads"][..., 0].sum()) for method in methods):
+        raise TooShortError(
+            f"no error can be judged at the {len(origins)} {stage} origins from {days[0]} to {days[1]}: of {number:,} "
+            f"none is of a point with {harmonic_needs(plan.every / DAYS_PER_YEAR)[0]} values over a year before, on "
+            f"steps of {plan.every} days, and so nothing to measure it by; take points with a longer history, or other "
+            "steps, as in every='12D'"
+        )
     targets = int(total[f"{first}.targets"].sum())
     missed = {method: int(total[f"{first}.{method}.missed"].sum()) for method in methods}
     unable = ", ".join(f"{method} {number:,}" for method, number in missed.items() if number)
@@ -193,6 +206,12 @@ def _notes(total: Arrays, plan: Plan, state: Arrays, attrs: Mapping[str, Any]) -
     if days := int(attrs.get("sees_future", 0)):
         seen = "the whole series" if days < 0 else f"{days} days ahead"
         notes.append(f"the cube's own values have seen {seen}: these scores LEAK on top of their protocol")
+    found = met(plan.real_days, plan.every)
+    if found.share < MOST_MET:
+        notes.append(
+            f"steps of {plan.every} days meet {found.number} of the {found.days} acquisitions of the last two years: "
+            "no other is a target, and forecasters that take regular steps do not see the others"
+        )
     first = plan.protocols[0]
     targets = int(total[f"{first}.targets"].sum())
     missed = {method: int(total[f"{first}.{method}.missed"].sum()) for method in methods_of(plan, first)}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
 from insar_dask.forecast.catalogue import CORRECTING, FORECASTERS, LINEAR, METHODS, PROTOCOLS, TWO_YEARS
+from insar_dask.forecast.evenness import check_met
 from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 from insar_dask.settings import share, whole
@@ -70,7 +71,8 @@ def plan(
     CubeError
         When dates are out of order or repeated.
     TooShortError
-        When they are too few: the message says how many are needed.
+        When they are too few: the message says how many are needed. Or when steps of ``every`` meet too few of them:
+        it says which do.
     """
     check_settings(every, horizon, level, test_fraction, stride, context)
     _check_names("forecaster", methods, FORECASTERS)
@@ -88,6 +90,9 @@ def plan(
     step = _usual_step(days[real & (days < split)]) if every is None else int(every.removesuffix("D"))
     horizon = horizon or (10 if step <= 6 else 6)
     context = context or (30 if step <= 6 else 24)
+    history = days[real & (days < split)]
+    if "honest" in protocols and history.size:  # as published the series are filled
+        check_met(history, step, horizon)
     draft = Plan(
         days=tuple(days.tolist()),
         observed=tuple(real.tolist()),

@@ -64,6 +64,26 @@ def test_errors_beyond_what_is_counted_give_no_interval_and_the_table_says_so() 
     assert "more than 60 times the noise of a point" in said and "count as not held" in said
 
 
+def test_uneven_dates_are_forecast_with_intervals_in_the_steps_that_the_refusal_names() -> None:
+    days = np.cumsum(np.random.default_rng(1).integers(8, 40, 158))
+    cube = scene("chumar", n_points=20).load()
+    cube = cube.assign_coords(time=("time", np.datetime64("2018-01-01", "ns") + days * np.timedelta64(1, "D")))
+    with pytest.raises(TooShortError, match=r"Forecaster\(every='1D', horizon=162\)"):
+        Forecaster("harmonic").fit(cube)
+    fitted = Forecaster("harmonic", every="1D", horizon=162).fit(cube)
+    assert fitted.predict(cube)["lower"].notnull().all()
+    assert fitted.scores_.tables["honest"]["harmonic"]["coverage_all"] == pytest.approx(0.9, abs=0.08)
+    assert not fitted.scores_.notes[1:]
+
+
+def test_steps_that_miss_acquisitions_are_told() -> None:
+    days = 6 * np.flatnonzero(np.random.default_rng(1).random(700) < 0.3)[:158]
+    cube = scene("chumar", n_points=20).load()
+    cube = cube.assign_coords(time=("time", np.datetime64("2018-01-01", "ns") + days * np.timedelta64(1, "D")))
+    (told,) = Forecaster("harmonic").fit(cube).scores_.notes[1:]
+    assert re.match(r"steps of 12 days meet \d+ of the \d+ acquisitions of the last two years", told)
+
+
 def test_the_harmonic_is_the_least_squares_fit_of_every_point(cube: xr.Dataset) -> None:
     forecast = Forecaster("harmonic").fit(cube).predict(cube)
     start = cube["time"].values[0]

@@ -144,6 +144,14 @@ def test_points_without_values_stay_in_their_rows_and_are_counted(burst, outcome
     assert not scores.notes[1:]  # a target needs a value, and who has one has a forecast
 
 
+def test_errors_that_nothing_can_measure_are_refused(burst):
+    schedule = protocol.plan(burst["time"].values, methods=("persistence", "drift"))
+    first = schedule.date(schedule.validation[0])
+    late = burst["time"].values.astype("datetime64[D]").astype(int) >= first - 60
+    with pytest.raises(TooShortError, match=r"no error can be judged at the \d+ validation .* longer history"):
+        run(burst.assign(displacement=burst["displacement"].where(late)), methods=("persistence", "drift"))
+
+
 def test_a_point_that_starts_late_is_reported_as_not_forecast(burst):
     values = burst["displacement"].values.copy()
     values[5, :-25] = np.nan

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast.schedule import Plan, plan
+from insar_dask.forecast.timetable import TooShortError
 
 
 def dates(days):
@@ -117,6 +118,34 @@ def test_a_short_test_period_is_refused():
 def test_a_handful_of_dates_is_refused():
     with pytest.raises(CubeError, match="too few"):
         plan(dates([0, 12]))
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "horizon"),
+    [
+        (np.cumsum(np.random.default_rng(1).integers(8, 40, 158)), 1, 162),
+        (np.cumsum(np.random.default_rng(2).integers(8, 40, 158)), 1, 132),
+        ((np.arange(72) * 30.44).astype(int), 1, 180),
+        (6 * np.flatnonzero(np.random.default_rng(0).random(700) < 0.3)[:158], 6, 18),
+    ],
+    ids=["8 to 40 days", "others", "months", "gaps"],
+)
+def test_steps_that_meet_few_acquisitions_are_refused_with_those_that_meet_them(days, step, horizon):
+    with pytest.raises(
+        TooShortError, match=r"keep to no step of \d+ days: of \d+ acquisitions .* meet \d+, too"
+    ) as caught:
+        plan(dates(days), methods=("persistence", "harmonic"))
+    assert f"Forecaster(every='{step}D', horizon={horizon})" in str(caught.value)
+    schedule = plan(dates(days), every=f"{step}D", horizon=horizon, methods=("persistence", "harmonic"))
+    assert (schedule.every, schedule.horizon) == (step, horizon)
+    assert np.isin(schedule.real_days, schedule.grid_days(schedule.future.grid)).mean() > 0.95
+
+
+def test_steps_of_the_users_own_are_refused_where_they_meet_little_and_taken_where_they_are_sparse():
+    with pytest.raises(TooShortError, match=r"Forecaster\(every='12D', horizon=5\)"):
+        plan(dates(np.arange(0, 1826, 12)), every="5D")
+    assert plan(dates(np.arange(0, 3000, 6)), every="24D").every == 24
+    assert plan(dates(six_then_twelve()), every="5D", protocols=("as_published",)).every == 5
 
 
 @pytest.mark.parametrize("days", [[0, 12, 12, 24], [0, 24, 12, 36]])
