@@ -70,6 +70,8 @@ def _predict(bench: Any, product: str, store: str | Path, model: Path) -> None:
     typer.echo(f"{store}/{product}/predicted: {note['n_points']:,} points by {note['method']}")
     if note["points_without_forecast"]:
         typer.echo(f"{note['points_without_forecast']:,} of them have too little of a history and are NaN")
+    if note["points_without_interval"]:
+        typer.echo(f"{note['points_without_interval']:,} others have a forecast and no interval")
 
 
 def _train_maps(store: str | Path, wanted: Any, folder: Path, ranks: int | None, quiet: bool) -> None:

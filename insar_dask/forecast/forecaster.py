@@ -12,6 +12,7 @@ from insar_dask.forecast import protocol
 from insar_dask.forecast.card import describe_data
 from insar_dask.forecast.choices import Choices
 from insar_dask.forecast.hindsight import error_since
+from insar_dask.forecast.lacking import count_lacking
 from insar_dask.forecast.learned import Learned
 from insar_dask.forecast.maps.lattice import as_points, as_tiles, flattened, is_tiled
 from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
@@ -185,9 +186,10 @@ class Forecaster(Learned):
         -------
         xr.Dataset
             Forecast cube ``(origin, point, lead)`` in memory, points in the cube's order: ``displacement``, ``lower``,
-            ``upper`` [mm], ``time(origin, lead)``; attributes ``level``, ``method``, and ``points_without_forecast``:
-            points with too little of a history, which are NaN. Of a tile cube ``tile``, ``y`` and ``x`` stand for
-            ``point``.
+            ``upper`` [mm], ``time(origin, lead)``; attributes ``level``, ``method``, ``points_without_forecast``:
+            points with too little of a history, which are NaN, and ``points_without_interval``: others whose ``lower``
+            and ``upper`` are NaN at some lead, as too little is known of their noise or of errors there. Of a tile cube
+            ``tile``, ``y`` and ``x`` stand for ``point``.
 
         Raises
         ------
@@ -209,8 +211,8 @@ class Forecaster(Learned):
         parts = [protocol.forecast_block(block, plan, state) for block in walk.told("predict", progress)]
         # attributes, dates and CRS of the first: all parts have the same ones
         made = walk.back(xr.concat(parts, "point", data_vars="minimal", coords="minimal", compat="override"))
-        missing = int(made["displacement"].isnull().all(["origin", "lead"]).sum())
-        return made.assign_attrs(points_without_forecast=missing)
+        without, unsure = count_lacking(made)
+        return made.assign_attrs(points_without_forecast=without, points_without_interval=unsure)
 
     def learned_from(self, cube: xr.Dataset, wanted: Choices) -> bool:
         """Whether this forecaster is what ``wanted`` would become by a fit on the cube."""

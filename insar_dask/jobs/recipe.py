@@ -56,7 +56,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 2),
     "forecast_tiles": ("insar_dask.forecast.maps.tile_forecasts:forecast_tiles", 1),
     "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 1),
-    "count_forecasts": ("insar_dask.jobs.forecasting.prediction:count_forecasts", 1),
+    "count_forecasts": ("insar_dask.jobs.forecasting.prediction:count_forecasts", 2),
     "compare_vintages": ("insar_dask.updating.overlap:compare_vintages", 1),
     "join_vintages": ("insar_dask.updating.joining:joined_series", 1),
     "find_departures": ("insar_dask.forecast.departure_blocks:find_departures", 1),

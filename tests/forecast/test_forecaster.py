@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster, protocol
 from insar_dask.forecast.catalogue import METHODS
+from insar_dask.forecast.lacking import count_lacking
 from insar_dask.forecast.model_folder import write_folder
 from insar_dask.forecast.naive import harmonic_design
 from insar_dask.forecast.timetable import TooShortError
@@ -46,6 +47,17 @@ def test_what_cannot_be_forecast_is_nan_and_counted(cube: xr.Dataset, fitted: Fo
     assert np.flatnonzero(forecast["displacement"].isnull().any(["origin", "lead"])).tolist() == [7, 11]
     assert forecast["lower"].isnull().sum() == 12
     assert forecast.attrs["points_without_forecast"] == 2
+
+
+def test_points_with_a_forecast_and_no_interval_are_counted(cube: xr.Dataset) -> None:
+    fitted = Forecaster("persistence").fit(cube)
+    short = with_gaps(cube, (3, slice(-7)), (5, slice(-20)))
+    forecast = fitted.predict(short)
+    unsure = forecast["displacement"].notnull() & forecast["lower"].isnull()
+    assert np.flatnonzero(unsure.any(["origin", "lead"])).tolist() == [3, 5, 11]
+    assert (forecast.attrs["points_without_forecast"], forecast.attrs["points_without_interval"]) == (1, 3)
+    far = forecast.assign(lower=forecast["lower"].where(forecast["lead"] < 6))
+    assert count_lacking(far) == (1, 299), "one lead without an interval is enough"
 
 
 def test_errors_beyond_what_is_counted_give_no_interval_and_the_table_says_so() -> None:

@@ -59,7 +59,7 @@ def test_a_stored_forecast_has_the_numbers_of_predict(cube: xr.Dataset, model: F
     stored, oracle = insar.predict_stored(done, model, quiet=True), model.predict(cube)
     for name in ("displacement", "lower", "upper", "time", "point_id"):
         np.testing.assert_array_equal(stored[name].values, oracle[name].values)
-    for name in ("level", "method", "points_without_forecast"):
+    for name in ("level", "method", "points_without_forecast", "points_without_interval"):
         assert stored.attrs[name] == oracle.attrs[name]
     assert stored.attrs["points_without_forecast"] == 1
     assert not damaged(done) and not damaged_documents(done)
@@ -75,6 +75,13 @@ def test_a_stored_record_with_another_first_date_has_the_numbers_of_predict(cube
     unmoved = copy(kriging)
     unmoved.plan_ = kriging.plan_to_predict(later)
     assert (unmoved.predict(later)["displacement"] != kriging.predict(later)["displacement"]).any()
+
+
+def test_points_with_a_forecast_and_no_interval_are_counted(tmp_path: Path) -> None:
+    cube = with_gaps(scene("chumar", n_points=300, seed=2), 100, (3, slice(-7)), (250, slice(-20)))
+    insar.save(cube, tmp_path / "site.zarr", "site/raw", shard_points=128, quiet=True)
+    stored = insar.predict_stored(tmp_path / "site.zarr", Forecaster("persistence").fit(cube), quiet=True)
+    assert (stored.attrs["points_without_forecast"], stored.attrs["points_without_interval"]) == (1, 2)
 
 
 def test_what_is_up_to_date_is_not_made_again(model: Forecaster, done: Path) -> None:

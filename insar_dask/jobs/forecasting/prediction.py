@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["count_forecasts", "fit_product", "fit_stored", "predict_product", "predict_stored"]
 
+LACKING = "points_without_forecast", "points_without_interval"
+
 
 def predict_stored(
     path: str | Path | Store,
@@ -66,7 +68,8 @@ def predict_stored(
     -------
     xr.Dataset
         Forecast cube ``(origin, point, lead)``, lazy; ``attrs["points_without_forecast"]`` counts the points with too
-        little of a history, which are NaN.
+        little of a history, which are NaN, ``attrs["points_without_interval"]`` others that lack ``lower`` and
+        ``upper``.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def predict_stored(
     with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
         note = predict_product(engine, name, fitted)
     made = open_cube(path, f"{name}/predicted")
-    return made.assign_attrs(points_without_forecast=note["points_without_forecast"])
+    return made.assign_attrs({name: note[name] for name in LACKING})
 
 
 def fit_stored(
@@ -162,8 +165,8 @@ def fit_product(
 def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str, Any]:
     """As `predict_stored`, where an engine works already; returns what the store keeps as a note.
 
-    Its items: ``state`` and ``trained``, the hashes of what was learned; ``method``; ``n_points`` and
-    ``points_without_forecast``; the model's ``data`` and ``leak_statement``.
+    Its items: ``state`` and ``trained``, the hashes of what was learned; ``method``; ``n_points``,
+    ``points_without_forecast`` and ``points_without_interval``; the model's ``data`` and ``leak_statement``.
     """
     from insar_dask.forecast.registry import computes
 
@@ -184,7 +187,7 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
         **states,
         "method": model.method_,
         "n_points": int(total[0]),
-        "points_without_forecast": int(total[1]),
+        **dict(zip(LACKING, map(int, total[1:]), strict=True)),
         "data": card["data"],
         "leak_statement": card["leak_statement"],
     }
@@ -193,9 +196,10 @@ def predict_product(engine: Engine, product: str, model: Forecaster) -> dict[str
 
 
 def count_forecasts(forecast: xr.Dataset) -> dict[str, npt.NDArray[np.int64]]:
-    """Points of a block, and how many of them have no forecast at any lead, as ``points`` (2,)."""
-    without = forecast["displacement"].isnull().all(["origin", "lead"])
-    return {"points": np.array([without.size, int(without.sum())], np.int64)}
+    """Points of a block, those without a forecast at any lead, and others that lack an interval, as ``points`` (3,)."""
+    from insar_dask.forecast.lacking import count_lacking
+
+    return {"points": np.array([forecast.sizes["point"], *count_lacking(forecast)], np.int64)}
 
 
 def _threads(wanted: int | None) -> int:
