@@ -86,13 +86,14 @@ class Choices(Parameters):
 
     def plan_to_fit(self, cube: xr.Dataset) -> Plan:
         """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
+        check_raw(cube)
         checked = self.checked()
         settings = {name: checked[name] for name in PLANNED}
         if self.maps and not cells_across(cube):
             raise CubeError(f"{self.method} forecasts maps: give a tile cube, such as insar_dask.rasterise makes")
         beside = (*BESIDE.get(self.method, ()), *REFERENCES)
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
-        return protocol.plan(check_raw(cube)["time"].values, observed=observed_dates(cube), methods=methods, **settings)
+        return protocol.plan(cube["time"].values, observed=observed_dates(cube), methods=methods, **settings)
 
     def checked(self) -> dict[str, Any]:
         """Parameters as plain values, if all of them can be meant.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.cube import CubeError, check_series, describe
+from insar_dask.cube import CubeError, check_cube, describe
 from insar_dask.forecast.audit import audit_fit, audit_schedule
 from insar_dask.forecast.catalogue import COMPONENTS, CORRECTING
 from insar_dask.forecast.conformal import class_edges, classify, log_histogram, quantiles
@@ -207,7 +207,8 @@ def evaluate(cube: xr.Dataset, *, block: int = 65_536, **settings: Any) -> Score
     **settings
         Passed on to `plan`.
     """
-    check_series(cube)
+    if check_cube(cube).sizes["point"] == 0:
+        raise CubeError("the cube has no points: nothing can be scored")
     observed = cube["observed"].values if "observed" in cube else None
     schedule = plan(cube["time"].values, observed=observed, **settings)
 

@@ -14,6 +14,7 @@ from insar_dask.forecast.audit import leakage_audit
 from insar_dask.forecast.catalogue import AROUND, MAPPED
 from insar_dask.forecast.conformal import N_CLASSES, classify
 from insar_dask.forecast.naive import harmonic_fit
+from insar_dask.forecast.places import check_places
 from insar_dask.forecast.registry import Arrays, Device, Forecaster, fitted, methods_of
 from insar_dask.forecast.strata import STRATA, stratify
 from insar_dask.forecast.timetable import Origin, Plan
@@ -69,8 +70,11 @@ def windows_of(values: Float32, plan: Plan, protocol: str, places: Float64 | Non
 
 
 def block_places(block: xr.Dataset) -> Float64:
-    """Easting and northing (n, 2) [m] of a block's points."""
-    return np.stack([block[name].values for name in ("easting", "northing")], axis=1).astype(np.float64)
+    """Easting and northing (n, 2) [m] of a block's points; a CubeError for one without a place."""
+    easting, northing = block["easting"].values, block["northing"].values
+    names = block["point_id"].values if "point_id" in block.variables else np.arange(len(easting))
+    check_places(easting, northing, names)
+    return np.stack([easting, northing], axis=1).astype(np.float64)
 
 
 def forecast_with_scale(model: Forecaster, context: Context) -> tuple[Float32, Float32]:

@@ -15,6 +15,7 @@ import xarray as xr
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.memory import check_free
+from insar_dask.forecast.places import check_places
 from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.foresight import sees_future
 from insar_dask.readers.point_order import hilbert_order
@@ -64,8 +65,9 @@ class Walk:
 
     @cached_property
     def order(self) -> npt.NDArray[np.int64]:
-        """Points along the Hilbert curve."""
+        """Points along the Hilbert curve; a CubeError for one without a place."""
         easting, northing, names = (np.asarray(self.cube[name].values) for name in PLACE)
+        check_places(easting, northing, names)
         return hilbert_order(easting, northing, names, np.arange(self.cube.sizes["point"]))
 
     @cached_property

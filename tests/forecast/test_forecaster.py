@@ -1,5 +1,6 @@
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,31 @@ def test_a_cube_that_cannot_serve_is_refused_before_any_work(
     for name, arguments in change.items():
         with pytest.raises(error, match=message):
             Forecaster("harmonic_ridge").fit(getattr(cube, name)(**arguments))
+
+
+@pytest.mark.parametrize("lost", ["easting", "northing"])
+def test_a_point_without_a_place_is_refused_by_its_name_and_with_the_cure(
+    lost: str, cube: xr.Dataset, fitted: Forecaster
+) -> None:
+    """At each door, since methods that look at neighbours know another order of the points."""
+    placeless = cube.assign_coords({lost: cube[lost].where(np.arange(300) != 3)})
+    score = partial(protocol.evaluate, methods=("persistence",))
+    for work in (Forecaster("harmonic").fit, Forecaster("kriging").fit, fitted.predict, score):
+        with pytest.raises(CubeError, match=rf"point '{cube['point_id'].values[3]}' has no place, .*{lost} (is )?nan"):
+            work(placeless)
+    kept = placeless.isel(point=np.isfinite(placeless.easting.values + placeless.northing.values))
+    assert fitted.predict(kept).sizes["point"] == 299
+
+
+def test_what_is_no_cube_of_points_is_refused(cube: xr.Dataset) -> None:
+    for method in ("harmonic", "mmstt"):
+        with pytest.raises(CubeError, match=r"wanted an xarray.Dataset, got int"):
+            Forecaster(method).fit(42)  # type: ignore[arg-type]
+    with pytest.raises(CubeError, match="has no points"):
+        protocol.evaluate(cube.isel(point=slice(0)))
+    values = np.zeros((2, 2, cube.sizes["time"]), np.float32)
+    with pytest.raises(CubeError, match=r"has dims \('y', 'x', 'time'\), wanted \('point', 'time'\)"):
+        protocol.evaluate(xr.Dataset({"displacement": (("y", "x", "time"), values)}, {"time": cube["time"]}))
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e20])
