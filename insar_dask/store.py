@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ __all__ = [
     "all_arrays",
     "decoded",
     "dimensions",
-    "lazy_names",
+    "drawn_from",
     "load_shard",
     "newest_products",
     "open_group",
@@ -89,20 +90,25 @@ def load_shard(
     return _dataset(root, {array.basename: _variable(array, partial(_shard, plan, index, taken)) for array in wanted})
 
 
-def open_group(path: str | Path | Store, group: str) -> xr.Dataset:
-    """A stored group as a lazy data set, one Dask chunk a shard; maps of a tile some dates at a time."""
-    root = _opened(open_store(path), group)
-    return _dataset(root, {array.basename: _variable(array, _lazy) for array, _ in _arrays_of(root)})
+def open_group(path: str | Path | Store, group: str, revision: str | None = None) -> xr.Dataset:
+    """A stored group as a lazy data set, one Dask chunk a shard; maps of a tile some dates at a time.
+
+    ``revision`` is a hash of what the shards hold: cubes opened with the same one have the same Dask token. Documents
+    do not tell one content from another, so without it each opening has a token of its own.
+    """
+    root, lazy = _opened(open_store(path), group), partial(_lazy, revision or uuid.uuid4().hex)
+    return _dataset(root, {array.basename: _variable(array, lazy) for array, _ in _arrays_of(root)})
 
 
-def lazy_names(store: Store, group: str) -> set[str]:
-    """Names of a group's arrays in the Dask graph of what `open_group` returns; none where it cannot be opened."""
+def drawn_from(store: Store, group: str, layers: Collection[str]) -> bool:
+    """Whether layers of a Dask graph read a stored group, whatever it held when it was opened."""
     if get_bytes(store, f"{group}/zarr.json") is None:
-        return set()
+        return False
     try:
-        return {_token(array) for array, _ in point_arrays(store, group)}
+        places = tuple(_place(array) for array, _ in point_arrays(store, group))
     except ValueError:  # damaged documents
-        return set()
+        return False
+    return any(layer.startswith(places) for layer in layers)
 
 
 def products(path: str | Path | Store) -> list[str]:
@@ -165,7 +171,7 @@ def _variable(array: zarr.Array[Any], values_of: Callable[[zarr.Array[Any], bool
     return xr.Variable(dims, values_of(array, tenths), attributes, encoding)
 
 
-def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
+def _lazy(revision: str, array: zarr.Array[Any], tenths: bool) -> Any:
     import dask.array as da  # 0.4 s that a process which only writes need not spend
 
     if dimensions(array) == [array.basename]:  # names of tiles are an index, which is never lazy
@@ -173,7 +179,7 @@ def _lazy(array: zarr.Array[Any], tenths: bool) -> Any:
     axis, shards = shard_axis(dimensions(array)), array.shards or array.chunks
     cut = zip(dimensions(array), shards, array.chunks, strict=True)
     chunks = tuple(shard if dim == axis else inner for dim, shard, inner in cut)
-    data = da.from_array(StoredArray(array), chunks=chunks, name=_token(array), asarray=False)
+    data = da.from_array(StoredArray(array), chunks=chunks, name=_token(array, revision), asarray=False)
     return data.map_blocks(_decode, tenths, dtype=_decoded_dtype(array.dtype, tenths), meta=_meta(array, tenths))
 
 
@@ -204,7 +210,12 @@ def _meta(array: zarr.Array[Any], tenths: bool) -> npt.NDArray[Any]:
     return np.empty((0,) * array.ndim, _decoded_dtype(array.dtype, tenths))
 
 
-def _token(array: zarr.Array[Any]) -> str:
+def _token(array: zarr.Array[Any], revision: str) -> str:
     """A name that follows from what is stored where, so that the same cube has the same Dask token everywhere."""
-    text = json.dumps([str(array.store_path), array.metadata.to_dict()], sort_keys=True, default=str)
-    return f"shards-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    text = json.dumps([array.metadata.to_dict(), revision], sort_keys=True, default=str)
+    return f"{_place(array)}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _place(array: zarr.Array[Any]) -> str:
+    """With what such a name begins, whatever is stored there."""
+    return f"shards-{hashlib.sha256(str(array.store_path).encode()).hexdigest()[:32]}"

@@ -176,3 +176,32 @@ def test_a_group_is_not_replaced_by_what_is_computed_from_it(site: Path) -> None
         with pytest.raises(CubeError, match=r"would be computed from itself: save to another group"):
             insar.save(data, site, group)
     assert stored_bytes(site) == before
+
+
+def test_what_is_computed_from_a_stored_cube_is_made_again_when_that_holds_other_values(
+    small_scene: xr.Dataset, tmp_path: Path
+) -> None:
+    path, ledger = tmp_path / "site.zarr", Ledger(open_store(tmp_path / "site.zarr"))
+
+    def stored(scale: float) -> tuple[xr.Dataset, set[str]]:
+        raw = small_scene.assign(displacement=small_scene["displacement"] * np.float32(scale))
+        insar.save(raw, path, "site/raw", shard_points=512, quiet=True)
+        insar.save(insar.moving_average(insar.open_cube(path), 3), path, "site/smooth", quiet=True)
+        keys = {receipt.key for receipt in ledger.done("site/smooth").values()}
+        return insar.open_cube(path, "site/smooth").compute(), keys
+
+    (once, first), (again, same), (double, other) = stored(1), stored(1), stored(2)
+    assert first == same and first.isdisjoint(other)
+    np.testing.assert_array_equal(again["displacement"], once["displacement"])
+    np.testing.assert_allclose(double["displacement"], 2 * once["displacement"], rtol=1e-5)
+
+
+def test_a_group_replaced_since_it_was_opened_is_not_replaced_by_what_is_computed_from_it(
+    small_scene: xr.Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
+    opened = insar.open_cube(path)
+    insar.save(small_scene.assign_attrs(release="v2"), path, "site/raw", shard_points=512, quiet=True)
+    with pytest.raises(CubeError, match="computed from itself"):
+        insar.save(insar.moving_average(opened, 3), path, "site/raw", quiet=True)

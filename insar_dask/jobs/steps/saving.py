@@ -29,7 +29,7 @@ from insar_dask.objects import get_bytes, open_store
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shard_store import write_block
 from insar_dask.shards import SERIES_DATES, SHARD_POINTS, ShardPlan
-from insar_dask.store import lazy_names, shard_plan
+from insar_dask.store import drawn_from, shard_plan
 from insar_dask.tenths import NotTenthsError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _check_storable(data: xr.Dataset, group: str) -> None:
 def _check_apart(data: xr.Dataset, path: str | Path, group: str) -> None:
     """Refuse to replace what the data are still to be computed from: it would be gone before it is read."""
     store, graph = open_store(path), data.__dask_graph__()  # type: ignore[no-untyped-call]
-    if graph is not None and lazy_names(store, group) & set(graph.layers):
+    if graph is not None and drawn_from(store, group, graph.layers):
         raise CubeError(f"{group} of {path} would be computed from itself: save to another group")
 
 
