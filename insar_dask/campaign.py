@@ -35,11 +35,11 @@ from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.steps.cube_ingest import files_read
 from insar_dask.objects import keep_text, open_store
 from insar_dask.outcomes import Outcome
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
-from insar_dask.readers.pair_cube import files_of_pairs
-from insar_dask.readers.recognise import files_behind, reader_of
+from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import SMALL_CUBE_SHARDS
 from insar_dask.sources import named_products
 from insar_dask.tiles import extent_of_product
@@ -257,9 +257,8 @@ def _key(config: Config, source: SourceFile, device: str = "cpu") -> str:
 def _read_for(config: Config, source: SourceFile) -> list[SourceFile]:
     if isinstance(source, BucketFile):
         return [source]
-    if (config.source.reader or reader_of(source)) == "pairs":
-        return [*files_of_pairs(source, config.source.options)]
-    return [source] if source.is_file() else [*files_behind(source)]
+    reader = config.source.reader or reader_of(source)
+    return [source] if reader == "egms" else [*files_read(source, reader, config.source.known(reader))]
 
 
 def _beside(config: Config) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
@@ -32,6 +33,7 @@ from insar_dask.outcomes import Outcome
 from insar_dask.pipeline import opened
 from insar_dask.synthetic import egms_tile, scene, write_egms
 from tests.conftest import stored_bytes
+from tests.readers.mintpy_layout import metres, write_plane, write_series
 
 BURSTS = ("0100", "0101", "0102")
 
@@ -351,6 +353,14 @@ def test_every_choice_but_where_and_how_it_runs_is_in_the_key(archive: Path, tmp
     with pytest.raises(ConfigError, match="east and up are made of tracks in one store"):
         parse_config({"source": {"files": ["a"]}, "store": {"path": "{product}.zarr"},
                       "east_up": {"name": "e", "tracks": ["b"]}})  # fmt: skip
+
+
+def test_files_beside_a_series_are_in_the_key_too(tmp_path: Path) -> None:
+    series = write_series(tmp_path / "timeseries.h5")
+    config = parse_config({"source": {"files": [str(series)]}, "store": {"path": f"{tmp_path}/{{product}}.zarr"}})
+    before = _key(config, series)
+    write_plane(tmp_path / "temporalCoherence.h5", temporalCoherence=np.ones(metres().shape[1:], np.float32))
+    assert _key(config, series) != before
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,11 @@ class Companions:
             None if mask is None else Path(mask),
         )
 
+    def paths(self) -> list[Path]:
+        """Those that there are, each once."""
+        found = (getattr(self, field.name) for field in fields(self))
+        return list(dict.fromkeys(file for file in found if file is not None))
+
     def attributes(self) -> dict[str, str]:
         """Their names, as attributes of a cube."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -10,11 +10,12 @@ import rasterio
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.steps.cube_ingest import ingest_cube
+from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.steps.cube_ingest import files_read, ingest_cube
 from insar_dask.readers.grid import to_grid
 from insar_dask.store import open_group
 from tests.readers.ifgram_layout import write_stack
-from tests.readers.mintpy_layout import metres, write_series
+from tests.readers.mintpy_layout import metres, write_plane, write_series
 from tests.readers.test_pair_cube import tif
 
 DECLARED = {"component": "up", "reference": "a rock", "reference_date": "2020-01-03", "units": "mm"}
@@ -155,3 +156,48 @@ def test_option_that_a_reader_does_not_know_is_named(tmp_path):
     with pytest.raises(CubeError, match=r"reader, trak is no option of the reader 'pairs'; it knows area, .* track, "):
         ingest_cube(Engine(tmp_path / "a.zarr"), source, "a", "pairs", {**options, "trak": "63", "reader": "x"}, 512)
     assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_file_beside_the_series_is_part_of_what_a_cube_follows_from(tmp_path):
+    source, options = mintpy(tmp_path)
+    engine, coherence = Engine(tmp_path / "s.zarr", quiet=True), tmp_path / "temporalCoherence.h5"
+    for value in (0.9, 0.2):
+        write_plane(coherence, temporalCoherence=np.full(metres().shape[1:], value, np.float32))
+        assert ingest_cube(engine, source, "site", "mintpy", options, 4096).computed > 0
+        np.testing.assert_array_equal(insar.open_cube(tmp_path / "s.zarr")["coherence"].values, np.float32(value))
+        assert ingest_cube(engine, source, "site", "mintpy", options, 4096).computed == 0
+
+
+@pytest.mark.parametrize("reader", ["mintpy", "ifgram_stack", "raster"])
+def test_files_that_are_named_are_part_of_what_a_cube_follows_from(tmp_path, reader):
+    source, options = {"mintpy": mintpy, "ifgram_stack": stack_of, "raster": rasters}[reader](tmp_path)
+    named = [tmp_path / f"{name}.h5" for name in ("mask", "lookup")]
+    extra = {"mask": str(named[0]), "lookup": str(named[1])}
+    if reader == "raster":
+        named = [tif(tmp_path, "height", np.zeros((40, 40), np.float32))]
+        source, extra = tmp_path / "2020*.tif", {"columns": {"height": str(named[0])}}
+    found = files_read(source, reader, {**options, **extra})
+    assert set(named) <= set(found) and len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("other", ["killed before its note", "saved by hand"])
+def test_a_cube_of_other_settings_is_not_taken_for_what_is_wanted(tmp_path, monkeypatch, other):
+    source, options = mintpy(tmp_path)
+    engine, in_cm = Engine(tmp_path / "s.zarr", quiet=True), {**options, "units": "cm"}
+    wanted = {**options, "units": "m"}
+    ingest_cube(engine, source, "site", "mintpy", wanted, 4096)
+    before = insar.open_cube(tmp_path / "s.zarr")["displacement"].values
+    if other == "saved by hand":
+        cube = insar.read_mintpy(source, **wanted)
+        zeros = cube.assign(displacement=cube["displacement"] * 0)
+        insar.save(zeros, tmp_path / "s.zarr", "site/raw", shard_points=4096, quiet=True)
+    else:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(Ledger, "write_note", interrupted)
+            ingest_cube(engine, source, "site", "mintpy", in_cm, 4096)
+    assert ingest_cube(engine, source, "site", "mintpy", wanted, 4096).computed > 0
+    np.testing.assert_array_equal(insar.open_cube(tmp_path / "s.zarr")["displacement"].values, before)
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt

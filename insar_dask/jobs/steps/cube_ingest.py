@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,14 @@ from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.mintpy_pixels import Companions
 from insar_dask.readers.pair_cube import files_of_pairs, pair_files
 from insar_dask.readers.raster import checksum_of, raster_files
 
-__all__ = ["INTERFEROGRAMS", "ingest_cube", "product_of", "target_of"]
+__all__ = ["INTERFEROGRAMS", "files_read", "ingest_cube", "product_of", "target_of"]
 
 INTERFEROGRAMS = ("pairs", "ifgram_stack")
 """Readers of pair cubes, which become displacement later: they are kept as ``PRODUCT/pairs``."""
-
-BESIDE = ("geometry", "lookup", "mask")
-"""Files that go with MintPy's stack, where they are named."""
 
 IN_MEMORY = ("psi_csv",)
 """Readers whose values are in this process: they are written from here, for arrays do not go through a scheduler."""
@@ -90,17 +88,17 @@ def ingest_cube(
     """
     began, target = time.perf_counter(), target_of(product, reader)
     _check_options(source, reader, options)
-    files = _files(source, reader, options)
+    files = files_read(source, reader, options)
     note = engine.ledger.read_note(f"ingest/{product}") or {}
-    done = {index: receipt.key for index, receipt in engine.ledger.done(target).items()}
-    key = _key(files, reader, options, shard_points) if done and all(file.is_file() for file in files) else None
-    if key and note.get("key") == key and len(done) == note["shards"] and not engine.stale(target, done):
-        return engine.report(StageReport(target, len(done), 0, 0, 0, time.perf_counter() - began))
+    key = _key(files, reader, options, shard_points) if all(file.is_file() for file in files) else None
+    if key and note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
+        return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     with Progress(f"{product}/reading", None, quiet=engine.quiet):
-        cube, quarantine = _read(engine, source, files, product, reader, options)
+        cube, quarantine = _read(engine, source, product, reader, options)
+    key = key or _key(files, reader, options, shard_points)
     give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
     here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
-    written = store_cube(here, cube, target, shard_points)
+    written = store_cube(here, cube, target, shard_points, key)
     receipts = engine.ledger.done(target)
     engine.ledger.write_note(
         f"ingest/{product}",
@@ -113,7 +111,7 @@ def ingest_cube(
             "rejected": quarantine if cube.attrs["n_rejected"] else None,
             "shards": len(receipts),
             "options": {"reader": reader, **options},
-            "key": key or _key(files, reader, options, shard_points),
+            "key": key,
         },
     )
     points, size = (sum(getattr(receipts[index], what) for index in written) for what in ("points", "size"))
@@ -129,29 +127,33 @@ def _check_options(source: str | Path, reader: str, options: Mapping[str, Any]) 
         )
 
 
-def _files(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
-    """What a cube follows from."""
-    if reader == "raster":
-        found = raster_files(source)
-    elif reader == "pairs":
+def files_read(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
+    """All files that a reader looks into for a source: its own, those named in options, those that lie beside it."""
+    if reader == "pairs":
         found = files_of_pairs(source, options)
+    elif reader == "raster":  # columns of NetCDF are its own variables
+        columns = (Path(str(column)) for column in (options.get("columns") or {}).values())
+        found = [*raster_files(source), *(path for path in columns if path.is_file())]
+    elif reader == "psi_csv":
+        found = [Path(source)]
     else:
-        beside = [Path(options[name]) for name in BESIDE if options.get(name)] if reader == "ifgram_stack" else []
-        found = [Path(source), *beside]
-    return [path.absolute() for path in found]
+        beside = dict.fromkeys(("velocity", "coherence", "geometry"), "beside") if reader == "mintpy" else {}
+        named = {**dict.fromkeys(field.name for field in fields(Companions)), **beside, **options}
+        companions = Companions.of(Path(source), *(named[field.name] for field in fields(Companions)))
+        found = [Path(source), *companions.paths()]
+    return list(dict.fromkeys(path.absolute() for path in found))
 
 
 def _read(
-    engine: Engine, source: str | Path, files: list[Path], product: str, reader: str, options: Mapping[str, Any]
+    engine: Engine, source: str | Path, product: str, reader: str, options: Mapping[str, Any]
 ) -> tuple[xr.Dataset, str | None]:
     """The cube, and where its rejected rows or pixels are listed."""
     read = Step(reader, "files", "raw").resolve()
     where = rejected_path(engine.path, product)
     known = {} if where is None else {"rejected": where}
-    if reader == "pairs":
-        cube = read([path.absolute() for path in pair_files(source)], **known, **options)
-    else:
-        cube = read(files if reader == "raster" and len(files) > 1 else files[0], **known, **options)
+    own = pair_files(source) if reader == "pairs" else raster_files(source) if reader == "raster" else [Path(source)]
+    files = [path.absolute() for path in own]
+    cube = read(files if reader == "pairs" or len(files) > 1 else files[0], **known, **options)
     if cube.attrs["n_rejected"]:
         keep_rejected(engine.path, product)
     return cube, None if where is None else str(where)

@@ -92,18 +92,23 @@ def save(
     return group
 
 
-def store_cube(engine: Engine, cube: xr.Dataset, group: str, shard_points: int = SHARD_POINTS) -> list[int]:
-    """As `save`, where an engine works already; returns the shards that were written now."""
+def store_cube(
+    engine: Engine, cube: xr.Dataset, group: str, shard_points: int = SHARD_POINTS, key: str | None = None
+) -> list[int]:
+    """As `save`, where an engine works already; returns the shards that were written now.
+
+    Their receipts bear ``key``, which says what the cube follows from; default: one of its Dask token.
+    """
     easting, northing, ids = (np.asarray(cube[name].values) for name in ("easting", "northing", "point_id"))
     points = hilbert_order(easting, northing, ids, np.arange(cube.sizes["point"]))
     if not _is_cube(cube):
-        return _save_as(engine, _unpacked(cube), group, points, _plan_of(engine, cube, group, shard_points))
+        return _save_as(engine, _unpacked(cube), group, points, _plan_of(engine, cube, group, shard_points), key)
     plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
     raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
     if raw:
         with contextlib.suppress(NotTenthsError):
-            return _save_as(engine, _with_dtype(cube, "int16"), group, points, plan)
-    return _save_as(engine, _with_dtype(cube, "float32"), group, points, plan)
+            return _save_as(engine, _with_dtype(cube, "int16"), group, points, plan, key)
+    return _save_as(engine, _with_dtype(cube, "float32"), group, points, plan, key)
 
 
 def product_name(cube: xr.Dataset) -> str:
@@ -177,15 +182,8 @@ def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
     return cube
 
 
-def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan) -> list[int]:
-    try:
-        identity = tokenize(cube, ensure_deterministic=True)
-    except TokenizationError:
-        warnings.warn(
-            f"{group}: the cube's Dask token is not deterministic, so a killed save starts anew", stacklevel=3
-        )
-        identity = uuid.uuid4().hex
-    key = canonical_key({"cube": identity, "shard": plan.shard, "codec": CODEC})
+def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan, key: str | None) -> list[int]:
+    key = key or canonical_key({"cube": _identity(cube, group), "shard": plan.shard, "codec": CODEC})
     if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
         engine.ledger.forget(group)
     keys = dict.fromkeys(range(plan.n_shards), key)
@@ -202,6 +200,16 @@ def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: Sh
     with watched(engine, group, plan, pending, [group], group) as progress:
         engine.settle(group, {"cube": group}, wanted, save_part, task, progress, (NotTenthsError, CubeError))
     return pending
+
+
+def _identity(cube: xr.Dataset, group: str) -> str:
+    try:
+        return tokenize(cube, ensure_deterministic=True)
+    except TokenizationError:
+        warnings.warn(
+            f"{group}: the cube's Dask token is not deterministic, so a killed save starts anew", stacklevel=4
+        )
+        return uuid.uuid4().hex
 
 
 def save_part(
