@@ -35,6 +35,7 @@ from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.jobs.standing import is_whole
 from insar_dask.jobs.steps.cube_ingest import files_read
 from insar_dask.objects import keep_text, open_store
 from insar_dask.outcomes import Outcome
@@ -206,20 +207,20 @@ class Campaign:
         lines = [*outcome.summary, *(line for other in others for line in other.summary)]
         note = {"store": str(outcome.store), "report": str(outcome.report), "summary": lines}
         self.ledger.write_note(f"outcomes/{name}", note)
-        stored, points = _signature(outcome.store), self._points(outcome)
+        stored, points = _signature(_receipts(Ledger(open_store(outcome.store)))), self._points(outcome)
         signed = Receipt.sign(number, key, stored, points, began)
         self.ledger.write(TARGET, signed)
         told(done(TARGET, signed))
         return points
 
     def _stands(self, name: str, receipt: Receipt) -> bool:
-        """Whether a product's store has the receipts it was signed with, and its page is there."""
+        """Whether a product's store has the receipts it was signed with, and what they are for, and its page."""
         note = self.ledger.read_note(f"outcomes/{name}")
-        return (
-            note is not None
-            and Path(note["report"]).exists()
-            and _signature(note["store"]) == (receipt.checksum, receipt.size)
-        )
+        if note is None or not Path(note["report"]).exists():
+            return False
+        ledger = Ledger(open_store(note["store"]))
+        done = _receipts(ledger)
+        return _signature(done) == (receipt.checksum, receipt.size) and is_whole(ledger, done)
 
     def _points(self, outcome: Outcome) -> int:
         note = Ledger(open_store(outcome.store)).read_note(f"ingest/{outcome.product}") or {}
@@ -269,10 +270,13 @@ def _beside(config: Config) -> list[Path]:
     return [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
 
 
-def _signature(store: Path | str) -> tuple[str, int]:
+def _receipts(ledger: Ledger) -> dict[str, list[Receipt]]:
+    """All receipts of a store, by target."""
+    return {target: list(ledger.done(target).values()) for target in targets(ledger)}
+
+
+def _signature(done: Mapping[str, list[Receipt]]) -> tuple[str, int]:
     """Hash over all receipts of a store, and the bytes that they vouch for."""
-    ledger = Ledger(open_store(store))
-    done = {target: list(ledger.done(target).values()) for target in targets(ledger)}
     rows: list[Any] = [[target, [[r.index, r.key, r.checksum] for r in receipts]] for target, receipts in done.items()]
     return (
         hashlib.sha256(json.dumps(rows).encode()).hexdigest(),

@@ -106,6 +106,34 @@ def test_finished_products_are_not_run_again(archive: Path, tmp_path: Path) -> N
     assert campaign.run(never, None) == outcomes
 
 
+@pytest.mark.parametrize("how", ["cut off", "flipped"])
+def test_a_damaged_shard_is_made_again(archive: Path, tmp_path: Path, how: str) -> None:
+    campaign = Campaign(configured(archive, tmp_path), quiet=True)
+    first = Path(campaign.run(reader(), None)[0].store)
+    shard = first / name_of(BURSTS[0]) / "raw/displacement/c/0/0"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] if how == "cut off" else bytes([whole[0] ^ 1]) + whole[1:])
+    if how == "flipped":  # which nobody sees but who reads all
+        assert CliRunner().invoke(app, ["verify", str(first)]).exit_code == 1
+    ran = []
+    campaign.run(lambda config: ran.append(config.store.path) or reader()(config), None)
+    assert ran == [str(first)] and shard.read_bytes() == whole
+    campaign.run(never, None)
+    assert CliRunner().invoke(app, ["verify", str(first)]).exit_code == 0
+
+
+def test_a_note_found_damaged_has_its_product_run_again(archive: Path, tmp_path: Path) -> None:
+    campaign = Campaign(configured(archive, tmp_path), quiet=True)
+    first = Path(campaign.run(reader(), None)[0].store)
+    note = first / "jobs/ingest" / f"{name_of(BURSTS[0])}.json"
+    whole = note.read_bytes()
+    note.write_bytes(whole.replace(b"256", b"257"))
+    assert CliRunner().invoke(app, ["verify", str(first)]).exit_code == 1
+    campaign.run(reader(), None)
+    campaign.run(never, None)
+    assert note.read_bytes() == whole
+
+
 @pytest.mark.parametrize("lost", ["jobs/receipts/*/raw/*", "../*0100*.txt"])
 def test_a_product_that_lost_something_is_run_again(archive: Path, tmp_path: Path, lost: str) -> None:
     campaign = Campaign(configured(archive, tmp_path), quiet=True)

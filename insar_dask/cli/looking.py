@@ -101,8 +101,15 @@ def status(
 def verify(store: StorePath) -> None:
     """Name the shards, receipts, states and notes that are damaged; the next run rebuilds them."""
     from insar_dask.jobs.progress.status import damaged, damaged_documents
+    from insar_dask.jobs.receipts import Ledger
+    from insar_dask.jobs.standing import mark_damaged
+    from insar_dask.objects import open_store
 
     found, documents = damaged(store), damaged_documents(store)
+    try:
+        mark_damaged(Ledger(open_store(store)), found, documents)
+    except OSError as error:
+        typer.echo(f"insar-dask: {store} cannot be written, so no run is told of it: {error}", err=True)
     for target, shards in found.items():
         typer.echo(f"{target}: damaged shards {', '.join(map(str, shards))}")
     for key in documents:

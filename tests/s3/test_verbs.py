@@ -12,6 +12,7 @@ from insar_dask.cli import app
 from insar_dask.forecast.series.stored_points import StoredPoints
 from insar_dask.jobs.steps.rejected import fetch_rejected, keep_rejected, rejected_path
 from insar_dask.jobs.steps.tile_jobs import is_stored, tile_sources
+from insar_dask.objects import get_bytes, open_store, put_bytes
 from tests.s3.faulty import Proxy
 from tests.s3.runs import RAW
 
@@ -36,6 +37,17 @@ def test_verbs_take_an_address(stored: str, proxy: Proxy, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     assert is_stored(stored) and is_stored(f"{stored}/site") and not is_stored(missing)
     assert tile_sources(f"{stored}/site") == tile_sources(stored)
+
+
+def test_what_verify_finds_in_a_bucket_is_made_again(stored: str, cube: xr.Dataset) -> None:
+    key = f"{RAW}/displacement/c/1/0"
+    whole = get_bytes(open_store(stored), key)
+    assert whole is not None
+    put_bytes(open_store(stored), key, bytes([whole[0] ^ 1]) + whole[1:])
+    assert CliRunner().invoke(app, ["verify", stored]).exit_code == 1
+    insar.save(cube, stored, RAW, shard_points=128, quiet=True)
+    assert get_bytes(open_store(stored), key) == whole
+    assert CliRunner().invoke(app, ["verify", stored]).exit_code == 0
 
 
 def test_rows_that_were_rejected_elsewhere_are_fetched(stored: str, tmp_path: Path) -> None:
