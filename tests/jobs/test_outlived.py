@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -15,8 +17,12 @@ from distributed import Client
 
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.holding.lock import holder_of, owned
+from insar_dask.jobs.receipts import SupersededError
 from insar_dask.jobs.recipe import Stage, Step
+from insar_dask.jobs.steps import ingest as ingestion
+from insar_dask.objects import open_store
+from insar_dask.synthetic import scene, write_egms
 from tests.conftest import stored_bytes
 from tests.jobs.clusters import external_cluster
 
@@ -145,3 +151,33 @@ def test_what_such_a_task_writes_during_the_next_run_is_made_again(
         assert run.result(60) == SHARDS
     assert stored_bytes(store) == wanted
     assert Engine(store).verify(TARGET) == []
+
+
+def test_a_reader_that_outlives_its_driver_leaves_the_cube_of_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cube, store = scene("l2b", n_points=600, n_dates=40, seed=3), tmp_path / "site.zarr"
+    source = tmp_path / f"{str(cube.attrs['source']).split()[0]}.zip"
+    write_egms(source, cube)
+    parsed, go, read = Event(), Event(), ingestion.read_table
+
+    def read_and_wait(*given: Any, **options: Any) -> Any:
+        table = read(*given, **options)
+        if not options.get("min_coherence"):
+            parsed.set()
+            go.wait(60)
+        return table
+
+    monkeypatch.setattr(ingestion, "read_table", read_and_wait)
+    with ThreadPoolExecutor(1) as pool:
+        with owned(store):  # and killed
+            run = holder_of(open_store(store))
+        left = pool.submit(ingestion.ingest_file, str(store), str(source), 0, "site", {}, 256, run)
+        parsed.wait(60)
+        with owned(store), Engine(store, quiet=True) as engine:
+            ingestion.ingest(engine, source, "site", {"min_coherence": 0.7}, 256)
+            before = stored_bytes(store)
+            go.set()
+            with pytest.raises(SupersededError, match="outlived its own"):
+                left.result(60)
+        assert stored_bytes(store) == before and Engine(store).verify("site/raw") == []

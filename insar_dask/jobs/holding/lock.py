@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.holding.holder import Holder
 from insar_dask.jobs.holding.lease import KEY, HeldError, Lease
+from insar_dask.jobs.receipts import SupersededError
 from insar_dask.objects import delete_all, get_bytes, list_keys, list_names, open_store
 
-__all__ = ["owned", "unused_gone"]
+__all__ = ["check_holder", "holder_of", "owned", "unused_gone"]
 
 LOCK = "jobs/lock"
 
@@ -44,14 +49,32 @@ def owned(path: str | Path | Store) -> Iterator[None]:
     if names and not names & {"zarr.json", "jobs"}:
         raise JobError(f"{folder} is no store and not empty, so nothing is written there; name a new folder")
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
+    with (folder / LOCK).open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JobError(f"another run is working on {folder}; wait for it, or end it") from None
+        _sign(lock, uuid.uuid4().hex)
         _sweep(folder)
         yield
+        _sign(lock, "")
         _sweep(folder)  # of workers that died while they wrote: the tasks of a run that ends well have all ended
+
+
+def holder_of(store: Store) -> str:
+    """Name of the run that holds a store, or held it last; empty where none does that is known.
+
+    A driver gives it to tasks that are to change more than their own shards, which look again before they do.
+    """
+    if isinstance(store, Bucket):
+        return Holder.read(get_bytes(store, KEY)).run
+    return (get_bytes(store, LOCK) or b"").decode(errors="replace")
+
+
+def check_holder(store: Store, run: str) -> None:
+    """Raise `SupersededError` in a task where another run holds the store than its driver's, which is gone."""
+    if holder_of(store) != run:
+        raise SupersededError("another run holds the store; this task has outlived its own")
 
 
 @contextmanager
@@ -76,6 +99,14 @@ def unused_gone(path: str | Path | Store, *beside: Path) -> Iterator[None]:
             for file in files:
                 file.unlink(missing_ok=True)
         raise
+
+
+def _sign(lock: TextIO, run: str) -> None:
+    """Say whose a lock is, at once and to other machines too."""
+    lock.truncate(0)
+    lock.write(run)
+    lock.flush()
+    os.fsync(lock.fileno())
 
 
 def _sweep(folder: Path) -> None:

@@ -13,6 +13,7 @@ from zarr.abc.store import Store
 
 from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.holding.lock import check_holder, holder_of
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.progress.job_errors import cure_of
 from insar_dask.jobs.progress.places import box_of
@@ -76,7 +77,8 @@ def ingest(
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     info = peek(path, name=options.get("name"))
     check_memory(f"reading {path.name}", ingest_memory(info.n_points, len(info.times)), engine.client)
-    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points)
+    run = holder_of(engine.store)
+    arguments = (str_path(engine.path), str(path), 0, product, dict(options), shard_points, run)
     with Progress(target, None, quiet=engine.quiet) as progress, followed(engine, target) as follow:
         last = 0.0
 
@@ -113,26 +115,35 @@ def ingest_file(
     product: str,
     options: Mapping[str, Any],
     shard_points: int,
+    run: str = "",
 ) -> dict[str, Any]:
-    """Parse a product file and write the shards that lack a valid receipt: one task, a thread for each usable core."""
+    """Parse a product file and write the shards that lack a valid receipt: one task, a thread for each usable core.
+
+    Parsing takes minutes: where another ``run`` holds the store by then, it is left as it is, and `SupersededError` is
+    raised.
+    """
     store, target = open_store(store_path), f"{product}/raw"
     quarantine = rejected_path(store_path, product)
     threads, seen = usable_cpus(), seen_as(source_file(source))
     table = read_table(source, rejected=quarantine, threads=threads, **options)
     seen = seen if seen == seen_as(source_file(source)) else {}
-    if table.n_rejected:
-        keep_rejected(store_path, product)
     key = _key(table.attrs["source_blake3"], options, shard_points)
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
+    check_holder(store, run)
     if create_group(store, target, table.outline(), plan):
+        check_holder(store, run)
         ledger.forget(target)
     keys = dict.fromkeys(range(plan.n_shards), key)
+    check_holder(store, run)
     ledger.supersede(target, keys)
+    if table.n_rejected:
+        keep_rejected(store_path, product)
     pending = sorted(Engine(store_path, quiet=True).stale(target, keys))
     writer = ShardWriter(store, target, plan)
 
     def write(index: int) -> Receipt:
+        check_holder(store, run)
         claim = ledger.check_free(target, index, key)
         receipt = _write_shard(writer, table, plan.slice(index), index, key)
         ledger.write(target, receipt, claim)
