@@ -18,6 +18,7 @@ from insar_dask.inversion.reference import pixel_at
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
 from insar_dask.jobs.forecasting.prediction import fit_product, predict_product
+from insar_dask.jobs.lineage import require_current
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.pairs.inversion_jobs import store_series
 from insar_dask.jobs.progress.watch import Progress
@@ -141,6 +142,7 @@ class Workbench:
         if not wanted["n_clusters"]:
             return
         source = "products" if wanted["features"] else "smooth"
+        require_current(self.engine, f"{product}/{source}")
         try:
             fit_patterns(self.engine, product, source, **wanted | {"features": wanted["features"] or None})
         except TooFewSeriesError as error:
@@ -245,8 +247,8 @@ class Workbench:
         return note, ""
 
     def group(self, product: str, stage: str) -> Any:
-        """A stage of a product, whole and lazy."""
-        self.engine.require(f"{product}/{stage}")
+        """A stage of a product, whole and lazy; LackingError where it was made of other displacement than there is."""
+        require_current(self.engine, f"{product}/{stage}")
         return open_group(self.engine.store, f"{product}/{stage}")
 
     def ingested(self, product: str) -> dict[str, Any]:

@@ -15,18 +15,29 @@ if TYPE_CHECKING:
 
 
 def report(store: StorePath, quiet: Quiet = False) -> None:
-    """Write page, maps and exports of each product whose motion is known, and the pages of areas and of tiles."""
+    """Write page, maps and exports of each product whose motion is known, and the pages of areas and of tiles.
+
+    What was made of other displacement than is stored now has no page: its product is left and named with the cure.
+    """
+    from insar_dask.jobs.progress.job_errors import LackingError
     from insar_dask.jobs.progress.status import existing_store
     from insar_dask.outcomes import map_outcome, publish
     from insar_dask.pipeline import opened
 
     with opened(settings_of(existing_store(store)), quiet=quiet) as bench:
         maps = bench.config.maps.method != "none"
-        for product in with_motion(bench, bench.products if maps else with_displacement(bench)):
-            typer.echo(str(publish(bench, product)))
+        names, left = with_motion(bench, bench.products if maps else with_displacement(bench)), []
+        for product in names:
+            try:
+                typer.echo(str(publish(bench, product)))
+            except LackingError as error:
+                typer.echo(f"insar-dask: {product} is left: {error}", err=True)
+                left.append(product)
         _report_areas(bench)
         if maps:
             typer.echo(str(map_outcome(bench).report))
+    if left and left == names:
+        raise typer.Exit(1)
 
 
 def _report_areas(bench: Workbench) -> None:

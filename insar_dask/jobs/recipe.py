@@ -12,7 +12,7 @@ from typing import Any
 from insar_dask.jobs.devices import ON_GPU, steps_by_device
 from insar_dask.layout import CODEC
 
-__all__ = ["STEPS", "Stage", "Step", "canonical_key", "plan_reference", "state_reference"]
+__all__ = ["STEPS", "Stage", "Step", "canonical_key", "key_of", "plan_reference", "state_reference"]
 
 STEPS: dict[str, tuple[str, int]] = {
     "ingest": ("insar_dask.readers.egms:read_table", 1),
@@ -149,7 +149,12 @@ class Stage:
 
     def key(self, result: str, input_checksum: str) -> str:
         """Key of one result of the shard whose input has ``input_checksum``."""
-        return canonical_key({"input": input_checksum, "recipe": self.recipe(result), "codec": CODEC})
+        return key_of(self.recipe(result), input_checksum)
+
+
+def key_of(recipe: Sequence[Mapping[str, Any]], input_checksum: str) -> str:
+    """Key of what a recipe makes of the shard that has ``input_checksum``."""
+    return canonical_key({"input": input_checksum, "recipe": recipe, "codec": CODEC})
 
 
 def canonical_key(identity: Mapping[str, Any]) -> str:

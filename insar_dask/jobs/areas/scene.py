@@ -19,6 +19,7 @@ from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
 from insar_dask.detect.mapping import check_alike, grid_of, side_of
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.lineage import require_current
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
 from insar_dask.objects import get_bytes
@@ -169,13 +170,13 @@ def look_at(engine: Engine, sources: Sequence[TileSource], cell: float | None) -
     CubeError
         When they are no one map, or a record is too short to be halved.
     JobError
-        When motion parameters are missing.
+        When motion parameters are missing, or of other displacement than is stored now.
     """
     groups = [(source.path, source.group.removesuffix("/raw")) for source in sources]
     motions = []
     for path, name in groups:
         with _at(engine, path) as own:
-            own.require(f"{name}/products")
+            require_current(own, f"{name}/products")
         motions.append(open_group(path, f"{name}/products"))
     check_alike(motions)
     summed = []
