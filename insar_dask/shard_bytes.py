@@ -73,13 +73,15 @@ def encode_shard(array: zarr.Array[Any], values: Block) -> Iterator[bytes]:
     Raises
     ------
     ValueError
-        When the array is laid out in another way, or the values do not fit into a shard.
+        When the array is laid out in another way, or the values do not fit into a shard or its dtype.
     """
     level, shard, inner = _zstd_level(array), array.shards or array.chunks, array.chunks
     if level is None:
         raise ValueError(f"{array.path} is not made of zstd shards: {array.metadata}")
     if len(values.shape) != len(shard) or any(n > most for n, most in zip(values.shape, shard, strict=True)):
         raise ValueError(f"{array.path}: values of shape {values.shape} came for a shard of {shard}")
+    if not _holds(array.dtype, values.dtype):
+        raise ValueError(f"{array.path}: values of {values.dtype} came for one of {array.dtype}; convert them first")
     return _blocks(array, values, Zstd(level=level), shard, inner)
 
 
@@ -110,6 +112,13 @@ def _blocks(
     if used:
         tail = index.astype("<u8").tobytes()
         yield tail + struct.pack("<I", crc32c(tail))
+
+
+def _holds(kept: np.dtype[Any], came: np.dtype[Any]) -> bool:
+    """Whether values of one dtype may be stored as another: floats are rounded, nothing else changes."""
+    if kept.kind in "TO":
+        return came.kind in "SU"
+    return np.can_cast(came, kept, "same_kind" if kept.kind == "f" else "safe")
 
 
 def _fill(array: zarr.Array[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

@@ -23,6 +23,7 @@ from insar_dask.buckets import Bucket
 from insar_dask.cube import CubeError
 from insar_dask.objects import Blocks, delete, get_blocks, get_bytes, list_names, put_each, sizes_below
 from insar_dask.shard_bytes import Block, can_encode, encode_shard
+from insar_dask.shard_text import plain_text
 from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.store import Arrays, Taken, all_arrays, decoded, load_shard, point_arrays, with_points
 from insar_dask.tenths import encode_tenths
@@ -46,7 +47,7 @@ def write_block(store: Store, group: str, plan: ShardPlan, index: int, block: xr
     NotTenthsError
         When a packed array cannot hold a value.
     CubeError
-        When the block is not the whole shard.
+        When the block is not the whole shard, or holds objects that are no text.
     """
     arrays = {str(name): variable.values for name, variable in block.variables.items() if shard_axis(variable.dims)}
     return ShardWriter(store, group, plan).write(index, arrays)
@@ -87,6 +88,8 @@ class ShardWriter:
                 f"{array.path}: shard {index} holds points {where.start}..{where.stop}, "
                 f"but {n_points} came; write whole shards"
             )
+        if values.dtype.kind in "OT":
+            return plain_text(array.basename, values)
         packed = array.dtype == np.int16 and values.dtype == np.float32
         return encode_tenths(np.asarray(values)) if packed else values
 

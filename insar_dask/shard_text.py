@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["decode_text", "encode_text"]
+from insar_dask.cube import CubeError
+
+__all__ = ["decode_text", "encode_text", "plain_text"]
 
 ASCII = 128
 HEAD = 4
@@ -45,6 +47,23 @@ def decode_text(data: bytes, n: int) -> npt.NDArray[np.str_] | None:
     if (told != width).any() or text.max() >= ASCII or not text[:, -1].all():
         return None
     return text.astype(np.uint32).view(f"U{width}").ravel()
+
+
+def plain_text(name: str, values: Any) -> npt.NDArray[np.str_]:
+    """Text of dtype object or StringDType, of any shape, as NumPy's text of one width.
+
+    Raises
+    ------
+    CubeError
+        When an object is no text, such as what stands for a missing one; it names the variable.
+    """
+    objects = np.asarray(values, object)
+    if strange := [one for one in objects.flat if not isinstance(one, str)][:1]:
+        raise CubeError(
+            f"{name!r} holds {strange[0]!r} among {objects.size} objects, which is no text; convert it to numbers or "
+            f"text, '' where there is none, or leave it out with .drop_vars({name!r})"
+        )
+    return objects.astype(str)
 
 
 def _utf8(chunk: npt.NDArray[np.str_]) -> npt.NDArray[np.bytes_]:

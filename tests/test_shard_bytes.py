@@ -83,7 +83,7 @@ def test_a_chunk_without_a_shard_has_the_bytes_that_zarr_writes(tmp_path, dtype,
 def test_strided_values_are_encoded_by_value(tmp_path):
     store = open_store(tmp_path / "a.zarr")
     array = make(store, (8, 4), (4, 4), (8, 4))
-    values = np.arange(64, dtype=">i8").reshape(8, 8)[:, ::2]
+    values = np.arange(64, dtype=">i2").reshape(8, 8)[:, ::2]
     put_bytes(store, "c/0/0", encoded(array, values) or b"")
     np.testing.assert_array_equal(zarr.open_array(store, mode="r")[...], values)
 
@@ -93,6 +93,15 @@ def test_values_that_do_not_fit_are_refused(tmp_path, shape):
     array = make(open_store(tmp_path / "a.zarr"), (16, 4), (4, 4), (8, 4))
     with pytest.raises(ValueError, match=r"came for a shard of \(8, 4\)"):
         encode_shard(array, np.zeros(shape, "int16"))
+
+
+@pytest.mark.parametrize(
+    ("kept", "came"), [("int16", "int64"), ("int16", "float32"), ("bool", "uint8"), ("string", object), ("string", "T")]
+)
+def test_values_that_would_be_cut_off_are_refused(tmp_path, kept, came):
+    array = make(open_store(tmp_path / "a.zarr"), (8,), (8,), None, kept, {"string": "", "bool": False}.get(kept, 0))
+    with pytest.raises(ValueError, match=r"came for one of .*; convert them first"):
+        encode_shard(array, np.full(8, 1).astype("U1").astype(came))
 
 
 def test_other_layouts_are_refused(tmp_path):

@@ -108,6 +108,29 @@ def test_packing_taken_over_from_a_raw_cube_is_left_out(site: Path, tmp_path: Pa
     xr.testing.assert_equal(insar.open_cube(tmp_path / "new.zarr", "site/before").compute(), data.compute())
 
 
+@pytest.mark.parametrize("dtype", [object, np.dtypes.StringDType()])
+def test_text_of_any_dtype_is_stored_whole(dtype: object, small_scene: xr.Dataset, tmp_path: Path) -> None:
+    places = np.array(["", "Uster", "Zürich"] * 1000)
+    plain = small_scene.assign(place=("point", places))
+    ids = plain["point_id"].copy(data=plain["point_id"].values.astype(dtype))  # type: ignore[call-overload]
+    other = plain.assign(place=("point", places.astype(dtype))).assign_coords(point_id=ids)  # type: ignore[call-overload]
+    for name, cube in {"plain": plain, "memory": other, "lazy": other.chunk(point=1000)}.items():
+        insar.save(cube, tmp_path / name, "site/raw", shard_points=512, quiet=True)
+    assert stored_bytes(tmp_path / "plain") == stored_bytes(tmp_path / "memory") == stored_bytes(tmp_path / "lazy")
+    assert set(insar.open_cube(tmp_path / "memory")["place"].values) == set(places)
+
+
+@pytest.mark.parametrize("missing", [np.nan, 3])
+def test_objects_that_are_no_text_are_refused(missing: object, small_scene: xr.Dataset, tmp_path: Path) -> None:
+    places = np.array(["Uster"] * 2999 + [missing], object)
+    cube = small_scene.assign(place=("point", places))
+    with pytest.raises(CubeError, match=rf"'place' holds {missing!r} .*, which is no text; .*drop_vars\('place'\)"):
+        insar.save(cube, tmp_path / "new.zarr", "site/raw", quiet=True)
+    assert not (tmp_path / "new.zarr").exists()
+    with pytest.raises(CubeError, match=rf"'place' holds {missing!r} .*, which is no text"):
+        insar.save(cube.chunk(point=1000), tmp_path / "new.zarr", "site/raw", quiet=True)
+
+
 KILLED = """
 import sys, insar_dask as insar
 regular = insar.open_cube(sys.argv[1], "site/regular")

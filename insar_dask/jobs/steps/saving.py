@@ -28,6 +28,7 @@ from insar_dask.layout import CODEC, create_group
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shard_store import write_block
+from insar_dask.shard_text import plain_text
 from insar_dask.shards import SERIES_DATES, SHARD_POINTS, ShardPlan
 from insar_dask.store import drawn_from, shard_plan
 from insar_dask.tenths import NotTenthsError
@@ -145,6 +146,8 @@ def _check_storable(data: xr.Dataset, group: str) -> None:
                 f"{group}: {name!r} is {variable.dtype} over points; wanted numbers, truths or text: convert it, "
                 f"such as dates to days since one, or leave it out with .drop_vars({name!r})"
             )
+        if "point" in variable.dims and variable.dtype.kind in "OT" and not is_dask_collection(variable):
+            plain_text(str(name), variable.values)
 
 
 def _check_apart(data: xr.Dataset, path: str | Path, group: str) -> None:
@@ -183,7 +186,10 @@ def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
 
 
 def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan, key: str | None) -> list[int]:
-    key = key or canonical_key({"cube": _identity(cube, group), "shard": plan.shard, "codec": CODEC})
+    # of such text, stores of older versions hold the first letters
+    text = any("point" in variable.dims and variable.dtype.kind in "OT" for variable in cube.variables.values())
+    whole = {"text": "whole"} if text else {}
+    key = key or canonical_key({"cube": _identity(cube, group), "shard": plan.shard, "codec": CODEC, **whole})
     if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
         engine.ledger.forget(group)
     keys = dict.fromkeys(range(plan.n_shards), key)
