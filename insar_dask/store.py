@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import with_documents
 from insar_dask.cube import CubeError
-from insar_dask.objects import get_bytes, list_names, open_store
+from insar_dask.objects import get_bytes, get_many, list_names, open_store
 from insar_dask.shard_bytes import text_of
 from insar_dask.shards import ShardPlan, shard_axis
 from insar_dask.stored_arrays import StoredArray, arrays_below, check_layout, understood
@@ -34,6 +34,7 @@ __all__ = [
     "load_shard",
     "newest_products",
     "open_group",
+    "overlapping",
     "point_arrays",
     "products",
     "shard_plan",
@@ -122,6 +123,36 @@ def newest_products(path: str | Path | Store) -> list[str]:
     store, names = open_store(path), products(path)
     followed = {_opened(store, f"{name}/raw").attrs.get("follows") for name in names}
     return [name for name in names if name not in followed]
+
+
+def overlapping(store: Store, group: str) -> str | None:
+    """A group with arrays that a group of this name would lie in, or contain; None where there is none."""
+    parts = group.split("/")
+    above = ("/".join(parts[:n]) for n in range(1, len(parts)))
+    return next(_with_arrays(store, above), None) or _below(store, group)
+
+
+def _below(store: Store, group: str) -> str | None:
+    inner = [f"{group}/{name}" for name, kind in _nodes(store, group).items() if kind == "group"]
+    return next(_with_arrays(store, inner), None) or next(filter(None, (_below(store, one) for one in inner)), None)
+
+
+def _with_arrays(store: Store, groups: Iterable[str]) -> Iterator[str]:
+    return (group for group in groups if "array" in _nodes(store, group).values())
+
+
+def _nodes(store: Store, group: str) -> dict[str, str]:
+    """Names directly below a group with what each is, an array or a group, as far as its document says so."""
+    names = list_names(store, group)
+    documents = get_many(store, [f"{group}/{name}/zarr.json" for name in names])
+    return {name: kind for name, data in zip(names, documents, strict=True) if (kind := _kind(data))}
+
+
+def _kind(document: bytes | None) -> str:
+    try:
+        return str(json.loads(document or b"{}")["node_type"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _opened(store: Store, group: str, mode: Literal["r", "r+"] = "r") -> zarr.Group:

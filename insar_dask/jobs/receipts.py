@@ -168,8 +168,9 @@ class Ledger:
         self.revoke(target, [index for index, receipt in self.done(target).items() if receipt.key != keys.get(index)])
 
     def forget(self, target: str) -> None:
-        """Remove all receipts of a target."""
-        delete_all(self.store, list_keys(self.store, f"{ROOT}/{target}/"))
+        """Remove all receipts of a target; those of targets below it stay."""
+        books, loose = self._keys(target)
+        delete_all(self.store, books + loose)
 
     def compact(self, target: str) -> dict[int, Receipt]:
         """Bind loose receipts into books; a receipt is removed only after its book is stored.
@@ -196,7 +197,8 @@ class Ledger:
 
     def _keys(self, target: str) -> tuple[list[str], list[str]]:
         """Where the books of a target lie, and its loose receipts."""
-        keys = list_keys(self.store, f"{ROOT}/{target}/")
+        folder = f"{ROOT}/{target}"
+        keys = [key for key in list_keys(self.store, f"{folder}/") if key.rpartition("/")[0] == folder]
         return [key for key in keys if not _name(key).isdecimal()], [key for key in keys if _name(key).isdecimal()]
 
     # --- partial results of reductions, and the states made of them ---------------------------------------------------

@@ -108,6 +108,19 @@ def test_a_receipt_that_was_not_put_in_its_place_yet_proves_nothing(tmp_path: Pa
     assert ledger.done("site/raw") == {} and ledger.damaged() == []
 
 
+def test_receipts_of_a_target_below_another_are_its_own(tmp_path: Path) -> None:
+    ledger = Ledger(open_store(tmp_path))
+    receipts = {target: Receipt(3, target, "checksum", 1, 1) for target in ("site/raw", "site/raw/part", "site/rawer")}
+    for bound in (False, True):
+        for target, receipt in receipts.items():
+            ledger.write(target, receipt)
+            if bound:
+                ledger.compact(target)
+        assert {target: ledger.done(target) for target in receipts} == {t: {3: r} for t, r in receipts.items()}
+        ledger.forget("site/raw")
+        assert {target: len(ledger.done(target)) for target in receipts} == dict(zip(receipts, (0, 1, 1), strict=True))
+
+
 def test_books_hold_any_number_of_shards(tmp_path: Path) -> None:
     ledger = Ledger(open_store(tmp_path))
     receipts = {index: Receipt(index, "key", "checksum", 1, 1) for index in (0, 999, 1000, 1_234_567)}

@@ -1,5 +1,6 @@
 """What is made of a cube is stored as cubes are: any order, lazy or in memory, resumable, whole shards."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -228,3 +229,19 @@ def test_a_group_replaced_since_it_was_opened_is_not_replaced_by_what_is_compute
     insar.save(small_scene.assign_attrs(release="v2"), path, "site/raw", shard_points=512, quiet=True)
     with pytest.raises(CubeError, match="computed from itself"):
         insar.save(insar.moving_average(opened, 3), path, "site/raw", quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "other"),
+    [("site/raw/parts", "site/raw"), ("site/raw/displacement/x", "site/raw"), ("site", "site/"), ("a", "a/b/c")],
+)
+def test_a_group_within_another_is_refused(group: str, other: str, site: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(site, tmp_path / "site.zarr")
+    data = insar.motion(insar.open_cube(path, "site/regular"))
+    insar.save(data, path, "a/b/c", quiet=True)
+    before = stored_bytes(path)
+    with pytest.raises(CubeError, match=rf"group '{group}' would share a folder of .* with '{other}.*beside it, such"):
+        insar.save(data, path, group)
+    assert stored_bytes(path) == before
+    insar.save(data, path, "a/b/d", quiet=True)
+    insar.save(data, path, "a/b/c", quiet=True)

@@ -30,7 +30,7 @@ from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shard_store import write_block
 from insar_dask.shard_text import plain_text
 from insar_dask.shards import SERIES_DATES, SHARD_POINTS, ShardPlan
-from insar_dask.store import drawn_from, shard_plan
+from insar_dask.store import drawn_from, overlapping, shard_plan
 from insar_dask.tenths import NotTenthsError
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def save(
     Raises
     ------
     CubeError
-        When the data set is no cube and nothing like one, or is computed from the very group it shall replace.
+        When the data set is no cube and nothing like one, or is computed from the very group it shall replace, or the
+        group lies in another one with arrays, or contains one.
     ValueError
         When what is no cube has no group named.
 
@@ -151,7 +152,12 @@ def _check_storable(data: xr.Dataset, group: str) -> None:
 
 
 def _check_apart(data: xr.Dataset, path: str | Path, group: str) -> None:
-    """Refuse to replace what the data are still to be computed from: it would be gone before it is read."""
+    """Refuse to replace what the data are still to be computed from, or a group around or within: it would be gone."""
+    if other := overlapping(open_store(path), group):
+        raise CubeError(
+            f"group {group!r} would share a folder of {path} with {other!r}, and one be removed with the other; name "
+            f"one beside it, such as '{other}-2'"
+        )
     store, graph = open_store(path), data.__dask_graph__()  # type: ignore[no-untyped-call]
     if graph is not None and drawn_from(store, group, graph.layers):
         raise CubeError(f"{group} of {path} would be computed from itself: save to another group")
