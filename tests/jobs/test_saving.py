@@ -1,12 +1,15 @@
 """What is made of a cube is stored as cubes are: any order, lazy or in memory, resumable, whole shards."""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ import zarr
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
@@ -157,6 +161,61 @@ def test_a_killed_save_goes_on_where_it_was(how: str, site: Path, tmp_path: Path
     assert {index: ledger.done("site/parts")[index] for index in done} == done
     insar.save(data, tmp_path / "undisturbed.zarr", "site/parts", shard_points=512, quiet=True)
     assert stored_bytes(path) == stored_bytes(tmp_path / "undisturbed.zarr")
+
+
+class KilledError(Exception):
+    """Of whoever writes or removes one file more than it may."""
+
+
+class Files:
+    """Files that may yet be written or removed, but for what a run tells of itself; with none left all fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 0
+        for name in ("replace", "unlink"):
+            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
+
+    def _counted(self, act: Callable[..., None]) -> Callable[..., None]:
+        def counted(*paths: Any, **options: Any) -> None:
+            if "history" not in str(paths[-1]):
+                self.left -= 1
+                if self.left < 0:
+                    raise KilledError
+            act(*paths, **options)
+
+        return counted
+
+
+def test_a_save_of_what_is_no_tenths_goes_on_wherever_it_is_killed(
+    small_scene: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {"displacement", "easting", "northing", "point_id", "crs", "time"}
+    cube = small_scene.isel(point=slice(300), time=slice(10)).drop_vars(set(small_scene.variables) - few)
+    cube["displacement"] = cube["displacement"].copy()
+    cube["displacement"][-1] += np.float32(0.013)
+    files, most = Files(monkeypatch), 10**6
+
+    def save(name: str, left: int) -> int:
+        files.left = left
+        insar.save(cube, tmp_path / name, "site/raw", shard_points=128, quiet=True)
+        return left - files.left
+
+    steps, wanted = save("undisturbed", most), stored_bytes(tmp_path / "undisturbed")
+    assert save("undisturbed", 0) == 0
+    kept_shards = 0
+    for left in range(0, steps, steps // 12):
+        with pytest.raises((KilledError, JobError)):
+            save(str(left), left)
+        with suppress(KilledError, JobError):
+            save(str(left), left // 2)
+        ledger = Ledger(open_store(tmp_path / str(left)))
+        before = ledger.done("site/raw")
+        save(str(left), most)
+        assert stored_bytes(tmp_path / str(left)) == wanted, (left, before)
+        kept = {index for index, receipt in ledger.done("site/raw").items() if receipt == before.get(index)}
+        assert kept == {index for index, receipt in before.items() if receipt.key == ledger.done("site/raw")[index].key}
+        kept_shards += len(kept)
+    assert kept_shards > 2
 
 
 @pytest.mark.parametrize("group", [None, "site/raw"])

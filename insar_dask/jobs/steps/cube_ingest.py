@@ -17,7 +17,7 @@ from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.progress.watch import Progress
 from insar_dask.jobs.recipe import STEPS, Step, canonical_key
 from insar_dask.jobs.steps.rejected import keep_rejected, rejected_path
-from insar_dask.jobs.steps.saving import store_cube
+from insar_dask.jobs.steps.saving import store_cube, unrounded
 from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
@@ -91,7 +91,7 @@ def ingest_cube(
     files = files_read(source, reader, options)
     note = engine.ledger.read_note(f"ingest/{product}") or {}
     key = _key(files, reader, options, shard_points) if all(file.is_file() for file in files) else None
-    if key and note.get("key") == key and not engine.stale(target, dict.fromkeys(range(note["shards"]), key)):
+    if key and note.get("key") == key and _stands(engine, target, note["shards"], key):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     with Progress(f"{product}/reading", None, quiet=engine.quiet):
         cube, quarantine = _read(engine, source, product, reader, options)
@@ -116,6 +116,10 @@ def ingest_cube(
     )
     points, size = (sum(getattr(receipts[index], what) for index in written) for what in ("points", "size"))
     return engine.report(StageReport(target, len(receipts), len(written), points, size, time.perf_counter() - began))
+
+
+def _stands(engine: Engine, target: str, n_shards: int, key: str) -> bool:
+    return any(not engine.stale(target, dict.fromkeys(range(n_shards), one)) for one in (key, unrounded(key)))
 
 
 def _check_options(source: str | Path, reader: str, options: Mapping[str, Any]) -> None:

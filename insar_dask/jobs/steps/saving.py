@@ -36,7 +36,7 @@ from insar_dask.tenths import NotTenthsError
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["save", "store_cube"]
+__all__ = ["save", "store_cube", "unrounded"]
 
 
 def save(
@@ -99,18 +99,33 @@ def store_cube(
 ) -> list[int]:
     """As `save`, where an engine works already; returns the shards that were written now.
 
-    Their receipts bear ``key``, which says what the cube follows from; default: one of its Dask token.
+    Their receipts bear ``key``, which says what the cube follows from, or `unrounded` of it; default: one of its Dask
+    token.
     """
     easting, northing, ids = (np.asarray(cube[name].values) for name in ("easting", "northing", "point_id"))
     points = hilbert_order(easting, northing, ids, np.arange(cube.sizes["point"]))
-    if not _is_cube(cube):
-        return _save_as(engine, _unpacked(cube), group, points, _plan_of(engine, cube, group, shard_points), key)
-    plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
-    raw = group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32"
-    if raw:
-        with contextlib.suppress(NotTenthsError):
-            return _save_as(engine, _with_dtype(cube, "int16"), group, points, plan, key)
+    is_cube = _is_cube(cube)
+    if is_cube:
+        plan = ShardPlan.of(cube.sizes["point"], cube.sizes["time"], shard_points)
+    else:
+        cube, plan = _unpacked(cube), _plan_of(engine, cube, group, shard_points)
+    if key is None:
+        content = {"cube": _identity(cube, group), "shard": plan.shard, "codec": CODEC, **_text_version(cube)}
+        key = canonical_key(content)
+    if not is_cube:
+        return _save_as(engine, cube, group, points, plan, key)
+    if group.endswith("/raw") and cube["displacement"].encoding.get("dtype") != "float32":
+        tenths, key = key, unrounded(key)
+        # a receipt of that key says that these values are no tenths: what they have become stays
+        if key not in {receipt.key for receipt in engine.ledger.done(group).values()}:
+            with contextlib.suppress(NotTenthsError):
+                return _save_as(engine, _with_dtype(cube, "int16"), group, points, plan, tenths)
     return _save_as(engine, _with_dtype(cube, "float32"), group, points, plan, key)
+
+
+def unrounded(key: str) -> str:
+    """Key of a raw cube whose values are no tenths, from that of one whose values are."""
+    return canonical_key({"key": key, "dtype": "float32"})
 
 
 def product_name(cube: xr.Dataset) -> str:
@@ -191,11 +206,13 @@ def _with_dtype(cube: xr.Dataset, dtype: str) -> xr.Dataset:
     return cube
 
 
-def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan, key: str | None) -> list[int]:
-    # of such text, stores of older versions hold the first letters
+def _text_version(cube: xr.Dataset) -> dict[str, str]:
+    """Of objects over points, stores of older versions hold the first letters."""
     text = any("point" in variable.dims and variable.dtype.kind in "OT" for variable in cube.variables.values())
-    whole = {"text": "whole"} if text else {}
-    key = key or canonical_key({"cube": _identity(cube, group), "shard": plan.shard, "codec": CODEC, **whole})
+    return {"text": "whole"} if text else {}
+
+
+def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan, key: str) -> list[int]:
     if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
         engine.ledger.forget(group)
     keys = dict.fromkeys(range(plan.n_shards), key)
