@@ -2,7 +2,8 @@
 
 A group has some 30 arrays, and to open it Zarr asks for the document of each. A chunk job opens its groups five times:
 13,400 requests for 21 shards and 4 groups, measured. The documents that a process knows are those of the group while
-its own document, which is written last, has the same tag and date; and the checksum of a receipt covers all of them.
+its own document, which is written last and says what the others are, has the same tag and date; and the checksum of a
+receipt covers all of them.
 """
 
 from __future__ import annotations

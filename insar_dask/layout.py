@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from insar_dask.cf import cf_attributes
 from insar_dask.objects import delete_below, get_bytes, get_many, list_names, put_bytes, put_many
 from insar_dask.outline import Outline, Part
 from insar_dask.shards import ShardPlan, inner_dates, shard_axis
+from insar_dask.stored_arrays import ARRAYS
 from insar_dask.tenths import PACKING
 
 if TYPE_CHECKING:
@@ -65,12 +67,16 @@ def create_group(
     _mend_parents(store, group)
     draft: dict[str, Buffer] = {}
     outline = template if isinstance(template, Outline) else Outline.of(template)
-    _write_metadata(MemoryStore(draft), group, outline, plan)
+    root, own = _write_metadata(MemoryStore(draft), group, outline, plan), f"{group}/zarr.json"
     wanted = {key: data.to_bytes() for key, data in draft.items() if key.startswith(f"{group}/")}  # parents stay
+    older = wanted[own]
+    attributes: dict[Any, Any] = {**root.attrs.asdict(), ARRAYS: _digest({**wanted, own: b""})}
+    root.attrs.put(_plain(attributes))
+    wanted[own] = draft[own].to_bytes()
     names = list_names(store, group)
     known = sorted({*wanted, *(f"{group}/{name}/zarr.json" for name in names)})
-    own, found = f"{group}/zarr.json", dict(zip(known, get_many(store, known), strict=True))
-    if all(data == wanted.get(key) for key, data in found.items()):
+    found = dict(zip(known, get_many(store, known), strict=True))
+    if all(data == wanted.get(key) or (key == own and data == older) for key, data in found.items()):
         return False
     if names:
         replacing(found[own] or b"")
@@ -78,6 +84,14 @@ def create_group(
     put_many(store, {key: data for key, data in wanted.items() if key != own})
     put_bytes(store, own, wanted[own])  # last: a group that can be opened is whole
     return True
+
+
+def _digest(objects: Mapping[str, bytes]) -> str:
+    """SHA-256 of objects under their keys, its first half."""
+    digest = hashlib.sha256()
+    for key, data in sorted(objects.items()):
+        digest.update(f"{key}:{len(data)};".encode() + data)
+    return digest.hexdigest()[:32]
 
 
 def create_root(store: Store) -> None:
@@ -105,7 +119,7 @@ def _bare_group() -> bytes:
     return draft["zarr.json"].to_bytes()
 
 
-def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan) -> None:
+def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan) -> zarr.Group:
     coordinates = " ".join(sorted(template.coords - template.dims))
     kind: dict[str, Any] = {"featureType": "timeSeries"} if {"point", "time"} <= template.dims else {}
     attributes: dict[Any, Any] = {"Conventions": "CF-1.11", **template.attrs, **kind, "coordinates": coordinates}
@@ -116,6 +130,7 @@ def _write_metadata(store: Store, group: str, template: Outline, plan: ShardPlan
             _create_array(root, name, part, plan)
         else:
             _create_whole(root, name, part)
+    return root
 
 
 def _create_array(root: zarr.Group, name: str, part: Part, plan: ShardPlan) -> None:

@@ -20,7 +20,7 @@ from insar_dask.cube import CubeError
 from insar_dask.objects import get_bytes, get_many, list_names, open_store
 from insar_dask.shard_bytes import text_of
 from insar_dask.shards import ShardPlan, shard_axis
-from insar_dask.stored_arrays import StoredArray, arrays_below, check_layout, understood
+from insar_dask.stored_arrays import ARRAYS, StoredArray, arrays_below, check_layout, understood
 from insar_dask.tenths import PACKING, decode_tenths
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ def _dataset(root: zarr.Group, variables: dict[str, xr.Variable]) -> xr.Dataset:
     with understood(root.path):
         attributes = dict(root.attrs)
     coordinates = str(attributes.pop("coordinates", "")).split()
-    attributes.pop("featureType", None)
+    for name in ("featureType", ARRAYS):
+        attributes.pop(name, None)
     with understood(root.path):
         dataset = xr.Dataset(variables, attrs=attributes)
     return dataset.set_coords([name for name in coordinates if name in dataset.variables])

@@ -25,7 +25,11 @@ from insar_dask.objects import list_names
 from insar_dask.shards import shard_axis
 from insar_dask.store_errors import StoreError
 
-__all__ = ["StoredArray", "arrays_below", "check_layout", "understood"]
+__all__ = ["ARRAYS", "StoredArray", "arrays_below", "check_layout", "understood"]
+
+ARRAYS = "arrays_sha256"
+"""Attribute of a group that says what its arrays are, but for their shards: so its document changes when they do, and
+whoever knows documents of a bucket sees by that one whether they are still current. Older groups have none."""
 
 MOST_CHUNKS = 1_000_000
 """Of an array in Dask: as shards at the least a hundred million points, and ten times the jobs of a submission."""

@@ -113,6 +113,25 @@ def test_a_group_is_made_anew_only_when_it_would_differ(tmp_path: Path, small_sc
     assert read_block(store, "a/raw", 0).sizes == {"point": 512, "time": 50}
 
 
+def test_the_document_of_a_group_changes_with_its_arrays_and_older_ones_stay(
+    tmp_path: Path, small_scene: xr.Dataset
+) -> None:
+    store, plan, path = open_store(tmp_path / "site.zarr"), ShardPlan(3000, 512), tmp_path / "site.zarr/a/raw/zarr.json"
+    wide, tenths = small_scene.copy(), small_scene.copy()
+    wide["displacement"].encoding, tenths["displacement"].encoding = {"dtype": "float32"}, {"dtype": "int16"}
+    later = wide.assign_coords(time=wide["time"] + np.timedelta64(1, "D"))
+    documents = []
+    for cube in (tenths, wide, later):
+        assert create_group(store, "a/raw", cube, plan)
+        documents.append(path.read_bytes())
+    assert len(set(documents)) == 3
+    older = json.loads(documents[2])
+    del older["attributes"]["arrays_sha256"]
+    path.write_text(json.dumps(older, indent=2))
+    assert not create_group(store, "a/raw", later, plan)
+    assert create_group(store, "a/raw", wide, plan)
+
+
 def test_a_store_of_several_products_asks_which(stored: Path, small_scene: xr.Dataset) -> None:
     insar.save(small_scene, stored, "other/raw", shard_points=512)
     assert products(stored) == [GROUP[:-4], "other"]

@@ -6,13 +6,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
 
 import insar_dask as insar
+from insar_dask.buckets import Bucket
 from insar_dask.config import parse_config
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.holding.lock import owned
@@ -103,6 +106,24 @@ def test_a_driver_that_is_killed_is_followed_at_once_and_one_that_lives_is_not(
     assert sum(computed for _, computed in report.values()) <= 2 * SHARDS - kept // 2
     assert objects_of(address) == objects_of(wanted)
     assert signed(address) == signed(wanted)
+
+
+def test_values_that_are_no_tenths_are_told_apart_from_tenths_of_the_same_second(
+    address: str, cube: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Bucket.get_stamped
+
+    def of_one_date(bucket: Bucket, key: str) -> tuple[bytes | None, tuple[str | None, datetime] | None]:
+        data, stamp = seen(bucket, key)
+        return data, stamp and (stamp[0], datetime(2020, 1, 1, tzinfo=UTC))
+
+    monkeypatch.setattr(Bucket, "get_stamped", of_one_date)
+    wide = cube.assign(displacement=(cube["displacement"] + np.float32(0.013)).assign_attrs(cube.displacement.attrs))
+    for _ in range(2):
+        insar.save(wide, address, RAW, shard_points=128, quiet=True)
+        stored = insar.open_cube(address)["displacement"].values
+        np.testing.assert_array_equal(np.sort(stored, axis=None), np.sort(wide["displacement"].values, axis=None))
+        assert damaged(address) == {}
 
 
 def test_a_secret_is_nowhere_but_in_the_environment(
