@@ -24,7 +24,8 @@ Answer = TypeVar("Answer")
 AT_ONCE = 32
 """Requests to a bucket that are on their way together."""
 
-_GUARDS: dict[str, Callable[[], None]] = {}
+_GUARDS: dict[str, list[Callable[[], None]]] = {}
+"""Of stores by address but for options, which may differ for one store: then all are called."""
 
 
 class Bucket(ObjectStore[Any]):
@@ -49,7 +50,8 @@ class Bucket(ObjectStore[Any]):
 
     def check_writable(self) -> None:
         """Raise where this process no longer holds the store."""
-        _GUARDS.get(self.address.partition("?")[0], _free)()
+        for check in tuple(_GUARDS.get(self.address.partition("?")[0], ())):  # none on a worker: see receipts
+            check()
 
     def meant(self, error: Exception, verb: str, key: str) -> StoreError:
         """What a failure of the bucket means; any other error is raised again."""
@@ -281,12 +283,9 @@ def gathered(
 def guarded(address: str, check: Callable[[], None]) -> Iterator[None]:
     """Have ``check`` called before each write of this process to a store; it raises where none may happen."""
     place = address.partition("?")[0]  # however one gets there
-    _GUARDS[place] = check
+    guards = _GUARDS.setdefault(place, [])
+    guards.append(check)
     try:
         yield
     finally:
-        del _GUARDS[place]
-
-
-def _free() -> None:
-    """Nothing holds the store for this process: a worker, whose tasks look at receipts instead."""
+        guards.remove(check)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from insar_dask.bucket_opening import open_bucket
-from insar_dask.buckets import Bucket
+from insar_dask.buckets import Bucket, guarded
 from insar_dask.jobs.holding import lease as leases
 from insar_dask.jobs.holding.holder import Holder
 from insar_dask.jobs.holding.lease import KEY, HeldError, Lease, TakenOverError
@@ -148,3 +148,15 @@ def test_of_a_store_begun_in_vain_the_lease_alone_is_left(address: str, holds: s
         raise ValueError("refused")
     left = {KEY, holds, "jobs/history/run.json"} if holds else {KEY}
     assert set(list_keys(bucket, "")) == left
+
+
+def test_who_holds_stores_of_one_name_on_two_servers_is_asked_for_both(bucket: Bucket) -> None:
+    asked: list[str] = []
+    there = f"{bucket.address}?endpoint=https://elsewhere"
+    with guarded(bucket.address, lambda: asked.append("here")):
+        with guarded(there, lambda: asked.append("there")):
+            bucket.check_writable()
+        assert sorted(asked) == ["here", "there"]
+        bucket.check_writable()
+    bucket.check_writable()
+    assert sorted(asked) == ["here", "here", "there"]
