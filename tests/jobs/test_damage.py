@@ -1,5 +1,6 @@
 """What a failing disk or a power cut leaves of the small documents: found by `verify`, rebuilt by the next run."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
-from insar_dask.jobs.progress.status import damaged, damaged_documents
+from insar_dask.jobs.progress.status import damaged, damaged_documents, status_table
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.seals import sealed, unsealed
 from insar_dask.objects import list_keys
@@ -117,3 +118,22 @@ def test_a_seal_does_not_depend_on_how_a_document_is_written() -> None:
     document = sealed({"b": (1, 2.5), "a": None})
     assert unsealed(dict(reversed(document.items()))) == {"b": [1, 2.5], "a": None}
     assert unsealed({**document, "a": 0}) is unsealed({"a": 1}) is unsealed([]) is None
+
+
+@pytest.mark.parametrize("lost", ["site/products", "site/products/zarr.json"])
+def test_status_tells_of_a_group_that_a_run_was_killed_at_making_anew(lost: str, store: Path) -> None:
+    assert lines(store)["site/products"][1:3] == ["of", "3"]
+    if (store / lost).is_dir():
+        shutil.rmtree(store / lost)
+    else:
+        (store / lost).unlink()
+    assert lines(store)["site/products"][:4] == ["0", "of", "?", "0"]
+    assert lines(store)["site/raw"][:3] == ["3", "of", "3"]
+    assert damaged(store) == {"site/products": [0, 1, 2]}
+    run(store)
+    assert lines(store)["site/products"][:3] == ["3", "of", "3"]
+
+
+def lines(store: Path) -> dict[str, list[str]]:
+    """What `insar-dask status` says of each target."""
+    return {line.split()[0]: line.split()[1:] for line in status_table(store).splitlines()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.opening import TILES
 from insar_dask.jobs.receipts import ROOT, Ledger
@@ -32,13 +33,21 @@ def damaged_documents(path: str | Path) -> list[str]:
 
 
 def status_table(path: str | Path) -> str:
-    """A line a target: shards done of all, points, megabytes, seconds of work."""
+    """A line a target: shards done of all, points, megabytes, seconds of work.
+
+    Of a group that cannot be opened no shard is done, of nobody knows how many: its documents are damaged, or a run was
+    killed as it made it anew.
+    """
     ledger = Ledger(open_store(existing_store(path)))
     lines = [f"{'target':<56} {'shards':>13} {'points':>12} {'MB':>9} {'seconds':>9}"]
     for target in targets(ledger):
-        done = ledger.done(target).values()
-        total = _total(ledger, target)
-        counted = f"{len(done)}" if total is None else f"{len(done)} of {total}"
+        done = list(ledger.done(target).values())
+        try:
+            total = _total(ledger, target)
+            counted = f"{len(done)}" if total is None else f"{len(done)} of {total}"
+        except CubeError:
+            done = done if target.startswith("jobs/") else []
+            counted = f"{len(done)} of ?"
         lines.append(
             f"{target:<56} {counted:>13} {sum(r.points for r in done):>12,} "
             f"{sum(r.size for r in done) / 1e6:>9.1f} {sum(r.seconds for r in done):>9.1f}"
