@@ -1,9 +1,13 @@
+import json
 import tomllib
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from insar_dask.config import Config, ConfigError, load_config, parse_config, to_toml, with_cluster
+from insar_dask.config import Config, ConfigError, load_config, parse_config, parse_settings, to_toml, with_cluster
 
 
 def test_the_printed_default_loads_to_the_default() -> None:
@@ -31,6 +35,35 @@ def test_values_survive_the_round_trip() -> None:
         }
     )
     assert parse_config(tomllib.loads(to_toml(config))) == config
+
+
+def source_with(options: dict[str, Any]) -> dict[str, Any]:
+    return {"source": {"files": ["a.csv"], "reader": "psi_csv", "options": options}}
+
+
+def test_dates_of_a_reader_are_text_wherever_they_stand() -> None:
+    written = "reference_date = 2016-03-27\nlast = [2020-01-01T06:00:00, {at = 06:30:00}]\nof = {day = 2020-02-29}"
+    config = parse_config(source_with(tomllib.loads(written) | {"first": np.datetime64("2015-01-01"), "n": np.int8(3)}))
+    assert config.source.options == {
+        "reference_date": "2016-03-27",
+        "last": ["2020-01-01T06:00:00", {"at": "06:30:00"}],
+        "of": {"day": "2020-02-29"},
+        "first": "2015-01-01",
+        "n": 3,
+    }
+    assert parse_config(tomllib.loads(to_toml(config))) == config
+    assert json.loads(json.dumps(config.source.options)) == config.source.options
+    assert parse_settings(["reference_date=2016-03-27"], "--option", "x") == {"reference_date": "2016-03-27"}
+
+
+@pytest.mark.parametrize("value", [None, b"a", Path("a"), {1: "a"}, [{2.0}]], ids=str)
+def test_what_toml_does_not_know_is_refused_before_it_is_kept(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"source\.options\.units.* wanted text, a number, true or false, a date, or"):
+        parse_config(source_with({"units": value}))
+    config = parse_config(source_with({"units": "mm"}))
+    config.source.options["units"] = date(2020, 1, 1)  # past all checks
+    with pytest.raises(TypeError, match=r"datetime\.date\(2020, 1, 1\) cannot be written as TOML"):
+        to_toml(config)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from insar_dask.bucket_address import bucket_address, is_bucket
 from insar_dask.config.alarms import Alarms
 from insar_dask.config.ground import AreaSearch, EastUp
 from insar_dask.config.interferograms import Inversion, Pairs
-from insar_dask.config.section import Section
+from insar_dask.config.section import Option, Section
 from insar_dask.forecast.catalogue import FORECASTERS, MAPPED, METHODS
 from insar_dask.sessions import SlurmJobs, Tls
 
@@ -48,7 +48,7 @@ class Source(Section):
         description="egms, mintpy, raster (a folder or glob of GeoTIFFs is one), psi_csv; of interferograms "
         "ifgram_stack (MintPy) or pairs (GeoTIFF, GAMMA, ROI_PAC); unset: by the files",
     )
-    options: dict[str, Any] = Field(
+    options: dict[str, Option] = Field(
         {}, description='what files of other readers do not say, such as {track = "022", units = "mm"}'
     )
     area: str | list[float] | None = Field(

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from insar_dask.config.section import said_plainly
 from insar_dask.config.sections import PLACES, Config, ConfigError, Section
 from insar_dask.sessions import SlurmJobs, Tls
 
@@ -66,10 +67,10 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
 
 
 def parse_settings(settings: Sequence[str], option: str, example: str) -> dict[str, Any]:
-    """Settings ``KEY=VALUE`` of a command line: values are TOML, or else text.
+    """Settings ``KEY=VALUE`` of a command line: values are TOML, dates and times as text, or else text.
 
-    >>> parse_settings(["phase_sign=-1", "track=063"], "--option", "track=063")
-    {'phase_sign': -1, 'track': '063'}
+    >>> parse_settings(["phase_sign=-1", "track=063", "reference_date=2016-03-27"], "--option", "track=063")
+    {'phase_sign': -1, 'track': '063', 'reference_date': '2016-03-27'}
     """
     given: dict[str, Any] = {}
     for setting in settings:
@@ -77,7 +78,7 @@ def parse_settings(settings: Sequence[str], option: str, example: str) -> dict[s
         if not found:
             raise ConfigError(f"{option} {setting}: wanted KEY=VALUE with {example}")
         try:
-            given[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+            given[key.strip()] = said_plainly(tomllib.loads(f"value = {text}")["value"])
         except (tomllib.TOMLDecodeError, RecursionError):
             given[key.strip()] = text.strip()
     return given
@@ -134,4 +135,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         # JSON's escapes are TOML's, which wants one more character escaped
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(f"{value!r} cannot be written as TOML: wanted text, a number, true or false, a list or a table")
