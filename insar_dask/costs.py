@@ -7,7 +7,7 @@ how much faster or slower another machine is says a run that was made there, who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -113,6 +113,9 @@ OF_PAIRS = {
 """What takes the place of ``ingest``, and comes besides, where a product is inverted from interferograms: of 500 and
 12,000 points x 270 pairs x 60 dates gone over five times, with other work beside it."""
 
+OPTIONAL = {"patterns", "decompose"}
+"""Stages that a run may leave out."""
+
 MACHINE = "the reference machine, a core of a cloud server of 2026"
 
 
@@ -129,9 +132,9 @@ def work_of(size: Size, speed: Speed = Speed()) -> dict[str, float]:
     return {stage: speed.factor * sum(parts) for stage, parts in _parts(size).items()}
 
 
-def wall_of(size: Size, workers: int, speed: Speed = Speed()) -> float:
-    """Seconds that a product takes on so many one-thread workers."""
-    parts = _parts(size).values()
+def wall_of(size: Size, workers: int, speed: Speed = Speed(), left_out: Collection[str] = ()) -> float:
+    """Seconds that a product takes on so many one-thread workers, without stages that are ``left_out``."""
+    parts = (part for stage, part in _parts(size).items() if stage not in left_out)
     return speed.factor * sum(own + shared / min(workers, size.shards) for own, shared in parts)
 
 
@@ -164,12 +167,12 @@ def speed_of(store: str | Path, config: Config) -> Speed:
     opened = open_store(store)
     for run in reversed(runs(opened)):
         board = Reader(opened, run).read()
-        for product, began, ended, inverted in _made(board):
+        for product, began, ended, inverted, left_out in _made(board):
             raw = open_group(opened, f"{product}/raw")
             pairs = open_group(opened, f"{product}/pairs").sizes["pair"] if inverted else 0
             size = Size.of(raw.sizes["point"], raw.sizes["time"], product, config, pairs)
             workers = max(sum("://" in hand for hand in board.hands), 1)
-            factor = (ended - began) / wall_of(size, workers)
+            factor = (ended - began) / wall_of(size, workers, left_out=left_out)
             told = f"the machine of {address(store)}, where {product} took {ended - began:,.0f} s on {workers} workers"
             return Speed(factor, f"{told}: {factor:.2f} times as long as on {MACHINE}")
     raise CubeError(
@@ -178,15 +181,15 @@ def speed_of(store: str | Path, config: Config) -> Speed:
     )
 
 
-def _made(board: Board) -> Iterator[tuple[str, float, float, bool]]:
-    """Products that a run made whole, when it began and ended them, and whether from interferograms."""
+def _made(board: Board) -> Iterator[tuple[str, float, float, bool, set[str]]]:
+    """Products that a run made whole, when it began and ended them, whether from interferograms, what it left out."""
     for name, stage in board.stages.items():
         product, _, last = name.rpartition("/")
         if last != "report" or stage.ended is None:
             continue
         own = {key.rpartition("/")[2]: one for key, one in board.stages.items() if key.startswith(f"{product}/")}
         if {"raw", "prepare", "fit", "score", "forecast"} <= set(own) and all(map(_is_whole, own.values())):
-            yield product, own.get("pairs", own["raw"]).began, stage.ended, "pairs" in own
+            yield product, own.get("pairs", own["raw"]).began, stage.ended, "pairs" in own, OPTIONAL - set(own)
 
 
 def _is_whole(stage: StageBoard) -> bool:

@@ -49,8 +49,12 @@ def plan_areas(config: Config, sizes: Sequence[Size]) -> tuple[str, Stages, Work
         "cards": (tiles, points / 10, evidence),
         "report": (len(sizes), PAGE_BYTES * len(sizes), None),
     }
-    judged = f"outlines of {config.areas.inventory}" if config.areas.inventory else f"rule {config.areas.method}"
-    return f"areas: {judged}, about {tiles} tiles of {TILE} x {TILE} cells", stages, areas_work(sizes, tiles)
+    work = dict(areas_work(sizes, tiles))
+    judged = f"rule {config.areas.method}"
+    if config.areas.inventory:  # nothing is looked for
+        judged = f"outlines of {config.areas.inventory}"
+        del stages["find"], work["find"]
+    return f"areas: {judged}, about {tiles} tiles of {TILE} x {TILE} cells", stages, work
 
 
 def check_tracks(n_files: int, n_stored: int) -> None:

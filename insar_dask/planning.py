@@ -140,7 +140,7 @@ def planned(config: Config) -> Planned:
             Size.of(extent.n_points, len(extent.times), product_of(source), config, extent.pairs)
             for source, extent in found
         ]
-    works = [product_work(size) for size in sizes]
+    works = _taken(tables, [product_work(size) for size in sizes])
     if config.east_up.name is not None:
         tables, works, sizes = _with_east_up(config, tables, sizes)
     if config.areas.method != "none":
@@ -254,15 +254,22 @@ def _product(
         "forecast": (plan.n_shards, 3 * STORED_FLOAT * 10 * n_points, task_memory(plan.shard, raw + columns, raw)),
         "report": (1, PAGE_BYTES + EXPORT_BYTES * n_points * config.report.exports, page_memory(n_points)),
     }
+    stages = {stage: row for stage, row in stages.items() if stage not in _switched_off(config)}
     if is_bucket(config.store.path):
         added = _of_bucket(plan.shard, n_dates, n_grid, reader)
-        stages |= {stage: (*stages[stage][:2], (stages[stage][2] or 0) + size) for stage, size in added.items()}
+        stages = {stage: (*row[:2], (row[2] or 0) + added.get(stage, 0)) for stage, row in stages.items()}
     about = (
         f"{name}: {'at most' if reader in PIXELS else 'about'} {n_points:,} points x {n_dates} dates from "
         f"{f'{pairs:,} interferograms, ' if pairs else ''}{kind}, "
         f"{plan.n_shards} shards of {plan.shard:,} points"
     )
     return about, stages
+
+
+def _switched_off(config: Config) -> set[str]:
+    """Stages of every product that the configuration leaves out."""
+    wanted = {"patterns": config.patterns.n_clusters > 0, "decompose": config.decompose.method != "none"}
+    return {stage for stage, on in wanted.items() if not on}
 
 
 def _of_bucket(points: int, n_dates: int, n_grid: int, reader: str) -> dict[str, int]:

@@ -1,5 +1,6 @@
 import socket
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,10 +129,44 @@ def test_a_machine_is_as_fast_as_its_last_whole_run(small_scene: xr.Dataset, tmp
     assert sum(work_of(size, speed).values()) == pytest.approx(3 * sum(work_of(size, Speed()).values()), rel=1e-3)
 
 
-def tell_run(path: Path, seconds: float) -> None:
+def test_stages_that_are_switched_off_are_in_no_sum() -> None:
+    off = {"patterns": {"n_clusters": 0}, "decompose": {"method": "none"}}
+    for left_out in ({"patterns"}, {"decompose"}, {"patterns", "decompose"}):
+        for path in ("site.zarr", "s3://bucket/site.zarr"):
+            switched = {stage: off[stage] for stage in left_out}
+            plan = planned(CONFIG.model_validate({**CONFIG.model_dump(), **switched, "store": {"path": path}}))
+            whole = planned(CONFIG.model_validate({**CONFIG.model_dump(), "store": {"path": path}}))
+            ((_, stages),), (work,) = plan.tables, plan.works
+            assert set(stages) == set(work) == set(REFERENCE) - left_out
+            ((_, all_stages),) = whole.tables
+            assert plan.tasks == whole.tasks - sum(all_stages[stage][0] for stage in left_out)
+            assert plan.stored == pytest.approx(whole.stored - sum(all_stages[stage][1] for stage in left_out))
+    areas = CONFIG.model_copy(update={"areas": CONFIG.areas.model_copy(update={"method": "hysteresis"})})
+    judged = areas.model_copy(update={"areas": areas.areas.model_copy(update={"inventory": "slumps.gpkg"})})
+    found, given = ({*planned(one).tables[-1][1]} for one in (areas, judged))
+    assert found - given == {"find"} and "find" not in planned(judged).works[-1]
+
+
+@pytest.mark.parametrize("left_out", [{"patterns"}, {"patterns", "decompose"}])
+def test_a_run_without_some_stages_is_judged_by_the_others(
+    small_scene: xr.Dataset, tmp_path: Path, left_out: set[str]
+) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(small_scene, path, "site/raw", shard_points=512, quiet=True)
+    size = Size.of(small_scene.sizes["point"], small_scene.sizes["time"], "site", CONFIG)
+    work = work_of(size)
+    assert wall_of(size, 1, left_out=left_out) == pytest.approx(sum(work.values()) - sum(work[one] for one in left_out))
+    tell_run(path, 3 * wall_of(size, 2, left_out=left_out), left_out)
+    assert speed_of(path, CONFIG).factor == pytest.approx(3, rel=1e-3)
+
+
+STAGES = "raw", "prepare", "patterns", "decompose", "fit", "score", "forecast", "report"
+
+
+def tell_run(path: Path, seconds: float, left_out: Collection[str] = ()) -> None:
     """A run of two workers that began at 1000 s, and took so many seconds."""
     with Journal(LocalStore(path), quiet=True) as told:
-        for place, last in enumerate(("raw", "prepare", "fit", "score", "forecast", "report")):
+        for place, last in enumerate(stage for stage in STAGES if stage not in left_out):
             name, at = f"site/{last}", 1000.0 + place
             end = 1000.0 + seconds if last == "report" else at + 1
             told(Event("stage", name, at=at, extra={"n_shards": 2}))
