@@ -274,15 +274,19 @@ def inversion_lines(bench: Workbench, product: str) -> list[str]:
 
 def _pattern_lines(bench: Workbench, product: str) -> list[str]:
     """Patterns and shares of the components, or why there are none."""
+    from insar_dask.report.patterns import order_of
+
     reasons, lines = bench.reasons(product), []
     if "patterns" in reasons:
         lines.append(reasons["patterns"])
     else:
-        note = bench.engine.ledger.read_note(f"patterns/{product}") or {}
-        velocities, sizes = note["velocities"], note["sizes"]
+        patterns = bench.group(product, "patterns")
+        (name, unit, values), sizes = order_of(patterns), patterns["cluster_size"].values
+        by = "" if name == "velocity" else f"{name} "
+        unit = unit.replace(" yr-1", "/yr").replace(" yr-2", "/yr²")
         lines.append(
-            f"{len(sizes)} patterns from {velocities[0]:+.1f} mm/yr ({sizes[0]:,} points) "
-            f"to {velocities[-1]:+.1f} ({sizes[-1]:,})"
+            f"{len(sizes)} patterns from {by}{values[0]:+.1f} {unit} ({sizes[0]:,} points) "
+            f"to {values[-1]:+.1f} ({sizes[-1]:,})"
         )
     if "parts" in reasons:
         lines.append(reasons["parts"])

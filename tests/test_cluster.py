@@ -216,6 +216,19 @@ def test_features_are_clustered_in_their_place(smooth):
         small(features=["speed"]).fit(motion)
 
 
+@pytest.mark.parametrize("standardise", [False, True])
+def test_features_without_a_velocity_have_none(smooth, standardise):
+    motion = insar.motion(smooth)
+    names = ("seasonality", "acceleration")
+    model = small(features=names, standardise=standardise).fit(motion)
+    assert model.velocities_.shape == model.sizes_.shape and np.isnan(model.velocities_).all()
+    assert (np.diff(model.cluster_centers_[:, 0]) >= 0).all()
+    labels = model.predict(motion)
+    assert np.isnan(labels["centroid_velocity"]).all()
+    other = small(features=names[::-1], standardise=standardise).fit(motion)
+    assert (np.diff(other.cluster_centers_[:, 0]) >= 0).all()
+
+
 def test_standardising_makes_units_irrelevant(smooth):
     motion = insar.motion(smooth)
     metres = motion.assign(velocity=motion["velocity"] / 1024)

@@ -1,3 +1,4 @@
+import re
 import tempfile
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
-from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.outcomes import publish
 from insar_dask.pipeline import kept_config, opened
 from insar_dask.synthetic import scene, write_egms
@@ -47,7 +48,7 @@ def lines() -> list[str]:
         return path.read_text().splitlines()
 
 
-def finished(folder: Path, text: str) -> tuple[str, str]:
+def finished(folder: Path, text: str, **sections: object) -> tuple[str, str]:
     """Summary and page of a run over a product file of that text."""
     (folder / f"{NAME}.csv").write_text(text)
     config = parse_config(
@@ -56,6 +57,7 @@ def finished(folder: Path, text: str) -> tuple[str, str]:
             "store": {"path": str(folder / "site.zarr")},
             "areas": {"method": "hysteresis"},
             "cluster": {"workers": 0},
+            **sections,
         }
     )
     outcome, areas = insar.run(config, quiet=True)
@@ -71,6 +73,16 @@ def test_a_record_too_short_for_scores_has_motion_maps_and_the_reason(tmp_path: 
     assert "Decomposition</h2><p>" in page
     with pytest.importorskip("rasterio").open(tmp_path / NAME / "motion.tif") as source:
         assert {"velocity", "cumulative", "cluster"} <= set(source.descriptions)
+
+
+def test_patterns_of_features_are_told_by_what_they_are_ordered_by(tmp_path: Path, lines: list[str]) -> None:
+    by = ["acceleration", "seasonality"]
+    summary, page = finished(tmp_path, "\n".join(lines) + "\n", patterns={"n_clusters": 3, "features": by})
+    told = next(line for line in summary.splitlines() if "patterns from" in line)
+    assert re.fullmatch(r"3 patterns from acceleration [+-][\d.]+ mm/yr² \(\d+ points\) to [+-][\d.]+ \(\d+\)", told)
+    assert "numbered by the acceleration [mm yr⁻²] of their centroids, the lowest acceleration first" in page
+    note = Engine(tmp_path / "site.zarr", quiet=True).ledger.read_note(f"patterns/{NAME}")
+    assert note is not None and note["velocities"] is None
 
 
 def test_a_file_that_was_cut_off_is_said_first(tmp_path: Path, lines: list[str]) -> None:

@@ -61,9 +61,10 @@ class Clusters:
     ----------
     cluster_centers_ : (k, T) array of float32
         Centroids [mm] in the order of their velocity, the most negative (subsiding, away from the satellite) first and
-        equal ones in the order of their values; NaN at dates that most series lack.
+        equal ones in the order of their values; NaN at dates that most series lack. Of features without ``velocity``
+        they are in the order of the first one, the lowest first.
     velocities_ : (k,) array
-        Slope of a line through each centroid [mm/yr].
+        Slope of a line through each centroid [mm/yr]; of features that of this name, and NaN without it.
     sizes_ : (k,) array of int64
         Points nearest to each centroid.
     inertia_ : float
@@ -163,9 +164,9 @@ class Clusters:
         xr.Dataset
             Over ``point``: ``cluster`` (int8, int16 from 128 clusters on; -1 where a point has no value, with CF flag
             attributes) and ``cluster_distance`` [mm], the root mean square difference from the centroid over the dates
-            of both; over ``pattern``: ``centroid`` [mm], ``centroid_velocity`` [mm/yr] and ``cluster_size``, of the
-            fit; and the cube's own variables without a time axis. ``sees_future`` is -1, or 0 with the attribute
-            ``until`` where the fit had one: the labels know nothing from that date on.
+            of both; over ``pattern``: ``centroid`` [mm], ``centroid_velocity`` [mm/yr; as ``velocities_``] and
+            ``cluster_size``, of the fit; and the cube's own variables without a time axis. ``sees_future`` is -1, or 0
+            with the attribute ``until`` where the fit had one: the labels know nothing from that date on.
 
         Raises
         ------

@@ -57,9 +57,9 @@ def learn(settings: Settings, passes: Passes) -> Arrays:
     Returns
     -------
     dict
-        ``centroids`` (k, T) in the order of their velocity, ``times`` or ``features`` (T,), ``sizes`` (k,), ``inertia``
-        () and ``start`` (k, T), where the descent began; with ``shift`` and ``scale`` (T,) when standardised, in whose
-        terms the centroids then are.
+        ``centroids`` (k, T) in the order of their velocity, or else of their first feature; ``times`` or ``features``
+        (T,), ``sizes`` (k,), ``inertia`` () and ``start`` (k, T), where the descent began; with ``shift`` and ``scale``
+        (T,) when standardised, in whose terms the centroids then are.
 
     Raises
     ------
@@ -203,9 +203,9 @@ def _checked(sums: LloydSums) -> LloydSums:
 
 
 def _ordered(state: Arrays) -> Arrays:
-    """Centroids by velocity, the most negative first; equal ones by their values, the first that differs."""
+    """Centroids by velocity, or else their first feature, the lowest first; equal ones by the first that differs."""
     plain = plain_centroids(state)
-    order = np.lexsort([*plain.T[::-1], velocities(plain, state)])
+    order = np.lexsort([*plain.T[::-1], velocities(plain, state)])  # without velocities these are all alike
     return {"centroids": state["centroids"][order]}
 
 
@@ -215,10 +215,12 @@ def plain_centroids(state: Mapping[str, npt.NDArray[Any]]) -> Float32:
 
 
 def velocities(centroids: npt.NDArray[Any], state: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
-    """Velocity (k,) [mm/yr] of centroids: the slope of a line through each; of features that of this name."""
+    """Velocity (k,) [mm/yr] of centroids: the slope of a line through each; of features that of this name, or NaN."""
     if "features" in state:
         names = list(state["features"])
-        return np.asarray(centroids[:, names.index("velocity") if "velocity" in names else 0], np.float64)
+        if "velocity" not in names:
+            return np.full(len(centroids), np.nan)
+        return np.asarray(centroids[:, names.index("velocity")], np.float64)
     used = ~np.isnan(centroids).any(axis=0)
     years = years_since(state["times"])[used]
     years = years - years.mean()

@@ -23,7 +23,15 @@ from insar_dask.report.markup import number, percent, table, whole
 from insar_dask.report.places import crs_name
 from insar_dask.report.style import PALETTE, new_figure, tidy, words
 
-__all__ = ["known", "labels_of", "patterns_section", "patterns_table", "plot_centroids", "plot_pattern_map"]
+__all__ = [
+    "known",
+    "labels_of",
+    "order_of",
+    "patterns_section",
+    "patterns_table",
+    "plot_centroids",
+    "plot_pattern_map",
+]
 
 Labels = npt.NDArray[np.int64]
 
@@ -88,6 +96,16 @@ def labels_of(products: xr.Dataset, patterns: xr.Dataset) -> Labels:
         )
     labels = patterns["cluster"].values.astype(np.int64)
     return np.where(np.isfinite(products["velocity"].values), labels, -1)
+
+
+def order_of(patterns: xr.Dataset) -> tuple[str, str, npt.NDArray[np.float64]]:
+    """What the patterns are numbered by: its name, its unit as CF writes it, and its value of each centroid (k,)."""
+    names = ["velocity"] if "time" in patterns["centroid"].dims else list(map(str, patterns["feature"].values))
+    if "velocity" in names:
+        return "velocity", "mm yr-1", patterns["centroid_velocity"].values.astype(np.float64)
+    first = patterns["centroid"].isel(feature=0).values.astype(np.float64)
+    unit = patterns[names[0]].attrs.get("units", "1") if names[0] in patterns else "1"
+    return names[0], str(unit), first
 
 
 def plot_pattern_map(patterns: xr.Dataset, *, labels: Labels | None = None, grid: Grid | None = None) -> Figure:
@@ -178,8 +196,14 @@ def patterns_table(products: xr.Dataset, patterns: xr.Dataset, labels: Labels) -
         "share of points",
         *(f"mean {escape(name)}<small>{units[name]}</small>" for name in shown),
     ]
+    name, _, _ = order_of(patterns)
+    return table(f"Patterns, the {_first(products, name)} first", head, rows)
+
+
+def _first(products: xr.Dataset, name: str) -> str:
+    """Which pattern is the first by a quantity."""
     less, _ = ways(products.attrs.get("component"))
-    return table(f"Patterns, the fastest {less} first", head, rows)
+    return f"fastest {less}" if name == "velocity" else f"lowest {escape(name)}"
 
 
 def known(patterns: xr.Dataset) -> str:
@@ -191,11 +215,13 @@ def known(patterns: xr.Dataset) -> str:
 def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
     """What was put together, what it knew, and how many points are in no pattern."""
     features = "time" not in patterns["centroid"].dims
-    what = f"each point's {', '.join(patterns['feature'].values.astype(str))}" if features else "whole series"
-    less, _ = ways(products.attrs.get("component"))
+    what = f"each point's {', '.join(map(str, patterns['feature'].values))}" if features else "whole series"
+    name, unit, _ = order_of(patterns)
+    unit = unit.replace("-1", "⁻¹").replace("-2", "⁻²")
+    by = escape(name if name == "velocity" else f"{name} [{unit}]")
     return (
         f"k-means of {escape(what)}, not of places: a pattern that gathers on the map does so by itself. Patterns are "
-        f"numbered by the velocity of their centroids, the fastest {less} first. As published "
+        f"numbered by the {by} of their centroids, the {_first(products, name)} first. As published "
         f"(doi:10.3390/rs16111891), but none of the forecasts here uses them. {sentence(f'The map {known(patterns)}')} "
         + (f"Points without a pattern: {alone:,}." if alone else "")
     )
