@@ -354,6 +354,19 @@ def test_as_many_clusters_are_advised_as_there_are_groups(smooth):
     xr.testing.assert_identical(table, insar.choose_n_clusters(cube, range(2, 8), sample_size=1500))
 
 
+def test_a_number_without_a_silhouette_is_not_the_best(smooth, monkeypatch):
+    monkeypatch.setattr("insar_dask.cluster.number.SILHOUETTE_POINTS", 20)
+    groups = np.where(np.arange(smooth.sizes["point"]) % 2, 30.0, -30.0)[:, None] + smooth["displacement"].values
+    groups[-1] += 1e5  # the one that two clusters set apart is not among the twenty
+    table = insar.choose_n_clusters(with_series(smooth, groups), [2, 3, 4], sample_size=10**6)
+    assert np.isnan(table["silhouette"].values).tolist() == [True, False, False]
+    assert table.attrs["best_silhouette"] == 3
+    alike = insar.choose_n_clusters(with_series(smooth, np.zeros_like(groups)), [2, 3])
+    assert np.isnan(alike["silhouette"]).all() and "best_silhouette" not in alike.attrs
+    few = insar.choose_n_clusters(smooth.isel(point=slice(3)), [2, 3])
+    assert np.isnan(few["silhouette"].values).tolist() == [False, True] and few.attrs["best_silhouette"] == 2
+
+
 def test_silhouettes_are_those_of_all_pairs(smooth):
     table = insar.choose_n_clusters(smooth, [2, 3], sample_size=300)
     model = small(n_clusters=3, sample_size=300, n_init=8, batch_size=1024, steps=0).fit(smooth)

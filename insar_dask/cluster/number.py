@@ -44,10 +44,11 @@ def choose_n_clusters(
     xr.Dataset
         Over ``n_clusters``: ``inertia``, the mean squared distance of a point to its centroid [mm²], and ``silhouette``
         in [-1, 1], the mean of (b - a) / max(a, b), with a the mean distance of a point to the others of its cluster
-        and b to those of the next nearest. Attributes: ``elbow``, the number at which the curve of inertia lies
-        farthest below the line between its ends; ``best_silhouette``, that of the highest silhouette; ``n_points`` of
-        the sample. Only series without gaps are in it. Neither number is a truth: ground moves in no number of
-        patterns, and real scenes are often all of one piece, with a best silhouette at two.
+        and b to those of the next nearest; NaN where all of its sample are in one cluster, or each in its own.
+        Attributes: ``elbow``, the number at which the curve of inertia lies farthest below the line between its ends;
+        ``best_silhouette``, that of the highest silhouette, left out where all are NaN; ``n_points`` of the sample.
+        Only series without gaps are in it. Neither number is a truth: ground moves in no number of patterns, and real
+        scenes are often all of one piece, with a best silhouette at two.
 
     Raises
     ------
@@ -73,6 +74,7 @@ def choose_n_clusters(
     found = [from_sample(parts, Clusters(k, **parameters).settings(axis)) for k in numbers]
     scores = [_scores(rows, state["centroids"]) for rows, state in found]
     inertia, silhouette = np.array(scores).T
+    best = {} if np.isnan(silhouette).all() else {"best_silhouette": numbers[int(np.nanargmax(silhouette))]}
     return xr.Dataset(
         {
             "inertia": ("n_clusters", inertia, {"long_name": "mean squared distance to the centroid", "units": "mm2"}),
@@ -81,7 +83,7 @@ def choose_n_clusters(
         coords={"n_clusters": numbers},
         attrs={
             "elbow": numbers[_elbow(np.array(numbers, float), inertia)],
-            "best_silhouette": numbers[int(np.argmax(silhouette))],
+            **best,
             "n_points": len(found[0][0]),
         },
     )
@@ -93,9 +95,10 @@ def _scores(rows: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -
 
     label, square = insar_kernels.nearest(rows, centroids)
     used, first = ~np.isnan(centroids).any(axis=0), slice(SILHOUETTE_POINTS)
-    together = len(np.unique(label[first])) < 2  # all in one cluster: nothing to compare
+    if not 1 < len(np.unique(label[first])) < len(label[first]):  # nothing to compare
+        return float(square.mean(dtype=np.float64)), np.nan
     with threadpool_limits(1):
-        silhouette = np.nan if together else float(silhouette_score(rows[first, used], label[first]))
+        silhouette = float(silhouette_score(rows[first, used], label[first]))
     return float(square.mean(dtype=np.float64)), silhouette
 
 
