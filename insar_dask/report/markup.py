@@ -62,9 +62,9 @@ def table(
 
 
 def facts(pairs: Mapping[str, Any]) -> str:
-    """Definition list of a mapping; empty values are left out."""
+    """Definition list of a mapping; empty values are left out. Whole numbers are counts, but in tables and lists."""
     items = "".join(
-        f"<dt>{escape(str(key).replace('_', ' '))}</dt><dd>{_plain(value)}</dd>"
+        f"<dt>{escape(str(key).replace('_', ' '))}</dt><dd>{f'{value:,}' if type(value) is int else _plain(value)}</dd>"
         for key, value in pairs.items()
         if value not in (None, "", {}, [])
     )
@@ -76,7 +76,7 @@ def _plain(value: Any) -> str:
         return "<br>".join(f"{escape(str(k))}: {_plain(item)}" for k, item in value.items() if item not in (None, ""))
     if isinstance(value, (list, tuple)):
         return "<br>".join(_plain(item) for item in value)
-    return escape(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+    return escape(str(value))  # a setting such as crs = 32631 is no count
 
 
 def number(value: Any) -> str:

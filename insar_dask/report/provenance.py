@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
@@ -52,7 +53,8 @@ def data_section(
         if ingest.get("rejected"):
             text += f"; {link('rejected.csv', ingest['rejected'], folder)} has each with its place and reason"
     shown = {key: value for key, value in ingest.items() if key not in ("n_points", "n_rejected", "rejected")}
-    shown |= {key.replace("_", " "): raw.attrs[key] for key in ATTRIBUTES if key in raw.attrs} | {"CRS": crs_name(raw)}
+    said = {key.replace("_", " "): raw.attrs[key] for key in ATTRIBUTES if key in raw.attrs} | {"CRS": crs_name(raw)}
+    shown |= {key: str(value) if isinstance(value, int) else value for key, value in said.items()}  # 2024 is no count
     if regular is not None:
         shown["regular dates"] = _regular_dates(regular)
     links = "".join(f"<dt>{escape(name)}</dt><dd>{link(None, path, folder)}</dd>" for name, path in files.items())
@@ -95,12 +97,16 @@ def link(text: str | None, path: str | Path, folder: Path) -> str:
     """Link to a file; by default it reads as its relative path. The address of a bucket is no link."""
     if is_bucket(path):
         return escape(text or str(path))
-    return f"<a href='{relative(path, folder)}'>{escape(text) if text else relative(path, folder)}</a>"
+    return f"<a href='{relative(path, folder)}'>{escape(text or _seen_from(folder, path))}</a>"
 
 
 def relative(path: str | Path, folder: Path) -> str:
-    """Path as seen from the page, escaped: the folder can be moved as a whole."""
-    return escape(Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix())
+    """Address of a file as seen from the page: the folder can be moved as a whole."""
+    return escape(quote(_seen_from(folder, path)))
+
+
+def _seen_from(folder: Path, path: str | Path) -> str:
+    return Path(os.path.relpath(Path(path).resolve(), folder.resolve())).as_posix()
 
 
 def _regular_dates(regular: xr.Dataset) -> str:

@@ -1,9 +1,12 @@
 import re
+from html import unescape
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from insar_dask.report import markup, tables
 from insar_dask.report.leads import plot_leads
+from insar_dask.report.provenance import link
 from tests.report.scenes import make_scores
 
 
@@ -42,6 +45,19 @@ def test_coverage_beyond_five_points_is_marked():
 def test_text_from_outside_is_escaped():
     assert "<script>" not in markup.facts({"a<script>": "<script>alert(1)</script>"})
     assert "<b>" not in tables.timings_table([{"stage": "<b>x", "seconds": 1.0}])
+
+
+def test_counts_have_their_thousands_apart_and_codes_have_not():
+    shown = markup.facts({"source_size": 1234567, "options": {"crs": 32631, "tracks": [2024]}, "said": True})
+    assert "<dd>1,234,567</dd>" in shown and "<dd>crs: 32631<br>tracks: 2024</dd>" in shown and "<dd>True</dd>" in shown
+
+
+def test_a_link_leads_to_a_file_of_any_name(tmp_path):
+    name = "site #1 50%41 'a' & ü?.zarr"
+    html = link(None, tmp_path / name, tmp_path / "page")
+    address, told = re.fullmatch(r"<a href='([^']*)'>([^<]*)</a>", html).groups()
+    assert unquote(urlsplit(unescape(address)).path) == unescape(told) == f"../{name}"
+    assert link("open", tmp_path / "a.csv", tmp_path) == "<a href='a.csv'>open</a>"
 
 
 def test_missing_numbers_are_dots():
