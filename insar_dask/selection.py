@@ -36,10 +36,12 @@ def select(
     Raises
     ------
     CubeError
-        When neither or both of ``area`` and ``near`` are given, or no point is found.
+        When neither or both of ``area`` and ``near`` are given, a ``radius`` without ``near``, or no point is found.
     """
     if (area is None) == (near is None):
         raise CubeError("give either area=... or near=(longitude, latitude)")
+    if near is None and radius is not None:
+        raise CubeError(f"radius={radius} is around a place: give near=(longitude, latitude) instead of area=...")
     easting, northing = np.asarray(cube["easting"].values), np.asarray(cube["northing"].values)
     if near is None:
         from insar_dask.readers.area import points_inside

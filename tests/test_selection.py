@@ -38,6 +38,11 @@ def test_one_way_of_choosing_is_wanted(choice: dict[str, object], small_scene: x
         insar.select(small_scene, **choice)  # type: ignore[arg-type]
 
 
+def test_a_radius_is_around_a_place(small_scene: xr.Dataset) -> None:
+    with pytest.raises(CubeError, match=r"radius=1.0 is around a place: give near=\(longitude, latitude\)"):
+        insar.select(small_scene, area=(0, 0, 1e8, 1e8), radius=1.0)
+
+
 def test_nothing_found_says_what_the_cube_covers(small_scene: xr.Dataset) -> None:
     with pytest.raises(CubeError, match=r"no point within 10 m of \(0\.0, 0\.0\); the cube covers \(44"):
         insar.select(small_scene, near=(0.0, 0.0), radius=10)
