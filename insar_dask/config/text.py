@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from insar_dask.config.section import said_plainly
 from insar_dask.config.sections import PLACES, Config, ConfigError, Section
-from insar_dask.sessions import SlurmJobs, Tls
+from insar_dask.sessions import WITHOUT_WORKERS, SlurmJobs, Tls
 
 __all__ = ["load_config", "parse_config", "parse_settings", "to_toml", "with_cluster"]
 
@@ -54,7 +54,8 @@ def parse_config(content: dict[str, Any], name: str = "configuration") -> Config
 def with_cluster(config: Config, settings: Sequence[str]) -> Config:
     """A configuration whose ``[cluster]`` is changed by settings such as ``workers=4`` or ``address=tls://host:8786``.
 
-    Values are TOML, or else text. A setting that says where the work runs takes the place of the one that did.
+    Values are TOML, or else text. A setting that says where the work runs takes the place of the one that did, and of
+    the threads of workers that it does not start.
     """
     given = parse_settings(settings, "--cluster", "a key of [cluster], such as workers=4")
     kept = config.model_dump(exclude_unset=True)
@@ -62,6 +63,8 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
     if given.keys() & {"workers", *PLACES}:
         jobs = given.keys().isdisjoint(PLACES) and given["workers"] != 0  # a number of workers may be one of jobs
         dropped = {"workers", *PLACES} - ({"slurm"} if jobs else set())
+    if given.keys() & set(WITHOUT_WORKERS):
+        dropped.add("threads_per_worker")
     cluster = {key: value for key, value in kept.get("cluster", {}).items() if key not in dropped}
     return parse_config({**kept, "cluster": cluster | given}, "--cluster")
 

@@ -5,7 +5,7 @@ jobs in a queue, ``joining.py`` goes to a scheduler that others started, ``encry
 """
 
 from insar_dask.sessions.encryption import Tls
-from insar_dask.sessions.opening import session
+from insar_dask.sessions.opening import WITHOUT_WORKERS, session
 from insar_dask.sessions.slurm import SlurmJobs
 
-__all__ = ["SlurmJobs", "Tls", "session"]
+__all__ = ["WITHOUT_WORKERS", "SlurmJobs", "Tls", "session"]

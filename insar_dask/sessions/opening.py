@@ -20,7 +20,10 @@ from insar_dask.settings import whole
 if TYPE_CHECKING:
     from distributed import Client, Security
 
-__all__ = ["session"]
+__all__ = ["WITHOUT_WORKERS", "session"]
+
+WITHOUT_WORKERS = ("threads", "address", "kubernetes")
+"""Places where no worker is started whose threads could be said."""
 
 Options = TypeVar("Options", Tls, SlurmJobs)
 
@@ -70,8 +73,8 @@ def session(
         ``INSAR_DASK_DEVICE=cpu`` in the environment of the process that drives a run keeps its chunk jobs off them.
         CuPy takes half of a GPU's memory unless ``CUPY_GPU_MEMORY_LIMIT`` says otherwise. No GPU has been tried yet.
     threads_per_worker : int, optional
-        Threads of each worker: one unless said, with ``gpus`` 2 to 8, each GPU's share of the cores, of which one has
-        the GPU while the others read and write.
+        Threads of each worker that is started: one unless said, with ``gpus`` 2 to 8, each GPU's share of the cores,
+        of which one has the GPU while the others read and write.
     memory_limit : str or int
         Memory of each worker, such as ``"2GiB"``; ``"auto"`` shares the machine's.
     host : str
@@ -101,6 +104,8 @@ def session(
     """
     where = _one_place(workers, threads=threads, address=address, kubernetes=kubernetes, slurm=slurm, gpus=gpus)
     security = None if tls is None else _options(Tls, "tls", tls).security()
+    if where in WITHOUT_WORKERS and threads_per_worker is not None:
+        raise ValueError(f"threads_per_worker is of workers that are started; with {where}=... leave it out")
     of_worker = 1 if threads_per_worker is None else whole("threads_per_worker", threads_per_worker, of="threads")
     if where in ("address", "kubernetes"):
         goal = address if address is not None else service_address(str(kubernetes), security)

@@ -62,7 +62,10 @@ class SlurmJobs:
     logs: str = "slurm-logs"
 
     def __post_init__(self) -> None:
-        """Check the walltime."""
+        """Check the walltime, and that lists are lists: a text would be taken for one of letters."""
+        for name in ("options", "setup"):
+            if isinstance(given := getattr(self, name), str):
+                raise ValueError(f"slurm: {name} is {given!r}; wanted a list, such as [{given!r}]")
         if self.seconds < LEAST_WALLTIME:
             raise ValueError(f"slurm: walltime is {self.walltime!r}; wanted two minutes at least, better hours")
 

@@ -94,6 +94,13 @@ def test_a_host_that_is_none_is_named_as_the_cause() -> None:
         ({"slurm": {"interface": "lo"}, "workers": 2}, "slurm needs memory_limit="),
         ({"slurm": {"interface": "lo", "walltime": "90"}}, "walltime is '90'; wanted \"HH:MM:SS\""),
         ({"slurm": {"interface": "lo", "walltime": "00:01:00"}}, "wanted two minutes at least"),
+        (
+            {"slurm": {"interface": "lo", "options": "--qos=high"}},
+            r"options is '--qos=high'; wanted a list, such as \[",
+        ),
+        ({"slurm": {"interface": "lo", "setup": "module load cuda"}}, "setup is 'module load cuda'; wanted a list"),
+        ({"threads": 2, "threads_per_worker": 3}, "of workers that are started; with threads=... leave it out"),
+        ({"address": "tcp://127.0.0.1:1", "threads_per_worker": 1}, "with address=... leave it out"),
         ({"gpus": "some"}, "gpus is 'some'; wanted a whole number of GPUs, or \"all\""),
     ],
     ids=lambda value: None if isinstance(value, str) else "-".join(value),
