@@ -1,13 +1,18 @@
 import json
 import tomllib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import pytest
 
 from insar_dask.config import Config, ConfigError, load_config, parse_config, parse_settings, to_toml, with_cluster
+from insar_dask.config.section import Section
+
+NAN, INF = float("nan"), float("inf")
 
 
 def test_the_printed_default_loads_to_the_default() -> None:
@@ -95,12 +100,39 @@ def test_what_toml_does_not_know_is_refused_before_it_is_kept(value: Any) -> Non
             ({"inversion": {"as_of": day}}, f"inversion.as_of = '{day}': wanted a day")
             for day in ("soon", "NaT", "2018", "2018-02-30")
         ),
+        ({"inversion": {"alpha": 0.5}}, "alpha weighs the frost of a temperature: set both"),
+        ({"inversion": {"alpha": "fit", "method": "nsbas"}}, "alpha weighs the frost of a temperature: set both"),
+        ({"pairs": {"max_days": NAN}}, "pairs.max_days = nan: Input should be greater than 0"),
+        ({"pairs": {"place": [13.0, NAN]}}, r"pairs.place.1 = nan: Input should be a finite number"),
+        ({"maps": {"extents": {"E45N17": [0.0, 0.0, INF, 1.0]}}}, "maps.extents.E45N17.2 = inf: .* finite number"),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config(content)
+
+
+def floats() -> Iterator[tuple[str, str]]:
+    """Every key of the configuration that takes a number with decimals."""
+    for section, model in Config.model_fields.items():
+        assert isinstance(model.annotation, type) and issubclass(model.annotation, Section)
+        for key, info in model.annotation.model_fields.items():
+            if float in (info.annotation, *get_args(info.annotation), *map(get_origin, get_args(info.annotation))):
+                yield section, key
+
+
+@pytest.mark.parametrize(("section", "key"), list(floats()))
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+def test_numbers_are_finite_unless_a_key_says_otherwise(section: str, key: str, value: float) -> None:
+    meant = value == INF and (section, key) in {
+        ("pairs", "max_days"),
+        ("pairs", "max_bperp"),
+        ("pairs", "stable_below"),
+    }
+    with nullcontext() if meant else pytest.raises(ConfigError, match=rf"{section}\.{key}\b.* = -?(nan|inf): "):
+        config = parse_config({section: {key: value}})
+        assert parse_config(tomllib.loads(to_toml(config))) == config
 
 
 def test_settings_of_the_command_line_take_the_place_of_where_the_work_ran() -> None:
@@ -111,6 +143,9 @@ def test_settings_of_the_command_line_take_the_place_of_where_the_work_ran() -> 
     assert moved.cluster.tls is not None
     assert moved.cluster.tls.cert == "c.pem"
     assert with_cluster(moved, ["workers=0"]).cluster.alone
+    broad = parse_config({"cluster": {"workers": 2, "threads_per_worker": 3}})
+    assert with_cluster(broad, ["workers=4"]).cluster.threads_per_worker == 3
+    assert with_cluster(broad, ["threads=4"]).cluster.threads_per_worker is None
     queued = parse_config({"cluster": {"workers": 3, "slurm": {"interface": "ib0"}}})
     assert with_cluster(queued, ["workers=40"]).cluster.slurm == queued.cluster.slurm
     assert with_cluster(queued, ["workers=0"]).cluster.alone

@@ -11,15 +11,17 @@ from insar_dask.config.section import Day, Section
 
 __all__ = ["Inversion", "Pairs"]
 
-AnyNumber = Annotated[float, Field(gt=0)]
+NumberOrInf = Annotated[float, Field(gt=0, allow_inf_nan=True)]
 Cell = Annotated[int, Field(ge=0)]
 
 
 class Pairs(Section):
     """Interferograms: which are used, and what is taken off them before they are inverted."""
 
-    max_days: AnyNumber = Field(50.0, description="longest pair; inf: any")
-    max_bperp: AnyNumber = Field(100.0, description="largest perpendicular baseline in metres; inf: any, or none known")
+    max_days: NumberOrInf = Field(50.0, description="longest pair; inf: any")
+    max_bperp: NumberOrInf = Field(
+        100.0, description="largest perpendicular baseline in metres; inf: any, or none known"
+    )
     min_coherence: float | None = Field(
         None, ge=0, le=1, description="leave out interferograms of a smaller mean coherence; unset: none for that"
     )
@@ -33,8 +35,8 @@ class Pairs(Section):
     surface: Literal["plane", "quadratic", "height", "none"] = Field(
         "plane", description="plane, quadratic (orbits), height (stratified delays) or none is taken off each date"
     )
-    stable_below: float = Field(
-        5.0, gt=0, description="mm/yr; surfaces are fitted, and a reference is sought, on slower ground"
+    stable_below: NumberOrInf = Field(
+        5.0, description="mm/yr; surfaces are fitted, and a reference is sought, on slower ground; inf: on any"
     )
     reference: Literal["auto", "none"] | tuple[Cell, Cell] = Field(
         "auto", description="[row, column] of the pixel that stands still; auto: it is sought; none: it is off already"
@@ -132,6 +134,7 @@ class Inversion(Section):
                 self.temperature is not None and self.method != "nsbas" and not self.joint,
                 "temperature makes a season of the model of method nsbas, or of joint = true",
             ),
+            (self.alpha != "close" and self.temperature is None, "alpha weighs the frost of a temperature: set both"),
         ):
             if wrong:
                 raise ValueError(f"{cure}; method is {self.method}")

@@ -15,9 +15,9 @@ __all__ = ["Day", "Option", "Section", "said_plainly"]
 
 
 class Section(BaseModel):
-    """A table of the TOML file: frozen, no unknown keys."""
+    """A table of the TOML file: frozen, no unknown keys; numbers are finite where a key does not say otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _written_out(day: Any) -> str:

@@ -243,11 +243,9 @@ class Report(Section):
 class Cost(Section):
     """What `plan` reckons money with; what is not said here is not guessed."""
 
-    cpu_hour: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="price of one core for an hour; unset: no price of the work"
-    )
+    cpu_hour: float | None = Field(None, ge=0, description="price of one core for an hour; unset: no price of the work")
     gb_month: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="price of 10^9 stored bytes for a month; unset: none of the store"
+        None, ge=0, description="price of 10^9 stored bytes for a month; unset: none of the store"
     )
     currency: str = Field("", description='such as "EUR"')
 
