@@ -261,6 +261,11 @@ def test_a_group_is_not_replaced_by_what_is_computed_from_it(site: Path) -> None
     assert stored_bytes(site) == before
 
 
+def test_no_group_lies_among_the_receipts(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="receipts of the store lie there"):
+        insar.save(small_scene, tmp_path / "site.zarr", "jobs/receipts", quiet=True)
+
+
 def test_what_is_computed_from_a_stored_cube_is_made_again_when_that_holds_other_values(
     small_scene: xr.Dataset, tmp_path: Path
 ) -> None:

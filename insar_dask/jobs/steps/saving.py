@@ -150,6 +150,8 @@ def _checked_group(data: xr.Dataset, path: str | Path, group: str | None) -> str
         raise ValueError(f"{given}; name another for this data set: save(motion, {str(path)!r}, 'site/products')")
     if any(part in ("", ".", "..") for part in group.split("/")):
         raise ValueError(f"group {group!r} leads out of the store; wanted names such as 'site/products'")
+    if group.split("/")[0] == "jobs":
+        raise ValueError(f"group {group!r}: receipts of the store lie there; wanted names such as 'site/products'")
     _check_storable(data, group)
     _check_apart(data, path, group)
     return group
