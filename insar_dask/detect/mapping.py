@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.spatial import cKDTree
 
 from insar_dask.cube import CubeError, check_points
 from insar_dask.detect.areas import MapGrid
 from insar_dask.settings import positive
+from insar_dask.spacing import FEWEST, Lattice, grid_step, lattice_of, spacing_of
 
 __all__ = ["area_maps", "cell_of", "check_alike", "grid_of", "join_motions", "maps_on", "side_of", "sum_places"]
 
@@ -21,15 +21,8 @@ Float64 = npt.NDArray[np.float64]
 SPACINGS = 2.5
 """Cells of scattered points are so many times their spacing."""
 
-FOURTH = 4
-"""Neighbour whose median distance is the spacing: on a grid exactly, of random points within 9 %. The nearest one is
-4 m away on a real burst, whose points stand in crowds on roofs."""
-
 NEAREST = 5.0
 """Rounded to so many metres."""
-
-FEWEST_EVEN = 10
-"""Points that have to agree on a grid."""
 
 MOST_CELLS = 50_000_000
 """A full tile of EGMS Level 3 has 1,000,000 cells, a burst in cells of 30 m three times as many."""
@@ -64,7 +57,7 @@ def area_maps(motion: xr.Dataset | Sequence[xr.Dataset], cell: float | None = No
     """
     motion = motion if isinstance(motion, xr.Dataset) else join_motions(motion)
     check_points(motion)
-    place = np.stack([np.asarray(motion[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
+    place = _places(motion)
     if not len(place):
         raise CubeError("there are no points, so nothing to find areas on")
     side = cell_of(place) if cell is None else positive("cell", cell, of="metres")
@@ -174,43 +167,43 @@ def _same_crs(one: xr.Dataset, other: xr.Dataset) -> bool:
 
 def cell_of(place: Float64) -> float:
     """Side of the cells [m] that suit places (n, 2): their own grid's, else 2.5 spacings, to 5 m."""
-    return _own_side(place) or _scattered_side(place)
+    return grid_step(place) or _scattered_side(spacing_of(place))
 
 
 def sum_places(points: xr.Dataset) -> dict[str, npt.NDArray[Any]]:
-    """Where ``n`` points of a part of a scene lie: their ``box`` and the ``side`` of cells that suit them [m].
+    """Where ``n`` points of a part of a scene lie: their ``box``, and the ``side`` of cells that suit them [m].
 
-    ``even`` says that it is that of their own grid.
+    ``even`` says that they all lie on a lattice; then its ``step`` and ``spacing`` [m] and number of ``places`` tell
+    whether that of all parts together is a raster's.
     """
-    place = np.stack([np.asarray(points[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
-    own = _own_side(place)
-    side = own or _scattered_side(place)
+    place = _places(points)
+    lattice = lattice_of(place)
+    own = lattice.step if lattice is not None and lattice.filled else None
+    told = {"even": lattice is not None, "n": len(place), "side": own or _scattered_side(spacing_of(place))}
+    if lattice is not None:
+        told |= {"step": lattice.step, "spacing": lattice.spacing, "places": lattice.n_places}
     box = np.concatenate([place.min(axis=0), place.max(axis=0)])
-    return {"box": box, "n": np.array(len(place)), "side": np.array(side), "even": np.array(own is not None)}
+    return {"box": box, **{name: np.array(value) for name, value in told.items()}}
 
 
 def side_of(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> float:
     """Side of the cells [m] of a scene of which `sum_places` has looked at the parts."""
-    large = [part for part in parts if part["n"] >= FEWEST_EVEN] or list(parts)
+    large = [part for part in parts if part["n"] >= FEWEST] or list(parts)
     if all(part["even"] for part in large):
-        return float(min(part["side"] for part in large))
+        spacing = float(np.median([part["spacing"] for part in large]))
+        n_points, n_places = (sum(int(part[name]) for part in large) for name in ("n", "places"))
+        lattice = Lattice(float(min(part["step"] for part in large)), spacing, n_points, n_places)
+        if lattice.filled:
+            return lattice.step
     return max(round(float(np.median([part["side"] for part in large])) / NEAREST), 1) * NEAREST
 
 
-def _own_side(place: Float64) -> float | None:
-    """Spacing of places that lie on a regular grid."""
-    steps = np.concatenate([np.diff(np.unique(axis)) for axis in place.T])
-    if len(place) < FEWEST_EVEN or not steps.size or steps.min() < 1:
-        return None
-    share = steps / steps.min()
-    return float(steps.min()) if np.abs(share - np.round(share)).max() < 1e-6 else None
+def _places(points: xr.Dataset) -> Float64:
+    return np.stack([np.asarray(points[axis].values, np.float64) for axis in ("easting", "northing")], axis=1)
 
 
-def _scattered_side(place: Float64) -> float:
-    if len(place) <= FOURTH:
-        return 100.0
-    spacing = float(np.median(cKDTree(place).query(place, [FOURTH + 1])[0]))
-    return max(round(SPACINGS * spacing / NEAREST), 1) * NEAREST
+def _scattered_side(spacing: float) -> float:
+    return max(round(SPACINGS * spacing / NEAREST), 1) * NEAREST if np.isfinite(spacing) else 100.0
 
 
 def _medians(values: Float64, ranks: npt.NDArray[np.int64], n: int) -> Float64:

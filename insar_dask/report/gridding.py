@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
+from insar_dask.spacing import grid_step
 
-__all__ = ["Grid", "display_grid", "fit_grid", "native_resolution", "round_length"]
+__all__ = ["Grid", "display_grid", "fit_grid", "round_length"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -76,21 +77,6 @@ def round_length(length: float) -> float:
     return max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-12)) * power
 
 
-def native_resolution(easting: Float64, northing: Float64) -> float | None:
-    """Spacing of points that all lie on one regular square grid, else None.
-
-    The spacing is the smallest step between distinct coordinates; it must divide every other step to 1e-6, and at
-    least ten points must agree, so that two lone points are not called a grid.
-    """
-    if easting.size < 10:
-        return None
-    steps = np.concatenate([np.diff(np.unique(axis)) for axis in (easting, northing)])
-    if steps.size == 0 or (cell := float(steps.min())) < 1.0:
-        return None
-    off = np.abs(steps / cell - np.round(steps / cell)).max()
-    return cell if off < 1e-6 else None
-
-
 def fit_grid(easting: Float64, northing: Float64, cell: float, *, centred: bool = False) -> Grid:
     """Grid of ``cell`` metres that holds all points.
 
@@ -129,7 +115,7 @@ def display_grid(easting: Float64, northing: Float64, pixels: int = 460) -> Grid
     Scattered points get about twice the square root of their number of cells on the longer side, so that a few show as
     squares, not as dust, and never more than ``pixels`` or so, which a screen would only thin again.
     """
-    native = native_resolution(easting, northing)
+    native = grid_step(np.stack([easting, northing], axis=1))
     span = max(float(np.ptp(easting)), float(np.ptp(northing)), 1.0)
     if native is not None and span / native <= pixels:
         return fit_grid(easting, northing, native, centred=True)

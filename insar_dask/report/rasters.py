@@ -11,10 +11,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
-from insar_dask.report.gridding import Grid, fit_grid, native_resolution
+from insar_dask.report.gridding import Grid, fit_grid
 from insar_dask.report.own_cells import OwnCells, own_cells
 from insar_dask.report.places import crs_wkt
 from insar_dask.report.qgis_style import write_style
+from insar_dask.spacing import grid_step
 
 __all__ = ["write_geotiff"]
 
@@ -105,7 +106,7 @@ def _grid(products: xr.Dataset, resolution: float | None) -> Grid | OwnCells:
         raise CubeError("the products have no points: nothing to rasterise")
     if resolution is None and (own := own_cells(products)) is not None:
         return own
-    native = native_resolution(easting, northing)
+    native = grid_step(np.stack([easting, northing], axis=1))
     if native is not None and resolution in (None, native):
         return fit_grid(easting, northing, native, centred=True)
     return fit_grid(easting, northing, DEFAULT_RESOLUTION if resolution is None else float(resolution))

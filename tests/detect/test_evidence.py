@@ -12,7 +12,7 @@ from insar_dask.detect.clusters import cluster_points, hull_of
 from insar_dask.detect.errors import honest_errors
 from insar_dask.detect.evidence import exceedances, histories, onset_of
 from insar_dask.detect.finding import find_areas
-from insar_dask.detect.mapping import area_maps, cell_of
+from insar_dask.detect.mapping import area_maps, cell_of, side_of, sum_places
 from insar_dask.detect.quality import quality_class, spatial_quality, temporal_quality
 
 TIMES = np.datetime64("2019-01-03", "ns") + np.arange(0, 1500, 12) * np.timedelta64(1, "D")
@@ -160,12 +160,31 @@ def test_errors_are_no_smaller_than_halves_of_the_record_differ() -> None:
         honest_errors(motion.isel(point=slice(3)), cube)
 
 
+def points_at(place: np.ndarray) -> xr.Dataset:
+    return xr.Dataset({"easting": ("point", place[:, 0]), "northing": ("point", place[:, 1])})
+
+
+def test_areas_of_points_in_whole_metres_are_those_of_exact_ones(slope: xr.Dataset) -> None:
+    away = np.random.default_rng(8).uniform(-25, 25, (2, slope.sizes["point"]))
+    exact = slope.assign_coords(easting=slope.easting + away[0], northing=slope.northing + away[1])
+    whole = exact.assign_coords(easting=exact.easting.round(), northing=exact.northing.round())
+    maps = [area_maps(honest_errors(insar.motion(cube), cube)) for cube in (exact, whole)]
+    assert maps[0].attrs["cell"] == maps[1].attrs["cell"] > 50
+    assert [len(find_areas(one)) for one in maps] == [1, 1]
+
+
 def test_cells_suit_the_points() -> None:
     chance = np.random.default_rng(4)
     random = chance.uniform(0, 3000, (9000, 2))
     assert cell_of(random) == pytest.approx(2.5 * np.sqrt(1e-3 * 1e6), abs=10)
     grid = np.stack(np.meshgrid(np.arange(30) * 100.0 + 50, np.arange(20) * 100.0 + 50), axis=-1).reshape(-1, 2)
     assert cell_of(grid[chance.random(len(grid)) < 0.6]) == 100.0
+    whole = np.round(random)
+    assert cell_of(whole) == cell_of(random)
+    for places, side in ((whole, cell_of(random)), (grid[::3], 100.0)):
+        from_west = places[np.argsort(places[:, 0], kind="stable")]
+        parts = [sum_places(points_at(part)) for part in np.array_split(from_west, 4)]
+        assert side_of(parts) == pytest.approx(side, abs=10)
     phases = xr.concat([cube_of(np.full((1, 2), [4.5e6 + 3, 1.7e6 + 3]), np.zeros((1, len(TIMES))))] * 3, "point",
                        data_vars="minimal", coords="minimal", compat="override", join="exact")  # fmt: skip
     days = insar.motion(phases).assign(phase=("point", np.array([364.0, 2.0, 5.0], np.float32)))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insar_dask.cube import CubeError
-from insar_dask.report.gridding import display_grid, fit_grid, native_resolution, round_length
+from insar_dask.report.gridding import display_grid, fit_grid, round_length
 from insar_dask.report.maps import scale_bar_length
 
 
@@ -46,15 +46,6 @@ def test_the_first_row_is_the_north():
     assert grid.extent == (0.0, 10.0, 0.0, 100.0)
 
 
-def test_a_regular_product_is_recognised_and_scattered_points_are_not(regular_cube, scattered_cube):
-    assert native_resolution(regular_cube["easting"].values, regular_cube["northing"].values) == 100.0
-    assert native_resolution(scattered_cube["easting"].values, scattered_cube["northing"].values) is None
-
-
-def test_few_points_are_no_grid():
-    assert native_resolution(np.array([0.0, 100.0]), np.array([0.0, 100.0])) is None
-
-
 def test_a_regular_product_is_shown_on_its_own_cells(regular_cube):
     grid = display_grid(regular_cube["easting"].values, regular_cube["northing"].values)
     assert (grid.cell, grid.west, grid.north, grid.rows, grid.columns) == (100.0, 4_500_000.0, 1_700_900.0, 9, 12)
@@ -79,3 +70,8 @@ def test_a_raster_too_large_for_any_memory_is_refused_before_it_is_made() -> Non
     tracemalloc.stop()
     resolution = float(re.search(r"resolution=(\d+)", str(refused.value))[1])
     assert fit_grid(place, place, resolution).count().sum() == 2
+
+
+def test_points_in_whole_metres_are_no_raster_of_a_metre():
+    place = np.random.default_rng(2).uniform(0, 400, (2, 300))
+    assert display_grid(*np.round(place)).cell == display_grid(*place).cell == 5.0

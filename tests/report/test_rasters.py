@@ -54,6 +54,13 @@ def test_scattered_points_become_means_on_round_edges(tmp_path, epsg, resolution
     assert rmse[row[0], column[0]] == pytest.approx(np.nanmean(products["rmse"].values[here]), rel=1e-6)
 
 
+def test_points_in_whole_metres_are_scattered_too(scattered_cube, tmp_path):
+    products = make_products(scattered_cube)
+    whole = {axis: products[axis].round() for axis in ("easting", "northing")}
+    with rasterio.open(write_geotiff(products.assign_coords(whole), tmp_path / "p.tif")) as raster:
+        assert raster.res == (100.0, 100.0)
+
+
 def test_bands_carry_names_and_units(regular_cube, tmp_path):
     with rasterio.open(write_geotiff(make_products(regular_cube), tmp_path / "p.tif")) as raster:
         assert raster.descriptions[0] == "velocity"
