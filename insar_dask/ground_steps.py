@@ -182,7 +182,7 @@ def _write_page(
     return write_area_report(
         folder,
         areas=found,
-        earlier=earlier or _before(bench),
+        earlier=earlier or _before(bench, found.crs_wkt),
         overview=stored_overview(bench.engine.store, scene, vintage),
         views=views,
         worst=config.areas.worst,
@@ -195,14 +195,14 @@ def _write_page(
     )
 
 
-def _before(bench: Workbench) -> dict[str, Areas]:
-    """The earlier vintage that the configuration names."""
+def _before(bench: Workbench, crs_wkt: str) -> dict[str, Areas]:
+    """The earlier vintage that the configuration names, in a CRS."""
     from insar_dask.detect.given import read_areas
 
     file = bench.config.areas.before
     if file is None:
         return {}
-    areas = read_areas(file)
+    areas = read_areas(file, crs_wkt)
     return {str(areas.attrs.get("vintage") or Path(file).stem): areas}
 
 

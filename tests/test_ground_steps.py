@@ -124,6 +124,22 @@ def kept(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in stored.items() if not name.startswith("jobs/states/")}
 
 
+def test_names_go_on_from_the_outlines_that_a_run_wrote(folder: Path, ran: list[Any]) -> None:
+    before = shutil.copy(ran[3].report.parent / "areas.geojson", folder / "before.geojson")
+    wanted = {"method": "hysteresis", "scene": "later", "vintage": "2022-01-01", "cards": 0}
+    with opened(configured(folder, areas={**wanted, "before": str(before)}), quiet=True) as bench:
+        page = area_outcomes(bench, ["site_U"])[0].report.read_text()
+        assert "From 2021-03-29 to 2022-01-01: area: not distinguishable" in page
+        later, old = stored_areas(bench.engine.store, "later-up"), stored_areas(bench.engine.store, "scene-up")
+    assert later["area_id"].tolist() == old["area_id"].tolist() and set(later["first_seen"]) == {"2021-03-29"}
+    bare = geopandas.read_file(before)[["geometry", "area_id", "first_seen"]]  # as another program keeps them
+    bare.to_file(folder / "bare.gpkg", driver="GPKG")
+    wanted |= {"scene": "bare", "before": str(folder / "bare.gpkg")}
+    with opened(configured(folder, areas=wanted), quiet=True) as bench:
+        page = area_outcomes(bench, ["site_U"])[0].report.read_text()
+    assert "From bare to 2022-01-01, growth is not told: how far off these outlines may lie is not known" in page
+
+
 def test_outlines_of_a_file_are_judged_and_keep_what_they_came_with(folder: Path, ran: list[Any]) -> None:
     file = ran[3].report.parent / "areas.geojson"
     drawn = geopandas.read_file(file)[["geometry"]].assign(name=["a", "b", "c"])

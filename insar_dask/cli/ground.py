@@ -70,7 +70,7 @@ def areas(
     ] = None,
     vintage: Annotated[str | None, typer.Option(help="such as a date; default: the last date of the record")] = None,
     inventory: Annotated[Path | None, typer.Option(help="outlines of yours, which are judged instead of found")] = None,
-    before: Annotated[Path | None, typer.Option(help="GeoParquet of an earlier vintage, whose names go on")] = None,
+    before: Annotated[Path | None, typer.Option(help="outlines of an earlier vintage, whose names go on")] = None,
     dem: Annotated[str | None, typer.Option(help="raster of heights, for slope and aspect")] = None,
     into: Annotated[
         Path | None, typer.Option(help=".geojson, .parquet or .gpkg; default: STORE-SCENE-areas.geojson beside STORE")

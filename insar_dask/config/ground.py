@@ -91,7 +91,7 @@ class AreaSearch(Section):
     scene: str = Field("scene", description="what areas are named after; their names last over vintages")
     vintage: str | None = Field(None, description="such as a date; unset: the last date of the record")
     before: str | None = Field(
-        None, description="GeoParquet of an earlier vintage, whose names go on; unset: the latest in the store"
+        None, description="outlines of an earlier vintage, whose names go on; unset: the latest in the store"
     )
     rate_years: float = Field(2.0, gt=0, description="years before the vintage that its rate is taken over")
     dem: str | None = Field(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError
@@ -22,8 +24,8 @@ __all__ = ["cells_of_outlines", "checked", "in_crs", "judge_areas", "read_areas"
 def read_areas(path: str | Path, crs: Any = None) -> Areas:
     """Read outlines from a file that GDAL knows, or from GeoParquet; other columns come along.
 
-    From GeoParquet that `insar_dask.detect.writing.write_areas` wrote, what all areas share comes along too: names of
-    an older vintage can be carried on from it.
+    From GeoParquet and GeoJSON that `insar_dask.detect.writing.write_areas` wrote, what all areas share comes along
+    too: names of an older vintage can be carried on from it. Dates are text, such as 2023-12-31.
 
     Parameters
     ----------
@@ -48,13 +50,32 @@ def read_areas(path: str | Path, crs: Any = None) -> Areas:
     frame = geopandas.read_parquet(path) if path.suffix == ".parquet" else geopandas.read_file(path)
     if frame.crs is None:
         raise CubeError(f"{path.name} does not say its CRS: write it with one")
-    columns = {str(name): frame[name].to_numpy() for name in frame.columns if name != frame.geometry.name}
-    areas = checked(
-        Areas(
-            list(frame.geometry), columns, frame.crs.to_wkt(), {"source": path.name, **frame.attrs, "file": path.name}
-        )
-    )
+    columns = {str(name): _dated(frame[name].to_numpy()) for name in frame.columns if name != frame.geometry.name}
+    attrs = {"source": path.name, **_recipe(path), **frame.attrs, "file": path.name}
+    areas = checked(Areas(list(frame.geometry), columns, frame.crs.to_wkt(), attrs))
     return areas if crs is None else in_crs(areas, crs_of(crs, "crs").to_wkt())
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    """What all areas of a GeoJSON of ours share; nothing of another file."""
+    if path.suffix not in (".geojson", ".json"):
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:  # GDAL reads rows of documents too
+        return {}
+    recipe = document.get("recipe") if isinstance(document, dict) else None
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def _dated(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column, dates as text: GDAL makes them of what looks like one."""
+    if values.dtype.kind != "M":
+        return values
+    days, known = values.astype("datetime64[D]"), ~np.isnat(values)
+    whole = (days[known] == values[known]).all()
+    texts = (days if whole else values.astype("datetime64[s]")).astype(str)
+    return np.where(known, texts, "").astype(object)
 
 
 def checked(areas: Areas) -> Areas:

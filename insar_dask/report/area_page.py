@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid
 from insar_dask.detect.counting import growth, inventory
 from insar_dask.detect.views import AreaView
@@ -75,7 +76,10 @@ def write_area_report(
     }
     if earlier and len(areas):
         before, older = list(earlier.items())[-1]
-        told["Growth"] = sections.growth_section(growth(older, areas), before, vintage)
+        try:
+            told["Growth"] = sections.growth_section(growth(older, areas), before, vintage)
+        except CubeError as error:  # as of outlines that were judged, or do not say their cells
+            told["Growth"] = f"<p>{sentence(f'From {before} to {vintage}, growth is not told: {error}')}</p>"
     if views:
         told["Evidence"] = sections.cards_section(folder, views, areas, threshold, level)
     links = "".join(

@@ -40,7 +40,8 @@ def inventory_section(vintages: Mapping[str, Areas], areas: Areas) -> str:
     areas : Areas
         The last.
     """
-    counts = {vintage: inventory(found) for vintage, found in vintages.items() if len(found)}
+    rated = {vintage: found for vintage, found in vintages.items() if len(found) and "velocity_mean" in found.columns}
+    counts = {vintage: inventory(found) for vintage, found in rated.items()}
     head = ["areas", "area<small>km²</small>", "beyond 10<small>mm yr⁻¹</small>", "beyond 20<small>mm yr⁻¹</small>"]
     head += ["largest<small>km²</small>", "fastest<small>mm yr⁻¹</small>"]
     rows = [(vintage, _inventory_row(vintages[vintage], found)) for vintage, found in counts.items()]

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 
 import geopandas
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 import xarray as xr
@@ -14,6 +15,7 @@ from insar_dask.detect.areas import Areas
 from insar_dask.detect.counting import growth, inventory
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.given import judge_areas, read_areas
+from insar_dask.detect.vintages import carry_ids, first_ids
 from insar_dask.detect.writing import write_areas
 
 
@@ -32,6 +34,33 @@ def test_what_is_written_is_read(ending: str, areas: Areas, tmp_path: Path) -> N
     same = geopandas.GeoSeries(list(back.geometry), crs=back.crs_wkt).to_crs(3035).area
     np.testing.assert_allclose(same, areas["area_m2"], rtol=2e-3)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"areas.{ending}", "areas.qml"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "geojson"])
+def test_a_vintage_comes_back_with_its_recipe_and_days_as_text(ending: str, areas: Areas, tmp_path: Path) -> None:
+    old = first_ids(areas, "plateau", "2019-12-31")
+    back = read_areas(write_areas(old, tmp_path / f"areas.{ending}"), areas.crs_wkt)
+    assert back["first_seen"].tolist() == old["first_seen"].tolist()
+    shared = ("scene", "vintage", "cell", "rule", "component", "recipe")
+    assert {name: back.attrs.get(name) for name in shared} == {name: old.attrs.get(name) for name in shared}
+    later = carry_ids(back, areas, "2023-12-31")
+    assert later["area_id"].tolist() == old["area_id"].tolist() and set(later["first_seen"]) == {"2019-12-31"}
+    with pytest.raises(CubeError, match="the vintages differ in rule"):
+        carry_ids(back, find_like(areas, seed=12.0), "2023-12-31")
+
+
+def find_like(areas: Areas, **rule: float) -> Areas:
+    return areas.with_columns({}, rule={**areas.attrs["rule"], **rule})
+
+
+def test_days_and_hours_of_a_file_are_text(areas: Areas, tmp_path: Path) -> None:
+    days = ["2020-01-31", None, *["2021-02-01"] * (len(areas) - 2)]
+    frame = geopandas.GeoDataFrame({"day": days}, geometry=list(areas.geometry), crs=areas.crs_wkt)
+    frame["hour"] = pd.to_datetime(["2020-01-31T10:20:30"] * len(areas))
+    frame["day"] = pd.to_datetime(frame["day"])
+    frame.to_file(tmp_path / "mine.gpkg", driver="GPKG", engine="pyogrio")
+    back = read_areas(tmp_path / "mine.gpkg")
+    assert back["day"].tolist()[:3] == ["2020-01-31", "", "2021-02-01"] and back["hour"][0] == "2020-01-31T10:20:30"
 
 
 def test_equal_areas_give_equal_bytes_for_any_tiles(scenes: list[xr.Dataset], areas: Areas, tmp_path: Path) -> None:

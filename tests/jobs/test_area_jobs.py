@@ -16,6 +16,7 @@ from insar_dask.detect.mapping import area_maps, grid_of
 from insar_dask.detect.rules import Rule
 from insar_dask.detect.writing import write_areas
 from insar_dask.jobs.areas.area_jobs import save_areas
+from insar_dask.jobs.areas.passes import Passes
 from insar_dask.jobs.areas.places import scenes_of
 from insar_dask.jobs.areas.scene import AreaScene, Product
 from insar_dask.jobs.areas.stored import found_on, stored_areas, vintages_of
@@ -177,13 +178,29 @@ def test_columns_of_an_inventory_stand_beside_ours_not_for_them(halves: Path) ->
             save_areas(halves, ["west", "east"], scene="named", inventory=twice, **OPTIONS)
 
 
-def test_an_earlier_vintage_is_looked_at_before_the_tiles(halves: Path, tmp_path: Path) -> None:
-    old = save_areas(halves, ["west"], scene="kept", vintage="2019", **OPTIONS)
+def test_an_earlier_vintage_is_looked_at_before_the_tiles(
+    halves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = save_areas(halves, ["west"], scene="kept", vintage="2019-12-31", **OPTIONS)
     degrees = read_areas(write_areas(old, tmp_path / "old.geojson"))
-    again = save_areas(halves, ["west"], scene="after", vintage="2023", before=degrees, **OPTIONS)
-    assert again["area_id"].tolist() == old["area_id"].tolist()
-    with pytest.raises(CubeError, match="differ in rule"):
-        save_areas(halves, ["west"], scene="after", vintage="2024", before=old, season=None, quiet=True, seed=12.0)
+    again = save_areas(halves, ["west"], scene="after", vintage="2023-12-31", before=degrees, **OPTIONS)
+    assert again["area_id"].tolist() == old["area_id"].tolist() and set(again["first_seen"]) == {"2019-12-31"}
+    assert stored_areas(halves, "after")["first_seen"].tolist() == again["first_seen"].tolist()
+    nameless = degrees.with_columns({"area_id": np.array([None] * len(old), object)})
+    unseen = Areas(old.geometry, {"area_id": old["area_id"]}, old.crs_wkt)
+    drawn = Areas(old.geometry, {}, old.crs_wkt)
+    stricter = {"quiet": True, "season": None, "seed": 12.0}
+    with monkeypatch.context() as patch:
+        patch.setattr(Passes, "survey", lambda _: pytest.fail("looked at tiles"))
+        for options, said in (
+            ({"before": old, **stricter}, "differ in rule"),
+            ({"before": degrees, **stricter}, "differ in rule"),
+            ({"before": old, "inventory": drawn, **stricter}, "differ in rule"),
+            ({"before": nameless, **OPTIONS}, "'area_id' is missing in some rows"),
+            ({"before": unseen, **OPTIONS}, "has no names of areas"),
+        ):
+            with pytest.raises(CubeError, match=said):
+                save_areas(halves, ["west"], scene="after", vintage="2024-12-31", **options)
     with pytest.raises(CubeError, match="has no names of areas"):
         save_areas(halves, ["west"], scene="x", before=Areas(old.geometry, {}, old.crs_wkt), **OPTIONS)
 

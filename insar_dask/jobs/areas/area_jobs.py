@@ -138,9 +138,9 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     """As `save_areas`, where an engine works already."""
     scene = look_at(engine, area_sources(engine, names), search.cell)
     vintage = search.vintage or scene.last_date
-    before = _before(engine, search, vintage, scene)
     rule, missing = lenient(search.rule, (*scene.names, "velocity_std"))
     rule = search.rule if search.inventory is None else rule  # its tasks say what they lack
+    before = _before(engine, replace(search, rule=rule), vintage, scene)
     passes = Passes(
         engine, f"{NOTES}/{search.scene}/{vintage}", scene, rule, search.tile, search.years, search.dem,
         _to_the_east(engine, scene),
@@ -183,11 +183,15 @@ def _judged(passes: Passes, survey: Survey, inventory: Areas, missing: list[str]
 
 def _named(found: Areas, search: Search, before: Areas | None, vintage: str) -> Areas:
     """Areas with their names: those they had, of an earlier vintage or in an inventory; else names of their own."""
-    if search.inventory is None or "area_id" not in found.columns:
+    if not _has_names(search):
         return first_ids(found, search.scene, vintage) if before is None else carry_ids(before, found, vintage)
     told = {"first_seen": vintage, "event": "given", "parents": ""}
     columns = {name: np.array([text] * len(found), dtype=object) for name, text in told.items()}
     return found.with_columns(columns, scene=search.scene, vintage=vintage)
+
+
+def _has_names(search: Search) -> bool:
+    return search.inventory is not None and "area_id" in search.inventory.columns
 
 
 def _plain_columns(given: Areas, file: str) -> dict[str, npt.NDArray[Any]]:
@@ -199,11 +203,15 @@ def _plain_columns(given: Areas, file: str) -> dict[str, npt.NDArray[Any]]:
         for name, values in given.columns.items()
     }
     if "area_id" in plain:
-        names = [str(name) for name in plain["area_id"]]
-        if len(set(names)) < len(names) or not all(names):
-            raise CubeError(f"{file}: 'area_id' is missing in some rows, or there twice: give each a name, or none")
-        plain["area_id"] = np.array(names, dtype=object)
+        plain["area_id"] = _names(plain["area_id"], file, "give each a name, or none")
     return plain
+
+
+def _names(values: npt.NDArray[Any], file: str, cure: str) -> npt.NDArray[Any]:
+    names = [_text(name) for name in values]
+    if len(set(names)) < len(names) or not all(names):
+        raise CubeError(f"{file}: 'area_id' is missing in some rows, or there twice: {cure}")
+    return np.array(names, dtype=object)
 
 
 def _text(value: Any) -> str:
@@ -231,15 +239,15 @@ def _before(engine: Engine, search: Search, vintage: str, scene: AreaScene) -> A
             return None
         older = stored_areas(engine.store, search.scene, earlier[-1])
     check_order(older, vintage)
-    if "area_id" not in older.columns:
-        raise CubeError(
-            f"{older.attrs.get('file', 'the older areas')} has no names of areas: give what write_areas or a run wrote"
-        )
+    file = str(older.attrs.get("file", "the older areas"))
+    if not {"area_id", "first_seen"} <= set(older.columns):
+        raise CubeError(f"{file} has no names of areas: give what write_areas or a run wrote")
+    _names(older["area_id"], file, "give what write_areas or a run wrote")
     here = {name: str(scene.attrs.get(name, "")) for name in ("component", "reference")} | {"cell": scene.grid.cell}
-    rule = {} if search.inventory is not None else {"rule": search.rule.to_dict()}
+    rule = {} if _has_names(search) else {"rule": search.rule.to_dict()}
     older = in_crs(older, scene.grid.crs_wkt)
     check_alike(older, Areas([], {}, scene.grid.crs_wkt, here | rule))
-    return replace(older, attrs={"scene": search.scene, **older.attrs})
+    return replace(older, attrs={**older.attrs, "scene": search.scene})
 
 
 def _to_the_east(engine: Engine, scene: AreaScene) -> AreaScene | None:
