@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.cli import app
+from insar_dask.cli.ground import _configured
+from insar_dask.config import ConfigError, parse_config
 from insar_dask.jobs.areas.stored import vintages_of
 from insar_dask.jobs.progress.status import status_table
 from tests.conftest import stored_bytes
@@ -82,3 +84,12 @@ def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
     assert "how is 'best'" in told("east-up", store, tmp_path / "x", "--how", "best", code=1)
     assert "products" in told("areas", store, code=1)
     assert "the store has no product sinking, it has ['EGMS_" in told("areas", store, "--product", "sinking", code=1)
+
+
+def test_the_published_method_leaves_what_the_other_was_told() -> None:
+    kept = parse_config({"areas": {"method": "hysteresis", "body": 4.0, "season": 2.0}})
+    said = dict.fromkeys(("method", "body", "seed"), None)
+    assert _configured(kept, said).body == 4.0
+    assert _configured(kept, said | {"method": "paper"}).rule["body"] is None
+    with pytest.raises(ConfigError, match="body goes with hysteresis"):
+        _configured(kept, said | {"method": "paper", "body": 3.0})

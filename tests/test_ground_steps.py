@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import insar_dask as insar
 from insar_dask.config import Config, ConfigError, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.dashboard.other_pages import other_pages
+from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
 from insar_dask.ground_steps import area_outcomes, draw_areas, meet
 from insar_dask.jobs.areas.places import scenes_of
@@ -77,6 +79,7 @@ def test_the_page_has_inventory_map_and_evidence(ran: list[Any]) -> None:
     for part in ("Inventory", "Map", "Evidence", "Data", "Run"):
         assert f"<h2>{part}</h2>" in html
     assert "id='area-2'" in html and "id='area-3'" not in html
+    assert "<dt>seed</dt><dd>8 mm/yr on the map of medians, 80% of what the rule says</dd>" in html
     assert "rate changed" in html and "areas/scene-up/survey" not in html and "survey" in html
     assert len(geopandas.read_file(page.parent / "areas.geojson")) == 3
 
@@ -213,6 +216,11 @@ def insar_rule() -> dict[str, Any]:
         ({"areas": {"scene": "../x"}}, "wanted letters"),
         ({"areas": {"method": "paper", "season": 1.0}}, "season goes with hysteresis"),
         (
+            {"areas": {"method": "paper", "body": 5.0, "peak": 200, "sigmas": 9}},
+            "body, sigmas, peak go with hysteresis",
+        ),
+        ({"areas": {"method": "paper", "peak_within": 30}}, "peak_within goes with hysteresis"),
+        (
             {"source": {"files": ["a"]}, "store": {"path": "{product}.zarr"}, "east_up": {"name": "site"}},
             "tracks in one store",
         ),
@@ -221,3 +229,10 @@ def insar_rule() -> dict[str, Any]:
 def test_what_cannot_be_is_refused_before_any_work(sections: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         parse_config(sections)
+
+
+def test_the_published_method_has_its_own_seed() -> None:
+    areas = parse_config({"areas": {"method": "paper", "seed": 10.0}}).areas
+    rule = Rule(**areas.rule)
+    assert (rule.body, rule.seed, rule.season) == (10.0, 10.0, None)
+    assert rule == Rule(**asdict(rule))

@@ -62,7 +62,10 @@ def areas(
         str | None, typer.Option(help="away (sinking; default), towards (rising), or both (default of east)")
     ] = None,
     body: Annotated[float | None, typer.Option(help="an area goes out to this velocity [mm/yr]; default: 5")] = None,
-    seed: Annotated[float | None, typer.Option(help="and holds this one [mm/yr]; default: 10")] = None,
+    seed: Annotated[
+        float | None,
+        typer.Option(help="and holds 80 % of this one, on the map of medians; default: 10. Paper: is beyond it, 15"),
+    ] = None,
     fewest: Annotated[int | None, typer.Option(help="cells of an area, at least; default: 5")] = None,
     scene: Annotated[
         str | None,
@@ -113,9 +116,12 @@ def areas(
 def _configured(settings: Config, said: dict[str, Any]) -> AreaSearch:
     """What a configuration says of areas, but for what was said now; to ask for them is to want them found."""
     from insar_dask.config import parse_config
+    from insar_dask.config.ground import OF_HYSTERESIS
 
     kept = settings.areas.model_dump() | PASSING
     method = {"method": "hysteresis"} if kept["method"] == "none" else {}
+    if said["method"] == "paper":  # which has no use for them
+        kept = {name: value for name, value in kept.items() if name not in OF_HYSTERESIS}
     return parse_config(
         {"areas": {**kept, **method, **{key: value for key, value in said.items() if value is not None}}}, "areas"
     ).areas

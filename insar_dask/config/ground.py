@@ -9,9 +9,12 @@ from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from insar_dask.config.section import Day, Section
 
-__all__ = ["AreaSearch", "EastUp"]
+__all__ = ["OF_HYSTERESIS", "AreaSearch", "EastUp"]
 
 PLAIN = re.compile(r"\w[\w.-]*")
+
+OF_HYSTERESIS = ("body", "sigmas", "season", "peak", "peak_within")
+"""Settings of areas that the published method does not look at."""
 
 
 class EastUp(Section):
@@ -71,8 +74,12 @@ class AreaSearch(Section):
     method: Literal["hysteresis", "paper", "none"] = Field(
         "none", description="hysteresis, paper (all beyond 15 mm/yr, as published), or none: no areas are looked for"
     )
-    body: float | None = Field(None, gt=0, description="an area goes out to this velocity [mm/yr]; unset: 5, paper 15")
-    seed: float | None = Field(None, gt=0, description="and holds this one [mm/yr]; unset: 10, paper 15")
+    body: float | None = Field(None, gt=0, description="an area goes out to this velocity [mm/yr]; unset: 5")
+    seed: float | None = Field(
+        None,
+        gt=0,
+        description="and holds 80 % of this one, on the map of medians; unset: 10. Paper: is beyond it; unset: 15",
+    )
     sigmas: float = Field(2.5, ge=0, description="and is beyond so many standard errors")
     sign: Literal["away", "towards", "both"] = Field(
         "away", description="away (sinking), towards (rising), or both; of east always both"
@@ -109,15 +116,20 @@ class AreaSearch(Section):
 
     @model_validator(mode="after")
     def _goes_out_from_what_is_fast(self) -> Self:
-        body, seed = (15.0, 15.0) if self.method == "paper" else (5.0, 10.0)
-        if (self.body or body) > (self.seed or seed):
-            raise ValueError(f"body {self.body or body:g} is above seed {self.seed or seed:g} mm/yr")
+        body, seed = self.body or 5.0, self.seed or 10.0
+        if self.method != "paper" and body > seed:
+            raise ValueError(f"body {body:g} is above seed {seed:g} mm/yr")
         return self
 
     @model_validator(mode="after")
     def _judges_what_it_looks_at(self) -> Self:
-        if self.method == "paper" and self.season is not None:
-            raise ValueError("method paper looks at velocities alone, as published: season goes with hysteresis")
+        fields = type(self).model_fields
+        idle = [name for name in OF_HYSTERESIS if getattr(self, name) != fields[name].default]
+        if self.method == "paper" and idle:
+            raise ValueError(
+                f"method paper looks at velocities beyond its seed alone, as published: {', '.join(idle)} "
+                f"{'goes' if len(idle) == 1 else 'go'} with hysteresis"
+            )
         return self
 
     @property

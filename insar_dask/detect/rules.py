@@ -15,6 +15,7 @@ from insar_dask.detect.windows import median_of_nine
 from insar_dask.settings import known, positive, whole
 
 __all__ = [
+    "FLATTENED",
     "METHODS",
     "Background",
     "Evidence",
@@ -33,7 +34,7 @@ METHODS = ("hysteresis", "paper")
 SIGNS = ("away", "towards", "both")
 
 FLATTENED = 0.8
-"""What the median of nine leaves of a peak's velocity, so that a seed passes at this share of its threshold."""
+"""What the median of nine leaves of a peak's velocity: on the map of medians this share of the seed is a seed."""
 
 DAYS = 365.0
 
@@ -52,9 +53,11 @@ class Rule:
     ----------
     method : {"hysteresis", "paper"}
         Components of ground that moves a little and hold some that moves a lot; or all cells beyond 15 mm/yr, as
-        published (doi:10.3390/rs16111891).
+        published (doi:10.3390/rs16111891), which looks at velocities alone: of all below at ``seed``, ``sign`` and
+        ``fewest``.
     body, seed : float
-        Velocities [mm/yr] that an area goes out to, and that it has to hold; 5 and 10, and for "paper" 15 each.
+        Velocities [mm/yr] of medians over 3 x 3 cells: an area goes out to ``body``, and holds 80 % of ``seed``, which
+        is what such a median leaves of a peak; 5 and 10. For "paper" every cell is beyond ``seed``, 15.
     sigmas : float
         A body is also beyond so many standard errors.
     sign : {"away", "towards", "both"}
@@ -83,12 +86,14 @@ class Rule:
         """Fill in what the method has by default, and look at every choice."""
         known("method", self.method, METHODS)
         known("sign", self.sign, SIGNS)
-        defaults = (15.0, 15.0) if self.method == "paper" else (5.0, 10.0)
-        for name, value in zip(("body", "seed"), defaults, strict=True):
+        seed = (15.0 if self.method == "paper" else 10.0) if self.seed is None else self.seed
+        for name, value in (("seed", seed), ("body", seed if self.method == "paper" else 5.0)):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             positive(name, getattr(self, name), of="mm/yr")
         if self.method == "paper":
+            if self.body != self.seed or self.peak is not None:
+                raise ValueError("method paper looks at velocities beyond its seed alone: leave out body and peak")
             object.__setattr__(self, "season", None)
         positive("sigmas", self.sigmas, zero=True)
         if self.season is not None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid
 from insar_dask.detect.counting import growth, inventory
+from insar_dask.detect.rules import FLATTENED
 from insar_dask.detect.views import AreaView
 from insar_dask.report import area_sections as sections
 from insar_dask.report.figures import sentence, unbroken
@@ -136,6 +137,7 @@ def _about(areas: Areas) -> dict[str, Any]:
         "reference": attrs.get("reference"),
         "inventory": attrs.get("inventory"),
         "rule": ", ".join(f"{name} {value}" for name, value in attrs["rule"].items()),
+        "seed": None if attrs.get("inventory") else _seed(attrs["rule"]),
         "not judged": [sentence(what) for what in attrs.get("not_judged", [])],
         "cells": f"{attrs['cell']:g} m",
         "season of still ground": f"{background:.2f} mm" if np.isfinite(background) else "not known",
@@ -143,3 +145,10 @@ def _about(areas: Areas) -> dict[str, Any]:
         "ended since the vintage before": ", ".join(map(str, ended)) if ended else None,
         "recipe": attrs.get("recipe"),
     }
+
+
+def _seed(rule: Mapping[str, Any]) -> str | None:
+    """What an area holds by its rule, in words."""
+    if rule["method"] == "paper":
+        return None
+    return f"{FLATTENED * rule['seed']:g} mm/yr on the map of medians, {FLATTENED:.0%} of what the rule says"

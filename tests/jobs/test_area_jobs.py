@@ -209,6 +209,9 @@ def test_what_is_no_number_is_no_rule() -> None:
     for choice in ({"season": float("nan")}, {"season": -1.0}, {"peak": 0.0}, {"peak_within": float("inf")}):
         with pytest.raises(ValueError, match="wanted a positive number"):
             Rule(**choice)
+    for choice in ({"body": 5.0}, {"peak": 200.0}):
+        with pytest.raises(ValueError, match="leave out body and peak"):
+            Rule("paper", **choice)
 
 
 def test_points_on_the_edges_of_cells_are_in_the_tiles_that_are_looked_at() -> None:
