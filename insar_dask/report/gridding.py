@@ -109,8 +109,10 @@ def fit_grid(easting: Float64, northing: Float64, cell: float, *, centred: bool 
     return Grid(float(west), float(north), float(cell), rows, columns, index)
 
 
-def display_grid(easting: Float64, northing: Float64, pixels: int = 460) -> Grid:
-    """Grid to look at: the product's own cells, or cells that suit the number of points.
+def display_grid(
+    easting: Float64, northing: Float64, shown: npt.NDArray[np.bool_] | None = None, *, pixels: int = 460
+) -> Grid:
+    """Grid to look at: the product's own cells, or cells that suit the number of points, or of those that are shown.
 
     Scattered points get about twice the square root of their number of cells on the longer side, so that a few show as
     squares, not as dust, and never more than ``pixels`` or so, which a screen would only thin again.
@@ -119,7 +121,8 @@ def display_grid(easting: Float64, northing: Float64, pixels: int = 460) -> Grid
     span = max(float(np.ptp(easting)), float(np.ptp(northing)), 1.0)
     if native is not None and span / native <= pixels:
         return fit_grid(easting, northing, native, centred=True)
-    wanted = min(max(2 * math.sqrt(easting.size), 100.0), pixels)
+    n_points = easting.size if shown is None else int(shown.sum())
+    wanted = min(max(2 * math.sqrt(n_points), 100.0), pixels)
     return fit_grid(easting, northing, max(_nearest_round(span / wanted), 1.0))
 
 

@@ -58,8 +58,8 @@ def plot_map(
         raise CubeError(f"cannot map {name!r}: the products have no points")
     quantity, values = QUANTITIES[name], products[name].values
     easting, northing = products["easting"].values, products["northing"].values
-    grid = display_grid(easting, northing) if grid is None else grid
-    lines = [*legend_line(products, name).split("; "), source_line(products, grid), sight(products)]
+    grid = display_grid(easting, northing, np.isfinite(values)) if grid is None else grid
+    lines = [*legend_line(products, name).split("; "), source_line(products, grid, values), sight(products)]
     figure, axes = map_panel(grid, quantity.title, lines)
     low, high = colour_limits(values, signed=quantity.signed)
     bar = paint(axes, grid.mean(values), grid, Normalize(low, high), mpl.colormaps[quantity.colours], extend="both")
@@ -117,10 +117,12 @@ def legend_line(products: xr.Dataset, name: str) -> str:
     return f"{reading}; limits {span} {quantity.unit} (2–98%), {beyond:.1%} beyond"
 
 
-def source_line(products: xr.Dataset, grid: Grid) -> str:
-    """CRS, size of the cells, number of points."""
-    n_points, shown = len(grid.index), len(np.unique(grid.index))
-    each = "one point each" if n_points == shown else f"mean of {n_points:,} points in {shown:,} cells"
+def source_line(products: xr.Dataset, grid: Grid, values: npt.NDArray[Any]) -> str:
+    """CRS, size of the cells, number of points whose value (n,) is finite: the others are not drawn."""
+    drawn = grid.index[np.isfinite(values)]
+    n_points, n_cells = len(drawn), len(np.unique(drawn))
+    each = "one point each" if n_points == n_cells else f"mean of {n_points:,} points in {n_cells:,} cells"
+    each = each if n_points else "no point has a value"
     return f"{crs_name(products)} · cells of {grid.cell:g} m, {each}"
 
 

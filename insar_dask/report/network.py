@@ -122,7 +122,7 @@ def _maps(folder: Path, raw: xr.Dataset, grid: Grid) -> list[str]:
     figures = []
     for name, (title, unit, colours, reading) in QUALITIES.items():
         values = np.asarray(raw[name].values, np.float64)
-        figure = plot_quality(values, grid, title, unit, colours, [reading, source_line(raw, grid)])
+        figure = plot_quality(values, grid, title, unit, colours, [reading, source_line(raw, grid, values)])
         median = f"median {np.nanmedian(values):.2f} {unit}".rstrip()
         alt = f"Map of the {title.lower()}, {median}"
         caption = f"<b>{title}</b><br>{escape(reading)}; {median}"

@@ -111,10 +111,10 @@ def alarms_section(folder: Path, departures: Departures) -> str:
 
 def plot_exceedance(outlook: xr.Dataset, grid: Grid | None = None) -> Figure:
     """Map of the probability of passing the limit at the last lead."""
-    grid = grid or display_grid(outlook["easting"].values, outlook["northing"].values)
-    figure, axes = map_panel(grid, "Probability of passing the limit", [source_line(outlook, grid)])
-    cells = grid.mean(outlook["exceedance"].values[:, -1])
-    bar = paint(axes, cells, grid, Normalize(0, 1), mpl.colormaps["magma_r"])
+    values = outlook["exceedance"].values[:, -1]
+    grid = grid or display_grid(outlook["easting"].values, outlook["northing"].values, np.isfinite(values))
+    figure, axes = map_panel(grid, "Probability of passing the limit", [source_line(outlook, grid, values)])
+    bar = paint(axes, grid.mean(values), grid, Normalize(0, 1), mpl.colormaps["magma_r"])
     bar.set_label("probability", color=PALETTE["ink"], fontsize=7.5)
     return figure
 
@@ -122,9 +122,9 @@ def plot_exceedance(outlook: xr.Dataset, grid: Grid | None = None) -> Figure:
 def plot_departures(alarms: xr.Dataset, listed: Sequence[Alarm], grid: Grid | None = None) -> Figure:
     """Map of the departures of all judged points; alarmed ones have rings, the first alarms their numbers."""
     easting, northing, values = (alarms[name].values for name in ("easting", "northing", "departure"))
-    grid = grid or display_grid(easting, northing)
+    grid = grid or display_grid(easting, northing, np.isfinite(values))
     low, high = colour_limits(values, signed=True)
-    lines = [f"limits ±{high:.2g} mm (2–98%)", source_line(alarms, grid)]
+    lines = [f"limits ±{high:.2g} mm (2–98%)", source_line(alarms, grid, values)]
     figure, axes = map_panel(grid, "Departure from the forecast", lines)
     bar = paint(axes, grid.mean(values), grid, Normalize(low, high), mpl.colormaps["RdYlBu"], extend="both")
     bar.set_label("mm", color=PALETTE["ink"], fontsize=7.5)

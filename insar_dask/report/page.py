@@ -125,7 +125,8 @@ def write_report(
     loud = "".join(f"<p class=warning>{sentence(alarm)}</p>" for alarm in alarms(products["velocity"].values, ingest))
     products, who = coherent(_one_of_a_point(products, cumulative), min_coherence)
     chosen = representative_points(products)
-    grid = display_grid(products["easting"].values, products["northing"].values)
+    measured = np.isfinite(products["velocity"].values)
+    grid = display_grid(products["easting"].values, products["northing"].values, measured)
     reasons = reasons or {}
     told = {
         "Maps": sections.maps_section(folder, products, chosen, grid, who),

@@ -72,7 +72,8 @@ def maps_section(folder: Path, products: xr.Dataset, chosen: Sequence[Chosen], g
         alt = f"Map of {quantity.title}, median {_median(products, name)} {quantity.unit}; {told}"
         caption = f"<b>{quantity.title}</b><br>{escape(told)}"
         figures.append(place_figure(folder, figure, name, alt, caption))
-    note = f"{source_line(products, grid)}. North is up. The numbers on the first map are the points drawn below."
+    source = source_line(products, grid, products["velocity"].values)
+    note = f"{source}. North is up. The numbers on the first map are the points drawn below."
     note = f"{sentence(note)} {escape(who)} {sentence(seen(products))}"
     return f"<p class=note>{note}</p><div class=two>{''.join(figures)}<div>{moving_table(products)}</div></div>"
 

@@ -1,7 +1,10 @@
 import numpy as np
 
+from insar_dask.report import plot_map
 from insar_dask.report.coherence import coherent
-from tests.report.scenes import make_products
+from insar_dask.report.gridding import display_grid
+from insar_dask.report.maps import source_line
+from tests.report.scenes import make_cube, make_products
 
 
 def with_coherence(cube, values):
@@ -37,3 +40,17 @@ def test_where_nothing_is_left_the_highest_coherence_is_told(regular_cube):
     shown, told = coherent(with_coherence(regular_cube, [0.1, 0.25]), 0.3)
     assert shown["velocity"].isnull().all()
     assert "highest coherence is 0.25" in told
+
+
+def test_maps_count_and_suit_the_points_that_are_shown():
+    place = np.random.default_rng(5).uniform(0, 5000, (2, 20_000))
+    products = make_products(make_cube(*place, n_times=1))
+    few = np.arange(20_000) % 40 == 0
+    shown, _ = coherent(products.assign_coords(coherence=("point", np.where(few, 0.9, 0.2))), 0.3)
+    all_cells, cells = display_grid(*place), display_grid(*place, few)
+    assert cells.cell > all_cells.cell and len(cells.index) == 20_000
+    told = source_line(shown, cells, shown["velocity"].values)
+    assert "mean of 500 points in" in told and "mean of 20,000 points" in source_line(products, cells, place[0])
+    lines = [text.get_text() for text in plot_map(shown, "velocity").axes[0].texts]
+    assert any(f"cells of {cells.cell:g} m, mean of 500 points" in line for line in lines)
+    assert "no point has a value" in source_line(shown, cells, np.full(20_000, np.nan))
