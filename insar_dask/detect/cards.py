@@ -73,7 +73,8 @@ def cards_of(
         400 m) [mm/yr]; ``share_over_10``, ``_15``, ``_20``; medians of what else the maps have: ``seasonality_mm``,
         ``phase_day``, ``acceleration_mm_per_yr2``, ``coherence``, ``rmse_mm``, ``height_m``; of a plane through the
         heights ``slope_deg`` and ``aspect_deg``, from north to east the way down; ``nearest_m``, the distance to the
-        nearest other area; and ``votes``, each rule with the share of the cells that it has.
+        nearest other area; and ``votes``, each rule with the share of the cells that it has. What was not measured is
+        NaN, and "".
     """
     window = MapGrid.of(maps)
     scene = scene or window
@@ -146,7 +147,7 @@ def _velocity(velocity: Float64, std: Float64 | None, area: float) -> dict[str, 
         independent, known = min(max(area / CORRELATION_AREA, 1.0), max(velocity.size, 1)), std[np.isfinite(std)]
         card["velocity_std"] = float(np.sqrt(np.mean(known**2) / independent)) if known.size else np.nan
     return card | {
-        f"share_over_{limit}": float((np.abs(velocity) > limit).mean()) if velocity.size else 0.0 for limit in LIMITS
+        f"share_over_{limit}": float((np.abs(velocity) > limit).mean()) if velocity.size else np.nan for limit in LIMITS
     }
 
 
@@ -187,7 +188,9 @@ def nearest_of(outlines: Sequence[Any]) -> Float64:
 
 
 def _votes(maps: xr.Dataset, cells: Cells, rule: Rule, background: Background) -> str:
-    """Such as ``moving 1.00, seasonal 0.93``, of a window about the cells alone."""
+    """Such as ``moving 1.00, seasonal 0.93``, of a window about the cells alone; nothing where none was measured."""
+    if not np.isfinite(maps["velocity"].values[cells.row, cells.column]).any():
+        return ""
     top, left = max(int(cells.row.min()) - HALO, 0), max(int(cells.column.min()) - HALO, 0)
     window = maps.isel(y=slice(top, int(cells.row.max()) + HALO + 1), x=slice(left, int(cells.column.max()) + HALO + 1))
     votes = evidence_of(window, rule, background).votes

@@ -73,11 +73,15 @@ def spatial_quality(series: Float64, years: Float64, place: Float64) -> float:
 
 
 def quality_class(temporal: float, spatial: float, cuts: tuple[float, float] = CUTS) -> int:
-    """1 where both indices are high, 2 where one is, 3 where both are at least half of it, 4 elsewhere.
+    """1 where both indices are high, 2 where one is, 3 where both are at least half of it, 4 elsewhere; 0 of neither.
 
     >>> [quality_class(*both) for both in ((0.8, 0.6), (0.8, 0.1), (0.3, 0.2), (0.1, 0.2), (float("nan"), 0.6))]
     [1, 2, 3, 4, 2]
+    >>> quality_class(float("nan"), float("nan"))
+    0
     """
+    if np.isnan(temporal) and np.isnan(spatial):
+        return 0
     high = int(temporal >= cuts[0]) + int(spatial >= cuts[1])
     if high:
         return 3 - high

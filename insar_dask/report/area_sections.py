@@ -158,8 +158,10 @@ def _histogram(rows: Sequence[tuple[float, float, int]], scale: float) -> tuple[
 
 
 def _headline(areas: Areas, k: int) -> str:
-    velocity = f"{areas['velocity_mean'][k]:+.1f}".replace("-", "−")
-    return f"{areas.geometry[k].area / 1e6:.3f} km², {velocity} mm yr⁻¹ on average"
+    size, velocity = f"{areas.geometry[k].area / 1e6:.3f} km²", f"{areas['velocity_mean'][k]:+.1f}".replace("-", "−")
+    return (
+        f"{size}, {velocity} mm yr⁻¹ on average" if np.isfinite(areas["velocity_mean"][k]) else f"{size}, not measured"
+    )
 
 
 def _card(areas: Areas, k: int, threshold: float | None) -> dict[str, str]:
@@ -174,14 +176,17 @@ def _card(areas: Areas, k: int, threshold: float | None) -> dict[str, str]:
     def text(name: str) -> str:
         return str(areas[name][k]) if name in areas.columns else ""
 
+    mean = _pm(of("velocity_mean", "{:+.1f}"), of("velocity_std", "{:.1f}"))
+    beyond = [of(f"share_over_{limit}", "{:.0%}") for limit in (10, 15, 20)]
     points, cells, density = of("n_points", "{:,.0f}"), of("n_cells", "{:,.0f}"), of("density_per_km2", "{:,.0f}")
     known = {
         "event": _event(areas, k),
         "area": f"{of('area_m2', '{:,.0f}')} m², perimeter {of('perimeter_m', '{:,.0f}')} m",
         "points": f"{points} in {cells} cells, {density} a km²",
-        "velocity": f"{_pm(of('velocity_mean', '{:+.1f}'), of('velocity_std', '{:.1f}'))} mm yr⁻¹ on average, "
-        f"{of('velocity_extreme', '{:+.1f}')} at most",
-        "cells beyond 10, 15, 20": ", ".join(of(f"share_over_{limit}", "{:.0%}") for limit in (10, 15, 20)),
+        "velocity": f"{mean} mm yr⁻¹ on average, {of('velocity_extreme', '{:+.1f}')} at most"
+        if mean
+        else "not measured",
+        "cells beyond 10, 15, 20": ", ".join(filter(None, beyond)),
         "rate of the last years": _unit(_pm(of("rate", "{:+.1f}"), of("rate_std", "{:.1f}")), "mm yr⁻¹"),
         "to the east, up, down its slope": _space(of),
         "season": _season(of),

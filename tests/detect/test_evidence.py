@@ -71,6 +71,8 @@ def test_noise_that_is_called_an_area_is_of_low_quality(slope: xr.Dataset) -> No
     noise = Areas([shapely.box(4.5e6 + 1000, 1.7e6 + 1000, 4.5e6 + 1900, 1.7e6 + 1900)], {}, slope.crs.crs_wkt)
     told = histories(noise, slope)
     assert told["quality"][0] == 4 and abs(told["spatial"][0]) < 0.1 and told["onset"][0] == ""
+    beside = Areas([noise.geometry[0], shapely.box(0, 0, 100, 100)], {}, slope.crs.crs_wkt)
+    assert histories(beside, slope)["quality"].tolist() == [4, 0]  # of no points, so not judged
     coherent = slope.assign_coords(coherence=("point", np.full(1600, 0.9)))
     assert histories(noise, coherent)["quality"][0] == 2
     with pytest.raises(CubeError, match="no point of the cube lies in any area"):

@@ -17,6 +17,7 @@ from insar_dask.detect.finding import find_areas
 from insar_dask.detect.given import judge_areas, read_areas
 from insar_dask.detect.vintages import carry_ids, first_ids
 from insar_dask.detect.writing import write_areas
+from insar_dask.report import area_sections
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,23 @@ def test_given_outlines_are_judged_as_found_ones(scenes: list[xr.Dataset], areas
     elsewhere = judge_areas(Areas(list(degrees), {"name": np.arange(len(areas))}, CRS(4326).to_wkt()), scenes[1])
     np.testing.assert_allclose(elsewhere["n_cells"], areas["n_cells"], rtol=0.1)
     assert elsewhere["name"].tolist() == list(range(len(areas)))
+
+
+def test_an_outline_that_was_not_measured_is_said_to_be(scenes: list[xr.Dataset], areas: Areas, tmp_path: Path) -> None:
+    far = np.hypot(scenes[1].x - areas["easting_m"][0], scenes[1].y - areas["northing_m"][0]) > 500
+    maps = scenes[1].map(lambda values: values.where(far) if values.dtype.kind == "f" else values)
+    maps.attrs = scenes[1].attrs
+    middle = shapely.Point(areas["easting_m"][0], areas["northing_m"][0]).buffer(100)
+    judged = judge_areas([middle, areas.geometry[-1]], maps)
+    assert judged["n_valid"].tolist()[0] == 0 < judged["n_valid"][1]
+    assert np.isnan(judged["share_over_10"][0]) and judged["share_over_10"][1] > 0
+    assert judged["votes"][0] == "" and judged["votes"][1].startswith("moving ")
+    properties = json.loads(write_areas(judged, tmp_path / "a.geojson").read_text())["features"][0]["properties"]
+    assert properties["share_over_10"] is None
+    assert area_sections._headline(judged, 0) == "0.031 km², not measured"
+    card = area_sections._card(judged, 0, None)
+    assert card["velocity"] == "not measured" and not {"votes", "cells beyond 10, 15, 20"} & set(card)
+    assert "on average" in area_sections._card(judged, 1, None)["velocity"]
 
 
 def test_outlines_that_cannot_be_judged_are_named(scenes: list[xr.Dataset], areas: Areas) -> None:
