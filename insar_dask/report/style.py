@@ -44,8 +44,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def words(text: Text) -> Text:
-    """Mark a text that the page says in HTML: it stays in PNG, and is left out of the inline SVG."""
+    """Mark a text that the page says in HTML: it stays in PNG, and is left out of the inline SVG.
+
+    Names in it may hold a dollar sign, which begins no formula.
+    """
     text.set_gid(WORDS)
+    text.set_parse_math(False)
     return text
 
 

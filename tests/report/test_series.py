@@ -6,6 +6,7 @@ import pytest
 from insar_dask.cube import CubeError
 from insar_dask.report import plot_point
 from insar_dask.report.series import fitted_curve, point_number
+from insar_dask.report.style import png_bytes
 from tests.report.scenes import make_forecast, make_products
 
 
@@ -117,3 +118,12 @@ def test_data_of_other_points_are_refused(regular_cube):
     products = make_products(regular_cube).isel(point=slice(50, 60))
     with pytest.raises(CubeError, match="motion parameters has no point 'P00003é'"):
         plot_point(regular_cube, 3, motion=products)
+
+
+@pytest.mark.parametrize("name", ["P$_{$x", "A$1$B"])
+def test_a_name_with_dollars_is_no_formula(name, regular_cube):
+    names = regular_cube["point_id"].values.astype("U20")
+    names[0] = name
+    figure = plot_point(regular_cube.assign_coords(point_id=("point", names)), 0)
+    assert png_bytes(figure, dpi=50).startswith(b"\x89PNG")
+    assert not figure._suptitle.get_parse_math() and figure._suptitle.get_text().startswith(name)
