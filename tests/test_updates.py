@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import insar_dask as insar
 from insar_dask.cli import app
+from insar_dask.cli.updating import _alarm_line
 from insar_dask.config import load_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
@@ -384,3 +385,9 @@ def test_the_verb_tells_what_came_and_what_was_done_again(store: Path, came: Pat
     page = Path(lines[-1])
     text = page.read_text()
     assert "Alarms, the most certain one first" in text and "this product goes on with site" in text.lower()
+
+
+@pytest.mark.parametrize(("rate", "said"), [(0.1, "10%"), (0.004, "0.4%")])
+def test_a_small_share_of_false_alarms_is_told(rate: float, said: str) -> None:
+    alarms = {"rule": {"rate": rate}, "n_alarmed": 5, "n_judged": 100, "lasting": 3, "dates": [1, 2, 3]}
+    assert f"of which {said} may be false" in _alarm_line({**alarms, "not_judged": []})

@@ -66,8 +66,8 @@ def _alarm_line(alarms: dict[str, Any]) -> str:
     rule = alarms["rule"]
     left = f"; {len(alarms['not_judged'])} later dates lie beyond the forecast" if alarms["not_judged"] else ""
     return (
-        f"{alarms['n_alarmed']:,} of {alarms['n_judged']:,} points are alarms, of which {rule['rate']:.0%} may be "
-        f"false: they have left their forecast on each of the last {alarms['lasting']} of {len(alarms['dates'])} "
+        f"{alarms['n_alarmed']:,} of {alarms['n_judged']:,} points are alarms, of which {100 * rule['rate']:.3g}% may "
+        f"be false: they have left their forecast on each of the last {alarms['lasting']} of {len(alarms['dates'])} "
         f"dates{left}{'; more may be false, for the errors of inverted series LEAK' if alarms.get('seen') else ''}"
     )
 
