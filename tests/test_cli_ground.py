@@ -78,6 +78,8 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
 
 
 def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
+    assert "no store" in told("areas", tmp_path / "nowhere.zarr", "--product", "x", code=1)
+    assert not list(tmp_path.iterdir())
     assert "1 cube came" in told("east-up", f"{store}/{insar.products(store)[0]}", tmp_path / "x", code=1)
     assert "no store with products" in told("east-up", tmp_path / "nowhere.zarr", tmp_path / "y.zarr", code=1)
     assert not list(tmp_path.glob("y*"))

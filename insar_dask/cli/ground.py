@@ -89,11 +89,11 @@ def areas(
     from insar_dask.detect.writing import check_path, write_areas
     from insar_dask.ground_steps import search_of
     from insar_dask.jobs.areas.area_jobs import store_areas
-    from insar_dask.jobs.progress.status import existing_store
     from insar_dask.pipeline import opened
 
     target = None if into is None else check_path(into)
-    settings = settings_of(store if product else existing_store(store))
+    _check_there(store, product or [])
+    settings = settings_of(store)
     said = {
         "method": method, "season": season, "sign": sign, "body": body, "seed": seed, "fewest": fewest, "scene": scene,
         "vintage": vintage, "inventory": inventory and str(inventory), "before": before and str(before), "dem": dem,
@@ -111,6 +111,20 @@ def areas(
             path = write_areas(found, target or bench.folder / beside(bench.store, f"-{name}-areas.geojson").name)
             typer.echo(f"{told(found)}\n{path}")
     typer.echo(f"Their page: {called('report', store)}; on the map, with every point: {called('explore', store)}")
+
+
+def _check_there(store: str, chosen: Sequence[str]) -> None:
+    """Raise FileNotFoundError where there is no store, unless products of others begin one; before it is begun."""
+    from insar_dask.jobs.progress.status import existing_store
+    from insar_dask.jobs.steps.tile_jobs import tile_sources
+
+    try:
+        existing_store(store)
+    except FileNotFoundError:
+        if not chosen:
+            raise
+        for name in chosen:
+            tile_sources(name)
 
 
 def _configured(settings: Config, said: dict[str, Any]) -> AreaSearch:
