@@ -50,12 +50,12 @@ def millimetres(unit: str | None, name: str, given: str | None = None) -> float:
     >>> millimetres("m", "a.tif"), millimetres("cm/year", "v.tif")
     (1000.0, 10.0)
     """
-    if (unit or given) is None:
+    said = [one for one in (unit, given) if one is not None]
+    if not said:
         raise CubeError(f"{name} does not say its unit: pass units='m', 'cm' or 'mm'")
-    known = (MILLIMETRES.get(PER_YEAR.sub("", one.strip().lower())) for one in (unit, given) if one is not None)
-    factor = next(filter(None, known), None)
+    factor = next(filter(None, (MILLIMETRES.get(PER_YEAR.sub("", one.strip().lower())) for one in said)), None)
     if factor is None:
-        raise CubeError(f"{name} is in {unit!r}, wanted m, cm or mm: convert it first, or pass the true units=")
+        raise CubeError(f"{name} is in {said[0]!r}, wanted m, cm or mm: convert it first, or pass the true units=")
     return factor
 
 

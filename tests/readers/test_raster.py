@@ -173,7 +173,7 @@ def test_units_come_from_the_file_or_the_caller(tmp_path, unit, factor):
         to_grid(said)["displacement"].values, np.moveaxis(millimetres(), 0, -1), rtol=1e-5, atol=1e-6
     )
     fails("does not say its unit: pass units=", tmp_path / "b_*.tif")
-    fails("is in None", tmp_path / "b_*.tif", units="radian")
+    fails("is in 'radian'", tmp_path / "b_*.tif", units="radian")
 
 
 def test_zeros_are_no_data_only_where_none_is_declared(tmp_path):
