@@ -99,7 +99,7 @@ def _events(protocols: Mapping[str, Any]) -> str:
                 if scores["event"]:
                     cells = [cell_text(scores["event"][phase]) if phase in scores["event"] else "–" for phase in EVENT]
                     rows.append([TITLES[protocol], tile, name, *cells])
-    head = ["protocol", "tile", "method", "targets end before it", "targets hold it", "targets begin after it"]
+    head = ["protocol", "tile", "method", "targets end before it", "only targets hold it", "history holds it"]
     note = (
         "The earthquakes come in the first year of the record, when little lies before an origin to fit anything to. "
         "Networks and weights were learned at later dates, of another tile."

@@ -117,17 +117,18 @@ class Material:
         return self._column(self.plan.validation[0]) if self.split is None else self.split.validation.start
 
     def origins_about(self, day: np.datetime64) -> dict[str, Index]:
-        """Origins whose targets end before an event, hold it, or begin after it, as long on each side of it.
+        """Origins whose targets end ``before`` an event, lie ``across`` it, or whose history has ``known`` it.
 
-        An origin is left out where too little lies before it to fit anything to.
+        The event's first date is the first of ``day`` or later. An origin there lies across: the jump is in its targets
+        alone. An origin is left out where too little lies before it to fit anything to.
         """
         event, ahead = int(np.searchsorted(self.days, day.astype("datetime64[D]").astype(np.int64))), self.horizon
-        about = np.arange(event - 2 * ahead, event + ahead, dtype=np.int64)
+        about = np.arange(event - 2 * ahead, event + ahead + 1, dtype=np.int64)
         usable = about[(about >= max(self.context, LEAST_DATES)) & (about + ahead <= len(self.days))]
         bounds = {
             "before": (-1, event - ahead),
-            "during": (event - ahead, event - 1),
-            "after": (event - 1, len(self.days)),
+            "across": (event - ahead, event),
+            "known": (event, len(self.days)),
         }
         return {name: usable[(usable > low) & (usable <= high)] for name, (low, high) in bounds.items()}
 

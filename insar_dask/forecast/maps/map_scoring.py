@@ -39,7 +39,8 @@ def score_tiles(
     -------
     scores : dict
         JSON-able: by tile ``test``, scores of `insar_dask.map_metrics.MapScores`, ``origins``, the RMSE [mm] at each
-        origin, and, where the tile has an event, the scores of origins ``before``, ``during`` and ``after`` it.
+        origin, and, where the tile has an event, the scores of origins ``before``, ``across`` and ``known``: see
+        `insar_dask.forecast.maps.map_material.Material.origins_about`.
     forecasts : dict of (o, h, Y, X) arrays
         At the test origins, by tile [mm].
     """

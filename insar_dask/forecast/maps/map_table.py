@@ -19,7 +19,8 @@ LEADS = (1, 5, 10)
 
 SCORES = ("rmse", "mae", "r2", "ssim", "correlation")
 
-EVENT = ("before", "during", "after")
+EVENT = ("before", "across", "known")
+"""Of origins about an event. Older units have others, whose last held one origin that had not known it: not shown."""
 
 
 def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def scored(error):
 
 
 def tiles(error):
-    held = {"test": scored(2 * error), "origins": [], "during": scored(4 * error)}
+    held = {"test": scored(2 * error), "origins": [], "across": scored(4 * error)}
     return {"E32N34": {"test": scored(error), "origins": []}, "E48N24": held}
 
 
@@ -43,7 +43,7 @@ def test_seeds_are_averaged_by_tile_and_lead():
     mmstt = tables["protocols"]["honest"]["methods"]["mmstt"]
     assert mmstt["n_seeds"] == 2
     assert mmstt["tiles"]["E32N34"]["rmse"][0] == {"mean": 1.5, "spread": pytest.approx(0.7071)}
-    assert mmstt["tiles"]["E48N24"]["event"]["during"]["mean"] == pytest.approx(6)
+    assert mmstt["tiles"]["E48N24"]["event"]["across"]["mean"] == pytest.approx(6)
     assert [one["still_falling"] for one in tables["units"]] == [True, False]
     assert [one["products"] for one in tables["units"]] == ["bfloat16", "float32"]
 

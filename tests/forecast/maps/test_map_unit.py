@@ -65,14 +65,14 @@ def test_a_killed_unit_ends_as_if_nothing_had_happened(tmp_path: Path, monkeypat
     assert again["network"]["curve"] == whole["network"]["curve"]
 
 
-def test_an_event_is_scored_before_during_and_after(tmp_path: Path):
+def test_an_event_is_scored_before_it_across_it_and_when_it_is_known(tmp_path: Path):
     material = honest_material(TILES)
     day = TILES["time"].values[150]
     phases = material.origins_about(day)
-    assert phases["before"].max() + 10 == 150 and phases["during"].max() == 149 and phases["after"].min() == 150
-    assert [len(phases[name]) for name in ("before", "during", "after")] == [11, 9, 10]
+    assert phases["before"].max() + 10 == 150 and phases["across"].max() == 150 and phases["known"].min() == 151
+    assert [len(phases[name]) for name in ("before", "across", "known")] == [11, 10, 10]
     result, _ = run_map_unit(unit(), material, hold_out(material, ["E32N34"]), tmp_path, events={"E39N30": day})
-    assert set(result["scores"]["E39N30"]) == {"test", "origins", "before", "during", "after"}
+    assert set(result["scores"]["E39N30"]) == {"test", "origins", "before", "across", "known"}
     assert set(result["scores"]["E32N34"]) == {"test", "origins"}
 
 
