@@ -14,6 +14,7 @@ its forecasts are added, and the family's scores written too. The tables are put
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -93,6 +94,7 @@ def asked(arguments: list[str]) -> argparse.Namespace:
 def run(unit: Unit, options: argparse.Namespace) -> None:
     given = material(unit.filtering, options.scratch)
     folder = options.scratch / unit.name
+    (options.results / f"{unit.family}.json").unlink(missing_ok=True)  # of other components; `add_up` makes it anew
     before = calibration()
     result, forecasts = run_unit(unit, given, folder, device=options.device, tell=tell)
     result["machine"] = machine(options.device) | {"sgemm_gflops": [before, calibration()]}
@@ -115,6 +117,15 @@ def add_up(unit: Unit, options: argparse.Namespace) -> None:
                  "copy them here, or remove their results and run them again")  # fmt: skip
         return
     given = material(unit.filtering, options.scratch)
+    steps = {}
+    for name in names:
+        path = options.results / f"{name}.json"
+        told = json.loads(path.read_text()) if path.exists() else {}
+        if told.get("data") != given.digest:
+            return tell(f"{unit.family} cannot be summed: {name} has no result, or is of other data: run it again")
+        steps[name] = told["configuration"]["training"]["max_steps"]
+    if len(set(steps.values())) > 1:
+        return tell(f"{unit.family} cannot be summed: steps differ, {steps}")
     parts = [kept(options.scratch / f"{name}.npz") for name in names]
     scores = {}
     for stage in STAGES:

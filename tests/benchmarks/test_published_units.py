@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def test_a_family_is_summed_when_its_third_component_is_there(
     written = {}
     monkeypatch.setattr(published_units, "material", lambda filtering, scratch: given)
     monkeypatch.setattr(published_units, "write", lambda path, result: written.update({path.stem: result}))
+    told = {"data": given.digest, "configuration": {"training": {"max_steps": 150}}}
     for number, unit in enumerate(units()[:3], start=1):
+        (tmp_path / f"{unit.name}.json").write_text(json.dumps(told))
         off = np.float32(number)  # the errors of trend, season and residual are 1, 2 and 3 mm
         stages = ("train", "validation", "test")
         keep({stage: given.targets(unit.component, stage) + off for stage in stages}, tmp_path / f"{unit.name}.npz")
@@ -57,6 +60,13 @@ def test_a_family_is_summed_when_its_third_component_is_there(
         assert bool(written) == (number == 3)
     (result,) = written.values()
     assert overall(result["scores"]["test"])["rmse"] == pytest.approx(6, abs=1e-3)
+    written.clear()
+    for other in (told | {"data": "others"}, told | {"configuration": {"training": {"max_steps": 9}}}):
+        (tmp_path / f"{units()[0].name}.json").write_text(json.dumps(other))
+        add_up(units()[2], options(tmp_path))
+    (tmp_path / f"{units()[0].name}.json").unlink()
+    add_up(units()[2], options(tmp_path))
+    assert not written
 
 
 @pytest.mark.parametrize("tables", [published_tables, map_tables])

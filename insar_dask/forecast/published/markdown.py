@@ -95,7 +95,8 @@ def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
         [name, *(_score(settings[setting], name, stage, metric) for stage in STAGES for metric in METRICS)]
         for name in _methods({setting: settings[setting]})
     ]
-    return markdown_table(f"Every score by block, {TITLES[setting]}", head, rows)
+    note = "Methods of 48 dates are scored in training at the windows that have as many before them."
+    return markdown_table(f"Every score by block, {TITLES[setting]}", head, rows, note)
 
 
 def _leads_table(settings: Mapping[str, Any], setting: str) -> str:
@@ -150,7 +151,8 @@ def _units_table(units: Sequence[Mapping[str, Any]]) -> str:
     ]  # fmt: skip
     about = ["networks x parameters", "steps", "still falling", "CPU s", "core, GFLOP/s", "products in"]
     head = ["unit", *about, "test RMSE mm"]
-    return markdown_table("Units finished", head, rows) if rows else ""
+    note = "CPU s of a unit that a kill had cut in two are those since it went on."
+    return markdown_table("Units finished", head, rows, note) if rows else ""
 
 
 def _methods(settings: Mapping[str, Any]) -> list[str]:

@@ -123,12 +123,13 @@ def paper_material(cube: xr.Dataset, patterns: Clusters, filtering: tuple[int, i
 def honest_material(cube: xr.Dataset, patterns: Clusters) -> Material:
     """The same without its leaks: raw values, Holt-Winters fitted before the validation block and causal from there on.
 
-    Nothing is filled or smoothed. Dates without an acquisition are neither context nor target; there the states are
-    those predicted.
+    Nothing is filled or smoothed. Dates without an acquisition are neither context nor target, nor is a point's date
+    without a value; there the states are those predicted.
     """
     regular = regularise(cube, "12D", max_gap=None)
     observed = regular["observed"].values.astype(bool)
-    raw = regular.assign(displacement=regular["displacement"].where(xr.DataArray(observed, dims="time")))
+    measured = cube["displacement"].notnull().reindex(time=regular["time"].values, fill_value=False)
+    raw = regular.assign(displacement=regular["displacement"].where(measured))
     raw = raw.assign_attrs(sees_future=0)  # what was filled in is gone again
     parts = holt_winters(raw, PERIOD, until=_first_unknown(cube))
     return _material("honest", cube, raw, parts, patterns.predict(cube), observed)

@@ -123,6 +123,10 @@ class Descent:
         torch.manual_seed(step_seed(self.training.seed, step, self.ranks.rank))
         self.model.train()
         sums, found = self.gradients(batch)
+        if self.ranks.world > 1:  # what was in no use here may be elsewhere: all ranks send messages of one length
+            for parameter in self.learned:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            found = [parameter.grad for parameter in self.learned]
         gradients = [gradient for gradient in found if gradient is not None]
         self.share(gradients, sums)
         total, scored = sums.tolist()

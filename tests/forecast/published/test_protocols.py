@@ -30,6 +30,15 @@ def test_honest_targets_are_raw_values_at_real_acquisitions(plateau: xr.Dataset,
     assert np.isnan(honest.targets("whole", "test")).any()
 
 
+def test_a_date_that_a_point_lacks_is_not_filled_from_both_its_sides(plateau: xr.Dataset, honest: Material):
+    values = plateau["displacement"].values.copy()
+    values[:8, 40] = np.nan
+    gaps = honest_material(
+        plateau.assign(displacement=plateau["displacement"].copy(data=values)), relearned(plateau, honest)
+    )
+    np.testing.assert_array_equal(gaps.whole[:, gaps.observed], values)
+
+
 def test_nothing_honest_before_an_origin_changes_with_what_follows(plateau: xr.Dataset, honest: Material):
     blind = honest_material(scrambled(plateau, honest.dates[ORIGIN]), relearned(plateau, honest))
     for name in ("trend", "season", "residual", "whole"):

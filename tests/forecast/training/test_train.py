@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.checkpoint import CheckpointError
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training
 from insar_dask.forecast.training.learning_rate import LearningRate
+from insar_dask.forecast.training.together import Ranks
 from insar_dask.forecast.training.train import TrainingError, restored, train
-from tests.forecast.toy_training import ToyWindows, job
+from tests.forecast.toy_training import Toy, ToyWindows, job
 
 
 @pytest.fixture(autouse=True)
@@ -297,3 +298,33 @@ def test_settings_that_cannot_be_meant_are_refused(setting: str, value: object, 
 
 def test_a_job_needs_no_more_than_a_model_and_windows() -> None:
     assert Job(torch.nn.Identity(), ToyWindows(16, 0)).training == Training()
+
+
+class Skipping(Toy):
+    """Has no use for a parameter where nothing is scored, as networks that leave out absent groups."""
+
+    def __init__(self) -> None:
+        super().__init__(8, plain=True)
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        said = super().forward(batch)
+        return said * self.scale if batch["scored"].any() else said
+
+
+class Counted(Ranks):
+    """Keeps the number of values that it sends to the others."""
+
+    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+        self.sent = sum(tensor.numel() for tensor in tensors)
+
+
+def test_a_rank_without_a_group_of_a_batch_sends_as_much_as_the_others() -> None:
+    windows, sent = ToyWindows(16, 0), []
+    for rank in (0, 1):
+        batch = windows.batch(0, 0, 1)
+        batch["scored"] &= rank == 0
+        ranks = Counted(rank, 2)
+        descent.Descent(Job(Skipping(), windows, Training()), ranks, torch.device("cpu")).step(batch, 0, 1e-3)
+        sent.append(ranks.sent)
+    assert sent[0] == sent[1]
