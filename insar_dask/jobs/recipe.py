@@ -22,7 +22,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "pairs": ("insar_dask.readers.pair_cube:read_pairs", 1),
     "ifgram_stack": ("insar_dask.readers.ifgram_stack:read_ifgram_stack", 1),
     "regularise": ("insar_dask.resample:regularise", 1),
-    "savgol": ("insar_dask.smooth:savgol", 1),
+    "savgol": ("insar_dask.smooth:savgol", 2),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
     "rasterise": ("insar_dask.tiling.rasterising:rasterise", 1),
     "east_up": ("insar_dask.geometry.series:east_up", 1),

@@ -14,6 +14,9 @@ Int64 = npt.NDArray[np.int64]
 
 TURN = 2 * np.pi
 
+MOST_TURNS = 127
+"""Of one value, as int8 holds them."""
+
 
 def triplets(first: Int64, second: Int64) -> Int64:
     """Pairs ``(ab, bc, ac)`` of all loops of three, shape (L, 3), in order of ac, then ab.
@@ -50,7 +53,7 @@ def close_loops(phase: Any, loops: Int64) -> tuple[Any, Any, Any]:
     cycles : array of int8, shape (..., P)
         Turns to add to each value: the corrected phase is ``phase + 2 pi cycles``.
     open : array of bool, shape (..., P)
-        Values in a loop that still is open by whole cycles.
+        Values in a loop that still is open by whole cycles; so are those that more than 127 would close.
     checked : array of bool, shape (..., P)
         Values in any loop at all; the others cannot be checked.
     """
@@ -90,7 +93,7 @@ def _close(
                 checked[i, ab] = checked[i, bc] = checked[i, ac] = True
         while total > 0:
             gain, pair, sign = _best(turns, loops, starts, members)
-            if gain <= 0:
+            if gain <= 0 or abs(np.int64(cycles[i, pair]) + sign) > MOST_TURNS:
                 break
             cycles[i, pair] += sign
             for m in range(starts[pair], starts[pair + 1]):

@@ -75,14 +75,15 @@ def _polynomials(window: int, order: int) -> Float64:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _savgol_on_cpu(series: Float32, taps: Float32, ends: Float32, smooth: Float32, gaps: npt.NDArray[np.bool_]) -> None:
-    half = ends.shape[1] // 2
+    half, end = ends.shape[1] // 2, np.uintp(series.shape[1] - 1)
     for first in range(0, len(series), ROWS):
         last = min(first + ROWS, len(series))
         # as one run of numbers: the values where two rows meet are wrong, and overwritten by the ends
         missing = _convolve(series[first:last].reshape(-1), taps, half, smooth[first:last].reshape(-1))
         for i in range(np.uintp(first), np.uintp(last)):
             _fit_ends(series, i, ends, half, smooth)
-            if missing > 0:
+            # of long windows the first pass does not reach the ends of a run, but the ends that are fitted do
+            if missing > 0 or smooth[i, 0] != smooth[i, 0] or smooth[i, end] != smooth[i, end]:
                 gaps[i] = _any_missing(smooth[i])
 
 

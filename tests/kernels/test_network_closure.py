@@ -53,3 +53,10 @@ def test_missing_values_open_no_loop_and_pairs_without_loop_are_unchecked():
     cycles, still_open, checked = close_loops(phase, loops)
     assert not cycles.any() and not still_open.any()
     assert checked.tolist() == [[True, True, True, False], [False] * 4]
+
+
+def test_more_turns_than_are_held_leave_a_loop_open():
+    phase = 2 * np.pi * np.array([[200.0, 0, 0], [100.0, 0, 0]])
+    cycles, still_open, _ = close_loops(phase, np.array([[0, 1, 2]]))
+    assert np.abs(cycles[0].astype(int)).max() <= 127 and (np.abs(cycles.astype(int)).sum(axis=1) <= [200, 100]).all()
+    assert still_open.tolist() == [[True] * 3, [False] * 3]

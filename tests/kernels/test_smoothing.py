@@ -70,6 +70,17 @@ def test_a_polynomial_passes_through_unchanged_whatever_is_missing():
     np.testing.assert_allclose(smooth[kept], y[kept], atol=1e-4)
 
 
+@pytest.mark.parametrize("window", [11, 13, 21, 31])
+@pytest.mark.parametrize("at", [0, 3, 9, 50, 56, 59])
+@pytest.mark.parametrize("row", [0, 15, 16])
+def test_a_gap_near_an_end_is_all_that_is_missing(window, at, row):
+    y = np.random.default_rng(1).normal(size=(17, 60)).astype(np.float32)
+    y[row, at] = np.nan
+    smooth = savgol(y, window, 2)
+    np.testing.assert_array_equal(np.isnan(smooth), np.isnan(y))
+    np.testing.assert_array_equal(savgol(y[row], window, 2), smooth[row])
+
+
 def test_missing_stays_missing_and_lonely_samples_become_missing():
     y = np.full((2, 30), np.nan, np.float32)
     y[0, 12] = 1.0
