@@ -21,6 +21,9 @@ export function said(value, places = 2) {
   return value.toFixed(places).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, "");
 }
 
+// a number that somebody chose, with the places that it was given
+export const asGiven = (value) => String(value).replace("-", "−");
+
 export const counted = (n) => n.toLocaleString("en-GB");
 
 export function save(name, blob) {

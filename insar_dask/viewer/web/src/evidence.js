@@ -1,7 +1,7 @@
 // What is known of the chosen points beside their series: numbers with errors, and where they come from.
 import { alarmRows, judged } from "./alarms.js";
 import { CHOSEN } from "./colour.js";
-import { h, said } from "./dom.js";
+import { asGiven, h, said } from "./dom.js";
 import { iso } from "./fit.js";
 
 // days between neighbouring valid dates, the most
@@ -44,7 +44,7 @@ export function evidence(about, points) {
   }
   if (about.limit && points.some(({ place }) => Number.isFinite(place.exceedance))) {
     const { threshold, day } = about.limit;
-    rows.push(row(`Chance to lie ${threshold < 0 ? "below" : "above"} ${said(threshold, 0)} mm on ${iso(day)}`, "", points.map(({ place }) => cell([place.exceedance, NaN, 2]))));
+    rows.push(row(`Chance to lie ${threshold < 0 ? "below" : "above"} ${asGiven(threshold)} mm on ${iso(day)}`, "", points.map(({ place }) => cell([place.exceedance, NaN, 2]))));
   }
   if (judged(about)) rows[points.some(({ alarm }) => alarm.alarm === 1) ? "unshift" : "push"](...alarmLines(about.alarms, points));
   if (about.forecast) rows.push(row(`Forecast for ${iso(about.forecast.days.at(-1))}`, "mm", points.map(lastForecast)));

@@ -2,7 +2,7 @@
 import { remember } from "./address.js";
 import { complete, refilter } from "./cloud.js";
 import { classColour, css, table } from "./colour.js";
-import { $, digits, h, said } from "./dom.js";
+import { $, asGiven, digits, h, said } from "./dom.js";
 import { iso } from "./fit.js";
 import { fail, guarded, page, shownVariable } from "./page.js";
 
@@ -18,7 +18,7 @@ function meaning(name, spec) {
     return `Red ← ${less}; blue → ${more}${last}`;
   }
   if (name === "exceedance" && limit) {
-    return `of lying ${limit.threshold < 0 ? "below" : "above"} ${said(limit.threshold, 0)} mm on ${iso(limit.day)}`;
+    return `of lying ${limit.threshold < 0 ? "below" : "above"} ${asGiven(limit.threshold)} mm on ${iso(limit.day)}`;
   }
   if (name === "cluster") return "from what moves away fastest to what comes nearer; shapes repeat every four";
   return spec.units ? `in ${spec.units}` : "without unit";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { asGiven } from "../src/dom.js";
 import { alarmRows, alarmWords, judged, rule } from "../src/alarms.js";
 import { areaAt, areasOf, boxOf, cardRows } from "../src/areas.js";
 import { longestGap } from "../src/evidence.js";
@@ -67,4 +68,8 @@ test("what was foretold of new dates is what came less its departure, with half 
   assert.deepEqual(foretoldOf(told, one), { days: [12, 24], middle: [NaN, 3], lower: [NaN, 0.5], upper: [NaN, 5.5] });
   const lines = seriesLines(told, [one], new Set(["foretold"]));
   assert.deepEqual(lines.map((line) => [line.label, lines[line.band]?.label]), [["Observed", undefined], ["Foretold at most", undefined], ["Foretold at least", "Foretold at most"], ["Foretold", undefined]]);
+});
+
+test("a limit is told as it was given", () => {
+  assert.deepEqual([-2.5, 12.5, 0.4, -0.4, -50].map(asGiven), ["−2.5", "12.5", "0.4", "−0.4", "−50"]);
 });
