@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from insar_dask.config.section import Day, Section
 
@@ -30,7 +30,7 @@ class EastUp(Section):
     how: Literal["nearest", "linear", "previous"] = Field("nearest", description="which acquisition is a date's")
     anchor: Literal["model", "first", "none"] = Field("model", description="what is zero: model as EGMS has it")
     max_distance: float = Field(90.0, ge=0, description="days from an acquisition to a date that it may serve")
-    north: FiniteFloat | str | None = Field(
+    north: float | str | None = Field(
         None, description="motion to the north [mm/yr], or the variable that has it; unset: taken to be still"
     )
     sigma: str | None = Field(None, description="variable with the error of the displacement; unset: all weigh alike")

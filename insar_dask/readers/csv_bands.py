@@ -15,7 +15,7 @@ from insar_dask.cube import CubeError
 from insar_dask.readers.csv_source import CsvSource
 from insar_kernels.decimals import PADDING
 
-__all__ = ["Band", "BandReader"]
+__all__ = ["Band", "BandReader", "one_line"]
 
 BAND_BYTES = 1 << 19
 
@@ -105,3 +105,11 @@ class BandReader:
             return header.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise CubeError(f"{self._source.name}, line 1: not text; is it a compressed file named .csv?") from None
+
+
+def one_line(line: str, source: str) -> str:
+    """A line without its end; raises CubeError where it is all lines of a file, which end in CR alone."""
+    text = line.rstrip("\r\n")
+    if "\r" in text:
+        raise CubeError(f"{source}: its lines end in CR alone; convert it to LF")
+    return text

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
+from insar_dask.readers.csv_bands import one_line
 
 __all__ = ["EgmsHeader", "EgmsName", "parse_header", "parse_name", "product_of"]
 
@@ -126,7 +127,7 @@ def parse_header(line: str, source: str) -> EgmsHeader:
         When pid, easting, northing or any date is missing, a column or a date comes twice, a date is none, or a column
         stands after the first date.
     """
-    names = tuple(name.strip().strip('"').strip() for name in _one_line(line, source).split(","))
+    names = tuple(name.strip().strip('"').strip() for name in one_line(line, source).split(","))
     columns: dict[str, int] = {}
     dates: list[tuple[np.datetime64, int]] = []
     ignored: list[str] = []
@@ -145,13 +146,6 @@ def parse_header(line: str, source: str) -> EgmsHeader:
     ordered = _check_dates(dates, names, source)
     days = np.array([date for date, _ in ordered], "datetime64[ns]")
     return EgmsHeader(names, columns, days, np.array([place for _, place in ordered], np.int64), tuple(ignored))
-
-
-def _one_line(line: str, source: str) -> str:
-    text = line.rstrip("\r\n")
-    if "\r" in text:
-        raise CubeError(f"{source}: its lines end in CR alone; convert it to LF")
-    return text
 
 
 def _date(digits: str, place: int, source: str) -> np.datetime64:

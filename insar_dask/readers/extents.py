@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_bands import BandReader
-from insar_dask.readers.csv_source import open_csv
+from insar_dask.readers.csv_source import MAX_RATIO, open_csv
 from insar_dask.readers.egms import peek
 from insar_dask.readers.geotiff_stack import check_grids, look_at
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
@@ -68,7 +68,7 @@ def extent_of(source: str | SourceFile, reader: str, options: Options) -> Extent
 
 
 def _of_egms(path: SourceFile, options: Options) -> Extent:
-    info = peek(path, name=options.get("name"), **_unzipped(options))
+    info = peek(path, name=options.get("name"), max_ratio=options.get("max_ratio", MAX_RATIO))
     return Extent(info.n_points, info.times, info.size, False)
 
 
@@ -111,7 +111,7 @@ def _of_ifgram_stack(path: Path, _: Options) -> Extent:
 
 
 def _of_table(path: Path, options: Options) -> Extent:
-    with open_csv(path, **_unzipped(options)) as stream:
+    with open_csv(path, options.get("max_ratio", MAX_RATIO)) as stream:
         reader = BandReader(stream, buffers=2, band_bytes=PEEK_BYTES)
         header = parse_psi_header(
             reader.header, options.get("columns", {}), options.get("dates", DATE_FORMAT), stream.name
@@ -119,8 +119,3 @@ def _of_table(path: Path, options: Options) -> Extent:
         band = next(iter(reader), None)
         per_point = np.inf if band is None else band.used / np.count_nonzero(band.text[: band.used] == NEWLINE)
         return Extent(round((stream.size - len(reader.header)) / per_point), header.dates, stream.size, False)
-
-
-def _unzipped(options: Options) -> Options:
-    """The largest inflation of a zip, where it was given."""
-    return {name: options[name] for name in ("max_ratio",) if name in options}

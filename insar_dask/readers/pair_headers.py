@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from insar_dask.cube import CubeError
+from insar_dask.days import read_day
 from insar_dask.readers.crs import crs_of
 from insar_dask.readers.geotiff_stack import look_at
 from insar_dask.readers.grid import PixelGrid
@@ -207,10 +208,7 @@ def _dates(text: str, name: str) -> tuple[np.datetime64, np.datetime64]:
 def _day(digits: str, name: str) -> np.datetime64:
     if len(digits) == 6:
         digits = ("19" if digits[:2] >= "70" else "20") + digits
-    try:
-        return np.datetime64(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", "D")
-    except ValueError:
-        raise CubeError(f"{name}: {digits} is no date, wanted YYYYMMDD") from None
+    return read_day(digits, name)
 
 
 def _number(header: Mapping[str, str], names: tuple[str, ...], path: Path) -> float:

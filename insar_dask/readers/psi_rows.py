@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.csv_bands import Band
+from insar_dask.readers.csv_bands import Band, one_line
 from insar_dask.readers.csv_rows import EMPTY, NUMBER, BadRowError, Rows, careful_number
 from insar_dask.readers.declared import sorted_days
 from insar_kernels import decimals
@@ -57,9 +57,7 @@ def parse_psi_header(line: str, columns: Mapping[str, str], dates: str, source: 
         When a declared column is missing or comes twice; when no column is a date, one looks like it and is none, or a
         date comes twice.
     """
-    if "\r" in line.rstrip("\r\n"):
-        raise CubeError(f"{source}: its lines end in CR alone; convert it to LF")
-    names = tuple(next(csv.reader([line.rstrip("\r\n")]), []))
+    names = tuple(next(csv.reader([one_line(line, source)]), []))
     names = tuple(name.strip() for name in names)
     if len(names) == 1:
         raise CubeError(f"{source}, line 1: one column, {names[0][:60]!r}; columns must be separated by commas")
@@ -112,10 +110,12 @@ class PsiParser:
         """Rows of a band that are understood; values are float32 mm."""
         starts = line_starts(band.text, band.used)
         numbers, labels, odd = self._plainly(band, starts)
+        cut = self.ending(band) == "cut"
+        odd[-1:] |= cut
         blank, careful, rejected = set(), {}, {}
         for line in np.flatnonzero(odd).tolist():
             raw = band.text[starts[line] : starts[line + 1]].tobytes()
-            last = line == starts.size - 2 and self.ending(band) == "cut"
+            last = cut and line == starts.size - 2
             if not raw.strip():
                 blank.add(line)
                 continue
@@ -171,8 +171,6 @@ class PsiParser:
             odd |= decimals.parse_floats(text, starts, after, np.arange(starts.size - 1), 1, cells)[1] != decimals.PLAIN
             numbers[:, kinds[-1]] = cells[:, 0]
         odd |= kinds[-1] == decimals.LABEL
-        if self.ending(band) == "cut":
-            odd[-1] = True
         return numbers, labels, odd
 
     def _with_care(self, raw: bytes, at_end: bool) -> tuple[str, list[float]]:

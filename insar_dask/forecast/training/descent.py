@@ -122,12 +122,12 @@ class Descent:
     def _followed(self, batch: Batch, step: int, rate: float) -> float:
         torch.manual_seed(step_seed(self.training.seed, step, self.ranks.rank))
         self.model.train()
-        sums, found = self.gradients(batch)
+        sums, _ = self.gradients(batch)
         if self.ranks.world > 1:  # what was in no use here may be elsewhere: all ranks send messages of one length
             for parameter in self.learned:
-                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            found = [parameter.grad for parameter in self.learned]
-        gradients = [gradient for gradient in found if gradient is not None]
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.learned if parameter.grad is not None]
         self.share(gradients, sums)
         total, scored = sums.tolist()
         if scored == 0:
