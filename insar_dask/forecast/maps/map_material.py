@@ -66,7 +66,7 @@ class Material:
     edges: npt.NDArray[np.float64]
     """(n, 4) west, south, east and north end of each tile [m]."""
     digest: str
-    """Hash of maps, masks and dates: results of different data never meet in one table."""
+    """Hash of dates, masks and the size of each tile's motion: results of different data never meet in one table."""
     context: int = CONTEXT
     split: Split | None = None
     """Blocks of dates, where windows keep inside theirs."""
@@ -209,7 +209,7 @@ def _material(
         mask=mask,
         statics=statics,
         edges=_edges(tiles),
-        digest=_digest(_maps(tiles), mask, np.asarray(timetable.days), *([] if statics is None else [statics])),
+        digest=_digest(tiles, mask, statics),
         context=context,
         split=_split(tiles.sizes["time"]) if protocol == "paper" else None,
     )
@@ -254,8 +254,18 @@ def _edges(tiles: xr.Dataset) -> npt.NDArray[np.float64]:
     return np.stack([*least, *most], axis=1)
 
 
-def _digest(*arrays: npt.NDArray[Any]) -> str:
-    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()[:16]
+def _digest(tiles: xr.Dataset, mask: npt.NDArray[np.bool_], statics: Float32 | None) -> str:
+    """The same on every processor, whose last bits differ: of motion, the RMS in cells with points to 0.01 mm."""
+    maps, held = _maps(tiles), mask.any(axis=1)
+    sizes = [_rms(maps[tile][mask[tile]]) for tile in range(len(maps))]
+    if statics is not None:
+        sizes += [_rms(column[held[tile]]) for tile in range(len(maps)) for column in statics[tile]]
+    told = (tiles["time"].values.astype("datetime64[D]").astype(np.int64), mask, np.round(sizes, 2))
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in told)).hexdigest()[:16]
+
+
+def _rms(values: Float32) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
 def tiles_called(material: Material, names: Sequence[str]) -> list[int]:
