@@ -199,7 +199,7 @@ def _material(
     context = settings.pop("context", CONTEXT)
     _check_dates(tiles)
     timetable = plan(tiles["time"].values, methods=BASELINES, **{"horizon": HORIZON, **settings})
-    mask = tiles["mask"].transpose("tile", "time", "y", "x").values
+    mask = tiles["mask"].transpose("tile", "time", "y", "x").values.astype(bool)
     made = Material(
         protocol=protocol,
         names=tuple(map(str, tiles["tile"].values)),
@@ -256,10 +256,10 @@ def _edges(tiles: xr.Dataset) -> npt.NDArray[np.float64]:
 
 def _digest(tiles: xr.Dataset, mask: npt.NDArray[np.bool_], statics: Float32 | None) -> str:
     """The same on every processor, whose last bits differ: of motion, the RMS in cells with points to 0.01 mm."""
-    maps, held = _maps(tiles), mask.any(axis=1)
+    maps = _maps(tiles)
     sizes = [_rms(maps[tile][mask[tile]]) for tile in range(len(maps))]
     if statics is not None:
-        sizes += [_rms(column[held[tile]]) for tile in range(len(maps)) for column in statics[tile]]
+        sizes += [_rms(column[mask[tile].any(axis=0)]) for tile in range(len(maps)) for column in statics[tile]]
     told = (tiles["time"].values.astype("datetime64[D]").astype(np.int64), mask, np.round(sizes, 2))
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in told)).hexdigest()[:16]
 
