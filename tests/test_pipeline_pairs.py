@@ -86,7 +86,8 @@ def test_interferograms_become_series_and_motion_once(site: Path) -> None:
 
 
 def test_delays_and_a_season_of_frost_come_from_files(site: Path, tmp_path: Path) -> None:
-    days = open_group(site / "site.zarr", "pairs/raw")["time"].values
+    pairs = pair_cube(ROWS, COLUMNS, DATES)
+    days = np.union1d(pairs["first"].values, pairs["second"].values)
     axes = {"time": days, "latitude": [33.3, 33.5], "longitude": [80.9, 81.1]}
     delays = xr.Dataset({"delay": (tuple(axes), np.full((30, 2, 2), 3.0), {"units": "mm", "direction": "los"})}, axes)
     delays["longitude"].attrs["units"] = "degrees_east"
