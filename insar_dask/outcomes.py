@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from insar_dask.addresses import child_address
+from insar_dask.cluster.numbering import numbered_by
 from insar_dask.config import to_toml
 from insar_dask.config.sections import Report
 from insar_dask.cube import CubeError
@@ -274,16 +275,13 @@ def inversion_lines(bench: Workbench, product: str) -> list[str]:
 
 def _pattern_lines(bench: Workbench, product: str) -> list[str]:
     """Patterns and shares of the components, or why there are none."""
-    from insar_dask.report.patterns import order_of
-
     reasons, lines = bench.reasons(product), []
     if "patterns" in reasons:
         lines.append(reasons["patterns"])
     else:
         patterns = bench.group(product, "patterns")
-        (name, unit, values), sizes = order_of(patterns), patterns["cluster_size"].values
+        (name, unit, values), sizes = numbered_by(patterns), patterns["cluster_size"].values
         by = "" if name == "velocity" else f"{name} "
-        unit = unit.replace(" yr-1", "/yr").replace(" yr-2", "/yr²")
         lines.append(
             f"{len(sizes)} patterns from {by}{values[0]:+.1f} {unit} ({sizes[0]:,} points) "
             f"to {values[-1]:+.1f} ({sizes[-1]:,})"

@@ -14,6 +14,7 @@ import xarray as xr
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
+from insar_dask.cluster.numbering import numbered_by
 from insar_dask.cube import CubeError
 from insar_dask.report.colours import pattern_colours, ways
 from insar_dask.report.figures import place_figure, sentence, sight
@@ -26,7 +27,6 @@ from insar_dask.report.style import PALETTE, new_figure, tidy, words
 __all__ = [
     "known",
     "labels_of",
-    "order_of",
     "patterns_section",
     "patterns_table",
     "plot_centroids",
@@ -96,16 +96,6 @@ def labels_of(products: xr.Dataset, patterns: xr.Dataset) -> Labels:
         )
     labels = patterns["cluster"].values.astype(np.int64)
     return np.where(np.isfinite(products["velocity"].values), labels, -1)
-
-
-def order_of(patterns: xr.Dataset) -> tuple[str, str, npt.NDArray[np.float64]]:
-    """What the patterns are numbered by: its name, its unit as CF writes it, and its value of each centroid (k,)."""
-    names = ["velocity"] if "time" in patterns["centroid"].dims else list(map(str, patterns["feature"].values))
-    if "velocity" in names:
-        return "velocity", "mm yr-1", patterns["centroid_velocity"].values.astype(np.float64)
-    first = patterns["centroid"].isel(feature=0).values.astype(np.float64)
-    unit = patterns[names[0]].attrs.get("units", "1") if names[0] in patterns else "1"
-    return names[0], str(unit), first
 
 
 def plot_pattern_map(patterns: xr.Dataset, *, labels: Labels | None = None, grid: Grid | None = None) -> Figure:
@@ -196,7 +186,7 @@ def patterns_table(products: xr.Dataset, patterns: xr.Dataset, labels: Labels) -
         "share of points",
         *(f"mean {escape(name)}<small>{units[name]}</small>" for name in shown),
     ]
-    name, _, _ = order_of(patterns)
+    name, _, _ = numbered_by(patterns)
     return table(f"Patterns, the {_first(products, name)} first", head, rows)
 
 
@@ -216,8 +206,7 @@ def _note(products: xr.Dataset, patterns: xr.Dataset, alone: int) -> str:
     """What was put together, what it knew, and how many points are in no pattern."""
     features = "time" not in patterns["centroid"].dims
     what = f"each point's {', '.join(map(str, patterns['feature'].values))}" if features else "whole series"
-    name, unit, _ = order_of(patterns)
-    unit = unit.replace("-1", "⁻¹").replace("-2", "⁻²")
+    name, unit, _ = numbered_by(patterns)
     by = escape(name if name == "velocity" else f"{name} [{unit}]")
     return (
         f"k-means of {escape(what)}, not of places: a pattern that gathers on the map does so by itself. Patterns are "

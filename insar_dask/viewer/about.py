@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xarray as xr
 from zarr.abc.store import Store
 
+from insar_dask.cluster.numbering import numbered_by
 from insar_dask.jobs.engine import Engine
 from insar_dask.objects import get_bytes
 from insar_dask.store import open_group
@@ -77,6 +78,8 @@ def about(
             "day": last,
             "paths": {"exceedance": f"{product}/outlook/exceedance"},
         }
+    if "patterns" in cubes:
+        found["patterns"] = dict(zip(("by", "units"), numbered_by(cubes["patterns"]), strict=False))
     return found | {"documents": _documents(engine.store, found)}
 
 

@@ -5,6 +5,7 @@ import matplotlib.colors
 import numpy as np
 import pytest
 
+from insar_dask.cluster.numbering import numbered_by
 from insar_dask.cube import CubeError, describe
 from insar_dask.report.colours import pattern_colours
 from insar_dask.report.gridding import display_grid, fit_grid
@@ -12,7 +13,6 @@ from insar_dask.report.maps import plot_map
 from insar_dask.report.patterns import (
     APART,
     labels_of,
-    order_of,
     patterns_section,
     patterns_table,
     plot_centroids,
@@ -186,10 +186,10 @@ def test_patterns_are_numbered_by_what_they_have(section, regular_cube):
     patterns["centroid_velocity"] = ("pattern", np.full(4, np.nan))
     patterns["acceleration"] = ("point", np.ones(patterns.sizes["point"]), describe("acceleration"))
     html = section(patterns)
-    assert "numbered by the acceleration [mm yr⁻²] of their centroids, the lowest acceleration first" in html
+    assert "numbered by the acceleration [mm/yr²] of their centroids, the lowest acceleration first" in html
     assert "Patterns, the lowest acceleration first" in html and "fastest" not in html
-    name, unit, values = order_of(patterns)
-    assert (name, unit, values.tolist()) == ("acceleration", "mm yr-2", [0.0, 2.0, 4.0, 6.0])
+    name, unit, values = numbered_by(patterns)
+    assert (name, unit, values.tolist()) == ("acceleration", "mm/yr²", [0.0, 2.0, 4.0, 6.0])
 
 
 def test_the_largest_pattern_of_many_points_in_a_cell_wins():

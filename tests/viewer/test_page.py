@@ -157,6 +157,16 @@ def test_filters_compare_and_the_link_say_the_same_again(opened: Opened, address
     assert again.evaluate("explorer.page.shown") == kept.sum()
 
 
+def test_the_legend_says_what_patterns_are_numbered_by(opened: Opened, address: str) -> None:
+    page = opened(address)
+    page.select_option("#variable", "cluster")
+    page.wait_for_selector("#meaning:has-text('from what moves away from the satellite fastest to what moves toward')")
+    page.evaluate("explorer.page.about.patterns = {by: 'acceleration', units: 'mm/yr²'}")
+    page.select_option("#variable", "velocity")
+    page.select_option("#variable", "cluster")
+    page.wait_for_selector("#meaning:has-text('from the lowest acceleration [mm/yr²] to the highest; shapes')")
+
+
 def test_a_lasso_has_the_mean_of_its_points(opened: Opened, address: str, site: Path) -> None:
     page = opened(address)
     box = page.locator("#overlay").bounding_box()

@@ -20,8 +20,15 @@ function meaning(name, spec) {
   if (name === "exceedance" && limit) {
     return `of lying ${limit.threshold < 0 ? "below" : "above"} ${asGiven(limit.threshold)} mm on ${iso(limit.day)}`;
   }
-  if (name === "cluster") return "from what moves away fastest to what comes nearer; shapes repeat every four";
+  if (name === "cluster") return `${numbered(words.component)}; shapes repeat every four`;
   return spec.units ? `in ${spec.units}` : "without unit";
+}
+
+function numbered(component) {
+  const { by, units } = page.about.patterns ?? { by: "velocity" }; // an overview of before does not tell
+  if (by !== "velocity") return `from the lowest ${by} [${units}] to the highest`;
+  const [less, more] = TOWARD[component] ?? TOWARD.los;
+  return `from what moves ${less} fastest to what moves ${more}`;
 }
 
 // the map is coloured once the values have come; if they do not, it stays as it was
