@@ -12,6 +12,7 @@ from insar_dask.cube import CubeError
 from insar_dask.readers.declared import millimetres
 from insar_dask.readers.netcdf_stack import NetCdfStack, look_into
 from insar_dask.readers.pixels import Tile
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["read_delays"]
 
@@ -51,6 +52,7 @@ def read_delays(
     FileNotFoundError, CubeError
         As of other NetCDF files; when the direction or the unit is not said.
     """
+    content = SourceFiles.seen([Path(path)])
     file = look_into(Path(path), variable, source_crs)
     said = direction or file.tags.get("direction")
     if said not in DIRECTIONS:
@@ -60,7 +62,7 @@ def read_delays(
         )
     factor = millimetres(units or file.units, file.path.name)
     grid, places = file.grid, np.argsort(file.order)
-    stack = NetCdfStack(file, grid, file.times, places, factor, None, Tile.of(grid, 4 * places.size), "")
+    stack = NetCdfStack(file, grid, file.times, places, factor, None, Tile.of(grid, 4 * places.size), content)
     values = np.empty((places.size, grid.rows, grid.columns), np.float32)
     with stack.pieces() as pieces:
         for dates, block in pieces(slice(0, grid.rows), slice(0, grid.columns)):

@@ -16,8 +16,12 @@ from insar_dask.cube import CubeError
 from insar_dask.readers.crs import crs_of
 from insar_dask.readers.grid import PixelGrid, same_grid
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
+from insar_dask.readers.source_files import SourceFiles
 
-__all__ = ["GeoTiffStack", "RasterFile", "check_grids", "look_at", "raster_at"]
+__all__ = ["RASTERS", "GeoTiffStack", "RasterFile", "check_grids", "look_at", "raster_at", "with_parts"]
+
+RASTERS = (".tif", ".tiff", ".vrt")
+"""Endings of what is found in folders; a path may name whatever GDAL reads."""
 
 GDAL_CACHE = 32  # MB: by default GDAL takes 5 % of the machine's memory for blocks that are read once
 ROTATED = 1e-9
@@ -47,20 +51,20 @@ class GeoTiffStack:
     factor: float
     nodata: float | None
     tile: Tile
-    checksum: str
+    files: SourceFiles
     name: str
 
     @property
     def identity(self) -> str:
         """Changes whenever the values might."""
-        return f"{self.checksum} {self.factor!r} {self.nodata!r} {self.bands}"
+        return f"{self.files.checksum} {self.factor!r} {self.nodata!r} {self.bands}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
         """A window comes date by date; of several files only one is open at a time."""
         import rasterio
 
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
+        with self.files.unchanged(), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
             yield self._windows
 
     def _windows(self, rows: slice, columns: slice) -> Iterator[Piece]:
@@ -70,6 +74,18 @@ class GeoTiffStack:
                     if own == path:
                         plane = _window(file, band, rows, columns, self.nodata, self.factor)
                         yield np.array([place]), plane[None]
+
+
+def with_parts(paths: Sequence[Path]) -> list[Path]:
+    """Files, and those that a ``.vrt`` among them is made of, however deep; not what GDAL reads by ``/vsi...``."""
+    found = dict.fromkeys(paths)
+    made = [path for path in paths if path.suffix.lower() == ".vrt" and path.is_file()]
+    while made:
+        with _opened(made.pop()) as file:
+            parts = [Path(name) for name in file.files if not name.startswith("/vsi")]
+        made += [path for path in parts if path.suffix.lower() == ".vrt" and path not in found]
+        found.update(dict.fromkeys(parts))
+    return list(found)
 
 
 def look_at(path: Path, source_crs: Any = None) -> RasterFile:

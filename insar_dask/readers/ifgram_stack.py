@@ -18,7 +18,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
 from insar_dask.readers.mintpy_attributes import Attributes, describe_series, grid_of
@@ -27,6 +26,7 @@ from insar_dask.readers.pair_cube import cube_of_pairs, turned
 from insar_dask.readers.pair_stack import SignedStack
 from insar_dask.readers.pixel_points import choose, count_pixels
 from insar_dask.readers.pixels import Piece, Pieces, Tile, find_pixels
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["PHASE", "IfgramStack", "pair_days", "read_ifgram_stack"]
 
@@ -45,7 +45,7 @@ class IfgramStack:
     planes: tuple[int, ...]
     nodata: float | None
     tile: Tile
-    checksum: str
+    files: SourceFiles
 
     @property
     def name(self) -> str:
@@ -55,12 +55,12 @@ class IfgramStack:
     @property
     def identity(self) -> str:
         """Changes whenever the values might."""
-        return f"{self.checksum} {self.dataset} {self.nodata!r} {self.planes}"
+        return f"{self.files.checksum} {self.dataset} {self.nodata!r} {self.planes}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
         """Hold the file open; a window comes pair by pair."""
-        with open_hdf5(self.path) as file:
+        with self.files.unchanged(), open_hdf5(self.path) as file:
             values = dataset(file, self.dataset, self.path, 3)
 
             def read(rows: slice, columns: slice) -> Iterator[Piece]:
@@ -122,6 +122,7 @@ def read_ifgram_stack(
         No such file; not a stack of interferograms; pairs twice; what the file does not say; nothing left.
     """
     path = Path(path)
+    content = SourceFiles.seen([path])
     with open_hdf5(path) as file:
         name = phase or next((one for one in PHASE if one in file), None)
         if name is None or "date" not in file:
@@ -147,7 +148,7 @@ def read_ifgram_stack(
     ends, order, signs = turned(first[places], second[places], bperp[places], path.name)
     planes, times = tuple(places[order].tolist()), ends.second.astype("datetime64[ns]")
     common = grid, times, planes
-    own = IfgramStack(path, name, *common, nodata, Tile.of(grid, 8, chunk), file_blake3(path))
+    own = IfgramStack(path, name, *common, nodata, Tile.of(grid, 8, chunk), content.hashed())
     stack = SignedStack(own, tuple(signs))
     given = {"reference_date": str(ends.first.min()), "reference": "none yet: interferograms", "release": release,
              "track": track, "orbit_direction": orbit_direction}  # fmt: skip
@@ -160,10 +161,10 @@ def read_ifgram_stack(
     )
     files = Companions.of(path, None, None, geometry, lookup, mask)
     pixels = choose(find_places(grid, path.name, kept.pixels, files, crs), path.name, area, area_crs, None)
-    attrs |= {"product": "interferograms", "phase_sign": 1, "source": path.name, "source_blake3": own.checksum,
-              "source_size": path.stat().st_size, "n_dropped": int((~used).sum()) if not keep_dropped else 0,
+    attrs |= {"product": "interferograms", "phase_sign": 1, "source": path.name, "source_blake3": own.files.checksum,
+              "source_size": own.files.size, "n_dropped": int((~used).sum()) if not keep_dropped else 0,
               **files.attributes(), **count_pixels(stack, kept, pixels)}  # fmt: skip
-    quality = IfgramStack(path, "coherence", *common, None, own.tile, own.checksum) if has_coherence else None
+    quality = IfgramStack(path, "coherence", *common, None, own.tile, own.files) if has_coherence else None
     return cube_of_pairs(stack, quality, pixels, ends, attrs)
 
 

@@ -113,7 +113,7 @@ def read_mintpy(
     files = Companions.of(path, velocity, coherence, geometry, lookup, mask)
     pixels = find_places(stack.grid, path.name, kept.pixels, files, crs)
     pixels = choose(pixels, path.name, area, area_crs, min_coherence)
-    attrs |= {"source": path.name, "source_blake3": stack.checksum, "source_size": path.stat().st_size}
+    attrs |= {"source": path.name, "source_blake3": stack.files.checksum, "source_size": stack.files.size}
     attrs |= files.attributes()
     attrs |= count_pixels(stack, kept, pixels)
     return cube_of_pixels(stack, pixels, attrs, {"dtype": "float32"})

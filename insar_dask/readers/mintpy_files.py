@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import CubeError
-from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.declared import millimetres
 from insar_dask.readers.grid import PixelGrid, same_grid
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
 from insar_dask.readers.mintpy_attributes import Attributes, grid_of, parse_dates
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["MintPyStack", "geometry_at", "has_plane", "open_stack", "plane_at"]
 
@@ -42,7 +42,7 @@ class MintPyStack:
     to_mm: float
     nodata: float | None
     tile: Tile
-    checksum: str
+    files: SourceFiles
 
     @property
     def name(self) -> str:
@@ -52,12 +52,12 @@ class MintPyStack:
     @property
     def identity(self) -> str:
         """Changes whenever the values might."""
-        return f"{self.checksum} {self.to_mm!r} {self.nodata!r} {self.places.tolist()}"
+        return f"{self.files.checksum} {self.to_mm!r} {self.nodata!r} {self.places.tolist()}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
         """Hold the file open; a window comes in one piece."""
-        with open_hdf5(self.path) as file:
+        with self.files.unchanged(), open_hdf5(self.path) as file:
             values = dataset(file, SERIES, self.path, 3)
 
             def read(rows: slice, columns: slice) -> Iterator[Piece]:
@@ -76,6 +76,7 @@ def open_stack(
     path: Path, *, units: str | None, nodata: float | None, source_crs: Any, may_be_radar: bool
 ) -> tuple[MintPyStack, Attributes]:
     """The series of a file, and what the file says of itself; raises CubeError when it is none, or incomplete."""
+    content = SourceFiles.seen([path])
     with open_hdf5(path) as file:
         if SERIES not in file:
             kind = Attributes(path.name, file.attrs).text("FILE_TYPE")
@@ -109,7 +110,7 @@ def open_stack(
         millimetres(units or attributes.text("UNIT"), path.name),
         fill,
         tile,
-        file_blake3(path),
+        content.hashed(),
     )
     return stack, attributes
 

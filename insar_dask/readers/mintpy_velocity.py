@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from insar_dask.cube import CubeError, describe
-from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.declared import millimetres
 from insar_dask.readers.hdf5_source import dataset, open_hdf5
 from insar_dask.readers.mintpy_attributes import Attributes, describe_series, grid_of, parse_dates
 from insar_dask.readers.mintpy_files import has_plane, plane_at
 from insar_dask.readers.mintpy_pixels import Beside, Companions, find_places
 from insar_dask.readers.pixel_points import choose, points_of_pixels
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["read_mintpy_velocity"]
 
@@ -61,6 +61,7 @@ def read_mintpy_velocity(
         As of `insar_dask.read_mintpy`.
     """
     path = Path(path)
+    content = SourceFiles.seen([path])
     with open_hdf5(path) as file:
         stored = dataset(file, "velocity", path, 2)
         attributes = Attributes(path.name, {**file.attrs, **stored.attrs})
@@ -89,7 +90,7 @@ def read_mintpy_velocity(
     if has_plane(path, "velocityStd"):
         std = plane_at(path, ("velocityStd",), grid, every, in_mm=True)[flat]
         variables["velocity_std"] = ("point", std, {**describe("velocity_std"), "grid_mapping": "crs"})
-    attrs |= {"source": path.name, "source_blake3": file_blake3(path), "source_size": path.stat().st_size}
+    attrs |= {"source": path.name, "source_blake3": content.hashed().checksum, "source_size": content.size}
     attrs |= {**files.attributes(), "sees_future": -1, "n_pixels": every.size, "n_empty": every.size - found.size}
     del attrs["featureType"]
     return xr.Dataset(variables, coords=coords, attrs=attrs)

@@ -20,6 +20,7 @@ from insar_dask.readers.declared import sorted_days
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.hdf5_source import open_hdf5
 from insar_dask.readers.pixels import Piece, Pieces, Tile, tiles
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["NetCdfFile", "NetCdfStack", "is_netcdf", "look_into", "plane_of"]
 
@@ -85,7 +86,7 @@ class NetCdfStack:
     factor: float
     nodata: float | None
     tile: Tile
-    checksum: str
+    files: SourceFiles
 
     @property
     def name(self) -> str:
@@ -95,12 +96,12 @@ class NetCdfStack:
     @property
     def identity(self) -> str:
         """Changes whenever the values might."""
-        return f"{self.checksum} {self.factor!r} {self.nodata!r} {self.file.variable} {self.places.tolist()}"
+        return f"{self.files.checksum} {self.factor!r} {self.nodata!r} {self.file.variable} {self.places.tolist()}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
         """Hold the file open; a window comes in one piece."""
-        with _opened(self.file.path) as data:
+        with self.files.unchanged(), _opened(self.file.path) as data:
             variable = data[self.file.variable].transpose(*self.file.dims)
 
             def read(rows: slice, columns: slice) -> Iterator[Piece]:

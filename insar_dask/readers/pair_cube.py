@@ -16,7 +16,7 @@ from pyproj import CRS
 from insar_dask.cube import CubeError
 from insar_dask.days import read_day
 from insar_dask.readers.declared import describe_source
-from insar_dask.readers.geotiff_stack import GeoTiffStack, look_at, raster_at
+from insar_dask.readers.geotiff_stack import RASTERS, GeoTiffStack, look_at, raster_at, with_parts
 from insar_dask.readers.grid import same_grid
 from insar_dask.readers.named_columns import read_rows, to_number
 from insar_dask.readers.pair_headers import GEOTIFF, PairFile, dates_in, headers_beside, look_at_pair
@@ -24,11 +24,10 @@ from insar_dask.readers.pair_stack import BinaryStack, SignedStack
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, lazy_values, points_of_pixels
 from insar_dask.readers.pixels import PixelStack, Tile, find_pixels
 from insar_dask.readers.projection import project
-from insar_dask.readers.raster import checksum_of
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["Ends", "cube_of_pairs", "files_of_pairs", "pair_files", "read_pairs"]
 
-RASTERS = (".tif", ".tiff", ".vrt")
 SUFFIXES = (*RASTERS, ".unw")
 CURES = {
     "wavelength": "wavelength= in metres, such as 0.05547",
@@ -118,10 +117,12 @@ def read_pairs(
         raise ValueError(f"phase_sign is {phase_sign!r}, wanted 1 or -1")
     paths = pair_files(files)
     dem, image = (None if given is None else Path(given) for given in (gamma_dem, gamma_image))
+    content = SourceFiles.seen(with_parts(paths))
     found = [look_at_pair(path, dem, image, source_crs) for path in paths]
     _check_alike(found)
+    content = content.hashed()
     order, ends, signs = _in_order(found, baselines)
-    stack: PixelStack = SignedStack(_stack([found[k] for k in order], ends.second, nodata), signs)
+    stack: PixelStack = SignedStack(_stack([found[k] for k in order], ends.second, nodata, content), signs)
     given = {"component": "los", "positive": "towards the satellite", "reference": "none yet: interferograms",
              "reference_date": str(ends.first.min())[:10], "track": track, "release": release,
              "orbit_direction": orbit_direction or found[0].orbit_direction}  # fmt: skip
@@ -146,7 +147,7 @@ def read_pairs(
     }
     pixels = choose(Pixels(kept.pixels, places, beside), stack.name, area, area_crs, None)
     attrs |= {"product": "interferograms", **radar, "source": paths[0].name, "n_files": len(paths),
-              "source_blake3": checksum_of(paths), "source_size": sum(path.stat().st_size for path in paths),
+              "source_blake3": content.checksum, "source_size": content.size,
               **count_pixels(stack, kept, pixels)}  # fmt: skip
     quality = None if coherence is None else _coherence(pair_files(coherence), found, order, ends)
     return cube_of_pairs(stack, quality, pixels, ends, attrs)
@@ -253,15 +254,15 @@ def _baselines(path: Path) -> dict[tuple[Any, Any], float]:
     return known
 
 
-def _stack(files: Sequence[PairFile], second: Days, nodata: float | None) -> PixelStack:
+def _stack(files: Sequence[PairFile], second: Days, nodata: float | None, content: SourceFiles) -> PixelStack:
     first, paths = files[0], [file.path for file in files]
-    times, checksum = second.astype("datetime64[ns]"), checksum_of(paths)
+    times = second.astype("datetime64[ns]")
     if first.kind == GEOTIFF:
         bands = tuple((path, 1) for path in paths)
         tile = Tile.of(first.grid, 8, first.chunk)
-        return GeoTiffStack(bands, first.grid, times, 1.0, nodata, tile, checksum, first.path.name)
+        return GeoTiffStack(bands, first.grid, times, 1.0, nodata, tile, content, first.path.name)
     tile = Tile.of(first.grid, 8)
-    return BinaryStack(tuple(paths), first.kind, first.grid, times, nodata, tile, checksum, first.path.name)
+    return BinaryStack(tuple(paths), first.kind, first.grid, times, nodata, tile, content, first.path.name)
 
 
 def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], ends: Ends) -> PixelStack:
@@ -271,19 +272,17 @@ def _coherence(paths: list[Path], files: Sequence[PairFile], order: list[int], e
     for path, file in zip(paths, files, strict=True):
         _check_of_pair(path, file)
     first, chosen = files[0], [paths[k] for k in order]
-    times, checksum = ends.second.astype("datetime64[ns]"), checksum_of(chosen)
+    times, content = ends.second.astype("datetime64[ns]"), SourceFiles.seen(with_parts(chosen)).hashed()
     if chosen[0].suffix.lower() in RASTERS:
         for path in chosen:
             same_grid(
                 first.grid, look_at(path, first.grid.crs_wkt).grid, first.path.name, path.name, "bring it to that grid"
             )
         bands = tuple((path, 1) for path in chosen)
-        return GeoTiffStack(bands, first.grid, times, 1.0, None, Tile.of(first.grid, 8), checksum, chosen[0].name)
+        return GeoTiffStack(bands, first.grid, times, 1.0, None, Tile.of(first.grid, 8), content, chosen[0].name)
     if wrong := [path.name for path in chosen if path.stat().st_size != 4 * first.grid.rows * first.grid.columns]:
         raise CubeError(f"{wrong[0]} has not {first.grid.rows} x {first.grid.columns} float32: is it of this grid?")
-    return BinaryStack(
-        tuple(chosen), "gamma", first.grid, times, None, Tile.of(first.grid, 8), checksum, chosen[0].name
-    )
+    return BinaryStack(tuple(chosen), "gamma", first.grid, times, None, Tile.of(first.grid, 8), content, chosen[0].name)
 
 
 def _check_of_pair(path: Path, file: PairFile) -> None:

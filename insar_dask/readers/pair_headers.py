@@ -17,7 +17,7 @@ import numpy as np
 from insar_dask.cube import CubeError
 from insar_dask.days import read_day
 from insar_dask.readers.crs import crs_of
-from insar_dask.readers.geotiff_stack import look_at
+from insar_dask.readers.geotiff_stack import RASTERS, look_at
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.named_columns import to_number
 
@@ -62,7 +62,7 @@ def look_at_pair(path: Path, gamma_dem: Path | None, gamma_image: Path | None, s
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such interferogram")
     beside = path.with_name(path.name + ".rsc")
-    if path.suffix.lower() in (".tif", ".tiff", ".vrt"):
+    if path.suffix.lower() in RASTERS:
         return _geotiff(path, source_crs)
     if beside.is_file():
         return _roi_pac(path, read_header(beside), source_crs)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from insar_dask.readers.grid import PixelGrid
 from insar_dask.readers.pair_headers import GAMMA
 from insar_dask.readers.pixels import Piece, Pieces, PixelStack, Tile
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["BinaryStack", "SignedStack"]
 
@@ -29,18 +30,19 @@ class BinaryStack:
     times: npt.NDArray[np.datetime64]
     nodata: float | None
     tile: Tile
-    checksum: str
+    files: SourceFiles
     name: str
 
     @property
     def identity(self) -> str:
         """Changes whenever the values might."""
-        return f"{self.checksum} {self.kind} {self.nodata!r} {[path.name for path in self.paths]}"
+        return f"{self.files.checksum} {self.kind} {self.nodata!r} {[path.name for path in self.paths]}"
 
     @contextmanager
     def pieces(self) -> Iterator[Pieces]:
         """A window comes pair by pair; files are mapped, not read whole."""
-        yield self._windows
+        with self.files.unchanged():
+            yield self._windows
 
     def _windows(self, rows: slice, columns: slice) -> Iterator[Piece]:
         for place, path in enumerate(self.paths):

@@ -11,25 +11,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from blake3 import blake3
 from pyproj import CRS
 
 from insar_dask.cube import LONG_NAMES_AND_UNITS, CubeError
-from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.declared import describe_source, millimetres
-from insar_dask.readers.geotiff_stack import GeoTiffStack, RasterFile, check_grids, look_at, raster_at
+from insar_dask.readers.geotiff_stack import (
+    RASTERS,
+    GeoTiffStack,
+    RasterFile,
+    check_grids,
+    look_at,
+    raster_at,
+    with_parts,
+)
 from insar_dask.readers.netcdf_stack import NetCdfStack, is_netcdf, look_into, plane_of
 from insar_dask.readers.pixel_points import Pixels, choose, count_pixels, cube_of_pixels
 from insar_dask.readers.pixels import Tile, find_pixels
 from insar_dask.readers.projection import project
 from insar_dask.readers.raster_dates import DATE, DATE_FORMAT, dated_bands
+from insar_dask.readers.source_files import SourceFiles
 
-__all__ = ["checksum_of", "raster_files", "read_raster"]
+__all__ = ["raster_files", "read_raster"]
 
 Whole = npt.NDArray[np.int64]
 Plane = Callable[[Any, Whole], npt.NDArray[np.float32]]
 
-SUFFIXES = (".tif", ".tiff", ".vrt")
 COLUMNS = (
     "height", "height_ellipse", "coherence", "amplitude_dispersion", "incidence_angle", "track_angle", "los_east",
     "los_north", "los_up",
@@ -64,7 +70,7 @@ def read_raster(
     """Read displacement rasters of several dates on one grid as a point cube in Hilbert order.
 
     The files are read once, tile by tile, to find the pixels that hold a series; displacement itself is read shard by
-    shard when it is computed or saved.
+    shard when it is computed or saved, and a file that was written to in between is an error then.
 
     Parameters
     ----------
@@ -137,8 +143,9 @@ def read_raster(
     )
     pixels = _pixels(stack, kept.pixels, columns or {}, plane, crs)
     pixels = choose(pixels, stack.name, area, area_crs, min_coherence)
-    attrs |= {"product": "raster", "source": paths[0].name, "n_files": len(paths), "source_blake3": stack.checksum}
-    attrs |= {"source_size": sum(path.stat().st_size for path in paths), **count_pixels(stack, kept, pixels)}
+    attrs |= {"product": "raster", "source": paths[0].name, "n_files": len(paths)}
+    attrs |= {"source_blake3": stack.files.checksum, "source_size": stack.files.size}
+    attrs |= count_pixels(stack, kept, pixels)
     return cube_of_pixels(stack, pixels, attrs, {"dtype": "int16" if kept.tenths else "float32"})
 
 
@@ -148,18 +155,12 @@ def raster_files(files: str | Path | Iterable[str | Path]) -> list[Path]:
         return [Path(file) for file in files] or _nothing("an empty list")
     path = Path(files)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        return found or _nothing(f"no {' or '.join(SUFFIXES)} in folder {path}")
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in RASTERS)
+        return found or _nothing(f"no {' or '.join(RASTERS)} in folder {path}")
     if any(sign in str(files) for sign in "*?["):
         hits = sorted(Path(hit) for hit in glob(str(files)))  # noqa: PTH207 - Path.glob takes no absolute pattern
         return hits or _nothing(f"nothing matches {files}")
     return [path]
-
-
-def checksum_of(paths: Sequence[Path]) -> str:
-    """BLAKE3 of a file, or of the checksums of several."""
-    each = [file_blake3(path) for path in paths]
-    return each[0] if len(each) == 1 else blake3("".join(each).encode()).hexdigest()
 
 
 def _nothing(what: str) -> list[Path]:
@@ -171,11 +172,12 @@ def _netcdf(
 ) -> tuple[NetCdfStack, Mapping[str, Any], bool, Plane]:
     if dates is not None:
         raise CubeError(f"{path.name} is NetCDF, whose time axis has the dates: leave dates= out")
+    content = SourceFiles.seen([path])
     file = look_into(path, variable, source_crs)
     factor = millimetres(file.units, path.name, units)
     stack = NetCdfStack(
         file, file.grid, file.times, np.argsort(file.order), factor, file.decoded(nodata),
-        Tile.of(file.grid, 8 * file.times.size, file.chunk), file_blake3(path),
+        Tile.of(file.grid, 8 * file.times.size, file.chunk), content.hashed(),
     )  # fmt: skip
     return stack, file.tags, file.declares_nodata, lambda name, flat: plane_of(file, str(name), flat)
 
@@ -183,12 +185,13 @@ def _netcdf(
 def _geotiffs(
     paths: list[Path], dates: Any, named: tuple[str, str], units: str | None, nodata: float | None, source_crs: Any
 ) -> tuple[GeoTiffStack, Mapping[str, Any], bool, Plane]:
+    content = SourceFiles.seen(with_parts(paths))
     files = [look_at(path, source_crs) for path in paths]
     check_grids(files)
     first, (bands, times) = files[0], dated_bands(files, dates, *named)
     stack = GeoTiffStack(
         bands, first.grid, times, _factor(files, units), nodata,
-        Tile.of(first.grid, 8, first.chunk), checksum_of(paths), first.path.name,
+        Tile.of(first.grid, 8, first.chunk), content.hashed(), first.path.name,
     )  # fmt: skip
     declares = all(file.declares_nodata for file in files)
     return stack, first.tags, declares, lambda path, flat: raster_at(Path(path), first.grid, flat, first.path.name)

@@ -14,9 +14,9 @@ from insar_dask.readers.bucket_file import SourceFile
 from insar_dask.readers.csv_bands import BandReader
 from insar_dask.readers.csv_source import open_csv
 from insar_dask.readers.egms_names import parse_name
+from insar_dask.readers.geotiff_stack import RASTERS
 from insar_dask.readers.hdf5_source import open_hdf5
 from insar_dask.readers.netcdf_stack import is_netcdf
-from insar_dask.readers.raster import SUFFIXES as RASTERS
 from insar_dask.readers.raster_dates import DATE
 
 __all__ = ["files_behind", "reader_of"]

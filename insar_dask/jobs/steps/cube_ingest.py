@@ -22,9 +22,11 @@ from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
 from insar_dask.readers.csv_source import file_blake3
+from insar_dask.readers.geotiff_stack import with_parts
 from insar_dask.readers.mintpy_pixels import Companions
 from insar_dask.readers.pair_cube import files_of_pairs, pair_files
-from insar_dask.readers.raster import checksum_of, raster_files
+from insar_dask.readers.raster import raster_files
+from insar_dask.readers.source_files import SourceFiles
 
 __all__ = ["INTERFEROGRAMS", "files_read", "ingest_cube", "product_of", "target_of"]
 
@@ -89,13 +91,16 @@ def ingest_cube(
     began, target = time.perf_counter(), target_of(product, reader)
     _check_options(source, reader, options)
     files = files_read(source, reader, options)
+    content = SourceFiles.seen(files).hashed() if all(file.is_file() for file in files) else None
     note = engine.ledger.read_note(f"ingest/{product}") or {}
-    key = _key(files, reader, options, shard_points) if all(file.is_file() for file in files) else None
+    key = None if content is None else _key(content, reader, options, shard_points)
     if key and note.get("key") == key and _stands(engine, target, note["shards"], key):
         return engine.report(StageReport(target, note["shards"], 0, 0, 0, time.perf_counter() - began))
     with Progress(f"{product}/reading", None, quiet=engine.quiet):
         cube, quarantine = _read(engine, source, product, reader, options)
-    key = key or _key(files, reader, options, shard_points)
+    content = content or SourceFiles.seen(files).hashed()
+    content.check()
+    key = _key(content, reader, options, shard_points)
     give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
     here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
     written = store_cube(here, cube, target, shard_points, key)
@@ -134,10 +139,10 @@ def _check_options(source: str | Path, reader: str, options: Mapping[str, Any]) 
 def files_read(source: str | Path, reader: str, options: Mapping[str, Any]) -> list[Path]:
     """All files that a reader looks into for a source: its own, those named in options, those that lie beside it."""
     if reader == "pairs":
-        found = files_of_pairs(source, options)
+        found = with_parts(files_of_pairs(source, options))
     elif reader == "raster":  # columns of NetCDF are its own variables
         columns = (Path(str(column)) for column in (options.get("columns") or {}).values())
-        found = [*raster_files(source), *(path for path in columns if path.is_file())]
+        found = with_parts([*raster_files(source), *(path for path in columns if path.is_file())])
     elif reader == "psi_csv":
         found = [Path(source)]
     else:
@@ -163,12 +168,12 @@ def _read(
     return cube, None if where is None else str(where)
 
 
-def _key(files: list[Path], reader: str, options: Mapping[str, Any], shard_points: int) -> str:
+def _key(files: SourceFiles, reader: str, options: Mapping[str, Any], shard_points: int) -> str:
     area = options.get("area")
     # a file of an area is what it holds: it may be drawn anew under its old name
     content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
     how = {"reader": reader, "version": STEPS[reader][1], "options": {**options, **content}}
-    names = [file.name for file in files]  # dates may stand in them
+    names = [file.name for file in files.paths]  # dates may stand in them
     return canonical_key(
-        {"source": checksum_of(files), "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}
+        {"source": files.checksum, "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}
     )
