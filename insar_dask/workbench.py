@@ -18,7 +18,7 @@ from insar_dask.inversion.reference import pixel_at
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.evaluation import evaluate, forecast
 from insar_dask.jobs.forecasting.prediction import fit_product, predict_product
-from insar_dask.jobs.lineage import require_current
+from insar_dask.jobs.lineage import data_of, require_current, scores_of
 from insar_dask.jobs.opening import open_tiles
 from insar_dask.jobs.pairs.inversion_jobs import store_series
 from insar_dask.jobs.progress.watch import Progress
@@ -212,7 +212,8 @@ class Workbench:
         try:
             self.evaluate(product)
         except (TooShortError, SeesFutureError) as error:
-            self.engine.ledger.write_note(f"scores/{product}", {"absent": str(error)})
+            note = {"absent": str(error), "data": data_of(self.engine, f"{product}/raw")}
+            self.engine.ledger.write_note(f"scores/{product}", note)
             return
         self.forecast(product)
 
@@ -241,10 +242,7 @@ class Workbench:
 
     def scores(self, product: str) -> tuple[dict[str, Any] | None, str]:
         """The scores, or None and why."""
-        note = self.engine.ledger.read_note(f"scores/{product}")
-        if note is None or "absent" in note:
-            return None, (note or {}).get("absent", "it was not evaluated; run `insar-dask evaluate`")
-        return note, ""
+        return scores_of(self.engine, product)
 
     def group(self, product: str, stage: str) -> Any:
         """A stage of a product, whole and lazy; LackingError where it was made of other displacement than there is."""

@@ -247,6 +247,21 @@ def test_a_forecast_that_was_cut_off_is_made_whole_first(
     assert stored_bytes(store) == stored_bytes(updated[0])
 
 
+def test_a_forecast_of_what_was_there_before_is_made_anew_first(
+    record: xr.Dataset, came: Path, store: Path, updated: tuple[Path, Updated]
+) -> None:
+    known = plain(record.isel(time=slice(0, -N_NEW)))
+    other = known.assign(displacement=-known["displacement"])
+    other["displacement"].attrs = known["displacement"].attrs
+    insar.save(other, store, "site/raw", quiet=True, shard_points=256)
+    bench = Workbench(load_config(store.parent / "site-config.toml"), store, Engine(store, quiet=True))
+    bench.foresee("site")
+    insar.save(known, store, "site/raw", quiet=True, shard_points=256)
+    once(store, came)
+    for group in ("site/forecast", "new/alarms"):
+        xr.testing.assert_identical(insar.open_cube(store, group).load(), insar.open_cube(updated[0], group).load())
+
+
 def test_another_vintage_is_tied_to_the_forecast_and_its_drift_is_told(
     record: xr.Dataset, store: Path, tmp_path: Path
 ) -> None:

@@ -190,7 +190,7 @@ def _explorable(stores: Mapping[str, str | Path], quiet: bool) -> dict[str, str 
             typer.echo(f"insar-dask: {name} is left out: {error}", err=True)
             continue
         if earlier:
-            typer.echo(f"insar-dask: shown as it was when it was last explored: {earlier}", err=True)
+            typer.echo(f"insar-dask: {earlier}", err=True)
         found[name] = store
     if not found:
         raise FileNotFoundError("none of the stores can be shown; `insar-dask status` tells what each of them lacks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from insar_dask.jobs.recipe import key_of
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_bytes
 
-__all__ = ["require_current"]
+__all__ = ["data_of", "require_current", "scores_of"]
 
 SOURCES: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "regular": ({"regularise"}, ("raw",)),
@@ -53,6 +54,25 @@ def require_current(engine: Engine, group: str) -> dict[int, Receipt]:
         raise LackingError(f"{told}: {FIRST.get(stage, '')}{maker_of(engine.store, group)} makes it again")
     require_current(engine, f"{product}/{source}")
     return done
+
+
+def data_of(engine: Engine, group: str) -> str:
+    """What a group holds, in a word that changes with any of its values; LackingError where it is not whole."""
+    done = engine.require(group)
+    return hashlib.sha256("".join(done[index].checksum for index in sorted(done)).encode()).hexdigest()[:16]
+
+
+def scores_of(engine: Engine, product: str) -> tuple[dict[str, Any] | None, str]:
+    """The scores of a product, or None and why: it has none, or they are those of other data than are stored now.
+
+    Notes of before this was asked for do not say what they are of, and are taken as they are.
+    """
+    note = engine.ledger.read_note(f"scores/{product}")
+    if note is None:
+        return None, "it was not evaluated; run `insar-dask evaluate`"
+    if note.get("data") not in (None, data_of(engine, f"{product}/raw")):
+        return None, "it was evaluated on other data than it holds now; run `insar-dask evaluate` again"
+    return (None, str(note["absent"])) if "absent" in note else (note, "")
 
 
 def _recipe(engine: Engine, group: str) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from zarr.abc.store import Store
 
 from insar_dask.cluster.numbering import numbered_by
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.lineage import scores_of
 from insar_dask.objects import get_bytes
 from insar_dask.store import open_group
 from insar_dask.tenths import PACKING
@@ -48,13 +49,14 @@ DEGREES = ("longitude", "latitude")
 def about(
     engine: Engine,
     product: str,
+    shown: Collection[str],
     cubes: Mapping[str, xr.Dataset],
     degrees: Mapping[str, Any] | None,
     offset: Sequence[float],
 ) -> dict[str, Any]:
-    """Attributes of the overview's group that describe the product, whose places have ``degrees`` or none.
+    """Attributes of the overview's group that describe the product, and those of its groups that are ``shown``.
 
-    Places of alarms are counted from the offset.
+    Its places have ``degrees`` or none; places of alarms are counted from the offset.
     """
     raw = open_group(engine.store, f"{product}/raw")
     places = PLACE if degrees is not None else PLACE + DEGREES
@@ -62,11 +64,11 @@ def about(
         "name": product,
         "said": {name: _json(raw.attrs[name]) for name in SAID if name in raw.attrs},
         "crs": _crs(raw["crs"].attrs),
-        "series": _series(engine, product),
+        "series": _series(engine, product, shown),
         "degrees": degrees,
         "points": {name: f"{product}/raw/{name}" for name in places if name in raw.variables},
-        "motion": _motion(engine, product),
-        "forecast": _forecast(engine, product),
+        "motion": _motion(engine, product) if "products" in shown else None,
+        "forecast": _forecast(engine, product, shown),
         "scores": _scores(engine, product),
         "alarms": shown_alarms(engine, product, cubes, offset),
     }
@@ -112,11 +114,11 @@ def _crs(attrs: Mapping[str, Any]) -> dict[str, Any]:
     return {"epsg": epsg, "wkt": wkt}
 
 
-def _series(engine: Engine, product: str) -> dict[str, Any]:
+def _series(engine: Engine, product: str, shown: Collection[str]) -> dict[str, Any]:
     found = {}
     for name, (group, array, label) in SERIES.items():
         where = f"{product}/{group}"
-        if get_bytes(engine.store, f"{where}/{array}/zarr.json") is None:
+        if group not in ("raw", *shown) or get_bytes(engine.store, f"{where}/{array}/zarr.json") is None:
             continue
         cube = open_group(engine.store, where)
         packed = cube[array].encoding.get("dtype") == "int16"
@@ -130,19 +132,17 @@ def _series(engine: Engine, product: str) -> dict[str, Any]:
     return found
 
 
-def _motion(engine: Engine, product: str) -> dict[str, Any] | None:
+def _motion(engine: Engine, product: str) -> dict[str, Any]:
     """Where the stored coefficients lie, and the first date, from which their year counts."""
-    if get_bytes(engine.store, f"{product}/products/zarr.json") is None:
-        return None
     fit = open_group(engine.store, f"{product}/products")
     return {name: f"{product}/products/{name}" for name in MOTION if name in fit.variables}
 
 
-def _forecast(engine: Engine, product: str) -> dict[str, Any] | None:
+def _forecast(engine: Engine, product: str, shown: Collection[str]) -> dict[str, Any] | None:
     """The forecast beyond the record, of the method that scored best, or of a forecaster that was trained."""
     for group in ("forecast", "predicted"):
         where = f"{product}/{group}"
-        if get_bytes(engine.store, f"{where}/zarr.json") is None:
+        if group not in shown:
             continue
         made = open_group(engine.store, where)
         return {
@@ -162,8 +162,8 @@ def _origin(made: xr.Dataset) -> int | None:
 
 
 def _scores(engine: Engine, product: str) -> dict[str, Any] | None:
-    note = engine.ledger.read_note(f"scores/{product}")
-    if note is None or "absent" in note:
+    note, _ = scores_of(engine, product)
+    if note is None:
         return None
     table, best = note["tables"]["honest"], note["default"]
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ def put_index(store: Store, products: Sequence[str]) -> None:
 def describe(
     engine: Engine,
     product: str,
+    shown: Collection[str],
     cubes: Mapping[str, xr.Dataset],
     base: str,
     survey: Survey,
@@ -43,7 +44,7 @@ def describe(
 ) -> None:
     """Write the group's document: all that the page has to know before it draws, in one request.
 
-    Places are those of the group ``base`` among the cubes.
+    Of the product's groups those ``shown`` are told of; places are those of the group ``base`` among the cubes.
     """
     group, wkt = f"{product}/{GROUP}", str(cubes[base]["crs"].attrs.get("crs_wkt", ""))
     attributes = {
@@ -59,7 +60,7 @@ def describe(
         "menu": list(survey.steps),
         "chunk_boxes": [_boxes(engine.store, f"{group}/{number}") for number in range(len(levels))],
         "areas": shown_areas(engine.store, product, wkt, survey.extent, survey.offset),
-        **about(engine, product, cubes, degrees_of(wkt, survey.extent), survey.offset),
+        **about(engine, product, shown, cubes, degrees_of(wkt, survey.extent), survey.offset),
     }
     stored = [name for name in list_names(engine.store, group) if name != "zarr.json"]
     for name in stored[len(levels) :]:

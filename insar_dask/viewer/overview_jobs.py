@@ -35,32 +35,36 @@ from insar_dask.viewer.overview import (
     is_small,
     levels_of,
 )
-from insar_dask.viewer.survey import PLACES, Source, Survey, base_of, plain, sources_of, survey_of
+from insar_dask.viewer.survey import PLACES, Source, Survey, Tell, base_of, groups_of, plain, sources_of, survey_of
 
 __all__ = ["explore_shard", "prepare", "write_overview", "write_overviews"]
 
 
 def prepare(path: str | Path, *, quiet: bool = False) -> str:
-    """Bring the overviews of a store up to date; returns why not, where an earlier one has to do, else nothing.
+    """Bring the overviews of a store up to date; returns what is not shown as it should be and why, or nothing.
 
     Raises
     ------
     CubeError, JobError, OSError
         When it cannot be done, and the store has no overview yet.
     """
+    left_out: list[str] = []
     try:
         with owned(path), Engine(path, quiet=quiet) as engine:
-            write_overviews(engine)
-            stamp(engine.ledger)
+            write_overviews(engine, left_out.append)
+            if not left_out:
+                stamp(engine.ledger)
     except (JobError, PermissionError) as error:
         if get_bytes(open_store(path), INDEX) is None:
             raise
-        return str(error)
-    return ""
+        return f"shown as it was when it was last explored: {error}"
+    return "; ".join(left_out)
 
 
-def write_overviews(engine: Engine) -> list[str]:
+def write_overviews(engine: Engine, tell: Tell = lambda _: None) -> list[str]:
     """Bring the overviews of all products of a store up to date; returns the products.
+
+    ``tell`` gets why a stage that is there is left out.
 
     Raises
     ------
@@ -73,15 +77,16 @@ def write_overviews(engine: Engine) -> list[str]:
     if not found:
         raise CubeError(f"{engine.path} holds no product yet; read one with `insar-dask ingest` or `insar-dask run`")
     for product in found:
-        write_overview(engine, product)
+        write_overview(engine, product, tell)
     put_index(engine.store, found)
     return found
 
 
-def write_overview(engine: Engine, product: str) -> StageReport:
+def write_overview(engine: Engine, product: str, tell: Tell = lambda _: None) -> StageReport:
     """Bring the overview of a product up to date: ``PRODUCT/explore``, chunks whose receipts and bytes agree stay."""
     began = time.perf_counter()
-    sources = sources_of(engine, product)
+    shown = groups_of(engine, product, tell)
+    sources = sources_of(engine, product, shown)
     base, cubes = base_of(sources), {name: open_group(engine.store, f"{product}/{name}") for name in sources}
     plan = shard_plan(engine.store, f"{product}/{base}")
     survey = survey_of(cubes, base, sources)
@@ -92,7 +97,7 @@ def write_overview(engine: Engine, product: str) -> StageReport:
         computed += len(made)
         points += sum(receipt.points for receipt in made.values())
         size += sum(receipt.size for receipt in made.values())
-    describe(engine, product, cubes, base, survey, levels_of(plan.n_points))
+    describe(engine, product, shown, cubes, base, survey, levels_of(plan.n_points))
     counts = computed, points, size
     return engine.report(StageReport(f"{product}/{GROUP}", chunks, *counts, time.perf_counter() - began))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +10,22 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.lineage import require_current
 from insar_dask.objects import get_bytes
 from insar_dask.store import all_arrays
 from insar_dask.viewer.overview import VARIABLES, is_small, packing, shown_range
 
-__all__ = ["PLACES", "Source", "Survey", "base_of", "plain", "sources_of", "survey_of"]
+__all__ = ["PLACES", "Source", "Survey", "Tell", "base_of", "groups_of", "plain", "sources_of", "survey_of"]
 
 PLACES = ("easting", "northing")
 
 GROUPS = ("products", "patterns", "outlook", "raw", "alarms")
 """What the map is read from; of the first that is whole also places, and what all of them have of the raw cube."""
+
+SERIES = ("smooth", "parts", "forecast", "predicted")
+"""What else the page reads, point by point."""
+
+Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,31 @@ class Survey:
     classes: int
 
 
-def sources_of(engine: Engine, product: str) -> dict[str, Source]:
-    """Groups that are there and whole, and what is read of each; places come from the first, which is the smallest.
+def groups_of(engine: Engine, product: str, tell: Tell = lambda _: None) -> list[str]:
+    """Groups of a product that are whole, and made of what is stored now.
+
+    Parameters
+    ----------
+    engine : Engine
+    product : str
+    tell : callable
+        Gets why one that is there is left out.
+    """
+    found = []
+    for group in (*GROUPS, *SERIES):
+        if get_bytes(engine.store, f"{product}/{group}/zarr.json") is None:
+            continue
+        try:
+            require_current(engine, f"{product}/{group}")
+        except JobError as error:
+            tell(f"left out: {error}")
+        else:
+            found.append(group)
+    return found
+
+
+def sources_of(engine: Engine, product: str, current: Collection[str]) -> dict[str, Source]:
+    """What is read of each of some groups; places come from the first of `GROUPS` among them, which is the smallest.
 
     Raises
     ------
@@ -51,7 +80,7 @@ def sources_of(engine: Engine, product: str) -> dict[str, Source]:
         When not even the cube is whole.
     """
     groups: dict[str, list[str]] = {}
-    whole = [group for group in GROUPS if _whole(engine, f"{product}/{group}")]
+    whole = [group for group in GROUPS if group in current]
     if not whole:
         engine.require(f"{product}/raw")
     known = {group: {array.basename for array, _ in all_arrays(engine.store, f"{product}/{group}")} for group in whole}
@@ -100,16 +129,6 @@ def survey_of(cubes: Mapping[str, xr.Dataset], base: str, sources: Mapping[str, 
             steps[name] = packing(name, max(map(abs, limits[name])))
             ranges[name] = shown_range(name, known)
     return Survey((float(middle[0]), float(middle[1])), extent, steps, ranges, limits, classes)
-
-
-def _whole(engine: Engine, group: str) -> bool:
-    if get_bytes(engine.store, f"{group}/zarr.json") is None:
-        return False
-    try:
-        engine.require(group)
-    except JobError:
-        return False
-    return True
 
 
 def _variables(sources: Mapping[str, Source]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from insar_dask.forecast.catalogue import CORRECTING
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.training import train_networks
 from insar_dask.jobs.gpu_networks import STAGES
+from insar_dask.jobs.lineage import data_of
 from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
 from insar_dask.store import open_group
 
@@ -76,9 +77,10 @@ def evaluate(
     plan = _plan(raw, settings)
     learned = learn(engine, product, plan, raw.attrs, network=network, ranks=ranks)
     scores: dict[str, Any] = json.loads(learned.scores.to_json())
-    engine.ledger.write_note(f"scores/{product}", scores)
+    data = data_of(engine, f"{product}/raw")
+    engine.ledger.write_note(f"scores/{product}", {**scores, "data": data})
     state = engine.ledger.write_state(learned.state)
-    note = {"state": state, "uncalibrated": learned.uncalibrated, "plan": canonical_key(plan.to_dict())}
+    note = {"state": state, "uncalibrated": learned.uncalibrated, "plan": canonical_key(plan.to_dict()), "data": data}
     if learned.trained is not None:
         note["trained"] = learned.trained
     engine.ledger.write_note(f"forecaster/{product}", note)
@@ -173,6 +175,8 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     plan = _plan(open_group(engine.store, f"{product}/raw"), settings)
     if note.get("plan") != canonical_key(plan.to_dict()):
         raise CubeError(f"{product} was evaluated with other settings or dates; evaluate it again with these")
+    if note.get("data") not in (None, data_of(engine, f"{product}/raw")):
+        raise CubeError(f"{product} was evaluated on other data than it holds now; evaluate it again")
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
     trained = {"trained": state_reference(note["trained"])} if "trained" in note else {}
     method = str(engine.ledger.read_state(note["state"])["ranking"][0])
