@@ -71,7 +71,7 @@ def posterior(values: Any, precision: Float64, weights: Float64, variance: Float
             mean[at], spread[at], scale[at] = _on_array(xp, series[at], rows, diagonal)
     mean[xp.isnan(scale)] = spread[xp.isnan(scale)] = np.nan  # no date at all: only the prior is left
     shape = values.shape[:-1]
-    return mean.reshape(*shape, -1), spread.reshape(*shape, -1), scale.reshape(shape)
+    return mean.reshape(*shape, n_functionals), spread.reshape(*shape, n_functionals), scale.reshape(shape)
 
 
 def _on_array(xp: ModuleType, series: Any, rows: Any, diagonal: Any) -> tuple[Any, Any, Any]:

@@ -47,7 +47,7 @@ def format_rows(names: npt.NDArray[np.bytes_], fields: Float64, decimals: Int64,
     >>> format_rows(np.array([b"a1"]), fields, np.array([3, 0]), series).tobytes()
     b'a1,0.25,7,-0.0,,12.0\n'
     """
-    codes = np.ascontiguousarray(names).view(np.uint8).reshape(names.size, -1)
+    codes = np.ascontiguousarray(names).view(np.uint8).reshape(names.size, names.itemsize)
     largest = np.nanmax(np.abs(series), initial=0.0)
     width = len(str(int(largest) + 1)) + 4  # comma, sign, point, decimal
     room = codes.shape[1] + FIELD_WIDTH * fields.shape[1] + width * series.shape[1] + 1

@@ -120,3 +120,9 @@ def test_neighbours_and_order_never_change_a_bit(seed, missing, n_patterns):
     order = rng.permutation(12)[: rng.integers(1, 13)]
     for whole, part in zip(condition(values), condition(values[order]), strict=True):
         np.testing.assert_array_equal(whole[order], part)
+
+
+def test_no_series_at_all_has_no_posterior():
+    mean, variance, scale = condition(np.empty((0, N_DATES), np.float32))
+    assert mean.shape == variance.shape == (0, 3) and scale.shape == (0,)
+    assert condition(np.empty((2, 0, N_DATES), np.float32))[0].shape == (2, 0, 3)

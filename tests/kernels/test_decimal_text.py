@@ -65,3 +65,9 @@ def test_missing_is_an_empty_cell_and_all_missing_is_fine():
 )  # fmt: skip
 def test_zeros_at_the_end_are_cut_but_for_the_first_decimal(value, decimals, text):
     assert one_field(value, decimals) == f"p,{text}\n"
+
+
+def test_no_rows_are_no_text():
+    assert (
+        format_rows(np.empty(0, "S4"), np.empty((0, 2)), np.zeros(2, np.int64), np.empty((0, 3), np.float32)).size == 0
+    )
