@@ -12,7 +12,8 @@ from zarr.storage import LocalStore
 import insar_dask as insar
 from insar_dask.capacity import Capacity, capacity_of
 from insar_dask.config import parse_config
-from insar_dask.config.sections import Cluster, Forecast
+from insar_dask.config.places import Cluster
+from insar_dask.config.sections import Forecast
 from insar_dask.costs import REFERENCE, Size, Speed, speed_of, wall_of, work_of
 from insar_dask.cube import CubeError
 from insar_dask.jobs.devices import DEVICE

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from insar_dask.config.section import said_plainly
-from insar_dask.config.sections import PLACES, Config, ConfigError, Section
+from insar_dask.config.places import PLACES
+from insar_dask.config.section import Section, said_plainly
+from insar_dask.config.sections import Config, ConfigError
 from insar_dask.sessions import WITHOUT_WORKERS, SlurmJobs, Tls
 
 __all__ = ["load_config", "parse_config", "parse_settings", "to_toml", "with_cluster"]
