@@ -38,7 +38,7 @@ class Onset(NamedTuple):
 
     date: np.datetime64
     first: np.datetime64
-    """The change lies between this date and the next with 95 % confidence."""
+    """The change lies between this date and the next with 95 % confidence; see `onset_of` for what that is worth."""
     last: np.datetime64
     p_value: float
     """How likely steady motion makes such a break."""
@@ -104,8 +104,9 @@ def onset_of(series: npt.ArrayLike, times: npt.ArrayLike) -> Onset:
     t_b), leaves least. What is left remembers: w = (1 - r) / (1 + r) of n dates count as independent (Bayley and
     Hammersley 1946, doi:10.2307/2983560), r being the correlation of what is left at neighbouring valid dates. F =
     w (R0 - R1) / (R1 / (n - 5)) with 1 and w n - 5 degrees of freedom, whose p-value is multiplied by the number of
-    dates tried (Bonferroni). The range holds the dates at which R1 is not larger than the least by more than F allows
-    at 95 %.
+    dates tried (Bonferroni). The range ends beside the dates at which R1 is not larger than the least by more than F
+    allows at 95 %: a rate changes between dates. Of 180 dates it holds the true day in 97 to 98 % of cases where r is
+    0, in 92 to 95 % where it is 0.5 and in 92 to 96 % where it is 0.8, the more the clearer the change.
 
     Of steady motion with a memory of r from date to date this many have an onset: at 180 dates 0, 1, 2 % where r is 0,
     0.5 to 0.8, 0.9; at 60, too few to know a long memory by, 1, 2 to 8, 11 %.
@@ -145,7 +146,7 @@ def onset_of(series: npt.ArrayLike, times: npt.ArrayLike) -> Onset:
     if p_value > 1 - SURE:
         return none._replace(p_value=p_value)
     near = tried[gains[k] - gains <= unit * f_distribution.ppf(SURE, 1, freedom)]
-    return Onset(dates[tried[k]], dates[near[0]], dates[near[-1]], p_value)
+    return Onset(dates[tried[k]], dates[near[0] - 1], dates[near[-1] + 1], p_value)
 
 
 def exceedances(areas: Areas, forecast: xr.Dataset) -> Areas:

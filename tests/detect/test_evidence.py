@@ -129,15 +129,20 @@ def test_noise_that_remembers_is_no_onset(memory: float, found: int) -> None:
     assert max(false, false_of_holed) <= 2 and true >= found
 
 
-def test_the_range_of_an_onset_holds_it() -> None:
-    chance, held = np.random.default_rng(1), 0
-    for _ in range(100):
-        series = -25 * np.maximum(0, YEARS - 2.2) + chance.normal(0, 3, len(TIMES))
-        onset = onset_of(series, TIMES)
-        truth = TIMES[0] + np.timedelta64(int(2.2 * 365), "D")
-        step = np.timedelta64(12, "D")
-        held += onset.first - step <= truth <= onset.last + step
-    assert held >= 90
+@pytest.mark.parametrize("memory", [0.0, 0.5])
+def test_the_range_of_an_onset_holds_it(memory: float) -> None:
+    """Also where the rate changes between two dates, and so clearly that a date or two are left."""
+    chance, held, wide = np.random.default_rng(1), 0, []
+    for k in range(200):
+        noise = chance.normal(0, 1, len(TIMES))
+        for i in range(1, len(TIMES)):
+            noise[i] = memory * noise[i - 1] + np.sqrt(1 - memory**2) * noise[i]
+        bend, rate = chance.uniform(1.0, YEARS[-1] - 1.0), (-10, -25, -60)[k % 3]
+        onset = onset_of(rate * np.maximum(0, YEARS - bend) + 2 * np.cos(2 * np.pi * YEARS) + noise, TIMES)
+        truth = TIMES[0] + np.timedelta64(int(bend * 365 * 86_400), "s")
+        held += onset.first <= truth <= onset.last
+        wide.append((onset.last - onset.first) / np.timedelta64(1, "D"))
+    assert held >= 184 and np.median(wide) < 200
 
 
 def test_errors_are_no_smaller_than_halves_of_the_record_differ() -> None:
