@@ -39,8 +39,11 @@ def given_day(day: Any, name: str) -> np.datetime64:
     CubeError
         When it is none.
 
-    >>> given_day("2020-02-29T06:00", "as_of"), given_day(20200229, "as_of")
-    (np.datetime64('2020-02-29'), np.datetime64('2020-02-29'))
+    >>> given_day("2020-02-29T06:00", "as_of"), given_day(20200229, "until"), given_day(np.datetime64("2020-02"), "end")
+    (np.datetime64('2020-02-29'), np.datetime64('2020-02-29'), np.datetime64('2020-02-01'))
     """
-    text = str(day)
+    value = np.asarray(getattr(day, "values", day))  # such as cube["time"][-40]
+    if value.dtype.kind == "M":
+        value = value.astype("datetime64[D]")
+    text = str(value[()])
     return read_day(text[:10] if TIME.fullmatch(text[10:]) else text, name)

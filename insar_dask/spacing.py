@@ -24,6 +24,9 @@ LOOSE, DENSE = 4.0, 1.5
 raster of which coherence leaves a tenth, here and there, is at 3.6, a burst in whole metres at 14. Scatterers of a fine
 radar in whole metres are at 2.2, but a fifth of them share a place, which pixels do not."""
 
+COARSE = 10.0
+"""Step [m] from which on places are not those of scatterers whose coordinates were rounded: a raster however sparse."""
+
 TOGETHER = 0.02
 """Share of points from which on they count as sharing places."""
 
@@ -45,7 +48,9 @@ class Lattice(NamedTuple):
     def filled(self) -> bool:
         """Whether it is a raster's, which may have holes: cells mostly beside each other, and each there once."""
         shared = self.n_points - self.n_places > TOGETHER * self.n_points
-        return self.spacing <= (DENSE if shared else LOOSE) * self.step
+        if shared:
+            return self.spacing <= DENSE * self.step
+        return self.step >= COARSE or self.spacing <= LOOSE * self.step
 
 
 def grid_step(place: Float64) -> float | None:

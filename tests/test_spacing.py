@@ -15,7 +15,7 @@ def burst(n: int = 6000, side: float = 1200.0) -> np.ndarray:
     return np.random.default_rng(4).uniform(0, side, (n, 2))
 
 
-@pytest.mark.parametrize(("fill", "blocks"), [(1.0, 1), (0.5, 1), (0.1, 1), (0.1, 6), (0.02, 6)])
+@pytest.mark.parametrize(("fill", "blocks"), [(1.0, 1), (0.5, 1), (0.1, 1), (0.02, 1), (0.1, 6), (0.02, 6)])
 def test_a_raster_with_holes_is_one(fill: float, blocks: int) -> None:
     assert grid_step(raster(fill, blocks=blocks)) == 30.0
 

@@ -14,6 +14,7 @@ from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, su
 from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
 from insar_dask.cluster.model_file import read_model, write_model
 from insar_dask.cluster.rows import PLACE, axis_of, check_known, check_rows
+from insar_dask.days import given_day
 from insar_dask.settings import whole
 
 __all__ = ["Clusters"]
@@ -138,7 +139,7 @@ class Clusters:
         ValueError
             When a parameter is out of range.
         """
-        until = None if until is None else str(until)  # a date of another type too, which no file could hold
+        until = None if until is None else str(given_day(until, "until"))  # of any type, which no file could hold
         check_rows(cube, self.features, until)
         draw = partial(sample_block, **self.draw(cube.sizes["point"], until))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from insar_dask.config.section import Day, Section
+from insar_dask.config.section import Day, Section, said_plainly
 
 __all__ = ["OF_HYSTERESIS", "AreaSearch", "EastUp"]
 
@@ -96,7 +96,9 @@ class AreaSearch(Section):
     cell: float | None = Field(None, gt=0, description="side of a cell [m]; unset: the product's own, or 2.5 spacings")
     inventory: str | None = Field(None, description="file of outlines of yours, which are judged instead of found")
     scene: str = Field("scene", description="what areas are named after; their names last over vintages")
-    vintage: str | None = Field(None, description="such as a date; unset: the last date of the record")
+    vintage: Annotated[str, BeforeValidator(said_plainly)] | None = Field(
+        None, description="such as a date; unset: the last date of the record"
+    )
     before: str | None = Field(
         None, description="outlines of an earlier vintage, whose names go on; unset: the latest in the store"
     )

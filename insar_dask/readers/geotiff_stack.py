@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,10 @@ __all__ = ["RASTERS", "GeoTiffStack", "RasterFile", "check_grids", "look_at", "r
 
 RASTERS = (".tif", ".tiff", ".vrt")
 """Endings of what is found in folders; a path may name whatever GDAL reads."""
+
+OVERVIEWS = ".ovr"
+SUBDATASET = re.compile(r'[A-Za-z0-9_]+:"?(.+?)"?:')
+"""How GDAL names a variable of a file, such as NETCDF:"a.nc":phase."""
 
 GDAL_CACHE = 32  # MB: by default GDAL takes 5 % of the machine's memory for blocks that are read once
 ROTATED = 1e-9
@@ -77,15 +82,28 @@ class GeoTiffStack:
 
 
 def with_parts(paths: Sequence[Path]) -> list[Path]:
-    """Files, and those that a ``.vrt`` among them is made of, however deep; not what GDAL reads by ``/vsi...``."""
-    found = dict.fromkeys(paths)
-    made = [path for path in paths if path.suffix.lower() == ".vrt" and path.is_file()]
-    while made:
-        with _opened(made.pop()) as file:
-            parts = [Path(name) for name in file.files if not name.startswith("/vsi")]
-        made += [path for path in parts if path.suffix.lower() == ".vrt" and path not in found]
+    """Files, and all that GDAL reads for those that are rasters.
+
+    What lies beside a raster (``.aux.xml``, ``.msk``) may scale or mask it, and a ``.vrt`` is made of others, however
+    deep; what is read from a network or an archive (``/vsi...``) is no file here.
+    """
+    found, left = dict.fromkeys(paths), list(paths)
+    while left:
+        parts = [part for part in _parts(left.pop()) if part not in found]
         found.update(dict.fromkeys(parts))
+        left += [part for part in parts if part.suffix.lower() == ".vrt"]
     return list(found)
+
+
+def _parts(path: Path) -> list[Path]:
+    """Files behind a raster; of what is none, or cannot be read, nothing: whoever reads it says so."""
+    try:
+        with _opened(path) as file:
+            names = [name for name in file.files if not name.endswith(OVERVIEWS)]
+    except (CubeError, ImportError):
+        return []
+    inner = [found[1] for name in names if (found := SUBDATASET.match(name))]
+    return [part for part in map(Path, [*names, *inner]) if part.is_file()]
 
 
 def look_at(path: Path, source_crs: Any = None) -> RasterFile:

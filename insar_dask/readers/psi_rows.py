@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 COMMA = ord(",")
 TAIL = 65_536
 """Bytes before the end of a file that are compared with it."""
+PADDED = b" \t\0"
+"""What some programs fill the last block of a file with."""
 
 DEGREES = {"longitude": (-180.0, 360.0), "latitude": (-90.0, 90.0)}
 METRES = {"easting": (-(2.0**24), 2.0**24), "northing": (-(2.0**24), 2.0**24)}
@@ -143,16 +145,20 @@ class PsiParser:
     def ending(self, band: Band) -> Literal["whole", "cut", "unknown"]:
         """Whether the last number of the file is whole, by those above it where no line break follows it.
 
-        It is where it has as many decimals as they have; where theirs vary, nobody knows.
+        It is where it has as many decimals as they have, and was cut where it has fewer; where theirs vary, or it has
+        more, nobody knows.
         """
-        tail = band.text[max(band.used - TAIL, 0) : band.used].tobytes()
-        if not band.last or tail.endswith((b"\n", b"\r")):
+        text = band.text[: band.used].tobytes().rstrip(PADDED) if band.last else b""
+        if not text or text.endswith((b"\n", b"\r")):
             return "whole"
-        lines = tail.split(b"\n")[1 if band.used > TAIL else 0 :]
+        lines = text[-TAIL:].split(b"\n")[1 if len(text) > TAIL else 0 :]
+        if not lines:  # one line longer than what is looked at
+            return "unknown"
         *above, last = (line.rpartition(b",")[2].decode("utf-8", "replace").strip(' "\r').lower() for line in lines)
         known = {_n_decimals(cell) for cell in above}
-        if len(known) == 1 and None not in known and "e" not in last:
-            return "whole" if _n_decimals(last) in known else "cut"
+        (usual, *others), found = known or {None}, _n_decimals(last)
+        if usual is not None and not others and "e" not in last and (found is None or found <= usual):
+            return "whole" if found == usual else "cut"
         if self._kinds[-1] == decimals.SKIP:
             return "whole"
         readable = (NUMBER.fullmatch(last) and last[-1] != ".") or (last in EMPTY and last in above)

@@ -205,6 +205,23 @@ def test_where_decimals_vary_a_last_line_without_a_break_is_told_of(path):
     assert read(path).attrs["n_rejected"] == 1
 
 
+@pytest.mark.parametrize("end", [b"\n" + b" " * 100_000, b" " * 100_000, b"\n" + b"\0" * 100_000])
+def test_a_table_that_is_padded_to_whole_blocks_is_read(path, end):
+    """NULs after the last line break are a line that is none; nothing else is lost."""
+    path.write_bytes(path.read_bytes().rstrip(b"\n") + end)
+    cube = read(path)
+    assert cube.sizes["point"] == 300 and cube.attrs["n_rejected"] == end.count(b"\0" * 9, 0, 12)
+
+
+def test_a_last_number_of_more_decimals_than_those_above_is_told_of(path):
+    table = frame().drop(columns=[name for name in frame() if name.startswith("a_")])
+    table.iloc[:, -1] = [4.3] * 299 + [4.25]
+    path.write_text(table.to_csv().rstrip("\n"))
+    with pytest.warns(UserWarning, match="no line break ends it"):
+        cube = read(path)
+    assert cube.attrs["n_rejected"] == 0
+
+
 # --- the file as a whole ----------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
@@ -27,12 +28,12 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(look.st_atime_ns, look.st_mtime_ns + 1_000))
 
 
-def vrt(path: Path, part: str, side: int = 40) -> Path:
+def vrt(path: Path, part: str, side: int = 40, relative: int = 1) -> Path:
     """A file that is another one, as GDAL writes it."""
     path.write_text(
         f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}"><SRS>EPSG:32633</SRS><GeoTransform>500000, 30, 0, '
         '4200000, 0, -30</GeoTransform><VRTRasterBand dataType="Float32" band="1"><NoDataValue>-9999</NoDataValue>'
-        f'<SimpleSource><SourceFilename relativeToVRT="1">{part}</SourceFilename><SourceBand>1</SourceBand>'
+        f'<SimpleSource><SourceFilename relativeToVRT="{relative}">{part}</SourceFilename><SourceBand>1</SourceBand>'
         "</SimpleSource></VRTRasterBand></VRTDataset>"
     )
     return path
@@ -85,6 +86,36 @@ def test_files_that_a_virtual_raster_is_made_of_count(tmp_path: Path) -> None:
         tif(tmp_path, "20200115", np.arange(1600, dtype=np.float32).reshape(40, 40) + height, crs="EPSG:32633")
         assert ingest_cube(engine, folder, "site", "raster", DECLARED, 512).computed > 0
         assert ingest_cube(engine, folder, "site", "raster", DECLARED, 512).computed == 0
+
+
+def test_a_virtual_raster_of_a_variable_is_made_of_its_file(tmp_path: Path) -> None:
+    """As interferograms that are extracted from NetCDF products are handed on."""
+    _, options = rasters(tmp_path)
+    axes = {"y": 4_200_000 - 15 - 30 * np.arange(40.0), "x": 500_015 + 30 * np.arange(40.0)}
+    phase = xr.Dataset({"phase": (("y", "x"), np.ones((40, 40), np.float32))}, axes)
+    phase.to_netcdf(tmp_path / "20200108.nc", engine="h5netcdf")
+    of_variable = vrt(tmp_path / "20200108.vrt", f'NETCDF:"{tmp_path}/20200108.nc":phase', relative=0)
+    assert with_parts([of_variable]) == [of_variable, tmp_path / "20200108.nc"]
+    cube = insar.read_raster([tmp_path / "20200115.tif", of_variable], **options)
+    assert (cube["displacement"].values[:, 0] == 1).all()
+
+
+def test_what_lies_beside_a_raster_counts_where_it_changes_what_is_read(tmp_path: Path) -> None:
+    source, options = rasters(tmp_path)
+    engine = Engine(tmp_path / "s.zarr", quiet=True)
+    assert ingest_cube(engine, source, "site", "raster", options, 512).computed > 0
+    scaled = '<PAMDataset><PAMRasterBand band="1"><Scale>2</Scale></PAMRasterBand></PAMDataset>'
+    (tmp_path / "20200115.tif.aux.xml").write_text(scaled)
+    assert ingest_cube(engine, source, "site", "raster", options, 512).computed > 0
+    stored = insar.open_cube(tmp_path / "s.zarr")["displacement"].values
+    np.testing.assert_array_equal(stored, insar.read_raster(source, **options)["displacement"].values)
+
+
+def test_an_empty_virtual_raster_is_called_so(tmp_path: Path) -> None:
+    _, options = rasters(tmp_path)
+    (tmp_path / "20200115.vrt").write_bytes(b"")
+    with pytest.raises(CubeError, match=r"20200115\.vrt is empty \(0 bytes\)"):
+        insar.read_raster(tmp_path / "20200115.vrt", **options)
 
 
 def test_a_cube_is_not_stored_under_what_its_files_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

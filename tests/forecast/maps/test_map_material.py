@@ -42,11 +42,21 @@ def test_other_data_have_another_digest_and_last_bits_do_not_count(made):
     bits = TILES.copy(deep=True)
     bits["displacement"].values *= np.float32(1 + 2**-22)
     assert digest == made(toy_tiles()).digest == made(bits).digest
-    moved, gone, later = (TILES.copy(deep=True) for _ in range(3))
+    moved, gone, later, turned, mirrored, shuffled = (TILES.copy(deep=True) for _ in range(6))
     moved["displacement"][0] *= 1.01
     gone["mask"][0, 7, 2, 2] = False
     later["time"] = later["time"] + np.timedelta64(1, "D")
-    assert len({digest, *(made(other).digest for other in (moved, gone, later))}) == 4
+    turned["displacement"] *= -1
+    mirrored["displacement"].values[:] = TILES["displacement"].values[:, :, ::-1]
+    shuffled["displacement"].values[:] = np.roll(TILES["displacement"].values, 7, axis=1)
+    others = (moved, gone, later, turned, mirrored, shuffled)
+    assert len({digest, *(made(other).digest for other in others)}) == 1 + len(others)
+
+
+def test_a_tile_without_a_point_has_a_digest_too():
+    empty = TILES.copy(deep=True)
+    empty["mask"][0], empty["displacement"][0] = False, 0.0
+    assert honest_material(empty).digest != honest_material(TILES).digest
 
 
 def test_the_providers_columns_count_where_they_are_read():
