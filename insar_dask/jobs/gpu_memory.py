@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from zarr.abc.store import Store
@@ -11,11 +12,13 @@ from zarr.abc.store import Store
 from insar_dask.cube import CubeError
 from insar_dask.jobs.devices import DEVICE, ON_GPU
 from insar_dask.jobs.gpu_shards import usable_cupy
-from insar_dask.jobs.recipe import Stage
+from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.shards import shard_axis
 from insar_dask.store import point_arrays, shard_plan
 from insar_kernels.gpu.fits import COLUMN
 from insar_kernels.gpu.running import ALONG, ON_SERIES, RESIDENT
+from insar_kernels.holt_winters_gaps import gappy_rows
+from insar_kernels.holt_winters_starts import MOST
 from insar_kernels.seasonal_trend import MATRICES
 
 if TYPE_CHECKING:
@@ -35,9 +38,6 @@ DECODING = 2.75
 WORK = {"savgol": 4.5, "holt_winters": 32.0, "stl": 4.5, "sum_patterns": 2.5, "label_patterns": 2.5}
 """Copies of its series that a step works in at its worst instant, beside them and its results; others in half of one.
 Counted in arrays of NumPy, which the same bodies run on, and what CuPy takes for places of gaps."""
-
-COLUMN_BYTES = 30_000
-"""In which a thread of Holt-Winters works: 166 dates with gaps, a period of 30."""
 
 ROOM_SECONDS = 60.0
 """That workers have to say what their GPUs hold: one may first have to import what it asks."""
@@ -75,7 +75,7 @@ def gpu_memory(
     for step in stage.steps:
         if step.function in ON_GPU:
             size = sizes.get(step.source, max(sizes.values()))
-            work.append(WORK.get(step.function, 0.5) * size * points + _beside(step.function, points, size, processors))
+            work.append(WORK.get(step.function, 0.5) * size * points + _beside(step, points, size, processors))
     others = (threads - 1) * DECODING * source * points
     return int(POOL * (points * (source + sum(made.values())) + max(work) + others))
 
@@ -130,15 +130,23 @@ def _release() -> None:
     usable_cupy().get_default_memory_pool().free_all_blocks()
 
 
-def _beside(function: str, points: int, series_bytes: int, processors: int) -> float:
-    """Bytes that a step takes whatever the shard is, if it is not small."""
-    if function == "holt_winters":
-        return COLUMN_BYTES * min(RESIDENT * processors, points)
-    if function == "stl":
-        return NUMBER_BYTES * min(points * (series_bytes / 4) ** 2, MATRICES)
-    if function == "motion":
+def _beside(step: Step, points: int, series_bytes: int, processors: int) -> float:
+    """Bytes that a step takes beside its copies of the series: columns of its threads, matrices."""
+    n_dates = series_bytes // 4
+    if step.function == "holt_winters":  # its hungriest threads search series with gaps, from `MOST` starts of each
+        return 4 * gappy_rows(n_dates, _period(step)) * min(RESIDENT * processors, MOST * points)
+    if step.function == "stl":
+        return NUMBER_BYTES * min(points * n_dates**2, MATRICES)
+    if step.function == "motion":
         return 8 * COLUMN * min(ON_SERIES * processors, points + ALONG)
     return 0.0
+
+
+def _period(step: Step) -> int:
+    """Dates in a season of a step, which may leave it to its function."""
+    given = signature(step.resolve()).bind(None, **step.params)
+    given.apply_defaults()
+    return int(given.arguments["period"])
 
 
 def _series_bytes(template: xr.Dataset) -> int:

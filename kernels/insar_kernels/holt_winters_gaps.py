@@ -19,7 +19,7 @@ from insar_kernels.gpu import running
 from insar_kernels.holt_winters_filters import FAST, solve_lower, solve_upper
 from insar_kernels.lanes import WIDTH, aligned, load, root, spread, store
 
-__all__ = ["concentrate_gappy", "initial_states"]
+__all__ = ["concentrate_gappy", "gappy_rows", "initial_states"]
 
 Float32 = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
@@ -41,22 +41,23 @@ def initial_states(xp: ModuleType, rest: Any, gains: Any, period: int, compiled:
 def _both(xp: ModuleType, rest: Any, index: Index, gains: Any, period: int, compiled: bool) -> tuple[Any, Any]:
     length, n = rest.shape[1], period + 1
     if xp is not np:
-        fits, work = running.room(xp, len(index), 10, _rows(length, period))
+        fits, work = running.room(xp, len(index), 10, gappy_rows(length, period))
         states = xp.empty((len(index), n), xp.float32)
         running.over_rows(_fit_on_gpu, len(index), work.shape[1], rest, index, gains, period, work, fits, states)
         return fits, states
     if compiled:
         fits, states = np.empty((len(index), 10), np.float32), np.empty((len(index), n), np.float32)
-        _on_lanes(rest, index, gains, period, aligned(_rows(length, period)), fits, states)
+        _on_lanes(rest, index, gains, period, aligned(gappy_rows(length, period)), fits, states)
         return fits, states
-    work = xp.zeros((_rows(length, period), len(index)), xp.float32)
+    work = xp.zeros((gappy_rows(length, period), len(index)), xp.float32)
     y = rest[index].T
     work[:length], work[length : 2 * length] = xp.where(xp.isnan(y), 0, y), ~xp.isnan(y)
     _fit(length, period, gains.T, work, work[-13:-3])
     return work[-13:-3].T.copy(), work[3 * length : 3 * length + n].T.copy()
 
 
-def _rows(length: int, period: int) -> int:
+def gappy_rows(length: int, period: int) -> int:
+    """Rows that a fit works in: series, derivatives, columns (``length`` each), Gram matrix, solutions, numbers."""
     n = period + 1
     columns = n + n % 2
     return (columns + 7) * length + columns * columns + 5 * columns + 13

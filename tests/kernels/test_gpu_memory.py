@@ -16,6 +16,10 @@ from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.steps.saving import save
 from insar_dask.synthetic import scene
+from insar_kernels import namespace
+from insar_kernels.gpu import running
+from insar_kernels.holt_winters_gaps import concentrate_gappy
+from insar_kernels.holt_winters_starts import MOST
 from tests.kernels.conftest import OnGpu, real_cupy
 
 STEPS = {
@@ -51,13 +55,24 @@ class Counted:
         self.now -= self._known.pop(name)
 
 
-@pytest.mark.skipif(real_cupy() is not None, reason="counts the arrays that stand in for those of a GPU")
-def test_a_task_takes_no_more_of_a_gpu_than_predicted(tmp_path, on_gpu, monkeypatch):
-    made, counted, stages, found = OnGpu.__init__, Counted(), [], {}
+stood_in = pytest.mark.skipif(real_cupy() is not None, reason="counts the arrays that stand in for those of a GPU")
+
+
+@pytest.fixture
+def counted(on_gpu, monkeypatch):
+    made, bytes_there = OnGpu.__init__, Counted()
 
     def counting(self: OnGpu, array: Any) -> None:
         made(self, array)
-        counted.add(self.array)
+        bytes_there.add(self.array)
+
+    monkeypatch.setattr(OnGpu, "__init__", counting)
+    return bytes_there
+
+
+@stood_in
+def test_a_task_takes_no_more_of_a_gpu_than_predicted(tmp_path, counted, monkeypatch):
+    stages, found = [], {}
 
     class Noted(Engine):
         def run(self, stage: Stage) -> Any:
@@ -71,7 +86,6 @@ def test_a_task_takes_no_more_of_a_gpu_than_predicted(tmp_path, on_gpu, monkeypa
                 assert counted.most == counted.now
             return report
 
-    monkeypatch.setattr(OnGpu, "__init__", counting)
     monkeypatch.setenv(DEVICE, "gpu")
     cube = scene("l2b", n_points=12, n_dates=20, seed=1).compute()
     cube["displacement"].values[np.random.default_rng(0).random(cube["displacement"].shape) < 0.2] = np.nan
@@ -87,6 +101,24 @@ def test_a_task_takes_no_more_of_a_gpu_than_predicted(tmp_path, on_gpu, monkeypa
         assert most <= predicted / POOL, f"{name}: {found}"
     for name in ("prepare", "average"):
         assert found[name][0] >= 0.3 * found[name][1], f"{name}: refuses GPUs that are large enough: {found}"
+
+
+@stood_in
+@pytest.mark.parametrize(("n_dates", "period"), [(166, 30), (300, 61), (600, 122)])
+def test_columns_for_gaps_of_a_long_record_are_predicted(n_dates, period, tmp_path, on_gpu, counted, monkeypatch):
+    monkeypatch.setattr(running, "RESIDENT", predicting.RESIDENT)
+    monkeypatch.setattr(running, "_launch", lambda *_: None)  # arithmetic takes no memory
+    cube = scene("l2b", n_points=12, n_dates=n_dates, seed=1).compute()
+    cube["time"] = cube["time"].values[0] + np.arange(n_dates) * np.timedelta64(6, "D")
+    save(cube, tmp_path / "site.zarr", "site/smooth", quiet=True)
+    step = Step("holt_winters", "smooth", "parts", {} if period == 30 else {"period": period})
+    stage = Stage("parts", "site/smooth", (step,), {"parts": "site/parts"})
+    templates = {"parts": step.resolve()(cube.isel(point=slice(0, 2)), **step.params)}
+    predicted = gpu_memory(stage, Engine(tmp_path / "site.zarr", quiet=True).store, templates, 1)
+    series = on_gpu(cube["displacement"].values)
+    problems, gains = on_gpu(np.repeat(np.arange(12), MOST)), on_gpu(np.zeros((12 * MOST, 3), np.float32))
+    concentrate_gappy(namespace(series), series, problems, gains, period, False)
+    assert 0.4 * predicted <= counted.most <= predicted / POOL
 
 
 def test_workers_that_do_not_say_what_they_have_are_told_of(monkeypatch, caplog):
