@@ -306,6 +306,8 @@ def test_mistakes_are_named(smooth, fitted):
         Clusters().predict(smooth)
     with pytest.raises(ValueError, match="n_clusters is 0; wanted a whole number, at least 1"):
         Clusters(n_clusters=0).fit(smooth)
+    with pytest.raises(ValueError, match="n_clusters is 32768; wanted a whole number, at least 1, at most 32767"):
+        Clusters(n_clusters=2**15, sample_size=2**15, batch_size=2**15).fit(smooth)
     for wrong in (2.0, "3", True):
         with pytest.raises(ValueError, match="wanted a whole number, at least 1"):
             Clusters(n_clusters=wrong).fit(smooth)

@@ -21,6 +21,9 @@ __all__ = ["Clusters"]
 
 ARRAYS = ("centroids", "times", "features", "centred", "shift", "scale", "sizes", "inertia", "start")
 
+MOST_CLUSTERS = 2**15 - 1
+"""Labels are at most int16."""
+
 
 class Clusters:
     """Patterns of deformation: k-means over all points of a cube, streamed block by block.
@@ -33,7 +36,8 @@ class Clusters:
     Parameters
     ----------
     n_clusters : int, default 8
-        The published system for thaw slumps takes eight (Remote Sensing 2024, 16, 1891).
+        At most 32,767, whose labels int16 holds. The published system for thaw slumps takes eight (Remote Sensing 2024,
+        16, 1891).
     features : sequence of str, optional
         Variables over ``point``, such as ``("velocity", "seasonality")`` of `insar_dask.motion`, to cluster by instead
         of the series.
@@ -195,7 +199,8 @@ class Clusters:
 
     def settings(self, axis: Arrays) -> Settings:
         """Check the parameters; ``axis`` names the columns of the rows."""
-        least = {"n_clusters": 1, "sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
+        whole("n_clusters", self.n_clusters, 1, MOST_CLUSTERS)
+        least = {"sample_size": self.n_clusters, "n_init": 1, "batch_size": self.n_clusters}
         for name, minimum in (least | {"steps": 0}).items():
             whole(name, getattr(self, name), minimum)
         whole("random_state", self.random_state, 0, 2**32 - 1)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from distributed import Client
 
+from insar_dask.cluster.learning import scaled
 from insar_dask.jobs import gpu_memory as predicting
 from insar_dask.jobs.devices import DEVICE, ON_GPU
 from insar_dask.jobs.engine import Engine
@@ -20,6 +21,7 @@ from insar_kernels import namespace
 from insar_kernels.gpu import running
 from insar_kernels.holt_winters_gaps import concentrate_gappy
 from insar_kernels.holt_winters_starts import MOST
+from insar_kernels.lloyd import lloyd_sums
 from tests.kernels.conftest import OnGpu, real_cupy
 
 STEPS = {
@@ -119,6 +121,16 @@ def test_columns_for_gaps_of_a_long_record_are_predicted(n_dates, period, tmp_pa
     problems, gains = on_gpu(np.repeat(np.arange(12), MOST)), on_gpu(np.zeros((12 * MOST, 3), np.float32))
     concentrate_gappy(namespace(series), series, problems, gains, period, False)
     assert 0.4 * predicted <= counted.most <= predicted / POOL
+
+
+@stood_in
+@pytest.mark.parametrize("k", [8, 100, 1000])
+def test_sums_of_many_patterns_are_predicted(k, on_gpu, counted, monkeypatch):
+    monkeypatch.setattr(running, "_launch", lambda *_: None)
+    series, centroids = on_gpu(np.zeros((34_816, 9), np.float32)), on_gpu(np.zeros((k, 9), np.float32))
+    before = counted.most = counted.now
+    lloyd_sums(scaled(series, {"centred": np.array(True), "centroids": centroids}), centroids)
+    assert counted.most - before <= predicting.WORK["sum_patterns"] * series.nbytes
 
 
 def test_workers_that_do_not_say_what_they_have_are_told_of(monkeypatch, caplog):

@@ -11,8 +11,9 @@ from insar_kernels.gpu.running import date
 
 __all__ = ["member_sums", "nearest"]
 
-IN_A_RUN = 256
-"""Rows that a thread sums, date by date: their sums take a few percent of the rows' own memory."""
+IN_A_RUN, FOR_EACH = 256, 32
+"""Rows that a thread sums, date by date: so many, or so many for each centroid if that is more. So sums and counts of
+all runs, in float64, take an eighth of the memory of the rows, where these are many."""
 
 WHOLE = 2.0**52
 """From here on float64 holds whole numbers alone."""
@@ -32,9 +33,10 @@ def member_sums(xp: Any, values: Any, label: Any, k: int, per_unit: float) -> tu
     """Sums (k, T) of each centroid's members in whole units, counts (k, T) of their values, and sizes (k,)."""
     series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
     owner = label.reshape(-1)
-    n_runs = -(-len(series) // IN_A_RUN)
+    at_once = max(IN_A_RUN, FOR_EACH * k)
+    n_runs = -(-len(series) // at_once)
     sums, counts = xp.zeros((2, max(n_runs, 1), k, series.shape[1]))
-    running.over_cells(_sum_run, n_runs, series.shape[1], series, owner, float(per_unit), sums, counts)
+    running.over_cells(_sum_run, n_runs, series.shape[1], series, owner, at_once, float(per_unit), sums, counts)
     sizes = xp.stack([(owner == j).sum() for j in range(k)])
     return sums.sum(0), counts.sum(0).astype(xp.int64), sizes.astype(xp.int64)
 
@@ -77,9 +79,11 @@ def _nearer(j: int, square: Any, best: int, least: Any) -> tuple[int, Any]:
     return (j, square) if square < least else (best, least)
 
 
-def _sum_run(run: int, t: int, series: Any, label: Any, per_unit: float, sums: Any, counts: Any) -> None:
+def _sum_run(
+    run: int, t: int, series: Any, label: Any, at_once: int, per_unit: float, sums: Any, counts: Any
+) -> None:  # fmt: skip
     """Whole numbers in float64: exact, hence the same in any order."""
-    for i in range(run * IN_A_RUN, min((run + 1) * IN_A_RUN, series.shape[0])):
+    for i in range(run * at_once, min((run + 1) * at_once, series.shape[0])):
         y = series[i, t]
         if label[i] >= 0 and y == y:
             sums[run, label[i], t] += _rounded(np.float64(y) * per_unit)
