@@ -181,8 +181,20 @@ def real_cupy() -> Any:
 
 
 def place_after_place(kind: str, body: Any, blocks: Any, block: Any, height: int, width: int, arrays: Any) -> None:
+    assert_laid_out(kind, blocks, block, height, width)
     given = [bare(array) for array in arrays]
     with np.errstate(all="ignore"):  # a GPU warns of nothing
         for i in range(height):
             for j in range(width) if kind == "cells" else [i % width]:
                 body(i, j, *([()] if kind == "series" else []), *given)
+
+
+def assert_laid_out(kind: str, blocks: Any, block: Any, height: int, width: int) -> None:
+    """Assert that the threads of a launch are as many as it needs, no block in vain, and as CUDA takes them."""
+    if kind == "cells":
+        assert block[0] % 32 == 0 and block[0] * block[1] <= 1024
+        assert blocks == (-(-width // block[0]), min(-(-height // block[1]), 65_535))
+    else:
+        assert blocks == -(-width // block) and block <= 1024
+    if kind == "series":
+        assert blocks * block == width and block == 128  # each thread waits for all of its block

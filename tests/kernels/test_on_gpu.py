@@ -162,29 +162,12 @@ def test_holt_winters_finds_the_same_minima(share, on_gpu):
 
 
 SIMULATED = """
+import sys, types
 import numpy as np
 from insar_kernels import holt_winters_search as searching, holt_winters_table as table
 from insar_kernels.gpu import centroids, compiling, filters, fits, running
 
-y = np.random.default_rng(0).normal(0, 9, (5, 14)).astype(np.float32)
-gains = np.array([[0.3, 0.01, 0.2], [0.6, 0.1, 0.1]], np.float32)
-states = np.random.default_rng(1).random((3, searching.STATE)).astype(np.float32)
-work, factors, ends = np.zeros((200, 2), np.float32), np.zeros((2, 16), np.float32), np.ones((3, 10), np.float32)
-rows = np.random.default_rng(2).normal(0, 9, (2 * running.ALONG + 3, 35)).astype(np.float32)
-rows[1::2, ::7], rows[3, 2:] = np.nan, np.nan
-n, two, one = len(rows), 2 * running.ALONG, running.ALONG
-basis, inverse = np.linalg.qr(np.random.default_rng(3).normal(0, 1, (35, 6)))
-label, square = np.full(n, -9, np.int32), np.zeros(n, np.float32)
-found, n_dates, room = np.zeros((8, n), np.float32), np.zeros(n, np.int32), np.zeros((54, two))
-for kind, body, height, width, given in (
-    ("cells", filters._average, 5, 14, (y, 3, 1, np.zeros_like(y))),
-    ("series", centroids._choose, n, two, (rows, rows[:9:2], np.ones(35, bool), label, square)),
-    ("series", fits._vary, n, two, (rows, rows**2, rows[::-1].copy(), np.zeros((n, 4), np.float32))),
-    ("series", fits._fit, two, one, (rows, basis.T.copy(), inverse, room[:, :one], found, n_dates)),
-    ("rows", table._factorise_on_gpu, 2, 2, (y[0], gains, 3, work, factors)),
-    ("rows", searching._advance_on_gpu, 3, 2, (states, np.arange(3), ends)),
-):
-    blocks, block = {"cells": ((1, 2), (4, 2)), "rows": (2, 2), "series": (width // one, one)}[kind]
+def simulate(kind, body, blocks, block, height, width, given):
     before, twins = ([np.copy(part) if isinstance(part, np.ndarray) else part for part in given] for _ in range(2))
     compiling.compiled(kind, body)[blocks, block](height, width, given)
     with np.errstate(all="ignore"):
@@ -193,6 +176,30 @@ for kind, body, height, width, given in (
                 body(i, j, *([()] if kind == "series" else []), *twins)
     assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(given, twins)), body
     assert not all(np.array_equal(one, other) for one, other in zip(given, before)), body
+
+device = types.SimpleNamespace(attributes={"MultiProcessorCount": 1})
+sys.modules["cupy"] = types.SimpleNamespace(cuda=types.SimpleNamespace(Device=lambda: device))
+one, two = running.ALONG, 2 * running.ALONG
+running._launch = simulate
+running.ACROSS, running.DOWN, running.TALLEST, running.ON_SERIES = 4, 2, 2, two
+
+y = np.random.default_rng(0).normal(0, 9, (5, 14)).astype(np.float32)
+gains = np.random.default_rng(4).uniform(0.1, 0.3, (one + 7, 3)).astype(np.float32)
+states = np.random.default_rng(1).random((3, searching.STATE)).astype(np.float32)
+work, factors = np.zeros((200, one + 2), np.float32), np.zeros((len(gains), 16), np.float32)
+rows = np.random.default_rng(2).normal(0, 9, (two + 3, 35)).astype(np.float32)
+rows[1::2, ::7], rows[3, 2:] = np.nan, np.nan
+n = len(rows)
+basis, inverse = np.linalg.qr(np.random.default_rng(3).normal(0, 1, (35, 6)))
+label, square = np.full(n, -9, np.int32), np.zeros(n, np.float32)
+found, n_dates, room = np.zeros((8, n), np.float32), np.zeros(n, np.int32), np.zeros((54, one))
+running.over_cells(filters._average, 5, 14, y, 3, 1, np.zeros_like(y))
+running.over_series(centroids._choose, n, rows, rows[:9:2], np.ones(35, bool), label, square)
+running.over_series(fits._vary, n, rows, rows**2, rows[::-1].copy(), np.zeros((n, 4), np.float32))
+running.ON_SERIES = one
+running.over_series(fits._fit, two, rows, basis.T.copy(), inverse, room, found, n_dates)
+running.over_rows(table._factorise_on_gpu, len(gains), one + 2, y[0], gains, 3, work, factors)
+running.over_rows(searching._advance_on_gpu, 3, 2, states, np.arange(3), np.ones((3, 10), np.float32))
 """
 
 

@@ -22,6 +22,8 @@ BLOCK, DATES, READ = running.ALONG, 16, running.READ
 APART = DATES + 1
 STEP = BLOCK // DATES
 
+cuda.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # that a few series do not fill a GPU is no news
+
 
 def launch(kind: str, body: Any, blocks: Any, block: Any, height: int, width: int, arrays: tuple[Any, ...]) -> None:
     """Start a body on CuPy's own stream: what CuPy did before and does after stays in order, and nobody waits.
@@ -38,7 +40,6 @@ def launch(kind: str, body: Any, blocks: Any, block: Any, height: int, width: in
     """
     import cupy
 
-    cuda.dispatcher.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # that a few series do not fill a GPU is no news
     current = cupy.cuda.get_current_stream().ptr
     stream = cuda.external_stream(current) if current else 0  # 0, CUDA's default, is nobody's own
     given = tuple(cuda.as_cuda_array(a, sync=False) if isinstance(a, cupy.ndarray) else a for a in arrays)
