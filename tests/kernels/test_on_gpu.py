@@ -18,6 +18,7 @@ from insar_kernels import history
 from insar_kernels.barycentric import add_weighted, locate, mark_cells
 from insar_kernels.conditioning import posterior
 from insar_kernels.gaps import first_and_last, forward_fill
+from insar_kernels.gpu import centroids as members
 from insar_kernels.holt_winters_fit import HoltWinters
 from insar_kernels.rolling import rolling_residuals
 
@@ -105,7 +106,7 @@ def test_longest_windows_and_the_smallest_ones(on_gpu):
         agree([kernels.savgol(on_gpu(y), window, order)], [kernels.savgol(y, window, order)])
 
 
-@pytest.mark.parametrize(("n_dates", "max_gap"), [(1, np.inf), (2, np.inf), (45, 13.0)])
+@pytest.mark.parametrize(("n_dates", "max_gap"), [(1, np.inf), (2, np.inf), (45, 13.0), (45, 12.0)])
 def test_dates_of_any_number_are_interpolated(n_dates, max_gap, on_gpu):
     y, days = some((5, n_dates), 0.3), DAYS[:n_dates]
     new = np.concatenate([[days[0] - 5], days, days + 3.3])
@@ -119,6 +120,86 @@ def test_masked_maps_are_compared_over_the_cells_that_count(on_gpu):
         for kernel, more in ((kernels.map_similarity, (50.0,)), (kernels.map_correlation, ())):
             agree([kernel(*map(on_gpu, maps), *more, on_gpu(mask))], [kernel(*maps, *more, mask)])
     assert np.isnan(kernels.map_similarity(*map(on_gpu, maps[..., :6]), 50.0).get()).all()
+
+
+def test_masks_of_their_own_and_single_cells_are_told_apart(on_gpu):
+    maps = some((2, 3, 13, 15), 0.0)
+    mask = np.zeros(maps.shape, bool)
+    mask[0, 0], mask[0, 1, :9], mask[1, 0, ::2], mask[1, 1, :, 8:] = True, True, True, True
+    mask[0, 2, 6, 7] = mask[1, 1, 6, 3] = mask[1, 2, 4, 3] = mask[1, 2, 4, 4] = True  # windows of one cell, and of two
+    for kernel, more in ((kernels.map_similarity, (50.0,)), (kernels.map_correlation, ())):
+        here = kernel(maps, maps[::-1, ::-1], *more, mask)
+        there = kernel(on_gpu(maps), on_gpu(maps[::-1, ::-1]), *more, on_gpu(mask))
+        agree([there], [here])
+        assert np.isnan(here[0, 2])
+        assert np.isfinite(here[1, 2])
+        assert np.ptp(here[np.isfinite(here)]) > 0.1
+
+
+def test_flat_maps_have_no_correlation(on_gpu):
+    maps = some((3, 11, 13), 0.1)
+    maps[1] = 3.3
+    maps[1:, :, 0] = np.nan
+    assert np.isnan(kernels.map_correlation(*map(on_gpu, (maps, maps[::-1]))).get()[1])
+    agree([kernels.map_correlation(*map(on_gpu, (maps, maps[::-1])))], [kernels.map_correlation(maps, maps[::-1])])
+
+
+def test_each_sum_of_errors_is_the_processors_with_zeros_and_gaps(on_gpu):
+    rng = np.random.default_rng(6)
+    observed = rng.integers(-1, 2, 3000).astype(np.float32)
+    predicted = observed + rng.integers(-1, 2, 3000).astype(np.float32)
+    predicted[::7], observed[::11] = np.nan, np.nan
+    here = kernels.error_sums(predicted, observed)
+    assert ((predicted == 0) & (observed == 0)).any()
+    np.testing.assert_allclose(back(kernels.error_sums(on_gpu(predicted), on_gpu(observed))), here, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scattered", [True, False])
+def test_few_dates_say_on_a_gpu_what_they_say_on_the_processor(scattered, on_gpu):
+    rng = np.random.default_rng(4)
+    y = np.full((50, 45), np.nan, np.float32)
+    for i in range(len(y)):
+        n = 5 + i % 5
+        y[i, rng.choice(45, n, replace=False) if scattered else np.arange(n) + i % 30] = rng.normal(0, 9, n)
+    y[3], y[13], y[13, 5] = 2.0, 2.0, np.inf
+    here, there = kernels.motion(y, DAYS / 365), kernels.motion(on_gpu(y), DAYS / 365)
+    for name, one, other in zip(here._fields, map(back, there), here, strict=True):
+        np.testing.assert_array_equal(np.isnan(one), np.isnan(other), err_msg=name)
+    known = np.isfinite(here.rmse)
+    np.testing.assert_array_equal(back(there.n_dates), here.n_dates)
+    np.testing.assert_allclose(back(there.rmse)[known], here.rmse[known], atol=1e-4)
+    assert known.sum() >= (20 if scattered else 1)
+    assert not known[::5].any()
+    assert known[3]
+    assert not known[13]
+
+
+def test_one_date_has_no_variance(on_gpu):
+    y = np.full((3, 45), np.nan, np.float32)
+    y[0, 3], y[1, [3, 9]], y[2, 5] = 2.0, (1.0, 4.0), -3.0
+    found = kernels.component_variances(*map(on_gpu, (y, y, y)))
+    agree([found], [kernels.component_variances(y, y, y)])
+    assert np.isnan(back(found)).all(1).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 13])
+def test_of_patterns_equally_near_the_first_is_taken(k, on_gpu, monkeypatch):
+    monkeypatch.setattr(members, "IN_A_RUN", 7)
+    monkeypatch.setattr(members, "FOR_EACH", 2)
+    rng = np.random.default_rng(k)
+    y = rng.integers(-2, 3, (90, 6)).astype(np.float32)
+    y[rng.random(y.shape) < 0.4] = np.nan
+    y[:5] = [0.5 / 65536, 1.5 / 65536, -0.5 / 65536, -2.5 / 65536, 3.0, 4.0]  # halves of the unit of sums
+    centroids = np.concatenate([rng.integers(-1, 2, (k, 6))] * 2).astype(np.float32)
+    centroids[:, [1, 4]] = np.nan
+    y[5:9, [0, 2, 3, 5]] = np.nan  # no date of the centroids'
+    y[5:9, 1] = 2.0
+    here, there = kernels.nearest(y, centroids), kernels.nearest(on_gpu(y), centroids)
+    np.testing.assert_array_equal(back(there[0]), here[0])
+    assert here[0][5:9].tolist() == [-1] * 4
+    there, here = kernels.lloyd_sums(on_gpu(y), centroids), kernels.lloyd_sums(y, centroids)
+    for name in ("sums", "counts", "sizes"):
+        np.testing.assert_array_equal(back(getattr(there, name)), getattr(here, name), err_msg=name)
 
 
 @pytest.mark.parametrize("scattered", [True, False])
@@ -140,6 +221,58 @@ def test_places_lie_in_the_triangles_and_rows_are_added(scattered, on_gpu):
         add(there, *map(on_gpu, given))
         add(before, *given)
         agree([there], [before])
+
+
+def test_places_on_edges_and_in_triangles_of_either_turn_are_found(on_gpu):
+    rng = np.random.default_rng(8)
+    net = Delaunay(rng.uniform(0, 500, (40, 2)))
+    ends = net.points[net.convex_hull]
+    corners = net.points[net.simplices]
+    shares = rng.uniform(0, 1, (20, 1, 1))
+    places = np.concatenate(
+        [(ends[:, 0] + shares * (ends[:, 1] - ends[:, 0])).reshape(-1, 2), corners.mean(1), net.points]
+    )
+    triangles, neighbours = net.simplices.copy(), net.neighbors.copy()
+    triangles[::2], neighbours[::2] = triangles[::2, [0, 2, 1]], neighbours[::2, [0, 2, 1]]
+    arrays = places, net.points, triangles, neighbours
+    here = locate(*arrays)
+    there = [back(part) for part in locate(*map(on_gpu, arrays))]
+    np.testing.assert_array_equal(there[0] < 0, here.triangle < 0)
+    assert (here.triangle[len(ends) * 20 :] >= 0).all()
+    assert (here.weights[: len(ends) * 20] < 0).any()  # by a rounding beyond the hull
+    inside = there[0] >= 0
+    found = (net.points[triangles[there[0][inside]]] * there[1][inside, :, None]).sum(1)
+    np.testing.assert_allclose(found, places[inside], atol=1e-9)
+
+
+def test_a_walk_that_turns_back_looks_at_all_triangles(on_gpu):
+    points = np.array([[0.0, 0], [1, 0], [3, 0], [0, 5], [1, 5], [0, 6], [0.1, -0.2], [0.7, 0.9], [0.2, 0.8]])
+    triangles = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8]], np.int32)  # flat, away, where the places are
+    astray = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]], np.int32)
+    on_its_edge = points[6] + np.linspace(0.01, 0.99, 30)[:, None] * (points[7] - points[6])
+    places = np.concatenate([[[0.3, 0.5], [0.2, 0.0]], on_its_edge, [[9.0, 9.0]]])
+    here, there = locate(places, points, triangles, astray), locate(*map(on_gpu, (places, points, triangles, astray)))
+    assert here.triangle.tolist() == [2] * 32 + [-1]
+    assert (here.weights < 0).any()  # by a rounding
+    agree(there, here)
+
+
+def test_a_walk_that_meets_the_hull_has_left_it(on_gpu):
+    points = np.array([[0.0, 0], [1, 0], [0, 1], [5, 5], [6, 5], [5, 6]])
+    islands = points, np.array([[0, 1, 2], [3, 4, 5]], np.int32), np.full((2, 3), -1, np.int32)
+    place = np.array([[5.2, 5.2]])
+    here, there = locate(place, *islands), locate(*map(on_gpu, (place, *islands)))
+    assert here.triangle.tolist() == [-1]
+    agree(there, here)
+
+
+def test_rows_in_no_cell_mark_none(on_gpu):
+    values, cells = some((4, 9), 0.3), np.array([-1, 0, -1, 2], np.int32)
+    here, there = np.zeros((4, 9), bool), on_gpu(np.zeros((4, 9), bool))
+    mark_cells(here, cells, values)
+    mark_cells(there, on_gpu(cells), on_gpu(values))
+    np.testing.assert_array_equal(back(there), here)
+    assert not here[[1, 3]].any()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])
