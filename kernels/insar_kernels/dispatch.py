@@ -22,13 +22,13 @@ def namespace(array: Any) -> ModuleType:
     return importlib.import_module("cupy") if library == "cupy" else np
 
 
-def rows(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """View ``(..., time)`` as contiguous float32 rows ``(n, time)``, copying only where it must.
+def rows(values: Any, xp: ModuleType = np) -> npt.NDArray[np.float32]:
+    """View ``(..., time)`` as contiguous float32 rows ``(n, time)`` of its library, copying only where it must.
 
     >>> rows(np.zeros((2, 3, 5), np.float32)).shape
     (6, 5)
     """
-    array = np.ascontiguousarray(values, dtype=np.float32)
+    array: npt.NDArray[np.float32] = xp.ascontiguousarray(values, dtype=np.float32)
     return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
 
 

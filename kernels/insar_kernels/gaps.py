@@ -19,6 +19,8 @@ Float32 = npt.NDArray[np.float32]
 def first_and_last(values: Any) -> tuple[Any, Any]:
     """Dates (columns) of the first and the last valid value of each series, shape (...); -1 where there is none."""
     xp = namespace(values)
+    if not values.shape[-1]:
+        return xp.full(values.shape[:-1], -1), xp.full(values.shape[:-1], -1)
     if xp is not np or values.ndim != 2:
         valid = ~xp.isnan(values)
         some, n_dates = valid.any(-1), values.shape[-1]

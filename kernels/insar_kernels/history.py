@@ -277,6 +277,8 @@ def _summary_on_cpu(series: Float32, columns: Float64, coefficients: Float64, re
 
 def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any, min_dates: int, min_span: int) -> Any:
     p = basis.shape[0]
+    if not values.shape[-1]:
+        return xp.full((*values.shape[:-1], p), xp.nan)
     present = ~xp.isnan(values)
     moment = xp.where(present, values, 0.0).astype(xp.float64) @ basis.T
     gram = xp.einsum("at,bt,...t->...ab", basis, basis, present.astype(xp.float64))

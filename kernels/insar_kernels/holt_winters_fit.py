@@ -100,7 +100,7 @@ def holt_winters(values: Any, period: int, n_fit: int | None = None) -> HoltWint
         * `NOISELESS`: a straight line and a repeated season leave nothing; alpha, beta and gamma are 0.
     """
     xp = namespace(values)
-    parts = _decompose(xp, rows(values) if xp is np else values.reshape(-1, values.shape[-1]), period, n_fit, xp is np)
+    parts = _decompose(xp, rows(values, xp), period, n_fit, xp is np)
     shape = values.shape[:-1]
     return HoltWinters._make(part.reshape((*shape, *part.shape[1:])) for part in parts)
 

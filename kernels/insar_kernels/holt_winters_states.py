@@ -42,7 +42,7 @@ def holt_winters_update(
     shape, period = values.shape[:-1], seasonal.shape[-1]
     if values.shape[-1] == 0:
         return level, slope, seasonal
-    series = rows(values) if xp is np else values.reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     gains, start = (
         xp.stack([xp.asarray(part, xp.float64).reshape(-1) for part in parts], axis=1)
         for parts in ((alpha, alpha * beta, gamma), (level, slope))

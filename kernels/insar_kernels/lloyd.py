@@ -143,7 +143,7 @@ def _loop(
     gaps: Int64,
     sizes: Int64,
 ) -> None:
-    whole = used.min() > np.float32(0)
+    whole = used.size > 0 and used.min() > np.float32(0)
     distances, filled, weight = np.empty(len(centroids), np.float32), np.empty_like(used), np.empty_like(used)
     for i in range(len(series)):
         if whole:

@@ -232,7 +232,7 @@ def _subtract(series: Float32, trend: Float32, season: Float32, residual: Float3
 
 def _on_array(xp: ModuleType, values: Any, period: int, lengths: Three, degrees: Three, n_inner: int) -> Decomposition:
     """Complete series by one product with the operator; series with gaps by the regressions as matrices of each."""
-    series = values.reshape(-1, values.shape[-1]).astype(xp.float32)
+    series = rows(values, xp)
     first = series[:, :1]  # 200 mm of it would cost 4e-4 mm in float32
     responses = _responses(series.shape[1], period, lengths, degrees, n_inner)
     level, season = (xp.matmul(series - first, xp.asarray(part.astype(np.float32))) for part in responses)

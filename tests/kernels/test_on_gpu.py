@@ -51,7 +51,18 @@ CALLS = {
     "places": lambda y: [kernels.hilbert_index(np.nan_to_num(y).astype(np.float64), np.nan_to_num(y) * 2.0)],
 }
 SHAPES = [(2, 9, 45), (1, 45), (3, 45), (45,), (0, 45)]
-
+DATELESS = {
+    "savgol": lambda y: [kernels.savgol(y, 1, 0)],
+    "average": lambda y: [kernels.moving_average(y, 7, True)],
+    "motion": lambda y: kernels.motion(y, DAYS[:0]),
+    "variances": lambda y: [kernels.component_variances(y, y, y)],
+    "errors": lambda y: [kernels.error_sums(y, y)],
+    "nearest": lambda y: kernels.nearest(y, CENTROIDS[:, :0]),
+    "k-means": lambda y: kernels.lloyd_sums(y, CENTROIDS[:, :0]),
+    "holt-winters": lambda y: kernels.holt_winters(y, 3),
+    "least squares": lambda y: [history.least_squares(y, DESIGN[:0])],
+    "filled": lambda y: [forward_fill(y), *first_and_last(y)],
+}
 
 UNKNOWN = {"alike": SHAPES[3:], "correlated": SHAPES[3:], "posterior": SHAPES[4:]}
 """Shapes that a kernel does not take: what is no map, and nothing at all."""
@@ -120,6 +131,15 @@ def test_masked_maps_are_compared_over_the_cells_that_count(on_gpu):
         for kernel, more in ((kernels.map_similarity, (50.0,)), (kernels.map_correlation, ())):
             agree([kernel(*map(on_gpu, maps), *more, on_gpu(mask))], [kernel(*maps, *more, mask)])
     assert np.isnan(kernels.map_similarity(*map(on_gpu, maps[..., :6]), 50.0).get()).all()
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+@pytest.mark.parametrize("call", DATELESS)
+def test_series_without_a_date_get_the_processors_answer(call, on_gpu):
+    for shape in ((3, 0), (2, 2, 0), (0, 0), (0,)):
+        y = np.zeros(shape, np.float32)
+        for there, here in zip(DATELESS[call](on_gpu(y)), DATELESS[call](y), strict=True):
+            np.testing.assert_array_equal(back(there), np.asarray(here), strict=True)
 
 
 def test_masks_of_their_own_and_single_cells_are_told_apart(on_gpu):

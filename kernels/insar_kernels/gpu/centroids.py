@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from insar_kernels.dispatch import rows
 from insar_kernels.gpu import running
 from insar_kernels.gpu.running import date
 
@@ -21,7 +22,7 @@ WHOLE = 2.0**52
 
 def nearest(xp: Any, values: Any, centroids: Any) -> tuple[Any, Any]:
     """Label and squared distance of each row."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     used = ~xp.isnan(centroids).any(0)
     known = xp.ascontiguousarray(xp.where(used, centroids, 0), xp.float32)
     label, square = xp.empty(len(series), xp.int32), xp.empty(len(series), xp.float32)
@@ -31,7 +32,7 @@ def nearest(xp: Any, values: Any, centroids: Any) -> tuple[Any, Any]:
 
 def member_sums(xp: Any, values: Any, label: Any, k: int, per_unit: float) -> tuple[Any, Any, Any]:
     """Sums (k, T) of each centroid's members in whole units, counts (k, T) of their values, and sizes (k,)."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     owner = label.reshape(-1)
     at_once = max(IN_A_RUN, FOR_EACH * k)
     n_runs = -(-len(series) // at_once)

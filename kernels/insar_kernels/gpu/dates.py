@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from insar_kernels.dispatch import rows
 from insar_kernels.gpu import running
 
 __all__ = ["regularise"]
@@ -13,7 +14,7 @@ __all__ = ["regularise"]
 
 def regularise(xp: Any, values: Any, days: Any, left: Any, between: Any, weight: Any, max_gap: float) -> Any:
     """Values at the new dates; ``left``, ``between`` and ``weight`` as the table of `insar_kernels.resampling` has."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     regular = xp.empty((len(series), len(left)), xp.float32)
     right, weights = left.astype(np.int64), np.zeros(len(left), np.float32)
     right[between], weights[between] = np.minimum(right[between] + 1, len(days) - 1), weight

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from insar_kernels.dispatch import rows
 from insar_kernels.gpu import running
 
 __all__ = ["moving_average", "savgol"]
@@ -13,7 +14,7 @@ __all__ = ["moving_average", "savgol"]
 
 def savgol(xp: Any, values: Any, basis: Any) -> Any:
     """Windows without gaps by their shared weights, and only if others were met, these one by one."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     smooth, gaps = xp.empty_like(series), xp.zeros(1, xp.int32)
     hat = xp.asarray((basis @ basis.T).astype(np.float32))
     running.over_cells(_weigh, *series.shape, series, hat, smooth, gaps)
@@ -27,7 +28,7 @@ def savgol(xp: Any, values: Any, basis: Any) -> Any:
 
 def moving_average(xp: Any, values: Any, window: int, ahead: int) -> Any:
     """Mean of the valid samples among ``window``, of which ``ahead`` follow."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     smooth = xp.empty_like(series)
     running.over_cells(_average, *series.shape, series, window, ahead, smooth)
     return smooth.reshape(values.shape)

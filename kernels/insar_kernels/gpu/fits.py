@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from insar_kernels.dispatch import rows
 from insar_kernels.gpu import running
 from insar_kernels.gpu.running import date
 from insar_kernels.nested_models import DEGENERATE, MIN_DATES
@@ -22,7 +23,7 @@ COLUMN = TERMS * (TERMS + 3)
 
 def motion(xp: Any, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:
     """The eight numbers of a fit (8, ...) and how many dates it has, as `insar_kernels.harmonic` defines them."""
-    series = xp.ascontiguousarray(values, xp.float32).reshape(-1, values.shape[-1])
+    series = rows(values, xp)
     n = len(series)
     fits, n_dates = xp.empty((8, n), xp.float32), xp.empty(n, xp.int32)
     work = xp.empty((COLUMN, running.series_threads(n)))
@@ -33,7 +34,7 @@ def motion(xp: Any, values: Any, basis: Any, inverse: Any) -> tuple[Any, Any]:
 
 def component_variances(xp: Any, trend: Any, season: Any, residual: Any) -> Any:
     """Variances of three parts and of their sum, (..., 4)."""
-    parts = [xp.ascontiguousarray(part, xp.float32).reshape(-1, part.shape[-1]) for part in (trend, season, residual)]
+    parts = [rows(part, xp) for part in (trend, season, residual)]
     found = xp.empty((len(parts[0]), 4), xp.float32)
     running.over_series(_vary, len(found), *parts, found)
     return found.reshape(*trend.shape[:-1], 4)
