@@ -32,12 +32,13 @@ def rows(values: Any, xp: ModuleType = np) -> npt.NDArray[np.float32]:
     return array.reshape(int(np.prod(array.shape[:-1])), array.shape[-1])
 
 
-def destination(shape: tuple[int, ...], out: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+def destination(shape: tuple[int, ...], out: Any, xp: ModuleType = np) -> Any:
     """``out``, or fresh memory if it is None; NumPy's own, which asks the kernel for huge pages (Numba's does not)."""
     if out is None:
-        return np.empty(shape, np.float32)
-    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        return xp.empty(shape, xp.float32)
+    if namespace(out) is not xp or out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
         raise ValueError(
-            f"out has shape {out.shape} and dtype {out.dtype}; wanted C-contiguous float32 of shape {shape}"
+            f"out is an array of {namespace(out).__name__} of shape {out.shape} and dtype {out.dtype}; wanted "
+            f"one of {xp.__name__}, C-contiguous float32 of shape {shape}"
         )
     return out

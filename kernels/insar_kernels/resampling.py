@@ -22,9 +22,7 @@ Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.uintp]
 
 
-def regularise(
-    values: Any, days: Float64, new_days: Float64, max_gap: float = np.inf, out: Float32 | None = None
-) -> Any:
+def regularise(values: Any, days: Float64, new_days: Float64, max_gap: float = np.inf, out: Any = None) -> Any:
     """Interpolate each series linearly in time at ``new_days``.
 
     A new date takes the value of a valid old date that it meets; else it lies on the line between the valid neighbours
@@ -41,7 +39,7 @@ def regularise(
     max_gap : float
         Longest span between valid neighbours that is bridged [days].
     out : array of float32, shape (..., S), optional
-        C-contiguous array to fill.
+        C-contiguous array to fill, of the library of ``values``.
 
     Returns
     -------
@@ -50,7 +48,7 @@ def regularise(
     table = _table(np.asarray(days, np.float64), np.asarray(new_days, np.float64), max_gap)
     xp = namespace(values)
     if xp is not np:
-        return dates.regularise(xp, values, np.asarray(days, np.float64), *table, max_gap)
+        return dates.regularise(xp, values, np.asarray(days, np.float64), *table, max_gap, out)
     regular = destination((*np.shape(values)[:-1], len(new_days)), out)
     _on_cpu(rows(values), np.asarray(days, np.float64), *table, max_gap, rows(regular))
     return regular

@@ -27,7 +27,7 @@ ROWS = 16
 """Series filtered as one run of numbers: long enough for vector instructions, short enough for the first cache."""
 
 
-def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> Any:
+def savgol(values: Any, window: int, order: int, out: Any = None) -> Any:
     """Savitzky-Golay filter: each value becomes that of the polynomial fitted to its window.
 
     Least squares over the valid samples of the ``window`` samples around it; the first and last half windows take the
@@ -44,7 +44,8 @@ def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> 
     order : int
         Degree of the polynomial, less than ``window``.
     out : array of float32, shape (..., T), optional
-        C-contiguous array to fill, other than ``values``; large fresh memory costs as much as the filter.
+        C-contiguous array to fill, of the library of ``values`` and other than these; large fresh memory costs as much
+        as the filter.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def savgol(values: Any, window: int, order: int, out: Float32 | None = None) -> 
     basis = _polynomials(window, order)
     xp = namespace(values)
     if xp is not np:
-        return filters.savgol(xp, values, basis)
+        return filters.savgol(xp, values, basis, out)
     smooth = destination(np.shape(values), out)
     hat, half = (basis @ basis.T).astype(np.float32), window // 2
     spare = np.zeros(TAPS, np.float32)  # completes the last pass

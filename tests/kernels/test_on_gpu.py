@@ -117,6 +117,23 @@ def test_longest_windows_and_the_smallest_ones(on_gpu):
         agree([kernels.savgol(on_gpu(y), window, order)], [kernels.savgol(y, window, order)])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_an_array_in_use_is_filled_on_a_gpu_too(share, on_gpu):
+    y = some((2, 4, 45), share)
+    for call in (
+        lambda values, out: kernels.savgol(values, 5, 2, out=out),
+        lambda values, out: kernels.regularise(values, DAYS, DAYS + 2.0, out=out),
+    ):
+        out = on_gpu(np.zeros_like(y))
+        assert call(on_gpu(y), out) is out
+        agree([out], [call(y, None)])
+        for wrong in (on_gpu(np.zeros((8, 45), np.float32)), on_gpu(np.zeros(y.shape)), np.zeros_like(y)):
+            with pytest.raises(ValueError, match="wanted one of cupy, C-contiguous float32"):
+                call(on_gpu(y), wrong)
+        with pytest.raises(ValueError, match="wanted one of numpy"):
+            call(y, out)
+
+
 @pytest.mark.parametrize(("n_dates", "max_gap"), [(1, np.inf), (2, np.inf), (45, 13.0), (45, 12.0)])
 def test_dates_of_any_number_are_interpolated(n_dates, max_gap, on_gpu):
     y, days = some((5, n_dates), 0.3), DAYS[:n_dates]

@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from insar_kernels.dispatch import rows
+from insar_kernels.dispatch import destination, rows
 from insar_kernels.gpu import running
 
 __all__ = ["regularise"]
 
 
-def regularise(xp: Any, values: Any, days: Any, left: Any, between: Any, weight: Any, max_gap: float) -> Any:
+def regularise(xp: Any, values: Any, days: Any, left: Any, between: Any, weight: Any, max_gap: float, out: Any) -> Any:
     """Values at the new dates; ``left``, ``between`` and ``weight`` as the table of `insar_kernels.resampling` has."""
-    series = rows(values, xp)
-    regular = xp.empty((len(series), len(left)), xp.float32)
+    filled = destination((*values.shape[:-1], len(left)), out, xp)
+    series, regular = rows(values, xp), rows(filled, xp)
     right, weights = left.astype(np.int64), np.zeros(len(left), np.float32)
     right[between], weights[between] = np.minimum(right[between] + 1, len(days) - 1), weight
     table = (xp.asarray(column) for column in (days, left.astype(np.int64), right, weights))
     inside = np.isin(np.arange(len(left)), between)
     running.over_cells(_interpolate, *regular.shape, series, *table, xp.asarray(inside), float(max_gap), regular)
-    return regular.reshape(*values.shape[:-1], len(left))
+    return filled
 
 
 def _interpolate(

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from insar_kernels.dispatch import rows
+from insar_kernels.dispatch import destination, rows
 from insar_kernels.gpu import running
 
 __all__ = ["moving_average", "savgol"]
 
 
-def savgol(xp: Any, values: Any, basis: Any) -> Any:
+def savgol(xp: Any, values: Any, basis: Any, out: Any) -> Any:
     """Windows without gaps by their shared weights, and only if others were met, these one by one."""
-    series = rows(values, xp)
-    smooth, gaps = xp.empty_like(series), xp.zeros(1, xp.int32)
+    filled = destination(values.shape, out, xp)
+    series, smooth, gaps = rows(values, xp), rows(filled, xp), xp.zeros(1, xp.int32)
     hat = xp.asarray((basis @ basis.T).astype(np.float32))
     running.over_cells(_weigh, *series.shape, series, hat, smooth, gaps)
     if gaps[0]:
@@ -23,7 +23,7 @@ def savgol(xp: Any, values: Any, basis: Any) -> Any:
         n_terms, n_threads = basis.shape[1], running.threads(len(places))
         work = xp.empty((n_terms * (n_terms + 1), n_threads))
         running.over_rows(_fit, len(places), n_threads, places, series, xp.asarray(basis), work, smooth)
-    return smooth.reshape(values.shape)
+    return filled
 
 
 def moving_average(xp: Any, values: Any, window: int, ahead: int) -> Any:
