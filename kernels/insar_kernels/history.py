@@ -281,7 +281,8 @@ def _fit_on_array(xp: ModuleType, values: Any, basis: Any, inverse: Any, min_dat
         return xp.full((*values.shape[:-1], p), xp.nan)
     present = ~xp.isnan(values)
     moment = xp.where(present, values, 0.0).astype(xp.float64) @ basis.T
-    gram = xp.einsum("at,bt,...t->...ab", basis, basis, present.astype(xp.float64))
+    # CuPy multiplies the last two first
+    gram = xp.einsum("...t,at,bt->...ab", present.astype(xp.float64), basis, basis)
     span = values.shape[-1] - present[..., ::-1].argmax(-1) - present.argmax(-1)
     enough = (present.sum(-1) >= min_dates) & (span >= min_span)
     known = enough & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)

@@ -183,7 +183,8 @@ def _on_array(
         known, seen = values[..., :step], basis[:step]
         present = ~xp.isnan(known)
         moment = xp.where(present, known, 0.0).astype(xp.float64) @ seen
-        gram = xp.einsum("ta,tb,...t->...ab", seen, seen, present.astype(xp.float64))
+        # CuPy multiplies the last two first
+        gram = xp.einsum("...t,ta,tb->...ab", present.astype(xp.float64), seen, seen)
         span = step - present[..., ::-1].argmax(-1) - present.argmax(-1)
         enough = (present.sum(-1) >= min_dates) & (span >= min_span)
         able = enough & (xp.linalg.eigvalsh(gram)[..., 0] > DEGENERATE)

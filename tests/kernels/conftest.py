@@ -111,9 +111,25 @@ class Library(types.ModuleType):
         found = getattr(self.functions, name)
         if name.startswith("__") or isinstance(found, type) or not callable(found):
             return Library(name, found) if isinstance(found, types.ModuleType) else found
+        if name == "einsum":
+            return in_pairs
         if name == "asarray":
             return lambda *given: OnGpu(np.array(*(one.array if isinstance(one, OnGpu) else one for one in given)))
         return lambda *given, **options: there(found(*bare(list(given)), **options))
+
+
+def in_pairs(text: str, *given: Any) -> Any:
+    """`einsum` as CuPy does it: the last two arrays are multiplied first, and their product is kept whole."""
+    factors, result = text.split("->")
+    terms, arrays = factors.split(","), list(given)
+    while terms:
+        pair = terms[-2:]
+        del terms[-2:]
+        letters = [x for x in dict.fromkeys("".join(pair)) if x != "." and x in "".join([*terms, result])]
+        product = ("..." if "..." in "".join(pair) else "") + "".join(letters) if terms else result
+        arrays[-2:] = [there(np.einsum(f"{','.join(pair)}->{product}", *map(bare, arrays[-2:])))]
+        terms += [product] if terms else []
+    return arrays[0]
 
 
 QUEUED: list[Callable[[], None]] = []

@@ -19,9 +19,11 @@ from insar_dask.jobs.steps.saving import save
 from insar_dask.synthetic import scene
 from insar_kernels import namespace
 from insar_kernels.gpu import running
+from insar_kernels.history import least_squares
 from insar_kernels.holt_winters_gaps import concentrate_gappy
 from insar_kernels.holt_winters_starts import MOST
 from insar_kernels.lloyd import lloyd_sums
+from insar_kernels.rolling import rolling_residuals
 from tests.kernels.conftest import OnGpu, real_cupy
 
 STEPS = {
@@ -131,6 +133,16 @@ def test_sums_of_many_patterns_are_predicted(k, on_gpu, counted, monkeypatch):
     before = counted.most = counted.now
     lloyd_sums(scaled(series, {"centred": np.array(True), "centroids": centroids}), centroids)
     assert counted.most - before <= predicting.WORK["sum_patterns"] * series.nbytes
+
+
+@stood_in
+@pytest.mark.parametrize("fit", [least_squares, lambda y, design: rolling_residuals(y, design, [120, 150], 9, 9)])
+def test_normal_equations_are_summed_in_little_memory(fit, on_gpu, counted):
+    design = np.random.default_rng(0).normal(size=(166, 12))
+    series = on_gpu(np.zeros((400, 166), np.float32))
+    before = counted.most = counted.now
+    fit(series, design)
+    assert counted.most - before <= 8 * series.nbytes  # a product of all dates and columns: 24 times
 
 
 def test_workers_that_do_not_say_what_they_have_are_told_of(monkeypatch, caplog):
