@@ -7,6 +7,8 @@ what enters and what leaves, so that no cell is added up more than twice.
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
+import math
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -50,7 +52,7 @@ def map_similarity(predicted: Any, observed: Any, data_range: npt.ArrayLike, mas
     data_range : float, or array of shape (...)
         Distance between the least and the largest possible value, in the unit of the maps.
     mask : array of bool, shape (..., Y, X) or (Y, X), optional
-        Cells that count; by default all.
+        Cells that count; by default all. One mask, whatever its leading axes of length 1, is for all maps.
 
     Returns
     -------
@@ -64,11 +66,12 @@ def map_similarity(predicted: Any, observed: Any, data_range: npt.ArrayLike, mas
     xp = namespace(observed)
     shape = observed.shape[:-2]
     ranges = xp.broadcast_to(xp.asarray(data_range, xp.float64), shape)
+    counted = _mask(xp, mask, observed.shape)
     if xp is not np:
-        return errors.map_similarity(xp, predicted, observed, ranges, mask, WINDOW, (K1, K2))
+        return errors.map_similarity(xp, predicted, observed, ranges, counted, WINDOW, (K1, K2))
     if min(observed.shape[-2:]) < WINDOW:
         return np.full(shape, np.nan)
-    p, o, counted = _maps(predicted), _maps(observed), _mask(mask, observed.shape)
+    p, o = _maps(predicted), _maps(observed)
     ranges = np.array(ranges).ravel()
     # as if no cell were missing; a map with a missing one comes out NaN, and is gone over once more
     found = _in_lanes(p, o, counted[:0], ranges) if counted.all() else np.full(ranges.size, np.nan)
@@ -90,7 +93,7 @@ def map_correlation(predicted: Any, observed: Any, mask: Any = None) -> Any:
     ----------
     predicted, observed : arrays of float32, shape (..., Y, X)
     mask : array of bool, shape (..., Y, X) or (Y, X), optional
-        Cells that count; by default all, and never those that are NaN on either side.
+        As for `map_similarity`; by default all count, and never those that are NaN on either side.
 
     Returns
     -------
@@ -98,9 +101,10 @@ def map_correlation(predicted: Any, observed: Any, mask: Any = None) -> Any:
         NaN where fewer than two cells count, or where one map is flat.
     """
     xp = namespace(observed)
+    counted = _mask(xp, mask, observed.shape)
     if xp is not np:
-        return errors.map_correlation(xp, predicted, observed, mask)
-    found = _correlation_on_cpu(_maps(predicted), _maps(observed), _mask(mask, observed.shape))
+        return errors.map_correlation(xp, predicted, observed, counted)
+    found = _correlation_on_cpu(_maps(predicted), _maps(observed), counted)
     return found.reshape(observed.shape[:-2])
 
 
@@ -109,10 +113,13 @@ def _maps(values: Any) -> Float32:
     return array.reshape(-1, *array.shape[-2:])
 
 
-def _mask(mask: Any, shape: tuple[int, ...]) -> Bool:
+def _mask(xp: ModuleType, mask: Any, shape: tuple[int, ...]) -> Any:
     """Masks of all maps, (n, Y, X), or one for all, (1, Y, X)."""
-    array = np.ones(shape[-2:], np.bool_) if mask is None else np.ascontiguousarray(mask, np.bool_)
-    return array.reshape(-1, *shape[-2:])
+    array = xp.ones(shape[-2:], xp.bool_) if mask is None else xp.ascontiguousarray(mask, xp.bool_)
+    n_masks = math.prod(array.shape[:-2])
+    if array.shape[-2:] != shape[-2:] or n_masks not in (1, math.prod(shape[:-2])):
+        raise ValueError(f"mask has shape {array.shape}, maps {shape}: wanted a mask for each map, or one for all")
+    return array.reshape(n_masks, *shape[-2:])
 
 
 def _in_lanes(p: Float32, o: Float32, counted: Bool, ranges: Float64) -> Float64:

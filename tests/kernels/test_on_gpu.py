@@ -159,6 +159,19 @@ def test_series_without_a_date_get_the_processors_answer(call, on_gpu):
             np.testing.assert_array_equal(back(there), np.asarray(here), strict=True)
 
 
+def test_one_mask_is_for_all_maps_and_a_mask_of_other_maps_is_refused(on_gpu):
+    maps = some((2, 3, 11, 13), 0.1)
+    for kernel, more in ((kernels.map_similarity, (50.0,)), (kernels.map_correlation, ())):
+        plain = kernel(maps, maps[::-1], *more, maps[0, 0] > -5)
+        for mask in (maps[0, :1] > -5, maps[:1, :1] > -5):
+            np.testing.assert_array_equal(kernel(maps, maps[::-1], *more, mask), plain)
+            agree([kernel(on_gpu(maps), on_gpu(maps[::-1]), *more, on_gpu(mask))], [plain])
+        for wrong in (np.ones((2, 11, 13), bool), np.ones((13, 11), bool), np.ones((0, 11, 13), bool)):
+            for to in (np.asarray, on_gpu):
+                with pytest.raises(ValueError, match="wanted a mask for each map, or one for all"):
+                    kernel(to(maps), to(maps), *more, to(wrong))
+
+
 def test_masks_of_their_own_and_single_cells_are_told_apart(on_gpu):
     maps = some((2, 3, 13, 15), 0.0)
     mask = np.zeros(maps.shape, bool)

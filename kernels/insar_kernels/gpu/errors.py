@@ -30,9 +30,9 @@ def error_sums(xp: Any, predicted: Any, observed: Any) -> Any:
     return xp.concatenate([parts[:8].sum(1), _joined(xp, parts[0], *parts[8:])])
 
 
-def map_similarity(xp: Any, predicted: Any, observed: Any, ranges: Any, mask: Any, window: int, k: Any) -> Any:
-    """Mean structural similarity of each pair of maps."""
-    p, o, counted = _maps(xp, predicted, observed, mask)
+def map_similarity(xp: Any, predicted: Any, observed: Any, ranges: Any, counted: Any, window: int, k: Any) -> Any:
+    """Mean structural similarity of each pair of maps; masks ``counted`` of all, (n, Y, X), or one, (1, Y, X)."""
+    p, o = _maps(xp, predicted, observed)
     n, height, width = o.shape
     if min(height, width) < window:
         return xp.full(observed.shape[:-2], xp.nan)
@@ -44,9 +44,9 @@ def map_similarity(xp: Any, predicted: Any, observed: Any, ranges: Any, mask: An
     return found.reshape(observed.shape[:-2])
 
 
-def map_correlation(xp: Any, predicted: Any, observed: Any, mask: Any) -> Any:
+def map_correlation(xp: Any, predicted: Any, observed: Any, counted: Any) -> Any:
     """Pearson correlation of each pair of maps."""
-    p, o, counted = _maps(xp, predicted, observed, mask)
+    p, o = _maps(xp, predicted, observed)
     n, _, width = o.shape
     parts = xp.empty((6, n, width))
     running.over_cells(_sum_column, n, width, p, o, counted, parts)
@@ -56,12 +56,11 @@ def map_correlation(xp: Any, predicted: Any, observed: Any, mask: Any) -> Any:
     return found.reshape(observed.shape[:-2])
 
 
-def _maps(xp: Any, predicted: Any, observed: Any, mask: Any) -> tuple[Any, Any, Any]:
+def _maps(xp: Any, predicted: Any, observed: Any) -> tuple[Any, Any]:
     *leading, height, width = observed.shape
     n = int(np.prod(leading))
     p, o = (xp.ascontiguousarray(values, xp.float32).reshape(n, height, width) for values in (predicted, observed))
-    counted = xp.ones((height, width), xp.bool_) if mask is None else xp.ascontiguousarray(mask, xp.bool_)
-    return p, o, counted.reshape(n if counted.ndim > 2 else 1, height, width)
+    return p, o
 
 
 def _joined(xp: Any, n: Any, mean_p: Any, mean_o: Any, spread_p: Any, spread_o: Any, both: Any) -> Any:
