@@ -30,10 +30,11 @@ def first_and_last(values: Any) -> tuple[Any, Any]:
 
 
 def forward_fill(values: Any) -> Any:
-    """Each missing value replaced by the last valid one before it, if any; shape (..., T)."""
+    """Each missing value replaced by the last valid one before it, if any; float32, shape (..., T)."""
     xp = namespace(values)
     if xp is not np:
-        return xp.take_along_axis(values, xp.maximum(latest(xp, ~xp.isnan(values)), 0), -1)
+        filled = xp.take_along_axis(values, xp.maximum(latest(xp, ~xp.isnan(values)), 0), -1)
+        return filled.astype(xp.float32, copy=False)
     return _filled_on_cpu(rows(values)).reshape(np.shape(values))
 
 

@@ -17,7 +17,7 @@ from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.patterns import fit_patterns, label_patterns
 from insar_dask.jobs.steps.saving import save
 from insar_dask.synthetic import scene
-from insar_kernels import namespace
+from insar_kernels import conditioning, namespace
 from insar_kernels.gpu import running
 from insar_kernels.history import least_squares
 from insar_kernels.holt_winters_gaps import concentrate_gappy
@@ -143,6 +143,20 @@ def test_normal_equations_are_summed_in_little_memory(fit, on_gpu, counted):
     before = counted.most = counted.now
     fit(series, design)
     assert counted.most - before <= 8 * series.nbytes  # a product of all dates and columns: 24 times
+
+
+@stood_in
+def test_series_with_few_dates_are_conditioned_in_bounded_memory(on_gpu, counted, monkeypatch):
+    monkeypatch.setattr(conditioning, "MATRICES", 2**14)
+    y = np.random.default_rng(0).normal(0, 5, (400, 20)).astype(np.float32)
+    y[:, 3:] = np.nan
+    terms = np.eye(20) + 0.5, np.full((2, 20), 0.01), np.array([1.5, 2.0])
+    series, here = on_gpu(y), conditioning.posterior(y, *terms)
+    before = counted.most = counted.now
+    there = conditioning.posterior(series, *terms)
+    assert counted.most - before <= 8 * 2**14 * 8 + 400 * 20 * 8
+    for one, other in zip(there, here, strict=True):
+        np.testing.assert_allclose(one.get(), other, rtol=1e-9)
 
 
 def test_workers_that_do_not_say_what_they_have_are_told_of(monkeypatch, caplog):

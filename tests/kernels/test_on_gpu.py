@@ -172,6 +172,11 @@ def test_one_mask_is_for_all_maps_and_a_mask_of_other_maps_is_refused(on_gpu):
                     kernel(to(maps), to(maps), *more, to(wrong))
 
 
+def test_series_in_float64_are_answered_in_float32(on_gpu):
+    y = some((3, 45), 0.2).astype(np.float64)
+    agree([forward_fill(on_gpu(y))], [forward_fill(y)])
+
+
 def test_masks_of_their_own_and_single_cells_are_told_apart(on_gpu):
     maps = some((2, 3, 13, 15), 0.0)
     mask = np.zeros(maps.shape, bool)
