@@ -15,7 +15,7 @@ from insar_dask.detect.rules import Rule
 from insar_dask.geometry.options import Options
 from insar_dask.jobs.areas.area_jobs import Search, scene_of, store_areas
 from insar_dask.jobs.areas.places import areas_folder
-from insar_dask.jobs.areas.stored import found_on, stored_areas, stored_overview, vintages_of
+from insar_dask.jobs.areas.stored import found_on, require_unchanged, stored_areas, stored_overview, vintages_of
 from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import str_path
 from insar_dask.jobs.progress.watch import alone
@@ -128,9 +128,10 @@ def draw_areas(bench: Workbench, scene: str) -> Path:
     Raises
     ------
     CubeError, JobError, FileNotFoundError
-        When the store does not hold all products that they were found on.
+        When the store does not hold all products that they were found on, or not as they were then.
     """
     names, found = found_on(bench.engine.store, scene), stored_areas(bench.engine.store, scene)
+    require_unchanged(bench.engine, scene)
     # the store's last run may have looked for others, or for none
     areas = bench.config.areas.model_copy(update=dict(found.attrs.get("rule", {})))
     return _publish(replace(bench, config=bench.config.model_copy(update={"areas": areas})), names, found)

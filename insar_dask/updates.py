@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
-from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.holding.lock import owned
-from insar_dask.jobs.lineage import require_current
+from insar_dask.jobs.lineage import is_current
 from insar_dask.jobs.progress.status import existing_store
 from insar_dask.jobs.steps.alarm_jobs import Rule, raise_alarms
 from insar_dask.jobs.steps.cube_ingest import INTERFEROGRAMS, product_of
@@ -260,7 +260,7 @@ def _alarms(
     bench: Workbench, older: str, name: str, meeting: Meeting, after: npt.NDArray[np.int64], rule: Rule
 ) -> dict[str, Any]:
     """Alarms against what was forecast; where nothing was, the older record is forecast first: it has seen no more."""
-    if not _is_current(bench, f"{older}/forecast"):
+    if not is_current(bench.engine, f"{older}/forecast"):
         bench.foresee(older)
     scores, absent = bench.scores(older)
     if scores is None:
@@ -298,15 +298,6 @@ def _renew(bench: Workbench, older: str, name: str) -> Path | None:
 
 def _has(bench: Workbench, group: str) -> bool:
     return get_bytes(open_store(bench.store), f"{group}/zarr.json") is not None
-
-
-def _is_current(bench: Workbench, group: str) -> bool:
-    """Whether all shards of a group are done, and of what is stored now: a run that was killed leaves some."""
-    try:
-        require_current(bench.engine, group)
-    except JobError:
-        return False
-    return True
 
 
 def _told(

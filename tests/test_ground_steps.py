@@ -97,6 +97,8 @@ def test_pages_of_areas_are_drawn_anew(folder: Path, ran: list[Any]) -> None:
         assert scenes_of(bench.engine.store)[:1] == ["scene-east"]
         page = draw_areas(bench, "scene-up")
         assert not any(report.computed for report in bench.engine.reports)
+        note = bench.engine.ledger.read_note("areas/scene-up/2021-03-29") or {}
+        assert set(note["data"]) == {"site_E", "site_U"}  # cards of up tell of the east too
     assert page == ran[3].report and page.name == "index.html" and page.parent.name == "site-areas-scene-up"
     drawn = page.read_text()
     assert [part[:9] for part in drawn.split("<h2>")] == [part[:9] for part in before.split("<h2>")]

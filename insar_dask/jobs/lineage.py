@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from insar_dask.jobs.engine import Engine
@@ -14,7 +14,7 @@ from insar_dask.jobs.recipe import key_of
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_bytes
 
-__all__ = ["data_of", "require_current", "scores_of"]
+__all__ = ["data_of", "is_current", "require_current", "scores_of"]
 
 SOURCES: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "regular": ({"regularise"}, ("raw",)),
@@ -26,6 +26,7 @@ SOURCES: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "variances": ({"component_variances"}, ("smooth", "regular")),
     "forecast": ({"forecast_block"}, ("raw",)),
     "outlook": ({"outlook_block"}, ("raw",)),
+    "predicted": ({"forecast_block"}, ("raw",)),
 }
 """Stage -> the steps that may end its recipe, and the stages that it may have been made of."""
 
@@ -44,7 +45,7 @@ def require_current(engine: Engine, group: str) -> dict[int, Receipt]:
         When shards are not done, or were made of others than are there: the cure is named.
     """
     done, (product, _, stage) = engine.require(group), group.rpartition("/")
-    recipe = _recipe(engine, group)
+    recipe = _steps_of(engine, group)
     makers, sources = SOURCES.get(stage, (set(), ()))
     if not recipe or recipe[-1].get("function") not in makers:
         return done
@@ -54,6 +55,18 @@ def require_current(engine: Engine, group: str) -> dict[int, Receipt]:
         raise LackingError(f"{told}: {FIRST.get(stage, '')}{maker_of(engine.store, group)} makes it again")
     require_current(engine, f"{product}/{source}")
     return done
+
+
+def is_current(engine: Engine, group: str, tell: Callable[[str], object] = lambda _: None) -> bool:
+    """Whether a group is there, whole, and made of what is stored now; ``tell`` gets why one that is there is not."""
+    if get_bytes(engine.store, f"{group}/zarr.json") is None:
+        return False
+    try:
+        require_current(engine, group)
+    except LackingError as error:
+        tell(str(error))
+        return False
+    return True
 
 
 def data_of(engine: Engine, group: str) -> str:
@@ -75,7 +88,7 @@ def scores_of(engine: Engine, product: str) -> tuple[dict[str, Any] | None, str]
     return (None, str(note["absent"])) if "absent" in note else (note, "")
 
 
-def _recipe(engine: Engine, group: str) -> list[dict[str, Any]]:
+def _steps_of(engine: Engine, group: str) -> list[dict[str, Any]]:
     """The steps that a group says it was made by; none where it does not say."""
     document = parsed(get_bytes(engine.store, f"{group}/zarr.json") or b"{}")
     recipe: list[dict[str, Any]] = document.get("attributes", {}).get("recipe", [])

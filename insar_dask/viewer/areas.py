@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
+from insar_dask.jobs.areas.stored import require_unchanged
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.progress.job_errors import LackingError
 from insar_dask.jobs.receipts import Ledger
+from insar_dask.viewer.survey import Tell
 
-__all__ = ["shown_areas"]
+__all__ = ["current_scenes", "shown_areas"]
 
 NOTES = "jobs/areas/"
 DECIMETRE = 0.1
@@ -21,10 +25,28 @@ POLYGON, MULTIPOLYGON = 3, 6
 Ring = list[int]
 
 
+def current_scenes(engine: Engine, tell: Tell = lambda _: None) -> list[str]:
+    """Scenes whose latest areas are of the displacement that is stored now; ``tell`` gets why others are left out."""
+    found = []
+    for scene, vintage in _latest(engine.ledger).items():
+        try:
+            require_unchanged(engine, scene, vintage)
+        except (LackingError, FileNotFoundError) as error:
+            tell(f"left out: {error}")
+        else:
+            found.append(scene)
+    return found
+
+
 def shown_areas(
-    store: Store, product: str, wkt: str, extent: Sequence[float], offset: Sequence[float]
+    store: Store,
+    product: str,
+    wkt: str,
+    extent: Sequence[float],
+    offset: Sequence[float],
+    scenes: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Areas of the latest vintage of every scene that was found on a product, in its CRS, and meets its extent.
+    """Areas of the latest vintage of some scenes, or of all, found on a product, in its CRS, that meet its extent.
 
     A scene that does not say what it was found on is shown on every product of its CRS.
 
@@ -43,7 +65,7 @@ def shown_areas(
     ledger = Ledger(store)
     found = []
     for scene, vintage in _latest(ledger).items():
-        note = ledger.read_note(f"areas/{scene}/{vintage}")
+        note = ledger.read_note(f"areas/{scene}/{vintage}") if scenes is None or scene in scenes else None
         if note is None or product not in note.get("products", [product]) or not _alike(note.get("crs_wkt"), wkt):
             continue
         try:

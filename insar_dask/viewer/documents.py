@@ -41,10 +41,12 @@ def describe(
     base: str,
     survey: Survey,
     levels: Sequence[Level],
+    scenes: Collection[str],
 ) -> None:
     """Write the group's document: all that the page has to know before it draws, in one request.
 
-    Of the product's groups those ``shown`` are told of; places are those of the group ``base`` among the cubes.
+    Of the product's groups those ``shown`` are told of, and areas of some ``scenes``; places are those of the group
+    ``base`` among the cubes.
     """
     group, wkt = f"{product}/{GROUP}", str(cubes[base]["crs"].attrs.get("crs_wkt", ""))
     attributes = {
@@ -59,7 +61,7 @@ def describe(
         "variables": _variables(survey),
         "menu": list(survey.steps),
         "chunk_boxes": [_boxes(engine.store, f"{group}/{number}") for number in range(len(levels))],
-        "areas": shown_areas(engine.store, product, wkt, survey.extent, survey.offset),
+        "areas": shown_areas(engine.store, product, wkt, survey.extent, survey.offset, scenes),
         **about(engine, product, shown, cubes, degrees_of(wkt, survey.extent), survey.offset),
     }
     stored = [name for name in list_names(engine.store, group) if name != "zarr.json"]

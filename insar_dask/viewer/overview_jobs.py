@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group, products, shard_plan
+from insar_dask.viewer.areas import current_scenes
 from insar_dask.viewer.documents import GROUP, INDEX, describe, put_index
 from insar_dask.viewer.fresh import stamp
 from insar_dask.viewer.overview import (
@@ -64,7 +65,7 @@ def prepare(path: str | Path, *, quiet: bool = False) -> str:
 def write_overviews(engine: Engine, tell: Tell = lambda _: None) -> list[str]:
     """Bring the overviews of all products of a store up to date; returns the products.
 
-    ``tell`` gets why a stage that is there is left out.
+    ``tell`` gets why a stage, or areas, that are there are left out.
 
     Raises
     ------
@@ -76,15 +77,22 @@ def write_overviews(engine: Engine, tell: Tell = lambda _: None) -> list[str]:
     found = products(engine.store)
     if not found:
         raise CubeError(f"{engine.path} holds no product yet; read one with `insar-dask ingest` or `insar-dask run`")
+    scenes = current_scenes(engine, tell)
     for product in found:
-        write_overview(engine, product, tell)
+        write_overview(engine, product, tell, scenes)
     put_index(engine.store, found)
     return found
 
 
-def write_overview(engine: Engine, product: str, tell: Tell = lambda _: None) -> StageReport:
-    """Bring the overview of a product up to date: ``PRODUCT/explore``, chunks whose receipts and bytes agree stay."""
+def write_overview(
+    engine: Engine, product: str, tell: Tell = lambda _: None, scenes: Collection[str] | None = None
+) -> StageReport:
+    """Bring the overview of a product up to date: ``PRODUCT/explore``, chunks whose receipts and bytes agree stay.
+
+    Areas are shown of ``scenes``; default: of those that `current_scenes` finds.
+    """
     began = time.perf_counter()
+    scenes = current_scenes(engine, tell) if scenes is None else scenes
     shown = groups_of(engine, product, tell)
     sources = sources_of(engine, product, shown)
     base, cubes = base_of(sources), {name: open_group(engine.store, f"{product}/{name}") for name in sources}
@@ -97,7 +105,7 @@ def write_overview(engine: Engine, product: str, tell: Tell = lambda _: None) ->
         computed += len(made)
         points += sum(receipt.points for receipt in made.values())
         size += sum(receipt.size for receipt in made.values())
-    describe(engine, product, shown, cubes, base, survey, levels_of(plan.n_points))
+    describe(engine, product, shown, cubes, base, survey, levels_of(plan.n_points), scenes)
     counts = computed, points, size
     return engine.report(StageReport(f"{product}/{GROUP}", chunks, *counts, time.perf_counter() - began))
 

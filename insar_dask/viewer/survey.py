@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from insar_dask.jobs.engine import Engine, JobError
-from insar_dask.jobs.lineage import require_current
-from insar_dask.objects import get_bytes
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.lineage import is_current
 from insar_dask.store import all_arrays
 from insar_dask.viewer.overview import VARIABLES, is_small, packing, shown_range
 
@@ -58,17 +57,11 @@ def groups_of(engine: Engine, product: str, tell: Tell = lambda _: None) -> list
     tell : callable
         Gets why one that is there is left out.
     """
-    found = []
-    for group in (*GROUPS, *SERIES):
-        if get_bytes(engine.store, f"{product}/{group}/zarr.json") is None:
-            continue
-        try:
-            require_current(engine, f"{product}/{group}")
-        except JobError as error:
-            tell(f"left out: {error}")
-        else:
-            found.append(group)
-    return found
+    return [
+        group
+        for group in (*GROUPS, *SERIES)
+        if is_current(engine, f"{product}/{group}", lambda why: tell(f"left out: {why}"))
+    ]
 
 
 def sources_of(engine: Engine, product: str, current: Collection[str]) -> dict[str, Source]:

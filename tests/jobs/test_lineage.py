@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import shapely
 import xarray as xr
 from typer.testing import CliRunner
 
@@ -14,6 +16,10 @@ import insar_dask as insar
 from insar_dask.cli import app
 from insar_dask.config import parse_config
 from insar_dask.cube import CubeError
+from insar_dask.detect.areas import Areas
+from insar_dask.forecast import Forecaster
+from insar_dask.ground_steps import draw_areas
+from insar_dask.jobs.areas.area_jobs import save_areas
 from insar_dask.jobs.lineage import require_current
 from insar_dask.jobs.progress.job_errors import LackingError
 from insar_dask.pipeline import opened
@@ -33,6 +39,13 @@ STAGES = ("regular", "smooth", "cumulative", "products", "patterns", "parts", "v
 @pytest.fixture(scope="module")
 def cube() -> xr.Dataset:
     return scene("l2b", n_points=300, n_dates=200, seed=4).compute()
+
+
+@pytest.fixture(scope="module")
+def other(cube: xr.Dataset) -> xr.Dataset:
+    """The same points and dates, which move otherwise."""
+    series = cube["displacement"]
+    return cube.assign(displacement=(series.dims, -2 * series.values, series.attrs))
 
 
 @contextmanager
@@ -95,6 +108,58 @@ def test_why_a_record_has_no_scores_is_of_that_record(cube: xr.Dataset, tmp_path
     insar.save(cube, path, "site/raw", quiet=True)
     with bench_on(path) as bench:
         assert bench.scores("site")[1] != why and "other data" in bench.scores("site")[1]
+
+
+def test_what_a_model_forecast_of_an_earlier_cube_is_not_shown(
+    cube: xr.Dataset, other: xr.Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(cube, path, "site/raw", quiet=True)
+    model = Forecaster("persistence").fit(cube)
+    insar.predict_stored(path, model, quiet=True)
+    assert prepare(path, quiet=True) == "" and document(path)["forecast"]["method"] == "persistence"
+    insar.save(other, path, "site/raw", quiet=True)
+    told = "site/predicted was made of other data than site/raw holds now: `insar-dask forecast .* --model FOLDER`"
+    with bench_on(path) as bench, pytest.raises(LackingError, match=told):
+        bench.group("site", "predicted")
+    assert "left out: site/predicted was made" in prepare(path, quiet=True) and document(path)["forecast"] is None
+    insar.predict_stored(path, model, quiet=True)
+    assert prepare(path, quiet=True) == "" and document(path)["forecast"] is not None
+
+
+def test_areas_are_told_and_shown_of_what_is_stored_now(cube: xr.Dataset, other: xr.Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "site.zarr"
+    insar.save(cube, path, "site/raw", quiet=True)
+    with bench_on(path) as bench:
+        bench.prepare("site")
+        bench.foresee("site")
+    middle = shapely.Point(np.median(cube["easting"]), np.median(cube["northing"]))
+    inventory = Areas([middle.buffer(0.2 * np.ptp(cube["easting"].values))], {}, cube["crs"].attrs["crs_wkt"])
+    first = save_areas(path, inventory=inventory, quiet=True)
+    assert np.isfinite(first["forecast_mm"]).all()
+    assert prepare(path, quiet=True) == "" and len(document(path)["areas"]) == 1
+    insar.save(other, path, "site/raw", quiet=True)
+    stale = "areas of scene were found on other data than site/raw holds now: `insar-dask areas .*` finds them anew"
+    with bench_on(path) as bench:
+        bench.prepare("site")
+        with pytest.raises(LackingError, match=stale):
+            draw_areas(bench, "scene")
+    assert "left out: areas of scene were found" in prepare(path, quiet=True) and document(path)["areas"] == []
+    with bench_on(path) as bench:
+        name = "areas/scene/" + first.attrs["vintage"]
+        note = bench.engine.ledger.read_note(name)
+        assert note is not None
+        bench.engine.ledger.write_note(name, {key: item for key, item in note.items() if key != "data"})
+    assert "areas of" not in prepare(path, quiet=True) and len(document(path)["areas"]) == 1  # a note of before
+    with pytest.warns(UserWarning, match="not on the cards of areas: site/forecast was made of other data"):
+        again = save_areas(path, inventory=inventory, quiet=True)
+    np.testing.assert_allclose(again["velocity_mean"], -2 * first["velocity_mean"], rtol=0.01)
+    assert "forecast_mm" not in again.columns
+    assert "areas of" not in prepare(path, quiet=True) and len(document(path)["areas"]) == 1
+    with bench_on(path) as bench:
+        bench.foresee("site")
+        assert draw_areas(bench, "scene").exists()
+    assert np.isfinite(save_areas(path, inventory=inventory, quiet=True)["forecast_mm"]).all()
 
 
 def document(path: Path) -> Any:

@@ -26,10 +26,11 @@ from insar_dask.detect.rules import Rule, lenient
 from insar_dask.detect.vintages import carry_ids, check_alike, check_order, first_ids
 from insar_dask.jobs.areas.passes import Passes, Survey
 from insar_dask.jobs.areas.places import NOTES
-from insar_dask.jobs.areas.scene import AreaScene, area_sources, look_at
+from insar_dask.jobs.areas.scene import AreaScene, Product, area_sources, look_at
 from insar_dask.jobs.areas.stored import stored_areas, to_note, vintages_of
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.lineage import data_of
 from insar_dask.jobs.steps.tile_jobs import TileSource
 from insar_dask.layout import create_root
 from insar_dask.settings import whole
@@ -151,8 +152,10 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
     kept = engine.ledger.write_state({"velocity": survey.velocity})
     overview = {"state": kept, "west": survey.grid.west, "north": survey.grid.north, "cell": survey.grid.cell}
     names = [product.name for product in scene.products]
-    own = all(address(product.path) == address(engine.path) for product in scene.products)
-    note = {**to_note(found), "overview": overview, "products": names, "own": own}
+    looked_at = scene.products + (passes.east.products if passes.east else ())
+    data = {one.name: data_of(engine, f"{one.name}/raw") for one in looked_at if _is_own(engine, one)}
+    own = all(_is_own(engine, product) for product in scene.products)
+    note = {**to_note(found), "overview": overview, "products": names, "own": own, "data": data}
     create_root(engine.store)
     engine.ledger.write_note(f"{NOTES}/{search.scene}/{vintage}", note)
     return found
@@ -161,6 +164,10 @@ def store_areas(engine: Engine, names: Sequence[str], search: Search) -> Areas:
 def scene_of(engine: Engine, names: Sequence[str], found: Areas) -> AreaScene:
     """The scene that areas were found on, without any work anew."""
     return look_at(engine, area_sources(engine, names), float(found.attrs["cell"]))
+
+
+def _is_own(engine: Engine, product: Product) -> bool:
+    return address(product.path) == address(engine.path)
 
 
 def _found(passes: Passes, survey: Survey) -> Areas:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +20,9 @@ from insar_dask.detect.errors import floor_of, sum_errors, velocity_errors
 from insar_dask.detect.mapping import check_alike, grid_of, side_of
 from insar_dask.jobs.engine import Engine, str_path
 from insar_dask.jobs.holding.lock import owned
-from insar_dask.jobs.lineage import require_current
+from insar_dask.jobs.lineage import is_current, require_current
 from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
-from insar_dask.objects import get_bytes
 from insar_dask.settings import positive
 from insar_dask.store import open_group, products
 
@@ -31,7 +31,8 @@ __all__ = ["AreaScene", "Product", "area_sources", "look_at"]
 Float64 = npt.NDArray[np.float64]
 
 SERIES = ("raw", "forecast", "outlook")
-"""Stages of a product that cards are told from besides its motion; those it lacks are not told of."""
+"""Stages of a product that cards are told from besides its motion; those it lacks, or that are of other displacement
+than is stored now, are not told of."""
 
 TOLD = (
     "velocity", "seasonality", "phase", "acceleration", "acceleration_std", "coherence", "rmse", "height",
@@ -216,18 +217,17 @@ def _summed(engine: Engine, name: str) -> list[dict[str, npt.NDArray[Any]]]:
 def _product(group: tuple[Any, str], sums: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Product:
     path, name = group
     engine = Engine(path, quiet=True)
-    stages = ["products", "errors", *(stage for stage in SERIES if _whole(engine, f"{name}/{stage}"))]
+    stages = ["products", "errors", *(stage for stage in SERIES if is_current(engine, f"{name}/{stage}", _leave_out))]
     checksums = {stage: [r.checksum for r in engine.require(f"{name}/{stage}").values()] for stage in stages}
+    # what somebody saved may be cut otherwise
+    checksums = {stage: every for stage, every in checksums.items() if len(every) == len(checksums["products"])}
     last = str(open_group(path, f"{name}/raw")["time"].values[-1])[:10]
     points = max(int(part["n"]) for part in sums)
     return Product(path, name, np.array([part["box"] for part in sums]), checksums, floor_of(sums), last, points)
 
 
-def _whole(engine: Engine, group: str) -> bool:
-    if get_bytes(engine.store, f"{group}/zarr.json") is None:
-        return False
-    parent = f"{group.rpartition('/')[0]}/raw"
-    return len(engine.ledger.done(group)) == len(engine.ledger.done(parent))
+def _leave_out(why: str) -> None:
+    warnings.warn(f"not on the cards of areas: {why}", stacklevel=2)
 
 
 @contextmanager

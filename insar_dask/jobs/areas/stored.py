@@ -13,11 +13,15 @@ from insar_dask.addresses import address
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas, MapGrid, shapely_of
 from insar_dask.jobs.areas.places import NOTES
+from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.lineage import data_of
+from insar_dask.jobs.makers import maker_of
+from insar_dask.jobs.progress.job_errors import LackingError
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.store import products
 
-__all__ = ["found_on", "stored_areas", "stored_overview", "to_note", "vintages_of"]
+__all__ = ["found_on", "require_unchanged", "stored_areas", "stored_overview", "to_note", "vintages_of"]
 
 
 def to_note(areas: Areas) -> dict[str, Any]:
@@ -45,6 +49,26 @@ def found_on(path: str | Path | Store, scene: str, vintage: str | None = None) -
             "where it does, and `insar-dask areas` finds them anew"
         )
     return list(names)
+
+
+def require_unchanged(engine: Engine, scene: str, vintage: str | None = None) -> None:
+    """Ask whether the products of a store have the displacement that its areas were found on.
+
+    Notes of before this was asked for do not say what they are of, and are taken as they are; so are products of other
+    stores.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there are no areas.
+    LackingError
+        When a product has other displacement now, or none: the cure is named.
+    """
+    for name, data in _note(engine.store, scene, vintage).get("data", {}).items():
+        if data != data_of(engine, f"{name}/raw"):
+            maker = maker_of(engine.store, f"{name}/errors")
+            told = f"areas of {scene} were found on other data than {name}/raw holds now"
+            raise LackingError(f"{told}: {maker} finds them anew")
 
 
 def vintages_of(path: str | Path | Store, scene: str = "scene") -> list[str]:
