@@ -260,7 +260,7 @@ def _alarms(
     bench: Workbench, older: str, name: str, meeting: Meeting, after: npt.NDArray[np.int64], rule: Rule
 ) -> dict[str, Any]:
     """Alarms against what was forecast; where nothing was, the older record is forecast first: it has seen no more."""
-    if not is_current(bench.engine, f"{older}/forecast"):
+    if not is_current(bench.engine, f"{older}/forecast") or bench.scores(older)[0] is None:
         bench.foresee(older)
     scores, absent = bench.scores(older)
     if scores is None:

@@ -247,15 +247,18 @@ def test_a_forecast_that_was_cut_off_is_made_whole_first(
     assert stored_bytes(store) == stored_bytes(updated[0])
 
 
+@pytest.mark.parametrize("foreseen", [True, False])
 def test_a_forecast_of_what_was_there_before_is_made_anew_first(
-    record: xr.Dataset, came: Path, store: Path, updated: tuple[Path, Updated]
+    foreseen: bool, record: xr.Dataset, came: Path, store: Path, updated: tuple[Path, Updated]
 ) -> None:
     known = plain(record.isel(time=slice(0, -N_NEW)))
     other = known.assign(displacement=-known["displacement"])
     other["displacement"].attrs = known["displacement"].attrs
     insar.save(other, store, "site/raw", quiet=True, shard_points=256)
     bench = Workbench(load_config(store.parent / "site-config.toml"), store, Engine(store, quiet=True))
-    bench.foresee("site")
+    bench.evaluate("site")
+    if foreseen:
+        bench.forecast("site")
     insar.save(known, store, "site/raw", quiet=True, shard_points=256)
     once(store, came)
     for group in ("site/forecast", "new/alarms"):

@@ -110,6 +110,24 @@ def test_why_a_record_has_no_scores_is_of_that_record(cube: xr.Dataset, tmp_path
         assert bench.scores("site")[1] != why and "other data" in bench.scores("site")[1]
 
 
+@pytest.mark.parametrize("stages", [("raw", "smooth", "products"), ("smooth", "products")])
+def test_what_somebody_cut_from_stages_and_saved_is_taken_as_it_is(
+    stages: tuple[str, ...], cube: xr.Dataset, tmp_path: Path
+) -> None:
+    path, cut = tmp_path / "site.zarr", tmp_path / "cut.zarr"
+    insar.save(cube, path, "site/raw", quiet=True)
+    with bench_on(path) as bench:
+        bench.prepare("site")
+    for stage in stages:
+        part = insar.open_cube(path, f"site/{stage}").isel(point=slice(0, 120))
+        insar.save(part, cut, f"site/{stage}", quiet=True)
+    with bench_on(cut) as bench:
+        bench.find_patterns("site")
+        assert all(bench.group("site", stage).sizes["point"] == 120 for stage in (*stages, "patterns"))
+    if "raw" in stages:
+        assert prepare(cut, quiet=True) == "" and {"velocity", "cluster"} <= set(document(cut)["variables"])
+
+
 def test_what_a_model_forecast_of_an_earlier_cube_is_not_shown(
     cube: xr.Dataset, other: xr.Dataset, tmp_path: Path
 ) -> None:

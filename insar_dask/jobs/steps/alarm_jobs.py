@@ -140,13 +140,14 @@ class _Told:
         product = meeting.older.group.rpartition("/")[0]
         forecast = Stored.found(meeting.older.path, f"{product}/forecast")
         cube = open_group(forecast.path, forecast.group)
-        recipe = cube.attrs["recipe"][-1]["params"]
-        plan, state = Plan.from_dict(recipe["plan"]["plan"]), recipe["state"]["state"]
-        if (engine.ledger.read_note(f"forecaster/{product}") or {}).get("state") != state:
+        made = (cube.attrs.get("recipe") or [{}])[-1].get("params")  # none of what somebody saved
+        state = made and made["state"]["state"]
+        if not made or (engine.ledger.read_note(f"forecaster/{product}") or {}).get("state") != state:
             raise CubeError(
                 f"{forecast.group} was made with other settings than {product} was last evaluated with: forecast "
                 f"{product} again (`insar-dask forecast`) before it is updated"
             )
+        plan = Plan.from_dict(made["plan"]["plan"])
         method, partials = str(cube.attrs["method"]), ("errors", "scores")
         # validation and test alike were forecast before they were seen, and before the dates that are judged now
         ratios = sum(

@@ -87,6 +87,7 @@ def save(
     as float32. A call is resumable when the cube's Dask token is deterministic; a warning says so when it is not.
     """
     group = _checked_group(cube, path, group)
+    cube = _without_recipe(cube, group)
     threads = CPU_COUNT if client is None and is_dask_collection(cube) else 1
     client = client if is_dask_collection(cube) else None
     with owned(path), Engine(path, client, threads=threads, quiet=quiet) as engine:
@@ -155,6 +156,18 @@ def _checked_group(data: xr.Dataset, path: str | Path, group: str | None) -> str
     _check_storable(data, group)
     _check_apart(data, path, group)
     return group
+
+
+def _without_recipe(data: xr.Dataset, group: str) -> xr.Dataset:
+    """Without the steps of the group that it was opened from: whoever saves it may have cut or changed it since.
+
+    Those of a raw cube stay: forecasts ask whether it was inverted, and so has seen its future.
+    """
+    if group.endswith("/raw"):
+        return data
+    data = data.copy(deep=False)
+    data.attrs.pop("recipe", None)
+    return data
 
 
 def _check_storable(data: xr.Dataset, group: str) -> None:
