@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from insar_dask.cluster.estimator import Clusters
 from insar_dask.cluster.learning import Arrays
 from insar_dask.cluster.rows import PLACE, axis_of, check_rows
@@ -38,8 +36,7 @@ def fit_patterns(
     -------
     dict
         What the store keeps as a note: ``state``, the hash of what was learned; ``source``, ``until``, ``parameters``;
-        ``inertia`` [mm²], ``velocities`` [mm/yr], None of features without them, and ``sizes`` of the clusters,
-        ``n_points`` and ``unlabelled``.
+        ``inertia`` [mm²] and ``sizes`` of the clusters, ``n_points`` and ``unlabelled``.
     """
     model, group = Clusters(**parameters), f"{product}/{source}"
     engine.require(group)
@@ -68,7 +65,6 @@ def fit_patterns(
         "until": until,
         "parameters": model.parameters(),
         "inertia": model.inertia_,
-        "velocities": None if np.isnan(model.velocities_).all() else model.velocities_.tolist(),
         "sizes": model.sizes_.tolist(),
         "n_points": n_points,
         "unlabelled": n_points - int(model.sizes_.sum()),
