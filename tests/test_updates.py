@@ -265,6 +265,19 @@ def test_a_forecast_of_what_was_there_before_is_made_anew_first(
         xr.testing.assert_identical(insar.open_cube(store, group).load(), insar.open_cube(updated[0], group).load())
 
 
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_forecast_that_somebody_saved_raises_no_alarms_and_stays(scored: bool, came: Path, store: Path) -> None:
+    made = insar.open_cube(store, "site/forecast").load()
+    insar.save(made.assign(displacement=made["displacement"] + 1), store, "site/forecast", quiet=True)
+    if scored:
+        with pytest.raises(CubeError, match=r"forecast site again \(`insar-dask forecast`\) before it is updated"):
+            insar.update(store, came, quiet=True)
+    else:
+        (store / "jobs/scores/site.json").unlink()
+        assert "it was not evaluated" in once(store, came).alarms["absent"]
+    np.testing.assert_array_equal(insar.open_cube(store, "site/forecast")["displacement"], made["displacement"] + 1)
+
+
 def test_another_vintage_is_tied_to_the_forecast_and_its_drift_is_told(
     record: xr.Dataset, store: Path, tmp_path: Path
 ) -> None:

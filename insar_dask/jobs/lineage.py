@@ -14,7 +14,7 @@ from insar_dask.jobs.recipe import key_of
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_bytes
 
-__all__ = ["data_of", "is_current", "require_current", "scores_of"]
+__all__ = ["data_of", "is_current", "is_scored_otherwise", "require_current", "scores_of"]
 
 SOURCES: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "regular": ({"regularise"}, ("raw",)),
@@ -75,15 +75,21 @@ def data_of(engine: Engine, group: str) -> str:
     return hashlib.sha256("".join(done[index].checksum for index in sorted(done)).encode()).hexdigest()[:16]
 
 
-def scores_of(engine: Engine, product: str) -> tuple[dict[str, Any] | None, str]:
-    """The scores of a product, or None and why: it has none, or they are those of other data than are stored now.
+def is_scored_otherwise(engine: Engine, product: str) -> bool:
+    """Whether a product's note of scores is there, and of other data than are stored now.
 
     Notes of before this was asked for do not say what they are of, and are taken as they are.
     """
+    note = engine.ledger.read_note(f"scores/{product}") or {}
+    return note.get("data") not in (None, data_of(engine, f"{product}/raw"))
+
+
+def scores_of(engine: Engine, product: str) -> tuple[dict[str, Any] | None, str]:
+    """The scores of a product, or None and why: it has none, or they are those of other data than are stored now."""
     note = engine.ledger.read_note(f"scores/{product}")
     if note is None:
         return None, "it was not evaluated; run `insar-dask evaluate`"
-    if note.get("data") not in (None, data_of(engine, f"{product}/raw")):
+    if is_scored_otherwise(engine, product):
         return None, "it was evaluated on other data than it holds now; run `insar-dask evaluate` again"
     return (None, str(note["absent"])) if "absent" in note else (note, "")
 

@@ -19,6 +19,7 @@ import zarr
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import JobError
+from insar_dask.jobs.forecasting.evaluation import known_cube
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.objects import open_store
 from insar_dask.store import shard_plan
@@ -259,6 +260,15 @@ def test_a_group_is_not_replaced_by_what_is_computed_from_it(site: Path) -> None
         with pytest.raises(CubeError, match=r"would be computed from itself: save to another group"):
             insar.save(data, site, group)
     assert stored_bytes(site) == before
+
+
+def test_a_copy_of_an_inverted_cube_is_known_to_have_seen_its_future(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    inverted = small_scene.assign_attrs(sees_future=-1, recipe=[{"function": "invert"}])
+    insar.save(inverted, tmp_path / "site.zarr", "site/raw", quiet=True)
+    insar.save(inverted, tmp_path / "site.zarr", "site/smooth", quiet=True)
+    copy = insar.open_cube(tmp_path / "site.zarr", "site/raw")
+    assert copy.attrs["sees_future"] == -1 and known_cube(copy).attrs["sees_future"] == 0
+    assert "recipe" not in insar.open_cube(tmp_path / "site.zarr", "site/smooth").attrs
 
 
 def test_no_group_lies_among_the_receipts(small_scene: xr.Dataset, tmp_path: Path) -> None:
