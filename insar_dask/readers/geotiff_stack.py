@@ -82,7 +82,7 @@ class GeoTiffStack:
 
 
 def with_parts(paths: Sequence[Path]) -> list[Path]:
-    """Files, and all that GDAL reads for those that are rasters.
+    """Files, and all that GDAL reads for those that end as `RASTERS` do.
 
     What lies beside a raster (``.aux.xml``, ``.msk``) may scale or mask it, and a ``.vrt`` is made of others, however
     deep; what is read from a network or an archive (``/vsi...``) is no file here.
@@ -91,17 +91,21 @@ def with_parts(paths: Sequence[Path]) -> list[Path]:
     while left:
         parts = [part for part in _parts(left.pop()) if part not in found]
         found.update(dict.fromkeys(parts))
-        left += [part for part in parts if part.suffix.lower() == ".vrt"]
+        left += parts
     return list(found)
 
 
 def _parts(path: Path) -> list[Path]:
     """Files behind a raster; of what is none, or cannot be read, nothing: whoever reads it says so."""
-    try:
-        with _opened(path) as file:
-            names = [name for name in file.files if not name.endswith(OVERVIEWS)]
-    except (CubeError, ImportError):
+    if path.suffix.lower() not in RASTERS:
         return []
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Dataset has no geotransform")
+        try:
+            with _opened(path) as file:
+                names = [name for name in file.files if not name.endswith(OVERVIEWS)]
+        except (CubeError, ImportError):
+            return []
     inner = [found[1] for name in names if (found := SUBDATASET.match(name))]
     return [part for part in map(Path, [*names, *inner]) if part.is_file()]
 
