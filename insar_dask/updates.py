@@ -14,7 +14,7 @@ from insar_dask.config import Config, load_config, parse_config
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.holding.lock import owned
-from insar_dask.jobs.lineage import is_current, is_scored_otherwise
+from insar_dask.jobs.lineage import is_current, is_of_other_data
 from insar_dask.jobs.progress.status import existing_store
 from insar_dask.jobs.steps.alarm_jobs import Rule, raise_alarms
 from insar_dask.jobs.steps.cube_ingest import INTERFEROGRAMS, product_of
@@ -260,7 +260,8 @@ def _alarms(
     bench: Workbench, older: str, name: str, meeting: Meeting, after: npt.NDArray[np.int64], rule: Rule
 ) -> dict[str, Any]:
     """Alarms against what was forecast; where nothing was, the older record is forecast first: it has seen no more."""
-    if not is_current(bench.engine, f"{older}/forecast") or is_scored_otherwise(bench.engine, older):
+    scored = bench.engine.ledger.read_note(f"scores/{older}") or {}
+    if not is_current(bench.engine, f"{older}/forecast") or is_of_other_data(bench.engine, scored, older):
         bench.foresee(older)
     scores, absent = bench.scores(older)
     if scores is None:

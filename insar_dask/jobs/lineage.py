@@ -14,7 +14,7 @@ from insar_dask.jobs.recipe import key_of
 from insar_dask.jobs.seals import parsed
 from insar_dask.objects import get_bytes
 
-__all__ = ["data_of", "is_current", "is_scored_otherwise", "require_current", "scores_of"]
+__all__ = ["data_of", "is_current", "is_of_other_data", "require_current", "scores_of"]
 
 SOURCES: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "regular": ({"regularise"}, ("raw",)),
@@ -75,12 +75,11 @@ def data_of(engine: Engine, group: str) -> str:
     return hashlib.sha256("".join(done[index].checksum for index in sorted(done)).encode()).hexdigest()[:16]
 
 
-def is_scored_otherwise(engine: Engine, product: str) -> bool:
-    """Whether a product's note of scores is there, and of other data than are stored now.
+def is_of_other_data(engine: Engine, note: Mapping[str, Any], product: str) -> bool:
+    """Whether a note was made of other displacement than a product holds now.
 
     Notes of before this was asked for do not say what they are of, and are taken as they are.
     """
-    note = engine.ledger.read_note(f"scores/{product}") or {}
     return note.get("data") not in (None, data_of(engine, f"{product}/raw"))
 
 
@@ -89,7 +88,7 @@ def scores_of(engine: Engine, product: str) -> tuple[dict[str, Any] | None, str]
     note = engine.ledger.read_note(f"scores/{product}")
     if note is None:
         return None, "it was not evaluated; run `insar-dask evaluate`"
-    if is_scored_otherwise(engine, product):
+    if is_of_other_data(engine, note, product):
         return None, "it was evaluated on other data than it holds now; run `insar-dask evaluate` again"
     return (None, str(note["absent"])) if "absent" in note else (note, "")
 

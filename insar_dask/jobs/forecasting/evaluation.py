@@ -14,7 +14,7 @@ from insar_dask.forecast.catalogue import CORRECTING
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.training import train_networks
 from insar_dask.jobs.gpu_networks import STAGES
-from insar_dask.jobs.lineage import data_of
+from insar_dask.jobs.lineage import data_of, is_of_other_data
 from insar_dask.jobs.recipe import Stage, Step, canonical_key, plan_reference, state_reference
 from insar_dask.store import open_group
 
@@ -175,7 +175,7 @@ def forecast(engine: Engine, product: str, threshold: float, **settings: Any) ->
     plan = _plan(open_group(engine.store, f"{product}/raw"), settings)
     if note.get("plan") != canonical_key(plan.to_dict()):
         raise CubeError(f"{product} was evaluated with other settings or dates; evaluate it again with these")
-    if note.get("data") not in (None, data_of(engine, f"{product}/raw")):
+    if is_of_other_data(engine, note, product):
         raise CubeError(f"{product} was evaluated on other data than it holds now; evaluate it again")
     params = {"plan": plan_reference(plan.to_dict()), "state": state_reference(note["state"])}
     trained = {"trained": state_reference(note["trained"])} if "trained" in note else {}

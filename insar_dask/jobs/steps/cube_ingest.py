@@ -100,7 +100,7 @@ def ingest_cube(
         cube, quarantine = _read(engine, source, product, reader, options)
     content = content or SourceFiles.seen(files).hashed()
     content.check()
-    key = _key(content, reader, options, shard_points)
+    key = key or _key(content, reader, options, shard_points)
     give_back()  # of 1,000,000 pixels 75 MB, which would stay with this process for as long as the cube is saved
     here = replace(engine, client=None, threads=CPU_COUNT) if reader in IN_MEMORY else engine
     written = store_cube(here, cube, target, shard_points, key)
