@@ -2,8 +2,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ def own_environment() -> Iterator[None]:
     yield
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dask_port_taken() -> Iterator[None]:
+    """A scheduler that is not told where to show its page takes port 8787, ``dashboard=False`` or not, and two tests at
+    once then fail of each other. With the port taken always, such a test fails each time."""
+    with socket() as taken:
+        with suppress(OSError):  # whoever has it, it is taken
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def test_what_was_found_is_kept_and_the_same_for_any_tiles_and_workers(halves: P
     found = save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", **OPTIONS)
     alike(stored_areas(halves, "tiles"), found)
     before = (halves / "jobs/areas/tiles/2023.json").read_bytes()
-    with Client(n_workers=4, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    with Client(n_workers=4, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as client:
         save_areas(halves, ["west", "east"], scene="tiles", vintage="2023", tile=17, client=client, **OPTIONS)
     assert (halves / "jobs/areas/tiles/2023.json").read_bytes() == before
     assert not damaged_documents(halves)

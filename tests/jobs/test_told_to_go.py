@@ -11,7 +11,7 @@ from insar_dask.jobs.flights.told_to_go import say_before_going
 
 async def main():
     async with (
-        Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler,
+        Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler,
         Worker(scheduler.address, host="127.0.0.1", dashboard=False) as worker,
     ):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as in a process that a nanny has begun
