@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 import torch
-from distributed import Client
+from distributed import Client, Scheduler, SpecCluster, Worker
 
 import insar_dask as insar
 from insar_dask.forecast.training import checkpoint
@@ -20,7 +20,7 @@ from insar_dask.forecast.training.attempt import Assignment, Kind, Limits, Outco
 from insar_dask.forecast.training.hold import HeldError, held
 from insar_dask.forecast.training.rank_process import UnusableError, gpus, own_gpu
 from insar_dask.forecast.training.ranks import RankError, _Driver, train_on
-from insar_dask.forecast.training.roll_call import RollCall, Seat, fit_to_train
+from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat, fit_to_train
 from insar_dask.forecast.training.supervisor import supervise
 from insar_dask.forecast.training.train import train
 from tests.forecast.toy_training import job
@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_nothing_running(client: Client, tmp_path: Path) -> None:
 
 CLIENT = """
 import sys
-from distributed import Client
+from distributed import Client, Scheduler, SpecCluster, Worker
 from insar_dask.forecast.training.ranks import train_on
 
 if __name__ == "__main__":
@@ -257,6 +257,34 @@ def test_workers_set_aside_for_training_go_before_all_others() -> None:
     seats = [Seat(f"tcp://10.0.0.{n}:1", f"{n}", f"10.0.0.{n}", 0.0, 0, reserved=n > 1) for n in range(4)]
     assert [seat.host for seat in fit_to_train(seats)] == ["10.0.0.2", "10.0.0.3"]
     assert [seat.host for seat in fit_to_train(seats[:2])] == ["10.0.0.0", "10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"),
+    [({"plain": {}, "set aside": {RESOURCE: 1}}, {"set aside"}), ({"one": {}, "other": {}}, {"one", "other"})],
+)
+def test_ranks_go_to_workers_with_the_resource_where_any_has_it_and_to_all_where_none_has(
+    workers: dict[str, dict[str, int]], expected: set[str], tmp_path: Path
+) -> None:
+    spec = {
+        name: {
+            "cls": Worker,
+            "options": {"nthreads": 1, "resources": resources, "dashboard": False, "host": "127.0.0.1"},
+        }
+        for name, resources in workers.items()
+    }
+    scheduler = {"cls": Scheduler, "options": {"dashboard_address": "127.0.0.1:0", "host": "127.0.0.1"}}
+    with SpecCluster(workers=spec, scheduler=scheduler) as cluster, Client(cluster) as client:
+        client.wait_for_workers(2)
+        listener = Listener()
+        train_on(client, BUILDER, {**PARAMS, "max_steps": 2}, tmp_path, tell=listener)
+        known = client.scheduler_info(n_workers=-1)["workers"]
+        assert {known[said["worker"]]["name"] for said in listener.where.values()} == expected
+        if len(expected) < len(workers):
+            with pytest.raises(
+                ValueError, match="2 ranks were asked for, and there are 1 workers with the resource TRAIN"
+            ):
+                train_on(client, BUILDER, PARAMS, tmp_path, ranks=2)
 
 
 def failed(text: str, kind: Kind = "error") -> Outcome:
