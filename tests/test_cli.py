@@ -204,6 +204,13 @@ def test_a_trained_forecaster_is_kept_and_forecasts(folder: Path) -> None:
     assert (predicted["upper"].values == oracle["upper"].values).all()
 
 
+def test_no_forecaster_is_trained_that_reads_more_dates_than_the_store_has(folder: Path) -> None:
+    wanted = ["--method", "kriging", "--context", "147", "--model", str(folder / "far"), "--quiet"]
+    done = insar("train", folder / "site.zarr", *wanted)
+    assert done.returncode == 1 and not (folder / "far").exists()
+    assert "this forecaster reads 147: fit with a context of 146 or less" in done.stderr
+
+
 def test_a_network_of_maps_is_trained_and_forecasts_from_the_command_line(folder: Path) -> None:
     store, model, call = folder / "site.zarr", folder / "maps", CliRunner()
     made = call.invoke(app, ["tiles", str(store), str(store), "--pixels", "32", "--cells", "8", "--quiet"])

@@ -85,7 +85,10 @@ class Choices(Parameters):
         self.device = device
 
     def plan_to_fit(self, cube: xr.Dataset) -> Plan:
-        """Dates and origins of the fit, after checking that the cube can be learned from; nothing is computed."""
+        """Dates and origins of the fit, after checking that the cube can be learned from, and then be forecast.
+
+        Nothing is computed.
+        """
         check_raw(cube)
         checked = self.checked()
         settings = {name: checked[name] for name in PLANNED}
@@ -93,7 +96,9 @@ class Choices(Parameters):
             raise CubeError(f"{self.method} forecasts maps: give a tile cube, such as insar_dask.rasterise makes")
         beside = (*BESIDE.get(self.method, ()), *REFERENCES)
         methods = METHODS if self.method == BEST else tuple(dict.fromkeys((self.method, *beside)))
-        return protocol.plan(cube["time"].values, observed=observed_dates(cube), methods=methods, **settings)
+        plan = protocol.plan(cube["time"].values, observed=observed_dates(cube), methods=methods, **settings)
+        schedule.check_context(plan)
+        return plan
 
     def checked(self) -> dict[str, Any]:
         """Parameters as plain values, if all of them can be meant.
@@ -193,8 +198,9 @@ class Choices(Parameters):
         return -(-wanted // (plan.n_shards * PIECE)) * PIECE
 
     def _check_untrained(self, where: Mapping[str, Any]) -> None:
-        """Refuse what would be ignored."""
+        """Refuse what would be ignored; ``device="auto"`` asks for nothing that a processor is not."""
         given = {**{name: where.get(name) for name in WHERE}, "sizes": self.sizes, "training": self.training}
+        given["device"] = self.device if self.device == "cuda" else None
         for name, value in given.items():
             if value is not None:
                 raise ValueError(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -129,21 +129,22 @@ class Coach(ABC, Generic[Settings]):
         CubeError
             When that, or what a rank takes, or this process' GPU, does not fit; saying what would.
         """
+        batch = self.settings.training.batch
         if self.client is not None:
-            batch = self.settings.training.batch
             check_ranks(self.client, self.ranks, batch, lambda groups: self.rank_bytes(cube, groups))
             return 0
         if self.device == "cuda":
-            check_training(self.bytes(cube), gpu_free_bytes(), of=" of the GPU")
-        taken = self._host_bytes(cube, self.settings.training.batch)
-        check_training(taken, memory)
-        return taken
+            check_training(lambda groups: self._with(groups).bytes(cube), batch, gpu_free_bytes(), of=" of the GPU")
+        return check_training(lambda groups: self._host_bytes(cube, groups), batch, memory)
 
     def _host_bytes(self, cube: xr.Dataset, groups: int) -> int:
         """Of a process that trains on so many groups; what these take is a GPU's where there is one."""
-        training = replace(self.settings.training, batch=1 if self.device == "cuda" else groups)
-        share = replace(self, settings=replace(self.settings, training=training), client=None, ranks=None)
-        return share.bytes(cube)
+        return self._with(1 if self.device == "cuda" else groups).bytes(cube)
+
+    def _with(self, groups: int) -> Self:
+        """The same with batches of so many groups, in this process."""
+        training = replace(self.settings.training, batch=groups)
+        return replace(self, settings=replace(self.settings, training=training), client=None, ranks=None)
 
     def train(self, walk: Walk, plan: Plan, state: State, fingerprint: str) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained networks, under the names that the fitted state has them by.

@@ -66,7 +66,8 @@ class Forecaster(Learned):
         How a network is trained, where that differs from `insar_dask.forecast.training.job.Training`: such as
         ``{"max_steps": 300, "batch": 32}``.
     device : str, default "cpu"
-        What a network is trained on: ``"cpu"``, ``"cuda"``, or ``"auto"``, a GPU where there is one.
+        What a network is trained on: ``"cpu"``, ``"cuda"``, or ``"auto"``, a GPU where there is one. All other methods
+        are fitted on the processor, and refuse ``"cuda"``.
 
     Attributes
     ----------
@@ -146,7 +147,7 @@ class Forecaster(Learned):
             When a network is asked for and torch is not installed.
         ValueError
             When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are, or
-            ``client``, ``ranks`` or ``checkpoints`` of a method that trains no network.
+            ``client``, ``ranks``, ``checkpoints`` or ``device="cuda"`` of a method that trains no network.
         """
         cube = flattened(cube)
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)

@@ -17,6 +17,7 @@ __all__ = [
     "fitting_bytes",
     "free_bytes",
     "gpu_free_bytes",
+    "halves",
     "network_bytes",
     "predicting_bytes",
     "training_bytes",
@@ -111,20 +112,46 @@ def check_free(
     raise CubeError(f"{message}{cure} would take {needed(fits) / 1e6:,.0f} MB")
 
 
-def check_training(needed: int, memory: int | None = None, *, of: str = "") -> None:
-    """Refuse a training that takes more than ``memory`` bytes; default: what is free. ``of`` says of what they are.
+def check_training(needed: Callable[[int], int], batch: int, memory: int | None = None, *, of: str = "") -> int:
+    """Bytes that a training takes; refused where these are more than ``memory`` bytes, by default what is free.
+
+    Parameters
+    ----------
+    needed : callable
+        Bytes by the groups of a batch.
+    batch : int
+        Groups of a batch.
+    memory : int, optional
+    of : str
+        Says of what the bytes are free.
 
     Raises
     ------
     CubeError
-        Saying how much it takes, how much there is, and what would take less.
+        Saying how much it takes, how much there is, and what would fit.
     """
-    free = free_bytes(memory)
-    if needed > free:
+    free, taken = free_bytes(memory), needed(batch)
+    if taken <= free:
+        return taken
+    message = f"training takes {taken / 1e6:,.0f} MB, {free / 1e6:,.0f} MB{of} are free: "
+    elsewhere = "or train on the workers of a client"
+    fits = next((groups for groups in halves(batch) if needed(groups) <= free), None)
+    if fits is None:
         raise CubeError(
-            f"training takes {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB{of} are free: a smaller batch, as in "
-            "training={'batch': 4}, a smaller group or smaller sizes take less; or train on the workers of a client"
+            f"{message}no batch is small enough, one of one group takes {needed(1) / 1e6:,.0f} MB; free memory, take a "
+            f"smaller group or smaller sizes, {elsewhere}"
         )
+    raise CubeError(
+        f"{message}training={{'batch': {fits}}} would take {needed(fits) / 1e6:,.0f} MB; a smaller group or smaller "
+        f"sizes take less too, {elsewhere}"
+    )
+
+
+def halves(groups: int) -> Iterator[int]:
+    """A half of a batch, a half of that, and so on down to one group."""
+    while groups > 1:
+        groups //= 2
+        yield groups
 
 
 def free_bytes(memory: int | None = None) -> int:

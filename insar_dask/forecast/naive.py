@@ -146,7 +146,7 @@ def harmonic_design(years: Float64, n_harmonics: int = 1) -> Float64:
 
 
 def harmonic_needs(step: float, n_harmonics: int = 1) -> tuple[int, int]:
-    """Valid dates, and steps from the first to the last of them, that a harmonic fit takes to be forecast from.
+    """Valid dates, and dates of the grid from the first to the last of them, that a harmonic fit takes.
 
     Twice as many dates as terms, over a year: 10 dates within four months multiply the noise by 15 at 72 days, 5 dates
     within five years by 40, and ten such points would rule the weights that all points share.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast.memory import NETWORK, network_bytes
+from insar_dask.forecast.memory import NETWORK, halves, network_bytes
 from insar_dask.forecast.training.roll_call import RollCall, Seat, fit_to_train
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_seats(seats: Sequence[Seat], batch: int, needed: Callable[[int], int])
         f"each of {world} ranks takes {needed(share) / 1e6:,.0f} MB, and the worker {smallest.address} may take "
         f"{max(smallest.room, 0) / 1e6:,.0f} MB beside what it holds: "
     )
-    fits = next((groups for groups in _halves(share) if needed(groups) <= smallest.room), None)
+    fits = next((groups for groups in halves(share) if needed(groups) <= smallest.room), None)
     if fits is None:
         raise CubeError(
             f"{message}no batch is small enough, a rank of one group takes {needed(1) / 1e6:,.0f} MB; take a smaller "
@@ -70,9 +70,3 @@ def check_seats(seats: Sequence[Seat], batch: int, needed: Callable[[int], int])
     raise CubeError(
         f"{message}{cure} would take {needed(fits) / 1e6:,.0f} MB, or start workers with a larger memory_limit"
     )
-
-
-def _halves(groups: int) -> Iterator[int]:
-    while groups > 1:
-        groups //= 2
-        yield groups

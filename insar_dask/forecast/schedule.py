@@ -16,7 +16,7 @@ from insar_dask.forecast.timetable import Days, Origin, Plan, TooShortError
 from insar_dask.resample import regular_dates
 from insar_dask.settings import share, whole
 
-__all__ = ["METHODS", "Origin", "Plan", "asked_day", "check_settings", "grid_start", "moved", "plan"]
+__all__ = ["METHODS", "Origin", "Plan", "asked_day", "check_context", "check_settings", "grid_start", "moved", "plan"]
 
 FEWEST_DATES = 3
 
@@ -141,11 +141,23 @@ def moved(plan: Plan, times: npt.ArrayLike, observed: npt.ArrayLike | None = Non
         )
     dates = tuple(days.tolist()), tuple(real.tolist())
     made = _with_future(replace(plan, days=dates[0], observed=dates[1], starts=(), validation=(), test=()))
-    if made.future.step < plan.context:
-        raise TooShortError(
-            f"the record has {made.future.step} dates of {plan.every} days, this forecaster reads {plan.context}"
-        )
+    check_context(made)
     return made
+
+
+def check_context(plan: Plan) -> None:
+    """Refuse a plan whose forecast beyond the record would read more dates than the record has.
+
+    Raises
+    ------
+    TooShortError
+        Saying how many there are, and which context they suffice for.
+    """
+    if (there := plan.future.step) < plan.context:
+        raise TooShortError(
+            f"the record has {there} dates of {plan.every} days, this forecaster reads {plan.context}: fit with a "
+            f"context of {there} or less, or take a longer record"
+        )
 
 
 def check_settings(

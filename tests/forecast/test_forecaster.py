@@ -187,6 +187,15 @@ def test_a_cube_that_cannot_be_scored_is_refused_with_a_cure(
         Forecaster(method).fit(some)
 
 
+@pytest.mark.parametrize("method", ["harmonic", "kriging"])
+def test_a_context_that_the_record_does_not_have_is_refused_at_the_fit(method: str, cube: xr.Dataset) -> None:
+    some = cube.isel(point=slice(100, 120))
+    message = "has 166 dates of 12 days, this forecaster reads 167: fit with a context of 166 or less, or take a longer"
+    with pytest.raises(TooShortError, match=message):
+        Forecaster(method, context=167).fit(some)
+    assert Forecaster(method, context=166).fit(some).predict(some)["displacement"].notnull().all()
+
+
 def test_one_point_is_enough(cube: xr.Dataset) -> None:
     alone = cube.isel(point=[0])
     forecast = Forecaster("harmonic_ridge").fit(alone).predict(alone)
@@ -445,7 +454,10 @@ def test_what_is_no_displacement_is_refused_by_point_and_date(
             {"isel": {"time": slice(None, None, 2)}},
             "a date every 24 days, this forecaster has learned from .* every 12",
         ),
-        ({"isel": {"time": slice(-15, None)}}, "has 16 dates of 12 days, this forecaster reads 24"),
+        (
+            {"isel": {"time": slice(-15, None)}},
+            "has 16 dates of 12 days, this forecaster reads 24: fit with a context of 16 or less",
+        ),
         ({"isel": {"point": slice(0)}}, "has no points"),
     ],
 )
@@ -506,6 +518,19 @@ def test_wrong_arguments_are_named_before_any_work(
         Forecaster("harmonic").fit(cube, **arguments)
     with pytest.raises(ValueError, match=message):
         fitted.predict(cube, **arguments)
+
+
+@pytest.mark.parametrize("method", ["harmonic", "kriging", "best"])
+def test_a_gpu_is_refused_where_no_network_is_trained(method: str, cube: xr.Dataset) -> None:
+    some = cube.isel(point=slice(100, 120))
+    with pytest.raises(ValueError, match=f"device is given, and {method} trains no network: leave it out, or choose"):
+        Forecaster(method, device="cuda").fit(some)
+
+
+def test_a_device_that_is_left_to_the_machine_is_the_processor_for_a_linear_method(cube: xr.Dataset) -> None:
+    some = cube.isel(point=slice(100, 120))
+    made = Forecaster("harmonic", device="auto").fit(some).predict(some)
+    assert made.identical(Forecaster("harmonic").fit(some).predict(some))
 
 
 def test_parameters_may_be_numbers_of_numpy(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:

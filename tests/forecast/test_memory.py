@@ -5,7 +5,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
-from insar_dask.forecast.memory import check_free, fitting_bytes, free_bytes, predicting_bytes
+from insar_dask.forecast.memory import check_free, check_training, fitting_bytes, free_bytes, predicting_bytes
 from insar_dask.synthetic import scene
 
 
@@ -42,6 +42,23 @@ def test_what_is_free_is_asked_of_the_machine_where_nobody_says(cube: xr.Dataset
     assert 0 < free_bytes() < 2**50
     with pytest.raises(CubeError, match="are free"):
         check_free("work", lambda points: 2**60, 5000, lazy=False)
+
+
+def test_a_batch_is_proposed_that_fits_and_none_where_none_does() -> None:
+    def needed(groups: int) -> int:
+        return 500_000_000 + 10_000_000 * groups
+
+    check_training(needed, 40, 900_000_000)
+    with pytest.raises(
+        CubeError, match=r"takes 900 MB, 600 MB are free: training=\{'batch': 10\} would take 600 MB; a"
+    ):
+        check_training(needed, 40, 600_000_000)
+    for batch in (40, 4):
+        with pytest.raises(
+            CubeError, match="no batch is small enough, one of one group takes 510 MB; free memory, "
+        ) as e:
+            check_training(needed, batch, 509_000_000)
+        assert "'batch'" not in str(e.value)
 
 
 def test_a_network_takes_more_than_a_linear_forecaster(cube: xr.Dataset) -> None:

@@ -43,7 +43,9 @@ def test_what_a_batch_takes_is_the_gpus_where_there_is_one(cube: xr.Dataset, mon
     monkeypatch.setattr(coaching, "gpu_free_bytes", lambda: 80 * 10**9)
     assert there.check_memory(cube, memory=10**9) < 10**9
     monkeypatch.setattr(coaching, "gpu_free_bytes", lambda: 10**9)
-    with pytest.raises(CubeError, match=r"training takes 2\d,\d{3} MB, 1,000 MB of the GPU are free: a smaller batch"):
+    with pytest.raises(
+        CubeError, match=r"takes 2\d,\d{3} MB, 1,000 MB of the GPU are free: training=\{'batch': 128\} "
+    ):
         there.check_memory(cube)
 
 

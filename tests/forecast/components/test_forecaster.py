@@ -144,5 +144,5 @@ def test_more_than_memory_holds_is_refused_before_any_work(
     with pytest.raises(CubeError, match=r"takes [\d,]+ MB, 100 MB are free"):
         clone(fitted).fit(plateau, memory=100_000_000)
     insar.save(plateau, tmp_path / "site.zarr", "site/raw", quiet=True)
-    with pytest.raises(CubeError, match=r"takes [\d,]+ MB, 100 MB are free: a smaller batch"):
+    with pytest.raises(CubeError, match=r"takes [\d,]+ MB, 100 MB are free: no batch is small enough"):
         insar.fit_stored(tmp_path / "site.zarr", clone(fitted), memory=100_000_000, quiet=True)
