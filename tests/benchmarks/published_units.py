@@ -35,7 +35,7 @@ from insar_dask.forecast.published.scores import count_stage, overall
 from insar_dask.forecast.published.unit import NETWORKS, Forecasts, Unit, run_unit
 from tests.benchmarks import published_tables
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, material, sample
-from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
+from tests.benchmarks.unit_files import calibration, keep, machine, parsed, tell, work_off, write
 
 SEEDS = (0, 1, 2)
 STEPS = 150
@@ -98,7 +98,7 @@ def run(unit: Unit, options: argparse.Namespace) -> None:
     before = calibration()
     result, forecasts = run_unit(unit, given, folder, device=options.device, tell=tell)
     result["machine"] = machine(options.device) | {"sgemm_gflops": [before, calibration()]}
-    keep(forecasts, options.scratch / f"{unit.name}.npz")
+    keep(options.scratch / f"{unit.name}.npz", forecasts)
     write(options.results / f"{unit.name}.json", result)
     keep_weights(unit, folder, options.scratch)
     tell(f"{unit.name}: " + ", ".join(f"{s} {overall(c)['rmse']:.3f} mm" for s, c in result["scores"].items()))
@@ -151,11 +151,6 @@ def score_baselines(options: argparse.Namespace) -> int:
         findings = audit(few, filtering)
         write(options.results / f"{name}-audit.json", {"family": f"{name}-audit", "findings": findings})
     return 0
-
-
-def keep(forecasts: Forecasts, path: Path) -> None:
-    np.savez(path.with_suffix(".part.npz"), **forecasts)
-    path.with_suffix(".part.npz").replace(path)
 
 
 def keep_weights(unit: Unit, folder: Path, scratch: Path) -> None:

@@ -9,8 +9,8 @@ from insar_dask.forecast.published.protocols import Material, learn_patterns, pa
 from insar_dask.forecast.published.scores import overall
 from insar_dask.synthetic import scene
 from tests.benchmarks import map_tables, published_tables, published_units
-from tests.benchmarks.published_units import add_up, asked, keep, units
-from tests.benchmarks.unit_files import claimed
+from tests.benchmarks.published_units import add_up, asked, units
+from tests.benchmarks.unit_files import claimed, keep
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,15 @@ def test_there_are_three_seeds_of_18_units_and_six_of_the_sensitivity():
 def test_a_unit_is_claimed_once_and_a_dead_claim_is_void(tmp_path: Path):
     with claimed("one", tmp_path, tmp_path) as ours, claimed("one", tmp_path, tmp_path) as theirs:
         assert ours and not theirs
-        assert (tmp_path / "one.lock").read_text() == str(os.getpid())
-    (tmp_path / "one.lock").write_text("999999999")
-    with claimed("one", tmp_path, tmp_path) as ours:
-        assert ours
+        assert (tmp_path / "one.lock").read_text().split()[0] == str(os.getpid())
+    for gone in ("999999999 5", f"{os.getpid()} 5"):  # dead, and one whose number another process has now
+        (tmp_path / "one.lock").write_text(gone)
+        with claimed("one", tmp_path, tmp_path) as ours:
+            assert ours
     (tmp_path / "one.json").touch()
     with claimed("one", tmp_path, tmp_path) as ours:
         assert not ours
-    assert not (tmp_path / "one.lock").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
 
 
 def test_a_family_is_summed_when_its_third_component_is_there(
@@ -55,7 +56,7 @@ def test_a_family_is_summed_when_its_third_component_is_there(
         (tmp_path / f"{unit.name}.json").write_text(json.dumps(told))
         off = np.float32(number)  # the errors of trend, season and residual are 1, 2 and 3 mm
         stages = ("train", "validation", "test")
-        keep({stage: given.targets(unit.component, stage) + off for stage in stages}, tmp_path / f"{unit.name}.npz")
+        keep(tmp_path / f"{unit.name}.npz", {stage: given.targets(unit.component, stage) + off for stage in stages})
         add_up(unit, options(tmp_path))
         assert bool(written) == (number == 3)
     (result,) = written.values()

@@ -8,16 +8,18 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from insar_dask.forecast.bfloat16 import is_quick
 
-__all__ = ["calibration", "claimed", "machine", "parsed", "tell", "work_off", "write"]
+__all__ = ["calibration", "claimed", "keep", "machine", "parsed", "tell", "work_off", "write"]
 
 
 class Named(Protocol):
@@ -76,25 +78,43 @@ def claimed(name: str, results: Path, scratch: Path) -> Iterator[bool]:
         yield False
         return
     scratch.mkdir(parents=True, exist_ok=True)
-    lock = scratch / f"{name}.lock"
-    if lock.exists() and not Path(f"/proc/{lock.read_text()}").exists():
+    lock, draft = scratch / f"{name}.lock", scratch / f"{name}.lock-{os.getpid()}"
+    if lock.exists() and lock.read_text() != _process(int(lock.read_text().split()[0])):
         lock.unlink()
+    draft.write_text(_process(os.getpid()))
     try:
-        with lock.open("x") as file:
-            file.write(str(os.getpid()))
+        os.link(draft, lock)  # with its text, or not at all
     except FileExistsError:
         yield False
         return
+    finally:
+        draft.unlink()
     try:
         yield True
     finally:
         lock.unlink()
 
 
+def _process(pid: int) -> str:
+    """A process by its number and the tick in which it began, since numbers are given again; empty where it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return ""
+    return f"{pid} {stat.rpartition(')')[2].split()[19]}"
+
+
 def write(path: Path, result: dict[str, Any]) -> None:
     """Whole or not at all: what stands under the name is finished."""
     part = path.with_suffix(".part")
     part.write_text(json.dumps(result) + "\n")
+    part.replace(path)
+
+
+def keep(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Arrays as an .npz file, whole or not at all."""
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **arrays)
     part.replace(path)
 
 

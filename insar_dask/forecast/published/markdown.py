@@ -23,6 +23,9 @@ HEADINGS = {
     "smape": "SMAPE %",
 }
 
+PATTERNED = ("rmse", "mae", "mape_as_printed", "smape")
+"""Scores that the publication prints by pattern."""
+
 TITLES = {
     "paper-sg11": "as published, SG (11, 2)",
     "paper-sg21": "as published, SG (21, 2)",
@@ -30,16 +33,33 @@ TITLES = {
     "honest": "honest",
 }
 
+SCORED = {
+    "paper-sg11": "Train scores are of every tenth origin; those of validation and test are of every one.",
+    "honest": "Train scores are of every tenth origin, validation scores of every fourth, test scores of every one.",
+}
+"""Origins that `insar_dask.forecast.published.protocols.Material.scored` counts."""
+
+NO_TRAIN = (
+    "Naive and other methods that take the whole history of a point before each origin have no train score: only those "
+    "have one that are trained on windows. Methods of 48 dates are scored in training at the windows that have as many "
+    "before them."
+)
+HONEST_ALONE = (
+    "gaussian_process and kriging have no score as published: they live on the real dates, and on a grid that was "
+    "filled and smoothed they would be something else. Nor has nlinear_24_filtered, which smooths what it reads itself."
+)
+
 
 def markdown(tables: Mapping[str, Any]) -> str:
     """All tables of `insar_dask.forecast.published.table.assemble`, one after the other."""
     settings = tables["settings"]
     parts = [
         "As published, scores are against smoothed values and LEAK the future; honest ones are against raw values at "
-        "real acquisitions. The two are not comparable with each other, only methods within a column.",
-        _methods_table(settings),
+        "real acquisitions. The two are not comparable with each other, only methods within a column. "
+        "`tables.json` has every score of every block by pattern and by lead.",
+        _methods_table(settings, tables["units"]),
         *(_table_3(settings, setting) for setting in MAIN if setting in settings),
-        *(_table_4(settings, setting) for setting in MAIN if setting in settings),
+        *(_table_4(settings, setting, metric) for setting in MAIN if setting in settings for metric in PATTERNED),
         *(_scores_table(settings, setting) for setting in MAIN if setting in settings),
         *(_leads_table(settings, setting) for setting in MAIN if setting in settings),
         _components_table(settings),
@@ -50,16 +70,47 @@ def markdown(tables: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _methods_table(settings: Mapping[str, Any]) -> str:
-    """Test RMSE and MAE of all methods in all settings."""
+def _methods_table(settings: Mapping[str, Any], units: Sequence[Mapping[str, Any]]) -> str:
+    """Test RMSE and MAE of all methods in all settings, and how networks came to theirs."""
     names = _methods(settings)
     head = ["method", *(f"{TITLES[one]}: RMSE" for one in settings), *(f"{TITLES[one]}: MAE" for one in settings)]
     rows = []
     for name in names:
         cells = [_score(settings[one], name, "test", metric) for metric in ("rmse", "mae") for one in settings]
         rows.append([_marked(settings, name), *cells])
-    note = "Falling: networks whose validation loss was still going down when their steps were spent."
+    falling = "Falling: networks whose validation loss was still going down when their steps were spent."
+    note = "\n\n".join(text for text in (falling, _steps_note(units), _products_note(units), HONEST_ALONE) if text)
     return markdown_table("All methods, test block, mm (mean ± deviation over seeds)", head, rows, note)
+
+
+def _steps_note(units: Sequence[Mapping[str, Any]]) -> str:
+    """Steps that the networks of a component took together, by kind of network."""
+    parts = []
+    for name, mine in _by_method(units).items():
+        taken = _listed({unit["steps"] for unit in mine})
+        most = _listed({f"{unit['networks']} x {unit['most_steps']:,}" for unit in mine})
+        parts.append(f"{name} {taken} of {most}")
+    return f"Steps taken for each component, of networks x most steps: {'; '.join(parts)}." if parts else ""
+
+
+def _products_note(units: Sequence[Mapping[str, Any]]) -> str:
+    """Seeds that were trained in bfloat16 and in float32, by kind of network."""
+    seeds: dict[str, set[int]] = {}
+    for name, mine in _by_method(units).items():
+        for unit in mine:
+            seeds.setdefault(f"{name} {unit['products']}", set()).add(unit["seed"])
+    parts = [f"{what} for seed {_listed(found)}" for what, found in seeds.items()]
+    return f"Products in training: {'; '.join(parts)}." if parts else ""
+
+
+def _by_method(units: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found = {name: [unit for unit in units if unit["method"] == name] for name in NETWORKS}
+    return {name: mine for name, mine in found.items() if mine}
+
+
+def _listed(values: set[Any]) -> str:
+    """Numbers or texts in their order, ``1,200`` or ``0 and 2``."""
+    return " and ".join(f"{value:,}" if isinstance(value, int) else value for value in sorted(values))
 
 
 def _table_3(settings: Mapping[str, Any], setting: str) -> str:
@@ -73,19 +124,21 @@ def _table_3(settings: Mapping[str, Any], setting: str) -> str:
         pattern = None if letter == "all" else at
         cells = [_score(settings[setting], name, stage, metric, pattern) for stage in STAGES for metric in METRICS]
         rows.append([letter, *cells])
-    return markdown_table(f"Table 3, {TITLES[setting]}: Spacetimeformer by pattern and block", head, rows)
+    title = f"Table 3, {TITLES[setting]}: Spacetimeformer by pattern and block"
+    return markdown_table(title, head, rows, SCORED[setting])
 
 
-def _table_4(settings: Mapping[str, Any], setting: str) -> str:
-    """Test RMSE of all methods by pattern."""
+def _table_4(settings: Mapping[str, Any], setting: str, metric: str) -> str:
+    """A score of the test block by pattern, of all methods."""
     head = ["method", *LETTERS, "all"]
     rows = [
-        [name, *(_score(settings[setting], name, "test", "rmse", at) for at in range(len(LETTERS))),
-         _score(settings[setting], name, "test", "rmse")]
+        [name, *(_score(settings[setting], name, "test", metric, at) for at in range(len(LETTERS))),
+         _score(settings[setting], name, "test", metric)]
         for name in _methods({setting: settings[setting]})
     ]  # fmt: skip
     best = [min(rows, key=lambda row: cell_number(row[column]))[0] for column in range(1, len(head))]
-    return markdown_table(f"Table 4, {TITLES[setting]}: test RMSE by pattern, mm", head, [*rows, ["**best**", *best]])
+    title = f"Table 4, {TITLES[setting]}: test {HEADINGS[metric]} by pattern"
+    return markdown_table(title, head, [*rows, ["**best**", *best]])
 
 
 def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
@@ -95,8 +148,7 @@ def _scores_table(settings: Mapping[str, Any], setting: str) -> str:
         [name, *(_score(settings[setting], name, stage, metric) for stage in STAGES for metric in METRICS)]
         for name in _methods({setting: settings[setting]})
     ]
-    note = "Methods of 48 dates are scored in training at the windows that have as many before them."
-    return markdown_table(f"Every score by block, {TITLES[setting]}", head, rows, note)
+    return markdown_table(f"Every score by block, {TITLES[setting]}", head, rows, f"{SCORED[setting]} {NO_TRAIN}")
 
 
 def _leads_table(settings: Mapping[str, Any], setting: str) -> str:

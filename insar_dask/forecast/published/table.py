@@ -132,6 +132,8 @@ def _unit(result: Result) -> dict[str, Any]:
     return {
         "unit": result["unit"],
         "family": result["family"],
+        "method": _names(str(result["family"]))[1],
+        "seed": int(str(result["family"]).rpartition("-seed")[2]),
         "networks": len(networks),
         "parameters": networks[0]["parameters"],
         "steps": sum(one["steps"] for one in networks),

@@ -62,6 +62,24 @@ def test_tables_stand_side_by_side_and_mark_what_was_still_falling():
     assert "| honest-lstm-seed0-trend | 1 x 5 | 7 of 10 | 1 | 2 | 100 | bfloat16 | 1.000 |" in text
 
 
+def test_every_printed_score_stands_by_pattern_for_all_methods():
+    baselines = {"family": "honest-baselines", "data": "a", "methods": {"persistence": scores(0.5)}}
+    text = markdown(assemble([family(0, 1.0), baselines]))
+    for heading, lstm in (("RMSE mm", "1"), ("MAE mm", "1"), ("MAPE as printed (eq. 4, squared)", "0.01"),
+                          ("SMAPE %", "9.52")):  # fmt: skip
+        _, found, table = text.partition(f"### Table 4, honest: test {heading} by pattern\n")
+        assert found and table.splitlines()[3] == f"| lstm | {' | '.join([lstm] * 9)} |"
+        assert table.splitlines()[4].startswith("| persistence | ")
+
+
+def test_notes_tell_how_networks_were_trained_and_which_scores_are_not_there():
+    text = markdown(assemble([family(0, 1.0), unit(0, falling=True), unit(1, falling=False)]))
+    assert "Steps taken for each component, of networks x most steps: lstm 7 of 1 x 10." in text
+    assert "Products in training: lstm bfloat16 for seed 0; lstm float32 for seed 1." in text
+    assert "gaussian_process and kriging have no score as published" in text
+    assert "Train scores are of every tenth origin" in text and "have no train score" in text
+
+
 def test_results_of_different_data_do_not_meet():
     with pytest.raises(ValueError, match="was scored on data b, others of its setting on a"):
         assemble([family(0, 1.0), family(1, 1.0, data="b")])
