@@ -80,7 +80,10 @@ def summary(errors: Errors, cells: Cells, overlap: int) -> dict[str, Any]:
 
 
 def coverage(outcomes: Outcomes, cells: Cells, overlap: int) -> dict[str, dict[str, Any]]:
-    """Share of the observations that intervals held: over all with its own interval, by lead, and by quintile."""
+    """Share of the observations that intervals held: over all with its own interval, by lead, by quintile, and by both.
+
+    ``by_cell`` has a list for each quintile, with a share for each lead.
+    """
     shared = shared_of(outcomes.errors)
     out = {}
     for name, held in outcomes.held.items():
@@ -88,11 +91,13 @@ def coverage(outcomes: Outcomes, cells: Cells, overlap: int) -> dict[str, dict[s
         drawn = with_all(bootstrap(sums[None], overlap))[:, 0]
         shares, bounds = rounded(with_all(sums.sum(axis=(0, 1)))), interval(drawn)
         quintiles = sums_of(held, shared, np.where(outcomes.classes < 0, N_CLASSES, outcomes.classes).astype(np.intp))
+        by_cell = with_all(quintiles.sum(axis=0)[:N_CLASSES])
         out[name] = {
             "all": shares[-1],
             "all_90": [round(float(bound[-1]), 4) for bound in bounds],
             "by_lead": shares[:-1],
-            "by_quintile": rounded(with_all(quintiles.sum(axis=0)[:N_CLASSES])[:, -1]),
+            "by_quintile": rounded(by_cell[:, -1]),
+            "by_cell": [rounded(leads) for leads in by_cell[:, :-1]],
         }
     return out
 

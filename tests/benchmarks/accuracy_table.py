@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 __all__ = ["lines_of", "markdown"]
 
 ALL, EACH = (0.88, 0.92), (0.85, 0.95)
-"""Between these an interval of 90 % shall cover over all, and in each quintile and at each lead."""
+"""Between these an interval of 90 % shall cover over all, and in each quintile, at each lead, and in each of both."""
 
 DEFAULT = "kriging"
 """What forecasts where nothing else is asked for."""
@@ -26,11 +27,18 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
         cells = "".join(f"{value:8.3f}{mark}" for value, mark in zip(scores["rmse"], marks, strict=True))
         share = f"   {scores['removed_all']:.1%} {scores['removed_all_90']}" if "removed_all" in scores else ""
         lines.append(f"{name:22}{cells}{share}")
-    lines.append("coverage: all, by lead; by quintile")
+    lines.append("coverage: all, by lead; by quintile; least and most of each quintile at each lead")
     for name, held in result["coverage"].items():
         leads, quintiles = (" ".join(marked(share, EACH) for share in held[by]) for by in ("by_lead", "by_quintile"))
-        lines.append(f"{name:22}{marked(held['all'], ALL)}  {leads};  {quintiles}")
+        ends = " ".join(marked(share, EACH) for share in least_and_most(held)) or "–"
+        lines.append(f"{name:22}{marked(held['all'], ALL)}  {leads};  {quintiles};  {ends}")
     return lines
+
+
+def least_and_most(held: Mapping[str, Any]) -> list[float]:
+    """Of the coverage of all quintiles at all leads; nothing of results that were made before it was counted."""
+    shares = [share for leads in held.get("by_cell", ()) for share in leads if not math.isnan(share)]
+    return [min(shares), max(shares)] if shares else []
 
 
 def marked(share: float, bar: tuple[float, float]) -> str:
@@ -41,7 +49,7 @@ def marked(share: float, bar: tuple[float, float]) -> str:
 def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
     """RMSE over all leads, the lowest in bold; share of the excess removed; and coverage of the default's intervals."""
     names = list(dict.fromkeys(name for result in results.values() for name in result["methods"] if "seed" not in name))
-    head = ["RMSE mm", *names, "removed", "coverage", "by lead", "by quintile"]
+    head = ["RMSE mm", *names, "removed", "coverage", "by lead", "by quintile", "by both"]
     rows = [head, ["---"] * len(head)]
     for product, result in results.items():
         cells = []
@@ -53,7 +61,8 @@ def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
         low, high = scores.get("removed_all_90", (0, 0))
         removed = f"{scores['removed_all']:.0%} ({low:.0%} to {high:.0%})" if "removed_all" in scores else ""
         spans = [f"{100 * min(held[by]):.0f}-{100 * max(held[by]):.0f}" for by in ("by_lead", "by_quintile")]
-        rows.append([product, *cells, removed, f"{100 * held['all']:.1f} %", *spans])
+        ends = "-".join(f"{100 * share:.0f}" for share in least_and_most(held)) or "–"
+        rows.append([product, *cells, removed, f"{100 * held['all']:.1f} %", *spans, ends])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -1,5 +1,8 @@
 """The figures that accuracy reports, against ones computed by hand."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -64,6 +67,10 @@ def test_coverage_is_that_of_observations_that_all_methods_forecast(errors):
     assert told["by_quintile"] == pytest.approx(
         [held[:, classes == at][counted[:, classes == at]].mean() for at in range(5)], abs=1e-4
     )
+    expected = [
+        [held[:, classes == at, lead][counted[:, classes == at, lead]].mean() for lead in range(2)] for at in range(5)
+    ]
+    np.testing.assert_allclose(told["by_cell"], expected, atol=1e-4)
 
 
 def test_the_lowest_is_named_by_lead_and_differences_are_to_kriging_too(errors):
@@ -87,12 +94,24 @@ def test_there_are_28_origins_12_days_apart_up_to_the_end_of_the_record(every, n
 def test_the_table_marks_the_lowest_and_what_covers_too_little(errors):
     cells = np.arange(400) // 10
     held = {name: np.abs(error) < 3 for name, error in errors.items() if name != "oracle"}
+    classes = (np.arange(400) % 5).astype(np.int8)
     result = {
         "product": "made_up",
         "n_points": 400,
         "origins": ["2024-01-01"],
         **accuracy_scores.summary(errors, cells, 3),
-        "coverage": accuracy_scores.coverage(Outcomes(errors, held, np.zeros(400, np.int8)), cells, 3),
+        "coverage": accuracy_scores.coverage(Outcomes(errors, held, classes), cells, 3),
     }
-    assert "**" in accuracy_table.markdown({"made_up": result})
-    assert "!" in "\n".join(accuracy_table.lines_of(result))
+    result["coverage"]["kriging"]["by_cell"] = [[0.9, 0.84], [0.953, 0.9]]
+    text, lines = accuracy_table.markdown({"made_up": result}), accuracy_table.lines_of(result)
+    assert "**" in text and text.endswith("| 84-95 |")
+    assert "!" in "\n".join(lines) and next(line for line in lines[-3:] if "kriging" in line).endswith("84.0! 95.3!")
+
+
+def test_results_without_the_coverage_of_cells_are_still_read():
+    folder = Path(accuracy_table.__file__).with_name("results") / "accuracy"
+    result = json.loads((folder / "bowls.json").read_text())
+    for held in result["coverage"].values():
+        held.pop("by_cell", None)
+    assert accuracy_table.markdown({"bowls": result}).endswith("| – |")
+    assert accuracy_table.lines_of(result)[-1].endswith(";  –")
