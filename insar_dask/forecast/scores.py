@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NAIVE", "Scores", "block_bootstrap", "surely_lower"]
+__all__ = ["NAIVE", "Scores", "block_bootstrap", "difference_bounds", "surely_lower"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -102,11 +102,20 @@ def block_bootstrap(sums: Float64, length: int, level: float = 0.9, replicates: 
 def surely_lower(one: Float64, other: Float64, length: int, level: float = 0.9) -> bool:
     """Whether the RMSE of one method is below that of another in all but ``(1 - level) / 2`` of the draws.
 
+    All else as for `difference_bounds`.
+    """
+    return difference_bounds(one, other, length, level)[1] < 0
+
+
+def difference_bounds(one: Float64, other: Float64, length: int, level: float = 0.9) -> tuple[float, float]:
+    """Lower and upper bound [mm] of the RMSE of one method less that of another.
+
     ``one`` and ``other`` are (origins, groups, 2) arrays with errors in them, drawn alike; all else as for
     `block_bootstrap`.
     """
-    low, high = _drawn(np.stack([one, other]), length, REPLICATES)
-    return bool(np.nanquantile(low - high, (1 + level) / 2) < 0)
+    first, second = _drawn(np.stack([one, other]), length, REPLICATES)
+    low, high = np.nanquantile(first - second, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def _drawn(sums: Float64, length: int, replicates: int) -> Float64:

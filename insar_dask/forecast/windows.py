@@ -63,6 +63,20 @@ class Context:
             raise CubeError("the points of this context have no places: give HonestWindows their easting and northing")
         return self.places
 
+    def before(self, step: int, horizon: int) -> Context:
+        """The same at an earlier origin, step ``step`` of the grid, asked for ``horizon`` dates."""
+        dates = int(np.searchsorted(self.years, self.grid_years[step]))
+        return replace(
+            self,
+            values=self.values[:, :dates],
+            years=self.years[:dates],
+            grid_values=self.grid_values[:, :step],
+            grid_years=self.grid_years[:step],
+            target_years=self.grid_years[step : step + horizon],
+            fitted=None,
+            memo={},
+        )
+
     def part(self, start: int, stop: int) -> Context:
         """The same of points ``start`` to ``stop - 1``."""
         places = None if self.places is None else self.places[start:stop]

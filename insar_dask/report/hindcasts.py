@@ -56,3 +56,7 @@ class Hindcasts:
         """Share of the values of a tile that lay in the interval of a method."""
         inside, given = self.tiles[tile]["inside"][list(self.methods).index(method)].sum(axis=0)
         return float(inside / given) if given else float("nan")
+
+    def share(self, tile: str) -> float:
+        """How much of what the network that forecasts adds is believed on a tile; NaN where none does."""
+        return float(self.tiles[tile]["share"][0])

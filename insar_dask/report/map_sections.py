@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,12 @@ PIXELS = 160
 """Of the page an inch of a figure takes at most."""
 
 SHOWN = {"rmse": "RMSE mm", "mae": "MAE mm", "r2": "R²", "ssim": "SSIM", "correlation": "r"}
+
+SHARE_NOTE = (
+    "Believed is how much of what the network adds to the harmonic ridge counts on a tile: as much as the tile's own "
+    "dates bear out, from which nothing was learned and which come before those of this table. At 0 % it says what the "
+    "ridge says"
+)
 
 RANGE_NOTE = (
     "SSIM is relative to the range of all values that the cells of a tile have had at any date: where ground has moved "
@@ -165,17 +172,19 @@ def _all_scores(scores: dict[str, MapScores], tile: str) -> str:
 
 
 def _by_tile(past: Hindcasts, seen: Mapping[str, str]) -> str:
-    """RMSE of all leads of every tile and method, and how much the chief method's interval held."""
-    errors = {tile: [found.overall for found in past.scores(tile).values()] for tile in past.tiles}
-    head = [*map(escape, past.methods), f"in the interval<small>{escape(past.methods[0])}</small>"]
-    rows = [
-        (
-            _known(tile, seen),
-            [_best(number(x), x == min(row)) for x in row] + [percent(past.coverage(tile, past.methods[0]))],
-        )
-        for tile, row in errors.items()
-    ]
-    return table("RMSE of all leads by tile, mm", head, rows)
+    """RMSE of all leads of every tile and method; how much the chief one's interval held; how far a network counts."""
+    chief = past.methods[0]
+    shares = {tile: past.share(tile) for tile in past.tiles}
+    a_network = not all(map(isnan, shares.values()))
+    head = [*map(escape, past.methods), f"in the interval<small>{escape(chief)}</small>"]
+    head += [f"believed<small>{escape(chief)}</small>"] if a_network else []
+    rows = []
+    for tile, share in shares.items():
+        errors = [found.overall for found in past.scores(tile).values()]
+        cells = [_best(number(x), x == min(errors)) for x in errors] + [percent(past.coverage(tile, chief))]
+        rows.append((_known(tile, seen), cells + ([percent(share)] if a_network else [])))
+    note = f"<p class=note>{sentence(SHARE_NOTE)}</p>" if a_network else ""
+    return table("RMSE of all leads by tile, mm", head, rows) + note
 
 
 def _verdict(past: Hindcasts) -> str:

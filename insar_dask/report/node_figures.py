@@ -21,8 +21,19 @@ __all__ = ["MODEL_COLOURS", "Node", "model_colours", "plot_nodes"]
 Float32 = npt.NDArray[np.float32]
 Dates = npt.NDArray[np.datetime64]
 
-MODEL_COLOURS = ("#c8501e", "#0f8a7e", "#8a6fb0", "#b58b00", "#2f6db3", "#a8326f", "#5f7a2e", "#66717b", "#1b2126")
-"""One a model, in the order in which they are named."""
+MODEL_COLOURS = (
+    "#c8501e",
+    "#0f8a7e",
+    "#8a6fb0",
+    "#b58b00",
+    "#2f6db3",
+    "#a8326f",
+    "#5f7a2e",
+    "#66717b",
+    "#1b2126",
+    "#4fb3d9",
+)
+"""One a model, in the order in which they are named: as many as there are networks of maps and methods beside them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 import insar_dask as insar
@@ -12,7 +13,18 @@ from insar_dask.forecast.maps.holdout import Holdout, hold_out
 from insar_dask.forecast.maps.map_material import Material, honest_material, paper_material
 from insar_dask.synthetic.tiles import TILES, write_egms_tiles
 
-__all__ = ["EVENTS", "RESULTS", "SCRATCH", "TRAINED", "material", "sides", "tiles"]
+__all__ = [
+    "DATA",
+    "EVENTS",
+    "RESULTS",
+    "SCRATCH",
+    "TRAINED",
+    "forecasts_of",
+    "kept_forecasts",
+    "material",
+    "sides",
+    "tiles",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results" / "maps"
@@ -22,6 +34,8 @@ SCRATCH = ROOT / "out" / "maps"
 TRAINED = ("E32N34",)
 """The tile that MM-STT is trained on; all others are held out."""
 
+DATA = "data"
+"""Name, among the forecasts of a unit, of what they were made of."""
 
 EVENTS = {name: np.datetime64(kind.event) for name, kind in TILES.items() if kind.event}
 """Days of the earthquakes."""
@@ -50,3 +64,16 @@ def material(protocol: str, scratch: Path = SCRATCH) -> Material:
 def sides(given: Material) -> Holdout:
     """The tile to learn from, and the others."""
     return hold_out(given, TRAINED)
+
+
+def forecasts_of(unit: str, scratch: Path = SCRATCH) -> Path:
+    """Where the forecasts of a unit lie."""
+    return scratch / f"{unit}.npz"
+
+
+def kept_forecasts(path: Path, given: Material) -> dict[str, npt.NDArray[np.float32]]:
+    """Forecasts (o, h, Y, X) [mm] of a unit by tile, of these maps and no others."""
+    with np.load(path) as kept:
+        if DATA not in kept.files or str(kept[DATA]) != given.digest:
+            raise SystemExit(f"{path} holds forecasts of other maps: remove it, and run its unit again")
+        return {name: kept[name] for name in kept.files if name != DATA}

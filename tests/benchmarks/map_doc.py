@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from insar_dask.forecast.maps.naive_maps import NAIVE
 from insar_dask.report.map_figures import plot_region_maps
 from insar_dask.report.node_figures import model_colours
 from insar_dask.report.style import PALETTE, new_figure, png_bytes, tidy
-from tests.benchmarks.map_data import RESULTS, ROOT, SCRATCH
+from tests.benchmarks.map_data import RESULTS, ROOT, forecasts_of
 
 CLAIMED = {1: 0.0885, 5: 0.0804, 10: 0.0819}
 """RMSE [mm] by lead of MM-STT on E32N34, as its Table I has it (arXiv:2509.25393)."""
@@ -33,7 +33,7 @@ TITLES = {
     "paper": "as published: averaged maps, columns of the whole record",
     "honest": "honest: raw maps, the past alone",
 }
-UNIT = "honest-mmstt-seed0.npz"
+UNIT = "honest-mmstt-seed0"
 DPI, COLOURS_KEPT = 100, 256
 """Of the files, which are to be small."""
 
@@ -51,9 +51,18 @@ def main(arguments: list[str]) -> int:
     into = parser.parse_args(arguments).into
     into.mkdir(parents=True, exist_ok=True)
     protocols = json.loads((RESULTS / "tables.json").read_text())["protocols"]
+    for found in protocols.values():  # without gated networks, each of which shares a colour with its own
+        found["methods"] = {name: of for name, of in found["methods"].items() if name in COLOURS}
     leaks = json.loads((RESULTS.parent / "map_leaks.json").read_text())
-    drawn = {"leads": plot_claims(protocols), "leaks": plot_leaks(leaks), "tiles": plot_tiles(protocols)}
-    if (SCRATCH / UNIT).exists():
+    units = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*-seed*.json"))]
+    drawn = {
+        "leads": plot_claims(protocols),
+        "leaks": plot_leaks(leaks),
+        "tiles": plot_tiles(protocols),
+    }
+    if units:
+        drawn["curves"] = plot_curves(units)
+    if forecasts_of(UNIT).exists():
         drawn["maps"] = draw_maps()
     for name, figure in drawn.items():
         path = into / f"mmstt-{name}.png"
@@ -149,17 +158,38 @@ def plot_tiles(protocols: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def plot_curves(units: Sequence[Mapping[str, Any]]) -> Figure:
+    """Loss at the validation origins by windows seen, a line a seed."""
+    figure = new_figure(8.6, 3.2)
+    panels = figure.subplots(1, 2)
+    for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
+        labelled = set()
+        for unit in units:
+            wanted, curve = unit["configuration"], unit["network"]["curve"]
+            if wanted["protocol"] == protocol:
+                name = wanted["network"]
+                seen = [step * wanted["training"]["batch"] for step in curve["step"]]
+                label = None if name in labelled else name
+                axes.plot(seen, curve["validation"], color=COLOURS[name], linewidth=1.2, label=label)
+                labelled.add(name)
+        _finish(axes, title)
+        axes.set_xlabel("windows seen", fontsize=8)
+        if labelled:
+            axes.legend(frameon=False, fontsize=7, labelcolor=PALETTE["ink"], loc="upper right")
+    panels[0].set_ylabel("validation loss", fontsize=8)
+    return figure
+
+
 def draw_maps() -> Figure:
     """What MM-STT had said of all tiles ten maps ahead, below what came."""
     import numpy as np
 
     from insar_dask.forecast.maps.map_scoring import value_range
-    from tests.benchmarks.map_data import material
+    from tests.benchmarks.map_data import kept_forecasts, material
     from tests.benchmarks.map_pictures import region, titled
 
     given = material("honest")
-    with np.load(SCRATCH / UNIT) as kept:
-        said = {tile: kept[tile] for tile in kept.files}
+    said = kept_forecasts(forecasts_of(UNIT), given)
     origins = given.origins("test").tolist()
     day = np.datetime64(int(given.days[origins[-1] + given.horizon - 1]), "D")
     regions = [region(given, said, name, len(origins) - 1, origins[-1]) for name in given.names]

@@ -23,7 +23,7 @@ from insar_dask.report.error_figures import plot_binned_errors, plot_residual_ma
 from insar_dask.report.map_figures import Region, plot_model_maps, plot_region_maps
 from insar_dask.report.node_figures import Node, plot_nodes
 from insar_dask.report.style import png_bytes
-from tests.benchmarks.map_data import EVENTS, SCRATCH, TRAINED, material, sides
+from tests.benchmarks.map_data import EVENTS, SCRATCH, TRAINED, forecasts_of, kept_forecasts, material, sides
 from tests.benchmarks.map_tables import REGIMES
 
 Float32 = npt.NDArray[np.float32]
@@ -53,10 +53,9 @@ def forecasts(given: Material, scratch: Path, seed: int) -> dict[str, dict[str, 
     """Forecasts (o, h, Y, X) [mm] at the test origins by method and tile, networks first."""
     found: dict[str, dict[str, Float32]] = {}
     for network in NETWORKS:
-        path = scratch / f"{given.protocol}-{network}-seed{seed}.npz"
+        path = forecasts_of(f"{given.protocol}-{network}-seed{seed}", scratch)
         if path.exists():
-            with np.load(path) as kept:
-                found[network] = {tile: kept[tile] for tile in kept.files}
+            found[network] = kept_forecasts(path, given)
     origins = given.origins("test").tolist()
     for name, forecast in naive_maps(given, sides(given).trained, BESIDE):
         found[name] = {tile: forecast(at, origins) for at, tile in enumerate(given.names)}

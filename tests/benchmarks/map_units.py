@@ -6,13 +6,14 @@ python -m tests.benchmarks.map_units NAME...       these
 python -m tests.benchmarks.map_units --list        what there is, and what is done
 python -m tests.benchmarks.map_units --baselines   everything without a network: two minutes
 
-One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, in ``out/maps``.
-The tables are put together anew after each unit.
+One thread a process; start two on two cores. A unit that was killed goes on from its last checkpoint, in ``out/maps``,
+where the forecasts and weights of finished ones lie. The tables are put together anew after each unit.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -26,13 +27,13 @@ import torch
 
 from insar_dask.forecast.maps.map_audit import map_audit
 from insar_dask.forecast.maps.map_material import PROTOCOLS
-from insar_dask.forecast.maps.map_scoring import score_tiles
+from insar_dask.forecast.maps.map_scoring import circumstances, score_tiles
 from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.map_metrics import MapScores
 from tests.benchmarks import map_tables
-from tests.benchmarks.map_data import EVENTS, RESULTS, SCRATCH, material, sides, tiles
-from tests.benchmarks.unit_files import calibration, machine, parsed, tell, work_off, write
+from tests.benchmarks.map_data import DATA, EVENTS, RESULTS, SCRATCH, forecasts_of, material, sides, tiles
+from tests.benchmarks.unit_files import calibration, keep, machine, parsed, tell, work_off, write
 
 SEEDS = (0, 1, 2)
 
@@ -54,17 +55,31 @@ def main(arguments: list[str]) -> int:
     options.results.mkdir(parents=True, exist_ok=True)
     if options.baselines:
         return score_baselines(options)
+    if not options.list:
+        require_same_tiles(options)
     return work_off(units(options.windows), options, run)
+
+
+def require_same_tiles(options: argparse.Namespace) -> None:
+    """Results of other tiles would be taken for done, and no table can hold both."""
+    for protocol in PROTOCOLS:
+        digest = material(protocol, options.scratch).digest
+        for path in sorted(options.results.glob(f"{protocol}-*.json")):
+            if json.loads(path.read_text()).get("data", digest) != digest:
+                raise SystemExit(
+                    f"{path} is of other tiles than lie in {options.scratch}: remove it, and it is made again"
+                )
 
 
 def run(unit: MapUnit, options: argparse.Namespace) -> None:
     given = material(unit.protocol, options.scratch)
     folder, before = options.scratch / unit.name, calibration()
-    result, forecasts = run_map_unit(unit, given, sides(given), folder, events=EVENTS, device=options.device, tell=tell)
+    result, forecasts, weights = run_map_unit(
+        unit, given, sides(given), folder, events=EVENTS, device=options.device, tell=tell
+    )
     result["machine"] = machine(options.device) | {"sgemm_gflops": [before, calibration()]}
-    part = options.scratch / f"{unit.name}.part.npz"
-    np.savez(part, **forecasts)
-    part.replace(options.scratch / f"{unit.name}.npz")
+    keep(options.scratch / f"{unit.name}-weights.npz", weights)
+    keep(forecasts_of(unit.name, options.scratch), forecasts | {DATA: np.array(given.digest)})
     write(options.results / f"{unit.name}.json", result)
     shutil.rmtree(folder)
     tell(f"{unit.name}: {line(result['scores'])}")
@@ -81,12 +96,7 @@ def score_baselines(options: argparse.Namespace) -> int:
         seconds = round(time.process_time() - began, 1)
         result = {
             "baselines": protocol,
-            "configuration": {
-                "protocol": protocol,
-                "trained": [given.names[tile] for tile in held.trained],
-                "held": [given.names[tile] for tile in held.held],
-                "buffer": held.buffer,
-            },
+            "configuration": circumstances(given, held),
             "data": given.digest,
             "methods": found,
             "cpu_seconds": seconds,

@@ -11,6 +11,7 @@ import torch
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
+from insar_dask.forecast.maps.map_network import GATE_ORIGINS
 from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group
@@ -95,11 +96,11 @@ def test_tiles_are_forecast_and_scored_on_a_gpu(bf16, stored, fitted, tmp_path, 
         monkeypatch.setitem(fitted.state_, "honest.trained.mmstt.settings", np.array(json.dumps(settings)))
     assert networks_there["turns"] == 0
     there = insar.predict_tiles(store, fitted, quiet=True).load()
-    assert networks_there["turns"] == 2, "one a tile"
+    assert networks_there["turns"] == 2 * (1 + GATE_ORIGINS), "for each tile its forecast and its gate"
     assert [step.get("device") for step in there.attrs["recipe"]] == ["gpu"]
     assert (there["displacement"] != here["displacement"]).any()
     again = [tile["said"] for tile in hindcast_group(Engine(store, quiet=True), fitted, "tiles/up")[1]]
-    assert networks_there["turns"] == 2 * (1 + len(plan.test))
+    assert networks_there["turns"] == 2 * (1 + GATE_ORIGINS + len(plan.test)), "too short for gates there"
     for one, other in ((there["displacement"], here["displacement"]), *zip(again, said, strict=True)):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=0.2 if bf16 else 1e-2)
 

@@ -56,7 +56,7 @@ def test_the_island_is_learned_in_cells_of_its_own(real_data: Path, tmp_path: Pa
     material = honest_material(tiles)
     holdout = hold_out(material, material.names)
     unit = MapUnit(protocol="honest", network="cnn_lstm", seed=0, windows=8)
-    result, _ = run_map_unit(unit, material, holdout, tmp_path)
+    result, *_ = run_map_unit(unit, material, holdout, tmp_path)
     ridge = dict(naive_maps(material, holdout.trained, ("harmonic_ridge",)))["harmonic_ridge"]
     linear, _ = score_tiles(material, holdout, ridge, {})
     ours, theirs = (MapScores.from_json(s["E45N17"]["test"]) for s in (result["scores"], linear))

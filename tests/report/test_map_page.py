@@ -46,6 +46,7 @@ def hindcasts(spread: float = 50.0) -> Hindcasts:
             "alike": np.stack([of.alike for of in scores]),
             "data_range": spread,
             "inside": np.stack([np.full((10, 2), (share, 100.0)) for share in (91, 92, 93)]),
+            "share": np.array([0.75, np.nan, np.nan]),
         }
     origins = TILES["time"].values[[-40, -10]].astype("datetime64[D]")
     return Hindcasts(METHODS, origins, DATES, 6, tiles)
@@ -85,6 +86,15 @@ def test_scores_are_those_of_the_errors_that_were_made(page: tuple[Path, str]) -
     }
     assert "<b>1.00</b>" in text and "91.0%" in text and "errs less than" not in text
     assert "change from the last map" not in text and "+5.0" in text
+
+
+def test_how_far_a_tile_believes_a_network_is_told_where_one_forecasts(page: tuple[Path, str], tmp_path: Path) -> None:
+    _, text = page
+    assert "believed<small>mmstt</small>" in text and text.count("75.0%") == 2 and "At 0 % it says what" in text
+    past = hindcasts()
+    none = {name: found | {"share": np.full(3, np.nan)} for name, found in past.tiles.items()}
+    text = written(tmp_path, hindcasts=replace(past, tiles=none))
+    assert "believed" not in text and "At 0 % it says what" not in text
 
 
 def test_methods_and_cells_are_drawn_on_dates_that_came(page: tuple[Path, str]) -> None:

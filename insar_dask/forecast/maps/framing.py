@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.maps.map_history import MapHistory
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.naive_maps import fitted_to_maps
+from insar_dask.forecast.naive import harmonic_needs
 from insar_dask.forecast.series.calendar_features import calendar_features
 
 __all__ = [
@@ -53,8 +55,8 @@ class Frame:
     """(h, Y, X)"""
     shift: Float32
     """(h, Y, X) [mm] what an answer of 0 means."""
-    scale: np.float32
-    """[mm] of one unit of an answer."""
+    scale: Float32
+    """(Y, X), or (1, 1) where all cells share it: [mm] of one unit of what is read and said."""
 
     def millimetres(self, said: Float32) -> Float32:
         """A network's answer (h, Y, X) [mm]."""
@@ -87,8 +89,8 @@ class Frames(ABC):
         )
 
     @abstractmethod
-    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
-        """What is taken off the maps of a window (k + h, Y or 1, X or 1), what they are divided by, scaled statics."""
+    def placed(self, tile: int, origin: int) -> tuple[Float32, Float32, Float32]:
+        """What is taken off the maps of a window (k + h, Y or 1, X or 1), what divides them, and scaled statics."""
 
 
 class PublishedFrames(Frames):
@@ -98,11 +100,11 @@ class PublishedFrames(Frames):
         super().__init__(material)
         self._known: dict[int, tuple[tuple[np.float32, np.float32], Float32]] = {}
 
-    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
+    def placed(self, tile: int, origin: int) -> tuple[Float32, Float32, Float32]:
         """The same at every origin."""
         (mean, scale), columns = self._scores(tile)
         length = self.material.context + self.material.horizon
-        return np.full((length, 1, 1), mean, np.float32), scale, columns
+        return np.full((length, 1, 1), mean, np.float32), np.full((1, 1), scale), columns
 
     def _scores(self, tile: int) -> tuple[tuple[np.float32, np.float32], Float32]:
         if tile not in self._known:
@@ -135,16 +137,21 @@ class HarmonicFrames(Frames):
         super().__init__(material)
         self.ridge = fitted_to_maps(material, tiles, "harmonic_ridge").state()["weights"]
 
-    def placed(self, tile: int, origin: int) -> tuple[Float32, np.float32, Float32]:
-        """Those of the fit before the origin."""
-        material = self.material
+    def placed(self, tile: int, origin: int) -> tuple[Float32, Float32, Float32]:
+        """Those of the fit before the origin; NaN is what nobody is to say: see `harmonic_needs`."""
+        material, history = self.material, self.material.history(tile)
         held = np.asarray(material.mask[tile, :origin].any(axis=0))
-        return above_harmonic(material.history(tile), held, origin, material.context, self.ridge)
+        fitted, scale, statics = above_harmonic(history, held, origin, material.context, self.ridge)
+        given = np.flatnonzero(history.given[:origin])
+        dates, span = harmonic_needs(material.plan.every / DAYS_PER_YEAR)
+        if len(given) < dates or np.ptp(given) + 1 < span:
+            fitted[material.context :] = np.nan
+        return fitted, scale, statics
 
 
 def above_harmonic(
     history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int, ridge: Float64
-) -> tuple[Float32, np.float32, Float32]:
+) -> tuple[Float32, Float32, Float32]:
     """What `Frames.placed` returns where every number is of the past alone.
 
     Parameters
@@ -160,21 +167,24 @@ def above_harmonic(
     -------
     fitted : (context + h, Y, X) array
         Each cell's line and annual signal about the origin, and in the maps to come the ridge's share too [mm].
-    scale : float
-        Root mean square of what the signal leaves of the past [mm].
+    scale : (Y, X) array
+        Root mean square of what the signal leaves of a cell's past, and at least that of the median cell [mm]. One
+        scale for a whole tile would be that of the cells that an earthquake broke, four times the median: a network
+        that learned where none was would say four times too much everywhere else.
     statics : (3, Y, X) array
         Velocity, acceleration and seasonality in deviations from their means.
     """
     statics, spread = history.statics(origin), history.spread(origin)
     scores = np.array([_moments(column[held]) for column in statics], np.float32)[..., None, None]
     scaled = ((statics - scores[:, 0]) / scores[:, 1]).clip(-FARTHEST, FARTHEST)
-    scale = np.sqrt((spread[held] ** 2).mean()) if held.any() else 0.0
+    scale = np.maximum(spread, np.median(spread[held]) if held.any() else 0.0)
     weights = ridge[max(len(ridge) - origin, 0) :]
     signal = history.harmonic(origin, slice(origin - len(weights), origin + ridge.shape[1]))
     left = np.nan_to_num(history.maps[origin - len(weights) : origin] - signal[: len(weights)])
     ahead = signal[len(weights) :] + np.tensordot(weights.T.astype(np.float32), left, axes=1)
     behind = history.harmonic(origin, slice(origin - context, origin))
-    return np.concatenate([behind, ahead]), np.float32(scale or 1.0), np.asarray(scaled, np.float32)
+    divisor = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    return np.concatenate([behind, ahead]), divisor, np.asarray(scaled, np.float32)
 
 
 def channels(read: Float32, statics: Float32, waves: Float32) -> Float32:

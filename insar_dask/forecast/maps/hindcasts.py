@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from insar_dask.forecast.catalogue import MAPPED
 from insar_dask.forecast.conformal import classify
 from insar_dask.forecast.maps.gridded import gridded
 from insar_dask.forecast.maps.lattice import as_points
@@ -40,7 +41,8 @@ def hindcast_tile(
         At the last origin ``said`` (methods, h, Y, X) and ``measured`` (h, Y, X) [mm], NaN in cells without a point;
         of all origins ``errors`` (methods, h, sums) and ``alike`` (methods, h, 4), the sums of
         `insar_dask.map_metrics.MapScores`, relative to ``data_range``, the range [mm] of all the tile's values;
-        ``inside`` (methods, h, 2): how many values lay in the interval, and how many had one.
+        ``inside`` (methods, h, 2): how many values lay in the interval, and how many had one; ``share`` (methods,):
+        how much of what a network adds is believed on this tile, NaN of others.
     """
     cells = as_points(tiles).load()
     values, places, side = block_values(cells, plan), block_places(cells), tiles.sizes["y"]
@@ -70,6 +72,7 @@ def hindcast_tile(
         "alike": np.stack([of.alike for of in scores.values()]),
         "data_range": np.array(spread),
         "inside": np.stack(list(inside.values())),
+        "share": np.array([cast("Any", m).share(first) if name in MAPPED else np.nan for name, m in models.items()]),
     }
 
 

@@ -18,13 +18,16 @@ from insar_dask.readers.point_order import hilbert_order
 from insar_dask.tiling.cell_points import PLACE, to_tiles
 from insar_dask.tiling.checking import check_tiles, extents
 
-__all__ = ["NEXT", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled"]
+__all__ = ["NEXT", "PARTS", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled", "part_of"]
 
 Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 NEXT = 100.0
 """Metres that neighbouring cells count as apart."""
+
+PARTS = 4
+"""Of a tile's side, which count as places of their own where it is asked how sure an error is."""
 
 A_ROW = 1024
 """Tiles side by side."""
@@ -93,6 +96,11 @@ def cells_at(places: Float64, side: int) -> tuple[Index, Index]:
     """Row and column of cells by their places (n, 2) on the lattice of maps ``side`` cells high and wide."""
     from_west, from_south = (places.T % _pitch(side)) // NEXT
     return (side - 1 - from_south).astype(np.int64), from_west.astype(np.int64)
+
+
+def part_of(row: Index, col: Index, side: int) -> Index:
+    """Number, below ``PARTS**2``, of the part of a tile that cells lie in."""
+    return row * PARTS // side * PARTS + col * PARTS // side
 
 
 def _placed(number: Index, row: Index, col: Index, side: int) -> tuple[Float64, Float64]:

@@ -58,7 +58,7 @@ def _findings(tiles: xr.Dataset, material: Material, remade: Any) -> Iterator[Fi
         yield _compared("line, annual signal and ridge added to", ours.shift, theirs.shift)
     else:
         yield _columns(tiles, material)
-    yield _compared("scale of the inputs", np.array([ours.scale]), np.array([theirs.scale]))
+    yield _compared("scale of the inputs", ours.scale, theirs.scale)
     yield _compared("calendar", ours.values[:, 4:], theirs.values[:, 4:], 1.0)
     smoothed = float(np.nanmax(np.abs(material.asked - _raw(tiles))))
     says = f"differ from what was measured by up to {smoothed:.1f} mm" if smoothed else "what was measured"

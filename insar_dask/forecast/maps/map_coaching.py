@@ -13,12 +13,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.forecast.coaching import Classroom, Coach
-from insar_dask.forecast.correction.gate import fit_gate, products
+from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.correction.teaching import spread_over
 from insar_dask.forecast.maps.gridded import filled, gridded
-from insar_dask.forecast.maps.lattice import cells_across, cells_at
+from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.maps.map_material import Material
-from insar_dask.forecast.maps.map_network import MapNetwork, Said
+from insar_dask.forecast.maps.map_network import GATE_ORIGINS, MapNetwork
 from insar_dask.forecast.maps.map_settings import MapSettings
 from insar_dask.forecast.memory import training_bytes
 from insar_dask.forecast.tallies import windows_of
@@ -40,9 +40,7 @@ Float64 = npt.NDArray[np.float64]
 CHECKPOINTS = "checkpoints"
 MAPS, MASK = "insar-dask-maps.npy", "insar-dask-mask.npy"
 
-GATE_TILES, GATE_ORIGINS = 8, 8
-PATCHES = 4
-"""Parts of a tile's side that the gate takes for places of their own."""
+GATE_TILES = 8
 
 
 class MapCoach(Coach[MapSettings]):
@@ -85,7 +83,8 @@ class MapCoach(Coach[MapSettings]):
         network = _network(settings)
         network.load_state_dict(dict(trained.weights))
         ridge = cast("HarmonicFrames", windows.frames).ridge
-        made = MapNetwork(settings, network, ridge, _gate(room, settings, network, ridge))
+        made = MapNetwork(settings, network, ridge, 1.0, room.plan.date(room.plan.validation[0]))
+        made.gate = _gate(room, made)
         return {f"honest.trained.{settings.network}.{name}": array for name, array in made.state().items()}
 
 
@@ -139,25 +138,15 @@ def _lay_out(room: Classroom, side: int) -> None:
     mask.flush()
 
 
-def _gate(room: Classroom, settings: MapSettings, network: torch.nn.Module, ridge: Float64) -> float:
-    """How much of what the network adds the validation origins bear out, by parts of tiles."""
+def _gate(room: Classroom, made: MapNetwork) -> float:
+    """How much of what the network adds the validation origins of all tiles bear out, by parts of tiles."""
     plan, cells = room.plan, room.shard
     origins = spread_over(list(plan.validation), GATE_ORIGINS)
     gains = []
     for tile in spread_over(list(range(room.source.n_points // cells)), GATE_TILES):
         points = room.source.read(tile * cells, (tile + 1) * cells)
         windows = windows_of(points.values, plan, "honest", points.places)
-        part = _parts(points.places, settings.side)
-        by_date = []
-        for origin in origins:
-            said = Said(network, ridge, settings, windows.context(origin))
-            errors = windows.targets(origin) - said.fitted
-            by_date.append([products(said.correction[part == p], errors[part == p]) for p in range(PATCHES**2)])
+        by_date = [made.gains(windows.context(origin), windows.targets(origin)) for origin in origins]
         gains.append(np.moveaxis(np.array(by_date), 0, 1))  # (parts, dates, 2)
     runs = [(origin.step - origins[0].step) // plan.horizon for origin in origins]
     return fit_gate(np.concatenate(gains), runs)
-
-
-def _parts(places: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.int64]:
-    row, col = cells_at(places, side)
-    return row * PATCHES // side * PATCHES + col * PATCHES // side

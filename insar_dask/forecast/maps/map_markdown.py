@@ -1,4 +1,4 @@
-"""The tables of maps as Markdown, both protocols side by side, with what the publication claims."""
+"""The tables of maps as Markdown: both protocols side by side with what the publication claims, then all of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from insar_dask.forecast.catalogue import MAPPED
-from insar_dask.forecast.maps.map_table import EVENT, LEADS, SCORES
+from insar_dask.forecast.maps.map_table import EVENT, FOOTING, LEADS, SCORES, network_of
 from insar_dask.forecast.published.cells import cell_number, cell_text, markdown_table
 
 __all__ = ["map_markdown"]
@@ -29,7 +29,7 @@ RANGE_NOTE = (
 
 
 def map_markdown(tables: Mapping[str, Any], regimes: Mapping[str, str]) -> str:
-    """All tables of `insar_dask.forecast.maps.map_table.assemble_maps`, one after the other.
+    """All tables of `insar_dask.forecast.maps.map_table.assemble_maps`.
 
     Parameters
     ----------
@@ -42,15 +42,34 @@ def map_markdown(tables: Mapping[str, Any], regimes: Mapping[str, str]) -> str:
         "As published, maps are averaged over three dates around each one, before and after, and the networks read the "
         "provider's columns of the whole record: scores are against averaged maps and LEAK the future. Honest ones are "
         "against raw maps. The two are not comparable with each other, only methods within a column. Only cells that "
-        "hold a point are scored.",
+        "hold a point are scored. Gated, a network is believed as far as the validation origins of the same tile bear "
+        "out what it adds to the ridge; on a tile that is held out nothing was learned from these.",
+        _side_by_side(protocols),
         *(_tile_table(found, protocol) for protocol, found in protocols.items()),
         *(_generalisation(found, protocol, regimes) for protocol, found in protocols.items()),
+        *(_skill(found, protocol) for protocol, found in protocols.items()),
         *(_leads(found, protocol) for protocol, found in protocols.items()),
         _events(protocols),
         _audit(tables["audit"]),
         _units(tables["units"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _side_by_side(protocols: Mapping[str, Mapping[str, Any]]) -> str:
+    """RMSE at the published leads on the tile of training, protocol by protocol, and what is claimed."""
+    methods = {protocol: dict(_methods(found)) for protocol, found in protocols.items()}
+    head = ["method", *(f"{TITLES[protocol]}, t+{lead}" for protocol in protocols for lead in LEADS), "claimed, t+10"]
+    rows = []
+    for name in dict.fromkeys(name for found in methods.values() for name in found):
+        cells = []
+        for protocol, found in protocols.items():
+            given = methods[protocol].get(name)
+            scores = given["tiles"][found["trained"][0]]["rmse"] if given else None
+            cells += [cell_text(score) for score in scores] if scores else ["–"] * len(LEADS)
+        rows.append([name, *cells, f"{CLAIMED[name]:.3g}" if name in CLAIMED else "–"])
+    tiles = ", ".join(dict.fromkeys(found["trained"][0] for found in protocols.values()))
+    return markdown_table(f"{tiles}, which is learned from, at later dates: RMSE, mm", head, rows) if rows else ""
 
 
 def _tile_table(found: Mapping[str, Any], protocol: str) -> str:
@@ -80,6 +99,30 @@ def _generalisation(found: Mapping[str, Any], protocol: str, regimes: Mapping[st
     return markdown_table(title, head, [*rows, ["**best**", *best]], note)
 
 
+def _skill(found: Mapping[str, Any], protocol: str) -> str:
+    """What each network takes off the best method without one, lead by lead on every tile."""
+    rows = []
+    for name, summary in _methods(found):
+        for tile, scores in summary["tiles"].items() if network_of(name) else ():
+            if "skill" in scores:
+                cells = ["–" if skill is None else f"{100 * skill:.0f}" for skill in scores["skill"]]
+                rows.append([name, tile, *cells, _above(scores.get("above_footing"))])
+    if not rows:
+        return ""
+    leads = (f"t+{lead}" for lead in range(1, len(rows[0]) - 2))
+    head = ["method", "tile", *leads, f"RMSE less that of {FOOTING}, mm (90 %)"]
+    note = (
+        "Skill is the share of the mean square error that a network takes off; below 0 it adds. The best method is "
+        "that of each lead and tile, found with hindsight. Intervals draw runs of origins and 16 parts of a tile anew."
+    )
+    title = f"Skill over the best method without a network, %: {TITLES[protocol]}"
+    return markdown_table(title, head, rows, note)
+
+
+def _above(found: Mapping[str, Any] | None) -> str:
+    return "–" if found is None else f"{found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+
+
 def _leads(found: Mapping[str, Any], protocol: str) -> str:
     tile = found["trained"][0]
     rows = [
@@ -94,17 +137,27 @@ def _events(protocols: Mapping[str, Any]) -> str:
     """RMSE of origins about the earthquakes."""
     rows = []
     for protocol, found in protocols.items():
-        for name, summary in _methods(found):
+        methods = _methods(found)
+        for name, summary in methods:
             for tile, scores in summary["tiles"].items():
                 if scores["event"]:
-                    cells = [cell_text(scores["event"][phase]) if phase in scores["event"] else "–" for phase in EVENT]
+                    all_of = [one["tiles"][tile]["event"] for _, one in methods]
+                    cells = [_event(scores["event"].get(phase), phase, all_of) for phase in EVENT]
                     rows.append([TITLES[protocol], tile, name, *cells])
     head = ["protocol", "tile", "method", "targets end before it", "only targets hold it", "history holds it"]
     note = (
-        "The earthquakes come in the first year of the record, when little lies before an origin to fit anything to. "
-        "Networks and weights were learned at later dates, of another tile."
+        "The earthquakes come in the first year of the record. What stands on a line and a year says nothing before a "
+        "year is over: in brackets, where not all, the share of the cells and dates that a method says something of; "
+        "only equal shares can be compared. Networks and weights were learned at later dates, of another tile."
     )
     return markdown_table("About an earthquake, RMSE of all leads, mm", head, rows, note) if rows else ""
+
+
+def _event(found: Mapping[str, Any] | None, phase: str, all_of: Sequence[Mapping[str, Any]]) -> str:
+    if found is None or not found["n"]:
+        return "–"
+    share = found["n"] / max(one[phase]["n"] for one in all_of if phase in one)
+    return cell_text(found) + ("" if share == 1 else f" ({share:.0%})")
 
 
 def _audit(audit: Mapping[str, Any]) -> str:
@@ -123,18 +176,21 @@ def _units(units: Sequence[Mapping[str, Any]]) -> str:
             f"{unit['parameters']:,}",
             f"{unit['epochs']:.0f} of {unit['windows']} windows",
             f"{unit['best_epoch']:.0f}",
+            unit["stopped_by"],
             "still falling" if unit["still_falling"] else "",
             f"{unit['cpu_seconds']:,.0f}",
             unit["products"],
         ]
         for unit in units
     ]
-    head = ["unit", "parameters", "epochs", "best epoch", "not converged", "CPU s", "products in"]
+    head = ["unit", "parameters", "epochs", "best epoch", "stopped by", "not converged", "CPU s", "products in"]
     return markdown_table("Units finished", head, rows) if rows else ""
 
 
 def _methods(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Methods, networks first, then as the baselines come."""
     methods = found.get("methods", {})
-    names = [name for name in MAPPED if name in methods] + [name for name in methods if name not in MAPPED]
+    names = sorted(
+        methods, key=lambda name: (MAPPED.index(of), name) if (of := network_of(name)) else (len(MAPPED), "")
+    )
     return [(name, methods[name]) for name in names]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from insar_dask.forecast.catalogue import MAPPED
 from insar_dask.forecast.network_settings import check_sizes
 from insar_dask.forecast.training.job import Training
 
@@ -17,9 +18,13 @@ __all__ = ["GIVEN", "MAP_TRAINING", "PRESETS", "MapSettings"]
 GIVEN = {"context", "horizon", "channels", "side"}
 """Sizes of the networks that their inputs give."""
 
-PRESETS: dict[str, dict[str, Any]] = {"mmstt": {"head": "queries", "zero_start": True}}
-"""Sizes of networks where they add to a harmonic, beside those published: the dates asked for are told, and the
-untrained network adds nothing."""
+PRESETS: dict[str, dict[str, Any]] = {name: {"zero_start": True} for name in MAPPED}
+PRESETS["mmstt"] |= {"head": "queries"}
+"""Sizes of networks where they add to a harmonic, beside those published: an untrained one adds nothing, and MM-STT is
+told the dates asked for."""
+
+SCALED = "by cell"
+"""What a network's numbers are divided by: see `insar_dask.forecast.maps.framing.above_harmonic`."""
 
 NEVER = 10**6
 """Checks before the rate falls: the publication keeps it."""
@@ -92,9 +97,21 @@ class MapSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self) | {"sizes": dict(self.sizes)}
+        return asdict(self) | {"sizes": dict(self.sizes), "scaled": SCALED}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MapSettings:
-        """Rebuild what `to_dict` gave."""
-        return cls(**{**data, "training": Training(**data["training"])})
+        """Rebuild what `to_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            For a network that learned numbers scaled otherwise, as they were before all cells had their own scale.
+        """
+        if data.get("scaled") != SCALED:
+            raise ValueError(
+                f"this {data['network']} learned maps that one number scaled for a whole tile, not {SCALED} as they "
+                "are now: train it again"
+            )
+        given = {name: value for name, value in data.items() if name != "scaled"}
+        return cls(**{**given, "training": Training(**data["training"])})

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from insar_dask.forecast.catalogue import MAPPED
+from insar_dask.forecast.scores import difference_bounds
 from insar_dask.map_metrics import MapScores
 
-__all__ = ["LEADS", "SCORES", "assemble_maps"]
+__all__ = ["LEADS", "SCORES", "assemble_maps", "network_of"]
 
 Result = Mapping[str, Any]
 
@@ -20,7 +23,13 @@ LEADS = (1, 5, 10)
 SCORES = ("rmse", "mae", "r2", "ssim", "correlation")
 
 EVENT = ("before", "across", "known")
-"""Of origins about an event. Older units have others, whose last held one origin that had not known it: not shown."""
+"""Of origins about an event."""
+
+FOOTING = "harmonic_ridge"
+"""What honest networks add to."""
+
+GATED = " gated"
+"""After the name of a network that is believed as far as a tile's validation origins bear it out."""
 
 
 def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:
@@ -34,10 +43,12 @@ def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``protocols``: by protocol ``data``, ``trained``, ``held``, ``buffer``, and ``methods``: of each its number of
-        seeds and by tile every score with mean and spread (standard deviation over seeds, None of one) at the `LEADS`,
-        the RMSE [mm] at each lead (``rmse_by_lead``), of all (``all``) and about an event; ``units``: what each network
-        saw; ``audit``: findings by protocol.
+        ``protocols``: by protocol ``data``, ``trained``, ``held``, ``buffer``, ``overlap``, and ``methods``: of each
+        its number of seeds and by tile every score with mean and spread (standard deviation over seeds, None of one) at
+        the `LEADS`, the RMSE [mm] at each lead (``rmse_by_lead``), of all (``all``) and about an event, there with the
+        number ``n`` of cells scored; of networks also ``skill`` by lead, the share of the mean square error of the best
+        method without one that they take off, and ``above_footing``, their RMSE less that of `FOOTING` [mm] with the
+        bounds of 90 %; ``units``: what each network saw; ``audit``: findings by protocol.
 
     Raises
     ------
@@ -53,7 +64,7 @@ def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:
             continue
         wanted = result["configuration"]
         protocol = str(wanted["protocol"])
-        kept = {name: wanted[name] for name in ("trained", "held", "buffer")}
+        kept = {name: wanted[name] for name in ("trained", "held", "buffer", "overlap")}
         found = protocols.setdefault(protocol, {"data": result["data"]} | kept)
         if found["data"] != result["data"]:
             raise ValueError(
@@ -65,10 +76,20 @@ def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:
                 runs[protocol, name].append(scores)
         else:
             runs[protocol, wanted["network"]].append(result["scores"])
+            if "gated" in result:
+                runs[protocol, wanted["network"] + GATED].append(result["gated"])
             units.append(_unit(result))
     for (protocol, name), seeds in runs.items():
         protocols[protocol].setdefault("methods", {})[name] = _summary(seeds)
+    for protocol, found in protocols.items():
+        _compare(found, {name: seeds for (of, name), seeds in runs.items() if of == protocol})
     return {"protocols": dict(sorted(protocols.items())), "units": units, "audit": audit}
+
+
+def network_of(method: str) -> str:
+    """The network that a row of a table is of, gated or not; empty where it is of none."""
+    name = method.removesuffix(GATED)
+    return name if name in MAPPED else ""
 
 
 def _name(result: Result) -> str:
@@ -88,13 +109,43 @@ def _summary(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         }
         found["rmse_by_lead"] = [_spread(list(lead)) for lead in zip(*(one.rmse for one in scored), strict=True)]
         found["all"] = _spread([one.overall for one in scored])
-        found["event"] = {
-            phase: _spread([MapScores.from_json(seed[tile][phase]).overall for seed in seeds])
+        about = {
+            phase: [MapScores.from_json(seed[tile][phase]) for seed in seeds]
             for phase in EVENT
             if all(phase in seed[tile] for seed in seeds)
         }
+        found["event"] = {
+            phase: _spread([one.overall for one in scored]) | {"n": int(scored[0].n.sum())}
+            for phase, scored in about.items()
+        }
         tiles[tile] = found
     return {"n_seeds": len(seeds), "tiles": tiles}
+
+
+def _compare(found: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Add to the networks of one protocol what they are worth beside methods without one."""
+    methods = found["methods"]
+    naive = [of for name, of in methods.items() if not network_of(name)]
+    for name in filter(network_of, methods) if naive else ():
+        for tile, of in methods[name]["tiles"].items():
+            best = np.min([_leads(one["tiles"][tile]) for one in naive], axis=0)
+            of["skill"] = [_digits(skill) for skill in 1 - (_leads(of) / best) ** 2]
+            if FOOTING in runs:
+                ours, footing = (
+                    np.mean([seed[tile]["parts"] for seed in runs[one]], axis=0) for one in (name, FOOTING)
+                )
+                low, high = difference_bounds(ours, footing, found["overlap"])
+                above = _rmse(ours) - _rmse(footing)
+                of["above_footing"] = {"mean": _digits(above), "low": _digits(low), "high": _digits(high)}
+
+
+def _leads(of: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    return np.array([lead["mean"] for lead in of["rmse_by_lead"]], np.float64)
+
+
+def _rmse(sums: npt.NDArray[np.float64]) -> float:
+    n, squares = sums.reshape(-1, 2).sum(axis=0)
+    return float(np.sqrt(squares / n))
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | None]:
@@ -111,7 +162,16 @@ def _digits(value: Any) -> float | None:
 def _unit(result: Result) -> dict[str, Any]:
     """What a unit saw, in one row."""
     network = result["network"]
-    names = ("parameters", "windows", "steps", "epochs", "best_epoch", "still_falling", "cpu_seconds")
+    names = (
+        "parameters",
+        "windows",
+        "steps",
+        "epochs",
+        "best_epoch",
+        "still_falling",
+        "stopped_by",
+        "cpu_seconds",
+    )
     bf16 = result["configuration"]["training"]["bf16"] and result["machine"].get("bfloat16", True)
     products = "bfloat16" if bf16 else "float32"
     return {"unit": result["unit"], "products": products} | {name: network[name] for name in names}

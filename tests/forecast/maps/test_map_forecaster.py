@@ -24,6 +24,12 @@ def small(**more):
     return Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4, **more)
 
 
+def believed(gate):
+    """What of a state makes every tile believe a network as far as the tiles of training do."""
+    prefix = "honest.trained.mmstt."
+    return {f"{prefix}gate": np.array(gate), f"{prefix}since": np.array(10**6)}
+
+
 @pytest.fixture(scope="module")
 def fitted():
     torch.set_num_threads(1)
@@ -82,11 +88,28 @@ def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
         np.testing.assert_array_equal(ours.values, theirs.values)
 
 
+def test_a_network_that_does_not_tell_since_when_it_learned_nothing_is_refused(fitted):
+    older = copy(fitted)
+    older.state_ = {name: array for name, array in fitted.state_.items() if not name.endswith(".since")}
+    with pytest.raises(ValueError, match="does not tell up to when it learned"):
+        older.predict(TILES)
+
+
+def test_a_network_that_learned_numbers_scaled_otherwise_is_refused(fitted):
+    older = copy(fitted)
+    (settings,) = (name for name in fitted.state_ if name.endswith(".settings"))
+    older.state_ = fitted.state_ | {
+        settings: np.array(str(fitted.state_[settings]).replace(', "scaled": "by cell"', ""))
+    }
+    with pytest.raises(ValueError, match="this mmstt learned maps that one number scaled for a whole tile"):
+        older.predict(TILES)
+
+
 def test_workers_with_and_without_bfloat16_forecast_the_same(fitted, monkeypatch):
     allowed, said = copy(fitted), []
-    (settings,), (gate,) = ([name for name in fitted.state_ if name.endswith(end)] for end in (".settings", ".gate"))
+    (settings,) = (name for name in fitted.state_ if name.endswith(".settings"))
     told = str(fitted.state_[settings]).replace('"bf16": false', '"bf16": true')
-    allowed.state_ = fitted.state_ | {settings: np.array(told), gate: np.array(1.0)}
+    allowed.state_ = fitted.state_ | {settings: np.array(told)} | believed(1.0)
     for quick in (False, True):
         monkeypatch.setattr(bfloat16, "is_quick", lambda _, quick=quick: quick)
         said.append(allowed.predict(TILES)["displacement"])

@@ -51,6 +51,27 @@ def test_honest_inputs_do_not_change_with_the_future(average):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
 
 
+def test_a_cell_that_broke_scales_no_other():
+    origin, broken = int(HONEST.origins("test")[0]), TILES.copy(deep=True)
+    broken["displacement"][1, 30:, 3, 4] += 500
+    before, after = (frames_of(made, [0]).frame(1, origin) for made in (HONEST, honest_material(broken)))
+    others = np.ones((8, 8), bool)
+    others[3, 4] = False
+    np.testing.assert_allclose(after.scale[others], before.scale[others], rtol=0.05)
+    assert after.scale[3, 4] > 10 * before.scale[3, 4]
+    assert np.abs(after.values[:, 0, 3, 4]).max() < 5  # and is read as a number like others
+
+
+def test_no_cell_is_scaled_by_less_than_the_median_one():
+    quiet = TILES.copy(deep=True)
+    quiet["displacement"][1, :, 2, 2] *= 0.01
+    origin = int(HONEST.origins("test")[0])
+    made = honest_material(quiet)
+    held = made.mask[1, :origin].any(axis=0)
+    scale = frames_of(made, [0]).frame(1, origin).scale
+    assert scale[2, 2] == scale[held].min() == np.float32(np.median(made.history(1).spread(origin)[held]))
+
+
 def test_published_inputs_know_the_future():
     origin = int(PAPER.origins("test")[0])
     moved = TILES.copy(deep=True)

@@ -1,0 +1,42 @@
+"""The tables of maps hold what was made of the same tiles, and nothing else."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from insar_dask.forecast.maps.map_unit import NETWORKS
+from insar_dask.forecast.maps.naive_maps import NAIVE
+from tests.benchmarks import map_doc, map_units
+from tests.benchmarks.map_data import DATA, forecasts_of, kept_forecasts
+from tests.benchmarks.unit_files import keep
+
+TILES = SimpleNamespace(digest="one")
+
+
+def test_a_result_of_other_tiles_is_not_taken_for_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(map_units, "material", lambda protocol, scratch: TILES)
+    options = SimpleNamespace(results=tmp_path, scratch=tmp_path)
+    (tmp_path / "honest-mmstt-seed0.json").write_text(json.dumps({"data": "one"}))
+    (tmp_path / "honest-audit.json").write_text(json.dumps({"findings": []}))
+    map_units.require_same_tiles(options)
+    (tmp_path / "paper-mmstt-seed0.json").write_text(json.dumps({"data": "two"}))
+    with pytest.raises(SystemExit, match="other tiles than lie in"):
+        map_units.require_same_tiles(options)
+
+
+def test_forecasts_of_other_maps_are_not_drawn(tmp_path: Path):
+    path = forecasts_of("honest-mmstt-seed0", tmp_path)
+    maps = {"E32N34": np.ones((1, 10, 2, 2), np.float32)}
+    keep(path, maps | {DATA: np.array("one")})
+    assert list(kept_forecasts(path, TILES)) == ["E32N34"]
+    for stale in (maps, maps | {DATA: np.array("two")}):
+        keep(path, stale)
+        with pytest.raises(SystemExit, match="holds forecasts of other maps"):
+            kept_forecasts(path, TILES)
+
+
+def test_no_two_methods_share_a_colour():
+    assert len(set(map_doc.COLOURS.values())) == len({*NETWORKS, *NAIVE})
