@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 
@@ -25,6 +26,46 @@ print(before - resident(), len(kept))
 def test_freed_memory_is_given_back():
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert int(done.stdout.split()[0]) > 40e6
+
+
+ARRAYS = """
+import resource
+import threading
+import numpy as np
+from insar_dask.machine import memory_used_again
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def resident():
+    return int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0]) * 1024
+
+def job():
+    before = faults()
+    with memory_used_again():
+        for _ in range(200):
+            np.ones(4_000_000, "u1")
+        kept = [np.ones(4_000_000, "u1") for _ in range(10)]
+        del kept
+    print(faults() - before, resident() - held)
+
+held = resident()
+thread = threading.Thread(target=job)  # as a worker runs it
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="thresholds are glibc's")
+@pytest.mark.parametrize(("own", "again"), [({}, True), ({"MALLOC_MMAP_THRESHOLD_": "131072"}, False)])
+def test_arrays_of_a_job_take_pages_once_and_give_them_back(own: dict[str, str], again: bool) -> None:
+    told = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    env = {**told, "MALLOC_TRIM_THRESHOLD_": "65536", **own}
+    done = subprocess.run([sys.executable, "-c", ARRAYS], check=True, capture_output=True, text=True, env=env)
+    faults, left = map(int, done.stdout.split())
+    pages = 4_000_000 // os.sysconf("SC_PAGE_SIZE")
+    assert (faults < 40 * pages) if again else (faults > 200 * pages)
+    assert left < 8e6
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tell a process its cores")

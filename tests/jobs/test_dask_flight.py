@@ -1,5 +1,6 @@
 """What befalls tasks on a cluster beside their workers' deaths: they are cancelled, and the scheduler goes."""
 
+import platform
 import time
 from collections.abc import Iterator
 
@@ -108,3 +109,25 @@ def test_flights_share_what_is_said_of_workers_but_for_one_that_waits_for_a_new_
     assert second.look(afresh=True)
     assert len(second.workers) == 2
     assert Lookout(client, patience).workers is second.workers
+
+
+def faults(_path: str, _stage: str, _shard: int) -> int:
+    import resource
+
+    import numpy as np
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        np.ones(4_000_000, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="how memory is kept is glibc's")
+def test_a_worker_of_dask_uses_the_memory_of_a_jobs_arrays_again() -> None:
+    with (
+        LocalCluster(1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        as_dask_has_it = client.submit(faults, "", "", 0, pure=False).result()
+        (ours,) = dict(in_flight(faults, TASKS[:1], client, 1, "work")).values()
+    assert ours < as_dask_has_it / 2

@@ -16,6 +16,7 @@ from typing import Any
 
 from insar_dask.jobs.flights.told_to_go import say_before_going
 from insar_dask.jobs.progress.events import TOPIC, Event
+from insar_dask.machine import memory_used_again
 
 __all__ = ["BEGIN", "MARKS", "Begun", "attempt", "mark_keys"]
 
@@ -64,7 +65,10 @@ def attempt(function: Callable[..., Any], stage: str, run: str, mark: list[str],
     event = Event("running", stage, task[2], run=run, worker=worker.address)
     # answered before the work begins: what kills this process at once leaves its mark all the same
     before = _marked(worker, mark, repr(worker.get_current_task()), event.to_dict())
-    return function(*task) if before is None else Begun(before)
+    if before is not None:
+        return Begun(before)
+    with memory_used_again():
+        return function(*task)
 
 
 def _marked(worker: Any, keys: list[str], name: str, event: Mapping[str, Any]) -> str | None:
