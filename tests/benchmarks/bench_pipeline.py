@@ -3,16 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-
-import psutil
 
 from insar_dask.config import Config, parse_config, to_toml
 from insar_dask.synthetic import scene, write_egms
+from tests.benchmarks.measure import watch
 
 POINTS = int(os.environ.get("BENCH_POINTS", "588600"))
 NAIVE = ["persistence", "drift", "seasonal_naive", "harmonic", "harmonic_ar1", "harmonic_ridge"]
@@ -60,35 +57,6 @@ def configured(source: Path, store: Path, settings: dict[str, object]) -> Config
             **settings,
         }
     )
-
-
-def watch(command: list[str]) -> tuple[float, int, int, str]:
-    """Seconds and the largest memory summed over the process and its children: resident, and with shared pages once."""
-    began = time.perf_counter()
-    most_rss = most_pss = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        root = psutil.Process(process.pid)
-        while process.poll() is None:
-            rss = pss = 0
-            for member in [root, *children(root)]:
-                try:
-                    memory = member.memory_full_info()
-                    rss, pss = rss + memory.rss, pss + memory.pss
-                except psutil.Error:
-                    continue
-            most_rss, most_pss = max(most_rss, rss), max(most_pss, pss)
-            time.sleep(0.25)
-        output = process.stdout.read() if process.stdout else ""
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with exit code {process.returncode}")
-    return time.perf_counter() - began, most_rss, most_pss, output
-
-
-def children(root: psutil.Process) -> list[psutil.Process]:
-    try:
-        return root.children(recursive=True)
-    except psutil.Error:
-        return []
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 QUICK = bool(os.environ.get("BENCH_QUICK"))
 """A smoke test: small sizes, one run. Accuracy is judged all the same, speed is not."""
@@ -124,6 +125,35 @@ def one_process(source: str) -> tuple[float, float]:
     if process.returncode:
         raise RuntimeError(f"exit code {process.returncode} of: {source}")
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - began
+
+
+def watch(command: list[str]) -> tuple[float, int, int, str]:
+    """Seconds and the largest memory summed over the process and its children: resident, and with shared pages once."""
+    began = time.perf_counter()
+    most_rss = most_pss = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        root = psutil.Process(process.pid)
+        while process.poll() is None:
+            rss = pss = 0
+            for member in [root, *children(root)]:
+                try:
+                    memory = member.memory_full_info()
+                    rss, pss = rss + memory.rss, pss + memory.pss
+                except psutil.Error:
+                    continue
+            most_rss, most_pss = max(most_rss, rss), max(most_pss, pss)
+            time.sleep(0.25)
+        output = process.stdout.read() if process.stdout else ""
+    if process.returncode:
+        raise RuntimeError(f"{command} ended with exit code {process.returncode}")
+    return time.perf_counter() - began, most_rss, most_pss, output
+
+
+def children(root: psutil.Process) -> list[psutil.Process]:
+    try:
+        return root.children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def column(runs: Iterable[list[tuple[float, float]]], side: int, clock: int) -> list[float]:

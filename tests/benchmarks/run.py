@@ -28,7 +28,7 @@ TWO_THREADS = {"ingest"}
 """Topics that say themselves how many threads each side has."""
 
 PACKAGES = ["numpy", "numba", "scipy", "scikit-learn", "statsmodels", "statsforecast", "xarray", "pandas", "polars"]
-PACKAGES += ["dask", "dask-ml", "zarr", "isal"]
+PACKAGES += ["dask", "dask-ml", "zarr", "isal", "torch"]
 WIDTHS = {"work": 54, "rival": 30, "its time": 10, "ours": 10, "ratio": 8, "bar": 16, "limit": 0}
 
 Row = dict[str, Any]
@@ -55,9 +55,9 @@ def main(arguments: list[str], folder: Path = HERE) -> int:
             rows.append(judged(row | {"topic": topic}, rates, options.quick))
             faults += rows[-1]["faults"]
             print(shown(rows[-1]), flush=True)
-    if options.json:
-        report = {"machine": machine, "limits": rates, "quick": options.quick, "rows": rows, "faults": faults}
-        Path(options.json).write_text(json.dumps(report, indent=1))
+        if options.json:  # after each topic: the next may take an hour
+            report = {"machine": machine, "limits": rates, "quick": options.quick, "rows": rows, "faults": faults}
+            Path(options.json).write_text(json.dumps(report, indent=1))
     return verdict(rows, faults)
 
 
