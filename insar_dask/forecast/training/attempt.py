@@ -15,8 +15,9 @@ TOKEN = "attempt"
 """File of the folder that says which attempt may train there; whoever finds another one there stops."""
 
 Kind = Literal["done", "refused", "error", "lost", "killed", "frozen", "stalled", "peer", "dropped"]
-"""How a rank ends: well; no use in another try; an exception; its worker gone; a signal; stopped, or silent, for too
-long; another rank gone; nobody wants it any more. Of several ranks that fail, the first of this list is the cause."""
+"""How a rank ends: well; no use in another try; an exception that may pass; its worker gone; a signal; stopped, or
+silent, for too long; another rank gone; nobody wants it any more. Of several ranks that fail, the first of this list is
+the cause."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import IO, Any
 from insar_dask.forecast.training.attempt import TOKEN, Limits
 from insar_dask.forecast.training.job import Job, PeerLostError
 
-__all__ = ["gpus", "main", "own_gpu"]
+__all__ = ["gpus", "main", "may_pass", "own_gpu"]
 
 FAULT = 1
 PULSE_SECONDS = 0.25
@@ -168,11 +168,18 @@ class _Rank:
         """What the supervisor shall make of an exception."""
         if isinstance(error, PeerLostError):
             return "peer"
-        # a ValueError is about data or settings, and those stay what they are
-        for_good = isinstance(error, SupersededError | UnusableError | ValueError)
-        if for_good or not (self.joined or isinstance(error, OSError)):
-            return "refused"
-        return "error"
+        return "error" if may_pass(error) else "refused"
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether another try may end otherwise: of files, links and memory, not of what a program does with its data.
+
+    An exception that comes again would come again late: as long after the last checkpoint as before.
+    """
+    kinds: tuple[type[Exception], ...] = OSError, MemoryError
+    if (torch := sys.modules.get("torch")) is not None:  # a builder may fail before anything needs it
+        kinds += torch.OutOfMemoryError, torch.AcceleratorError
+    return isinstance(error, kinds)
 
 
 def own_gpu(rank: int, visible: Sequence[Sequence[str]]) -> int:

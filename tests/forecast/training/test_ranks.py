@@ -18,7 +18,7 @@ import insar_dask as insar
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.attempt import Assignment, Kind, Limits, Outcome
 from insar_dask.forecast.training.hold import HeldError, held
-from insar_dask.forecast.training.rank_process import UnusableError, gpus, own_gpu
+from insar_dask.forecast.training.rank_process import UnusableError, gpus, may_pass, own_gpu
 from insar_dask.forecast.training.ranks import RankError, _Driver, train_on
 from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat, fit_to_train
 from insar_dask.forecast.training.supervisor import supervise
@@ -128,7 +128,7 @@ def broken_rank(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Fai
     folder, listener = tmp_path_factory.mktemp("broken"), Listener()
     params = {**PARAMS, "plain": True, "fail": {"rank": 1, "step": 9, "text": "the toy broke"}}
     with pytest.raises(RankError) as caught:
-        train_on(client, BUILDER, params, folder, tell=listener, restarts=0)
+        train_on(client, BUILDER, params, folder, tell=listener)
     return Failed(str(caught.value), folder, listener.pids)
 
 
@@ -136,7 +136,7 @@ def test_an_exception_reaches_the_client_with_rank_host_and_traceback(broken_ran
     first = broken_rank.message.splitlines()[0]
     assert first.startswith(f"rank 1 on {os.uname().nodename} (tcp://127.0.0.1:")
     assert "ZeroDivisionError: the toy broke" in first
-    assert f"The checkpoint of step 8 stays in {broken_rank.folder}" in first
+    assert f"another try would end alike. The checkpoint of step 8 stays in {broken_rank.folder}" in first
     assert "toy_training.py" in broken_rank.message and "Traceback" in broken_rank.message
     assert_all_gone(broken_rank.pids)
 
@@ -304,6 +304,18 @@ def test_an_error_that_comes_again_at_the_same_place_is_not_tried_a_third_time(c
     assert judge._judged(failed("OSError: x"), 2)["text"] == "rank 1 on node7 (tcp://10.0.0.7:4): OSError: x"
     with pytest.raises(RankError, match="OSError: x; twice in the same place"):
         judge._judged(failed("OSError: x"), 3)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ConnectionResetError(), True), (OSError("x"), True), (MemoryError(), True), (torch.OutOfMemoryError(), True),
+        (KeyError("x"), False), (TypeError(), False), (RuntimeError("shapes cannot be multiplied"), False),
+        (UnusableError(), False),
+    ],
+)  # fmt: skip
+def test_another_try_is_for_what_may_pass(error: Exception, passes: bool) -> None:
+    assert may_pass(error) is passes
 
 
 def test_kills_are_survived_as_often_as_was_said(client: Client, tmp_path: Path) -> None:
