@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["cell_number", "cell_text", "markdown_table"]
 
+LEAST = 1e-6
+"""Share of a mean below which its spread is one of last bits."""
+
 
 def cell_text(value: Mapping[str, float | None]) -> str:
     """``mean ± spread``, the spread left out where there is one seed, a dash where there is no score."""
     mean, spread = value["mean"], value["spread"]
     if mean is None:
         return "–"
-    return f"{mean:.3g}" if spread is None else f"{mean:.3g} ± {spread:.2g}"
+    if spread is None:
+        return f"{mean:.3g}"
+    return f"{mean:.3g} ± {0.0 if spread < LEAST * abs(mean) else spread:.2g}"
 
 
 def cell_number(cell: str) -> float:
