@@ -24,7 +24,7 @@ from insar_dask.forecast.maps.naive_maps import NAIVE
 from insar_dask.report.map_figures import plot_region_maps
 from insar_dask.report.node_figures import model_colours
 from insar_dask.report.style import PALETTE, new_figure, png_bytes, tidy
-from tests.benchmarks.map_data import RESULTS, ROOT, forecasts_of
+from tests.benchmarks.map_data import RESULTS, ROOT, SCRATCH
 
 CLAIMED = {1: 0.0885, 5: 0.0804, 10: 0.0819}
 """RMSE [mm] by lead of MM-STT on E32N34, as its Table I has it (arXiv:2509.25393)."""
@@ -33,7 +33,8 @@ TITLES = {
     "paper": "as published: averaged maps, columns of the whole record",
     "honest": "honest: raw maps, the past alone",
 }
-UNIT = "honest-mmstt-seed0"
+UNITS = "honest-mmstt-seed?.npz"
+"""Forecasts of which the first are drawn."""
 DPI, COLOURS_KEPT = 100, 256
 """Of the files, which are to be small."""
 
@@ -62,8 +63,8 @@ def main(arguments: list[str]) -> int:
     }
     if units:
         drawn["curves"] = plot_curves(units)
-    if forecasts_of(UNIT).exists():
-        drawn["maps"] = draw_maps()
+    if forecasts := sorted(SCRATCH.glob(UNITS)):
+        drawn["maps"] = draw_maps(forecasts[0])
     for name, figure in drawn.items():
         path = into / f"mmstt-{name}.png"
         Image.open(BytesIO(png_bytes(figure, DPI))).convert("RGB").quantize(COLOURS_KEPT).save(path, optimize=True)
@@ -180,7 +181,7 @@ def plot_curves(units: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def draw_maps() -> Figure:
+def draw_maps(forecasts: Path) -> Figure:
     """What MM-STT had said of all tiles ten maps ahead, below what came."""
     import numpy as np
 
@@ -189,7 +190,7 @@ def draw_maps() -> Figure:
     from tests.benchmarks.map_pictures import region, titled
 
     given = material("honest")
-    said = kept_forecasts(forecasts_of(UNIT), given)
+    said = kept_forecasts(forecasts, given)
     origins = given.origins("test").tolist()
     day = np.datetime64(int(given.days[origins[-1] + given.horizon - 1]), "D")
     regions = [region(given, said, name, len(origins) - 1, origins[-1]) for name in given.names]
