@@ -7,17 +7,20 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 __all__ = ["give_back", "memory_used_again", "usable_cpus"]
 
-ARRAY = 32 * 2**20
-"""glibc takes arrays up to this size [bytes] from memory that it keeps, the most that it may be asked for."""
-
-KEPT = 256 * 2**20
-"""Freed memory [bytes] that glibc keeps at the end of an arena until the work ends."""
-
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Of malloc.h."""
+"""Of malloc.h: freed memory [bytes] that is kept at the end of an arena, and from which size on arrays have pages of
+their own."""
+
+WITHIN_JOBS = {M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 256 * 2**20}
+"""The first is the most that may be asked for."""
+
+GLIBC_MMAP_THRESHOLD = 128 * 2**10
+
+_jobs, _counting = 0, Lock()
 
 
 def usable_cpus() -> int:
@@ -36,23 +39,36 @@ def give_back() -> None:
 
 @contextmanager
 def memory_used_again() -> Iterator[None]:
-    """Within a worker's job, arrays take the memory of arrays before them; at its end all that is freed is returned.
+    """Within a worker's jobs, arrays take the memory of arrays before them; at their end all that is freed is returned.
 
     Dask starts its workers with ``MALLOC_TRIM_THRESHOLD_=65536``, so that they return what they free. Set to anything,
     it also has glibc ask the system for each array over 128 KiB, and clear it page by page: of the CPU time of
-    Kriging with a network above it, that was half. Processes that Dask does not start, and those with a
-    ``MALLOC_MMAP_THRESHOLD_`` of their own, stay as they are. See mallopt(3).
+    Kriging with a network above it, that was half. When no job is left, it is again as Dask has it, but that arrays may
+    lie where those of the jobs had lain, and stay there. A process that Dask did not start, or that has a
+    ``MALLOC_MMAP_THRESHOLD_`` of its own, is let alone. See mallopt(3).
     """
-    if "MALLOC_TRIM_THRESHOLD_" not in os.environ or "MALLOC_MMAP_THRESHOLD_" in os.environ:
+    asked = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
+    if not asked.isdecimal() or "MALLOC_MMAP_THRESHOLD_" in os.environ:
         yield
         return
-    if (mallopt := _glibc("mallopt")) is not None:
-        mallopt(M_MMAP_THRESHOLD, ARRAY)
-        mallopt(M_TRIM_THRESHOLD, KEPT)
+    _count(1, int(asked))
     try:
         yield
     finally:
+        _count(-1, int(asked))
         give_back()
+
+
+def _count(more: int, asked: int) -> None:
+    """One job more or less: glibc keeps memory while there is any, and else ``asked`` bytes of it."""
+    global _jobs
+    with _counting:
+        _jobs += more
+        if (mallopt := _glibc("mallopt")) is None or _jobs > max(more, 0):
+            return
+        outside = {M_MMAP_THRESHOLD: GLIBC_MMAP_THRESHOLD, M_TRIM_THRESHOLD: asked}
+        for which, size in (WITHIN_JOBS if _jobs else outside).items():
+            mallopt(which, size)
 
 
 def _glibc(name: str) -> Callable[..., int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from insar_dask.addresses import beside
 from insar_dask.cluster.learning import TooFewSeriesError
 from insar_dask.config import Config
 from insar_dask.cube import CubeError
+from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.foresight import sees_future
 from insar_dask.inversion.reference import pixel_at
@@ -191,16 +193,20 @@ class Workbench:
     def learn_maps(
         self, group: str, wanted: Forecaster, folder: Path, learn: Sequence[str] = (), ranks: int | None = None
     ) -> Forecaster:
-        """Train a forecaster of maps on the tiles named, or on all, unless its folder holds what came of just that."""
+        """Train a forecaster of maps on the tiles named, or on all, unless its folder holds what came of just that.
+
+        A network of before, when such networks learned otherwise, did not.
+        """
         tiles = open_tiles(self.store, group)
         if strange := set(learn) - set(tiles["tile"].values.tolist()):
             names = ", ".join(map(str, tiles["tile"].values))
             raise CubeError(f"[maps] learn names {', '.join(sorted(strange))}, and the tiles are {names}")
         chosen = tiles.sel(tile=list(learn)) if learn else tiles
         if (folder / "card.json").exists():
-            kept = type(wanted).load(folder)
-            if kept.learned_from(chosen, wanted):
-                return kept
+            with suppress(OlderModelError):
+                kept = type(wanted).load(folder)
+                if kept.learned_from(chosen, wanted):
+                    return kept
         client, checkpoints = None if ranks is None else self.engine.client, beside(self.store, ".checkpoints")
         kept_at = checkpoints if wanted.trains else None
         fitted = wanted.fit(chosen, client=client, ranks=ranks, checkpoints=kept_at)

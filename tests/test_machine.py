@@ -40,14 +40,22 @@ def faults():
 def resident():
     return int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0]) * 1024
 
-def job():
+def arrays(at_once):
     before = faults()
+    for _ in range(200):
+        np.ones(4_000_000, "u1")
+    kept = [np.ones(4_000_000, "u1") for _ in range(at_once)]
+    del kept
+    return faults() - before
+
+def job():
     with memory_used_again():
-        for _ in range(200):
-            np.ones(4_000_000, "u1")
-        kept = [np.ones(4_000_000, "u1") for _ in range(10)]
-        del kept
-    print(faults() - before, resident() - held)
+        with memory_used_again():  # a second job of this process, which ends first
+            pass
+        within = arrays(10)
+    left = resident() - held
+    arrays(50)
+    print(within, left, resident() - held)
 
 held = resident()
 thread = threading.Thread(target=job)  # as a worker runs it
@@ -62,10 +70,11 @@ def test_arrays_of_a_job_take_pages_once_and_give_them_back(own: dict[str, str],
     told = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     env = {**told, "MALLOC_TRIM_THRESHOLD_": "65536", **own}
     done = subprocess.run([sys.executable, "-c", ARRAYS], check=True, capture_output=True, text=True, env=env)
-    faults, left = map(int, done.stdout.split())
+    faults, left, after = map(int, done.stdout.split())
     pages = 4_000_000 // os.sysconf("SC_PAGE_SIZE")
     assert (faults < 40 * pages) if again else (faults > 200 * pages)
     assert left < 8e6
+    assert after < 60e6, "what comes after the jobs is kept too, and more than had been theirs"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not tell a process its cores")

@@ -16,7 +16,7 @@ from insar_dask.forecast.card import leak_statement, markdown, versions
 from insar_dask.forecast.choices import BEST, Choices
 from insar_dask.forecast.leaderboard import prefer
 from insar_dask.forecast.maps.lattice import cells_across
-from insar_dask.forecast.model_folder import read_folder, write_folder
+from insar_dask.forecast.model_folder import OlderModelError, read_folder, write_folder
 from insar_dask.forecast.schedule import moved
 from insar_dask.forecast.scores import Scores
 from insar_dask.forecast.timetable import Plan
@@ -109,12 +109,15 @@ class Learned(Choices):
             When there is none.
         ValueError
             When it is damaged, torn or no forecaster's, its card was edited, or its arrays have another shape than its
-            settings ask for.
+            settings ask for; an `insar_dask.forecast.model_folder.OlderModelError` when it is sound, and was made when
+            such networks learned otherwise.
         """
         card, state = read_folder(Path(folder))
         try:
             scores = Scores.from_json(json.dumps(card["scores"]))
             return cls(**card["parameters"]).learned(Plan.from_dict(card["plan"]), state, scores, card["data"])
+        except OlderModelError as error:
+            raise OlderModelError(f"{folder}: {error}") from error
         except KeyError as error:
             raise ValueError(f"{folder} does not hold together: it lacks {error}; fit anew, and save that") from error
         except (AttributeError, TypeError, ValueError, RuntimeError) as error:

@@ -138,12 +138,12 @@ def check_training(needed: Callable[[int], int], batch: int, memory: int | None 
     fits = next((groups for groups in halves(batch) if needed(groups) <= free), None)
     if fits is None:
         raise CubeError(
-            f"{message}no batch is small enough, one of one group takes {needed(1) / 1e6:,.0f} MB; free memory, take a "
-            f"smaller group or smaller sizes, {elsewhere}"
+            f"{message}no batch is small enough, one of one group takes {needed(1) / 1e6:,.0f} MB; free memory, take "
+            f"smaller sizes, or smaller groups of points, {elsewhere}"
         )
     raise CubeError(
-        f"{message}training={{'batch': {fits}}} would take {needed(fits) / 1e6:,.0f} MB; a smaller group or smaller "
-        f"sizes take less too, {elsewhere}"
+        f"{message}training={{'batch': {fits}}} would take {needed(fits) / 1e6:,.0f} MB; smaller sizes, and "
+        f"smaller groups of points, take less too, {elsewhere}"
     )
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from insar_dask.array_files import read_arrays
 
-__all__ = ["read_folder", "write_folder", "write_whole"]
+__all__ = ["OlderModelError", "read_folder", "write_folder", "write_whole"]
 
 FORMAT = 2
 CARD, README = "card.json", "README.md"
@@ -27,6 +27,10 @@ UNFINISHED = f"{CARD}.partial", f"{README}.partial"
 """Files that a save which was killed leaves, beside weights and the page."""
 
 State = dict[str, npt.NDArray[Any]]
+
+
+class OlderModelError(ValueError):
+    """A forecaster is sound, but learned what this version forecasts otherwise: fit it anew."""
 
 
 def write_folder(folder: Path, card: Mapping[str, Any], readme: str, state: Mapping[str, npt.NDArray[Any]]) -> None:

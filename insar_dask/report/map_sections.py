@@ -34,9 +34,9 @@ PIXELS = 160
 SHOWN = {"rmse": "RMSE mm", "mae": "MAE mm", "r2": "R²", "ssim": "SSIM", "correlation": "r"}
 
 SHARE_NOTE = (
-    "Believed is how much of what the network adds to the harmonic ridge counts on a tile: as much as the tile's own "
-    "dates bear out, from which nothing was learned and which come before those of this table. At 0 % it says what the "
-    "ridge says"
+    "Believed is how much of what the network adds to the harmonic ridge counts on a tile in this table: as much as "
+    "dates before it bear out to which no weight was fitted, the tile's own where they suffice, else those of tiles of "
+    "training. At 0 % it says what the ridge says. Forecasts beyond the record ask the dates of this table too"
 )
 
 RANGE_NOTE = (

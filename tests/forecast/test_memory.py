@@ -50,7 +50,7 @@ def test_a_batch_is_proposed_that_fits_and_none_where_none_does() -> None:
 
     check_training(needed, 40, 900_000_000)
     with pytest.raises(
-        CubeError, match=r"takes 900 MB, 600 MB are free: training=\{'batch': 10\} would take 600 MB; a"
+        CubeError, match=r"takes 900 MB, 600 MB are free: training=\{'batch': 10\} would take 600 MB; s"
     ):
         check_training(needed, 40, 600_000_000)
     for batch in (40, 4):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,18 @@ import pytest
 import torch
 
 import insar_dask as insar
+from insar_dask.config import parse_config
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
 from insar_dask.forecast.maps.map_network import GATE_ORIGINS
+from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group
 from insar_dask.jobs.progress.status import status_table
 from insar_dask.map_metrics import MapScores
 from insar_dask.synthetic import egms_tile
+from insar_dask.workbench import Workbench
 
 SMALL = {"patch": 4, "width": 16, "hidden": 32, "heads": 2, "layers": 1, "query_layers": 1, "dropout": 0.0}
 TRAINING = {"max_steps": 4, "check_every": 2, "bf16": False}
@@ -46,6 +50,28 @@ def test_stored_tiles_are_forecast_as_in_memory(stored, fitted):
     for name in ("displacement", "lower", "upper"):
         np.testing.assert_array_equal(forecast[name].values, expected[name].transpose(*forecast[name].dims).values)
     assert list(forecast["tile"].values) == ["E32N34", "E39N30"]
+
+
+@pytest.mark.parametrize(
+    ("is_of_settings", "older"), [(True, '"scaled": "by cell"'), (False, "since")], ids=["scaled", "since"]
+)
+def test_a_network_of_before_is_learned_anew(is_of_settings, older, stored, fitted, tmp_path, monkeypatch):
+    bench = Workbench(parse_config({}), stored, Engine(stored, quiet=True))
+    model = copy(fitted)
+    names = [name for name in model.state_ if name.endswith("settings" if is_of_settings else older)]
+    model.state_ = {name: array for name, array in fitted.state_.items() if name not in names}
+    if is_of_settings:
+        (name,) = names
+        model.state_[name] = np.array(str(fitted.state_[name]).replace(older, '"scaled": "by tile"'))
+    model.save(tmp_path / "model")
+    with pytest.raises(OlderModelError, match=r"model: this mmstt .*: train it again"):
+        Forecaster.load(tmp_path / "model")
+    wanted = Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4)
+    made = bench.learn_maps("tiles/up", wanted, tmp_path / "model")
+    np.testing.assert_array_equal(made.state_.keys(), fitted.state_.keys())
+    monkeypatch.setattr(Forecaster, "fit", None)
+    again = bench.learn_maps("tiles/up", wanted, tmp_path / "model")
+    assert again.state_.keys() == made.state_.keys()
 
 
 def test_a_tile_that_is_done_is_not_forecast_again(stored: Path, fitted):

@@ -6,6 +6,7 @@ Torch is imported when a network is first used, not before.
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +21,7 @@ from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import PARTS, cells_at, part_of
 from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_settings import MapSettings
+from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.forecast.naive import harmonic_fit
 from insar_dask.forecast.registry import Device, under
 from insar_dask.forecast.windows import Context
@@ -98,7 +100,8 @@ class MapNetwork:
         How much of what it adds to believe, 0 to 1, where a tile's own past is too short to tell: what the tiles of
         training bore out together. See `insar_dask.forecast.correction.gate`.
     since : int
-        Day, from 1970-01-01, from which on nothing was learned from any date.
+        Day, from 1970-01-01, from which on nothing was fitted to any date; on tiles of training, the dates that follow
+        chose the step whose weights are kept.
 
     Attributes
     ----------
@@ -132,8 +135,9 @@ class MapNetwork:
     def share(self, known: Context) -> float:
         """How much of what the network adds to believe on a tile of which so much is known, 0 to 1.
 
-        As much as the tile's own origins from `since` on bear out whose targets are known too; `gate` where these
-        origins do not reach over two horizons, as none does while a forecaster is calibrated.
+        As much as the tile's own origins from `since` on bear out whose targets are known too; `gate` where those at
+        which a cell has a forecast and a value do not reach over two horizons, as none does while a forecaster is
+        calibrated.
         """
         key = "share", self.network
         if key not in known.memo:
@@ -170,7 +174,7 @@ class MapNetwork:
 
         settings = MapSettings.from_dict(json.loads(str(state["settings"])))
         if "since" not in state:
-            raise ValueError(
+            raise OlderModelError(
                 f"this {settings.network} does not tell up to when it learned, from which on each tile's own past says "
                 "how far to believe it: train it again"
             )
@@ -189,12 +193,19 @@ class MapNetwork:
 
     def _borne_out(self, known: Context) -> float:
         horizon, days = self.settings.horizon, known.first_day + np.rint(known.grid_years * DAYS_PER_YEAR)
-        steps = np.flatnonzero(days[: max(len(days) - horizon + 1, 0)] >= self.since).tolist()
+        steps = np.flatnonzero(days[: max(len(days) - horizon + 1, 0)] >= self.since)
+        steps = steps[steps >= self.settings.context].tolist()
+        steps = steps[bisect(steps, False, key=lambda step: bool(_able(known.before(step, horizon)).any())) :]
         if not steps or steps[-1] - steps[0] < horizon:
             return self.gate
-        asked = spread_over(steps, GATE_ORIGINS)
-        gains = [self.gains(known.before(step, horizon), known.grid_values[:, step : step + horizon]) for step in asked]
-        return fit_gate(np.moveaxis(np.array(gains), 0, 1), [(step - asked[0]) // horizon for step in asked])
+        told: dict[int, Float64] = {}
+        for step in spread_over(steps, GATE_ORIGINS):
+            gains = self.gains(known.before(step, horizon), known.grid_values[:, step : step + horizon])
+            if gains.any():  # else nothing came there, and an origin that tells nothing is no witness
+                told[step] = gains
+        if not told or max(told) - min(told) < horizon:
+            return self.gate
+        return fit_gate(np.stack(list(told.values()), axis=1), [(step - min(told)) // horizon for step in told])
 
     def _on_meta(self) -> Run:
         """The network on a map without numbers, however many are asked for: tiles come one by one."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from insar_dask.forecast.catalogue import MAPPED
+from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.forecast.network_settings import check_sizes
 from insar_dask.forecast.training.job import Training
 
@@ -105,11 +106,11 @@ class MapSettings:
 
         Raises
         ------
-        ValueError
+        OlderModelError
             For a network that learned numbers scaled otherwise, as they were before all cells had their own scale.
         """
         if data.get("scaled") != SCALED:
-            raise ValueError(
+            raise OlderModelError(
                 f"this {data['network']} learned maps that one number scaled for a whole tile, not {SCALED} as they "
                 "are now: train it again"
             )

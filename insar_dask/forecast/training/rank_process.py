@@ -111,15 +111,20 @@ class _Rank:
             return _device(own_gpu(0, [gpus()])) if wants_gpu else "cpu"
         store = self._store()
         device = _device(self._gpu(store)) if wants_gpu else "cpu"
-        dist.init_process_group(
-            "nccl" if wants_gpu else "gloo",
-            store=store,
-            rank=self.rank,
-            world_size=self.world,
-            # a survivor whose supervisor is gone too ends by itself
-            timeout=timedelta(seconds=2 * self.limits.stall),
-            device_id=torch.device(device) if wants_gpu else None,
-        )
+        try:
+            dist.init_process_group(
+                "nccl" if wants_gpu else "gloo",
+                store=store,
+                rank=self.rank,
+                world_size=self.world,
+                # a survivor whose supervisor is gone too ends by itself
+                timeout=timedelta(seconds=2 * self.limits.stall),
+                device_id=torch.device(device) if wants_gpu else None,
+            )
+        except RuntimeError as error:
+            raise PeerLostError(
+                f"rank {self.rank} lost another rank before they had formed a group: {error}"
+            ) from error
         return device
 
     def _store(self) -> Any:
@@ -166,20 +171,27 @@ class _Rank:
 
     def kind_of(self, error: Exception) -> str:
         """What the supervisor shall make of an exception."""
-        if isinstance(error, PeerLostError):
+        if isinstance(error, PeerLostError) or _of_links(error):
             return "peer"
         return "error" if may_pass(error) else "refused"
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether another try may end otherwise: of files, links and memory, not of what a program does with its data.
+    """Whether another try may end otherwise: of files, memory and a GPU, not of what a program does with its data.
 
     An exception that comes again would come again late: as long after the last checkpoint as before.
     """
-    kinds: tuple[type[Exception], ...] = OSError, MemoryError
-    if (torch := sys.modules.get("torch")) is not None:  # a builder may fail before anything needs it
-        kinds += torch.OutOfMemoryError, torch.AcceleratorError
-    return isinstance(error, kinds)
+    if isinstance(error, OSError | MemoryError):
+        return True
+    torch = sys.modules.get("torch")  # a builder may fail before anything needs it
+    of_a_gpu = torch is not None and isinstance(error, torch.AcceleratorError)
+    return of_a_gpu or "can't allocate memory" in str(error)  # a processor's, of which torch has no type
+
+
+def _of_links(error: Exception) -> bool:
+    """Whether ranks lost each other where nothing of ours told so, as while they form their group."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.distributed.DistError)
 
 
 def own_gpu(rank: int, visible: Sequence[Sequence[str]]) -> int:

@@ -1,5 +1,7 @@
 """How far each tile believes a network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.maps.lattice import as_points
 from insar_dask.forecast.maps.map_network import GATE_ORIGINS, MapNetwork
 from insar_dask.forecast.maps.map_settings import MapSettings
-from insar_dask.forecast.schedule import plan
+from insar_dask.forecast.schedule import moved, plan
 from insar_dask.forecast.tallies import block_places, block_values, windows_of
 from tests.forecast.maps.toy_tiles import toy_tiles
 
@@ -83,6 +85,32 @@ def test_where_too_few_dates_came_since_it_learned_the_gate_of_training_counts()
     assert model.share(windows.context(schedule.test[0])) == 0.25
     model.since -= schedule.every
     assert model.share(windows.context(schedule.test[0])) > 0.8
+
+
+def test_a_record_that_begins_after_it_learned_is_forecast():
+    _, schedule = windows_and_plan(tile(6.0))
+    model = rising(schedule)
+    for begin in (schedule.validation[0].step - 4, schedule.validation[0].step + 20):
+        cells = as_points(tile(6.0).isel(time=slice(begin, None))).load()
+        later = moved(schedule, cells["time"].values)
+        windows = windows_of(block_values(cells, later), later, "honest", block_places(cells))
+        said, _ = model.predict(windows.context(later.future))
+        assert np.isfinite(said).all(axis=1).sum() > 40
+
+
+def test_a_tile_whose_own_dates_tell_nothing_believes_the_gate_of_training():
+    windows, schedule = windows_and_plan(tile(6.0))
+    model, known = rising(schedule), windows.context(schedule.test[0])
+    last = schedule.test[0].step - HORIZON
+    bare = known.grid_values.copy()
+    bare[:, model.settings.context : last] = np.nan  # measured at first, and when it is too late for two horizons
+    holed = replace(known, grid_values=bare, values=bare, fitted=None, memo={})
+    assert model.share(holed) == model.gate
+    for first, expected in ((schedule.test[0].step - 70, True), (schedule.validation[0].step - 70, False)):
+        late = known.grid_values.copy()
+        late[:, :first] = np.nan  # a year of dates is 61
+        share = model.share(replace(known, grid_values=late, values=late, fitted=None, memo={}))
+        assert (share == model.gate) is expected, (first, share)
 
 
 def test_all_origins_of_one_evaluation_believe_what_was_known_at_the_first():

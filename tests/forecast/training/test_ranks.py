@@ -309,7 +309,8 @@ def test_an_error_that_comes_again_at_the_same_place_is_not_tried_a_third_time(c
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
-        (ConnectionResetError(), True), (OSError("x"), True), (MemoryError(), True), (torch.OutOfMemoryError(), True),
+        (ConnectionResetError(), True), (OSError("x"), True), (MemoryError(), True),
+        (torch.AcceleratorError("ECC"), True), (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
         (KeyError("x"), False), (TypeError(), False), (RuntimeError("shapes cannot be multiplied"), False),
         (UnusableError(), False),
     ],
