@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from distributed import Client
-from sklearn.base import clone
 
 import insar_dask as insar
 from insar_dask.forecast import Forecaster
+from insar_dask.forecast.maps.lattice import flattened
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.job import Trained
 from insar_dask.forecast.training.ranks import train_on
+from insar_dask.forecast.walk import Walk
+from insar_dask.shards import SHARD_POINTS
 from tests.forecast.maps.test_map_forecaster import SMALL, TRAINING
 from tests.forecast.maps.toy_tiles import toy_tiles
 from tests.jobs.clusters import external_cluster
@@ -91,15 +93,16 @@ def test_a_worker_killed_in_mid_training_changes_no_bit_of_what_is_learned(clien
 def test_a_network_of_maps_learns_on_two_ranks_what_it_would_here_whoever_is_killed(
     client: Client, tmp_path: Path
 ) -> None:
-    tiles = toy_tiles()
     model = Forecaster("mmstt", sizes=SMALL, training={**TRAINING, "checkpoint_every": 3}, stride=4)
-    here = clone(model).fit(tiles, progress=lambda _: None)
+    tiles = flattened(toy_tiles())
+    walk, plan = Walk(tiles, SHARD_POINTS), model.plan_to_fit(tiles)
     kill_one_in_the_middle = Killer(client, TRAINING["max_steps"])
-    there = clone(model).fit(tiles, client=client, checkpoints=tmp_path, progress=kill_one_in_the_middle)
+    alone = model.coach(tell=lambda _: None)
+    together = model.coach(client=client, folder=tmp_path, tell=kill_one_in_the_middle)
+    assert alone is not None and together is not None
+    here, there = (coach.train(walk, plan, {}, "toy tiles") for coach in (alone, together))
     assert "restart" in kill_one_in_the_middle.kinds, "the kill came too late"
-    weights = [name for name in here.state_ if ".weights." in name]
-    assert there.state_.keys() == here.state_.keys() and len(weights) > 10
+    weights = [name for name in here if ".weights." in name]
+    assert there.keys() == here.keys() and len(weights) > 10
     for name in weights:  # sums over two ranks have other last bits
-        np.testing.assert_allclose(there.state_[name], here.state_[name], rtol=0, atol=1e-3, err_msg=name)
-    for ours, theirs in zip(there.predict(tiles).values(), here.predict(tiles).values(), strict=True):
-        np.testing.assert_allclose(ours.values, theirs.values, rtol=0, atol=0.01)
+        np.testing.assert_allclose(there[name], here[name], rtol=0, atol=1e-3, err_msg=name)
