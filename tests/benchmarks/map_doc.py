@@ -39,7 +39,7 @@ DPI, COLOURS_KEPT = 100, 256
 """Of the files, which are to be small."""
 
 
-RING: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgewidth": 1.6}
+RING: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.4}
 """A network, so that what lies below it is seen."""
 
 COLOURS = model_colours((MAPPED[0], *NAIVE[::-1], *MAPPED[1:]))
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
 
 def plot_claims(protocols: Mapping[str, Any]) -> Figure:
     """RMSE by lead on the tile of training, and what is claimed."""
-    figure = new_figure(8.6, 3.4)
+    figure = new_figure(8.6, 3.6)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
         found = protocols[protocol]
@@ -99,11 +99,8 @@ def plot_claims(protocols: Mapping[str, Any]) -> Figure:
         axes.set_xlabel("maps ahead, of 6 days", fontsize=8)
         axes.set_yscale("log")
         axes.set_yticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
-        axes.legend(
-            frameon=False, fontsize=7, labelcolor=PALETTE["ink"], ncols=2, loc="upper left", bbox_to_anchor=(0, 0.86)
-        )
     panels[0].set_ylabel("RMSE, mm", fontsize=8)
-    return figure
+    return _with_legend(figure)
 
 
 def plot_leaks(leaks: Mapping[str, Any]) -> Figure:
@@ -134,7 +131,7 @@ def plot_leaks(leaks: Mapping[str, Any]) -> Figure:
 
 def plot_tiles(protocols: Mapping[str, Any]) -> Figure:
     """RMSE of all leads on every tile, the one of training first."""
-    figure = new_figure(8.6, 3.2)
+    figure = new_figure(8.6, 3.5)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
         found = protocols[protocol]
@@ -154,31 +151,25 @@ def plot_tiles(protocols: Mapping[str, Any]) -> Figure:
         axes.set_yticks([1, 3, 10, 20], ["1", "3", "10", "20"])
         names = [f"{tile}\n{'learned' if tile in found['trained'] else 'unseen'}" for tile in tiles]
         axes.set_xticks(range(len(tiles)), names, fontsize=7)
-        axes.legend(frameon=False, fontsize=7, labelcolor=PALETTE["ink"], ncols=2, loc="upper left")
     panels[0].set_ylabel("RMSE of all leads, mm", fontsize=8)
-    return figure
+    return _with_legend(figure)
 
 
 def plot_curves(units: Sequence[Mapping[str, Any]]) -> Figure:
     """Loss at the validation origins by windows seen, a line a seed."""
-    figure = new_figure(8.6, 3.2)
+    figure = new_figure(8.6, 3.5)
     panels = figure.subplots(1, 2)
     for axes, (protocol, title) in zip(panels, TITLES.items(), strict=True):
-        labelled = set()
         for unit in units:
             wanted, curve = unit["configuration"], unit["network"]["curve"]
             if wanted["protocol"] == protocol:
                 name = wanted["network"]
                 seen = [step * wanted["training"]["batch"] for step in curve["step"]]
-                label = None if name in labelled else name
-                axes.plot(seen, curve["validation"], color=COLOURS[name], linewidth=1.2, label=label)
-                labelled.add(name)
+                axes.plot(seen, curve["validation"], color=COLOURS[name], linewidth=1.2, label=name)
         _finish(axes, title)
         axes.set_xlabel("windows seen", fontsize=8)
-        if labelled:
-            axes.legend(frameon=False, fontsize=7, labelcolor=PALETTE["ink"], loc="upper right")
     panels[0].set_ylabel("validation loss", fontsize=8)
-    return figure
+    return _with_legend(figure)
 
 
 def draw_maps(forecasts: Path) -> Figure:
@@ -196,6 +187,21 @@ def draw_maps(forecasts: Path) -> Figure:
     regions = [region(given, said, name, len(origins) - 1, origins[-1]) for name in given.names]
     spreads = {titled(name): value_range(given, at) for at, name in enumerate(given.names)}
     return plot_region_maps(regions, spreads, f"MM-STT, honest, t+{given.horizon}, {day}; learned on E32N34")
+
+
+def _with_legend(figure: Figure) -> Figure:
+    """Every name once, below the panels, where no line is hidden."""
+    found = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+        fontsize=7,
+        labelcolor=PALETTE["ink"],
+    )
+    return figure
 
 
 def _finish(axes: Axes, title: str) -> None:
