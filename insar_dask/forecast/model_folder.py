@@ -76,7 +76,9 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], State]:
         raise ValueError(
             f"{folder / CARD} names {weights!r}, which is no file of its folder: save the forecaster again"
         )
-    data = (folder / weights).read_bytes() if (folder / weights).is_file() else b""
+    if not (folder / weights).is_file():
+        raise ValueError(f"{folder / weights} is missing: copy the whole folder again, or save the forecaster again")
+    data = (folder / weights).read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
         raise ValueError(
             f"{folder / weights} is torn or damaged: its {len(data):,} bytes are not those that the card was written "

@@ -238,12 +238,12 @@ def _with_validation(draft: Plan, test_fraction: float) -> Plan:
     earliest = _earliest(draft, last)
     spare = last - earliest
     if spare < draft.stride:
-        needed = int(np.ceil((earliest + draft.horizon + draft.stride) / (1 - test_fraction)))
+        needed, names = int(np.ceil((earliest + draft.horizon + draft.stride) / (1 - test_fraction))), _demanding(draft)
         raise TooShortError(
             f"the record has {len(draft.grid_days(0))} dates of {draft.every} days, {needed} are needed for horizon "
             f"{draft.horizon}, context {draft.context} and test_fraction {test_fraction}: "
-            "take a longer record, a shorter horizon or a smaller test_fraction"
-            + "".join(f", or another method than {name}" for name in _demanding(draft))
+            "take a longer record, a shorter horizon or context, or a smaller test_fraction"
+            + (f", or methods other than {' and '.join(names)}" if names else "")
         )
     length = min(round(test_fraction * len(draft.grid_days(0))), max(spare // 2, draft.stride))
     steps = range(last, last - length, -draft.stride)

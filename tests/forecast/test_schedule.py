@@ -95,7 +95,7 @@ def test_a_short_record_says_how_many_dates_it_needs():
 
 
 def test_a_record_too_short_for_the_ridge_serves_the_others():
-    with pytest.raises(CubeError, match="or another method than harmonic_ridge"):
+    with pytest.raises(CubeError, match="or methods other than harmonic_ridge"):
         plan(dates(np.arange(0, 960, 12)))
     schedule = plan(dates(np.arange(0, 960, 12)), methods=("persistence", "harmonic"))
     assert schedule.validation and schedule.validation[0].step * 12 > 365
@@ -104,7 +104,7 @@ def test_a_record_too_short_for_the_ridge_serves_the_others():
 
 
 def test_holt_winters_is_not_asked_of_less_than_two_years():
-    with pytest.raises(CubeError, match=r"80 dates of 12 days, 95 are needed.*or another method than holt_winters"):
+    with pytest.raises(CubeError, match=r"80 dates of 12 days, 95 are needed.*or methods other than holt_winters"):
         plan(dates(np.arange(0, 960, 12)), methods=("persistence", "holt_winters"))
     schedule = plan(dates(np.arange(0, 95 * 12, 12)), methods=("persistence", "holt_winters"))
     assert schedule.validation[0].step * 12 > 730

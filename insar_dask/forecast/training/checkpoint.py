@@ -114,7 +114,7 @@ def check_shapes(path: Path, found: Mapping[str, Any], model: torch.nn.Module) -
         With file, tensor, wanted and found shape.
     """
     wanted = model.state_dict()
-    cure = f"build the model as it was trained, or train into another folder than {path.parent}"
+    cure = f"build the model as it was trained, or delete {path.parent} to start anew"
     for name in sorted(wanted.keys() | found.keys()):
         want, have = (_shape(weights.get(name)) for weights in (wanted, found))
         if want != have:
