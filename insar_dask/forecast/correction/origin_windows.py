@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.correction.footing import Footing
-from insar_dask.forecast.correction.inputs import group_inputs, n_signed, point_inputs
+from insar_dask.forecast.correction.inputs import PointInputs, group_inputs, n_signed, point_inputs
 from insar_dask.forecast.groups import cut_groups
 from insar_dask.forecast.registry import Forecaster
 from insar_dask.forecast.series.point_source import Source
@@ -30,6 +31,7 @@ __all__ = ["PIECE", "OriginWindows", "Shape", "inner_origins", "pieces", "traini
 
 Arrays = dict[str, npt.NDArray[Any]]
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 PIECE = 1024
 """Consecutive points that are seen together, in training and in use: groups and neighbourhoods end with them."""
@@ -125,12 +127,19 @@ class OriginWindows:
 
     def grouped(self, piece: slice, origin: Origin, offset: int = 0) -> Arrays:
         """Inputs and targets of the groups of a piece at an origin."""
+        return self._cut(*self._seen(piece, origin), offset)
+
+    def _seen(self, piece: slice, origin: Origin) -> tuple[Float64, PointInputs, Float32]:
+        """Places, inputs and targets of the points of a piece at an origin: what takes the time."""
         windows = self.windows(piece)
         context = windows.context(origin)
         inputs = point_inputs(context, self.members, self.footing, self.shape.context)
-        groups = cut_groups(context.located, self.shape.length, self.shape.reach, offset=offset)
+        return context.located, inputs, windows.targets(origin)
+
+    def _cut(self, places: Float64, inputs: PointInputs, targets: Float32, offset: int) -> Arrays:
+        groups = cut_groups(places, self.shape.length, self.shape.reach, offset=offset)
         arrays = group_inputs(inputs, groups, self.shape.patterns)
-        errors = groups.gather((windows.targets(origin) - inputs.mean) / np.float32(self.footing.scale))
+        errors = groups.gather((targets - inputs.mean) / np.float32(self.footing.scale))
         scored = np.isfinite(errors) & arrays["present"][..., None]
         return {**arrays, "targets": np.where(scored, errors, np.float32(0)), "scored": scored}
 
@@ -140,13 +149,14 @@ class OriginWindows:
         return windows_of(points.values, self.plan, "honest", points.places)
 
     def _drawn(self, number: int, n_groups: int) -> Arrays:
-        """Groups of a round, shuffled."""
+        """Groups of a round, shuffled; a small cube has few pieces, which are drawn again and again."""
         random = np.random.Generator(np.random.Philox(key=[self.seed, number]))
-        parts: list[Arrays] = []
-        while sum(len(part["present"]) for part in parts) < n_groups:
-            piece = self.pieces[random.integers(len(self.pieces))]
-            origin = self.origins[random.integers(len(self.origins))]
-            parts.append(self.grouped(piece, origin, int(random.integers(self.shape.length))))
+        parts, count = list[Arrays](), 0
+        seen = cache(lambda piece, origin: self._seen(self.pieces[piece], self.origins[origin]))
+        while count < n_groups:
+            drawn = int(random.integers(len(self.pieces))), int(random.integers(len(self.origins)))
+            parts.append(self._cut(*seen(*drawn), int(random.integers(self.shape.length))))
+            count += len(parts[-1]["present"])
         joined = _joined(parts)
         order = random.permutation(len(joined["present"]))[:n_groups]
         return self._turned({name: array[order] for name, array in joined.items()}, random)

@@ -208,6 +208,18 @@ def test_batches_are_a_function_of_the_step_and_shared_out_among_ranks(taught, m
     assert sum(int(batch["scored"].sum()) for batches in ranks for batch in batches) == whole
 
 
+def test_a_small_cube_is_read_once_at_each_origin_of_a_round(taught, monkeypatch):
+    windows = taught.lesson.job(taught.lesson.footing()).windows
+    windows.pieces = [slice(0, 3)]
+    asked = []
+    monkeypatch.setattr(
+        origin_windows, "point_inputs", lambda *given: asked.append(given[0].target_years[0]) or point_inputs(*given)
+    )
+    batch = windows.batch(0, 0, 1)
+    assert len(batch["present"]) == windows.groups_a_batch
+    assert 1 < len(asked) == len(set(asked)) <= len(windows.origins)
+
+
 def test_pieces_cover_every_point_once_and_cross_no_shard():
     runs = pieces(5000, 1500)
     assert np.concatenate([np.arange(5000)[run] for run in runs]).tolist() == list(range(5000))
