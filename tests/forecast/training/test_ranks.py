@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import queue
@@ -6,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,8 @@ import insar_dask as insar
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.attempt import Assignment, Kind, Limits, Outcome
 from insar_dask.forecast.training.hold import HeldError, held
-from insar_dask.forecast.training.rank_process import UnusableError, gpus, may_pass, own_gpu
+from insar_dask.forecast.training.job import PeerLostError
+from insar_dask.forecast.training.rank_process import UnusableError, _Rank, gpus, may_pass, own_gpu
 from insar_dask.forecast.training.ranks import RankError, _Driver, train_on
 from insar_dask.forecast.training.roll_call import RESOURCE, RollCall, Seat, fit_to_train
 from insar_dask.forecast.training.supervisor import supervise
@@ -317,6 +320,12 @@ def test_an_error_that_comes_again_at_the_same_place_is_not_tried_a_third_time(c
 )  # fmt: skip
 def test_another_try_is_for_what_may_pass(error: Exception, passes: bool) -> None:
     assert may_pass(error) is passes
+
+
+@pytest.mark.parametrize("error", [PeerLostError("x"), torch.distributed.DistNetworkError("x")])
+def test_a_rank_that_lost_another_is_no_cause(error: Exception) -> None:
+    rank = _Rank({"rank": 1, "world": 2, "limits": asdict(Limits())}, io.StringIO())
+    assert rank.kind_of(error) == "peer"
 
 
 def test_kills_are_survived_as_often_as_was_said(client: Client, tmp_path: Path) -> None:
