@@ -62,7 +62,6 @@ class _Rank:
         self.assignment, self.words = assignment, words
         self.rank, self.world = assignment["rank"], assignment["world"]
         self.limits = Limits(**assignment["limits"])
-        self.joined = False
         self.pulsed = self.checked = time.monotonic()
 
     def say(self, what: str, **more: Any) -> None:
@@ -78,7 +77,6 @@ class _Rank:
         job = build(**self.assignment["params"])
         self.say("phase", phase="built")
         device = self._join()
-        self.joined = True
         self.say("phase", phase="joined")
         self._train(job, device)
         if self.world > 1:

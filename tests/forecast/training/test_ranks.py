@@ -169,7 +169,7 @@ def test_ctrl_c_leaves_nothing_running(client: Client, tmp_path: Path) -> None:
 
 CLIENT = """
 import sys
-from distributed import Client, Scheduler, SpecCluster, Worker
+from distributed import Client
 from insar_dask.forecast.training.ranks import train_on
 
 if __name__ == "__main__":
