@@ -17,7 +17,8 @@ SHOWN = ("loss", "validation", "rate", "samples_per_s", "eta_s")
 class ProgressLine(TerminalBar):
     """Shows what a training tells; give it to `insar_dask.forecast.training.train.train` or `train_on` as ``tell``.
 
-    Restarts and notes stay above the line. Nothing is shown where standard error is no terminal.
+    Restarts, notes and from where it goes on stay above the line, and are all that is written where standard error is
+    no terminal.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ class ProgressLine(TerminalBar):
             quiet=quiet,
             text="",
         )
+        self._name, self._quiet = name, quiet
         self._latest: dict[str, Any] = {}
 
     @property
@@ -63,7 +65,14 @@ class ProgressLine(TerminalBar):
 
     def __call__(self, said: Mapping[str, Any]) -> None:
         """Take in one mapping, see `insar_dask.forecast.training.logbook.Logbook`."""
-        if said["kind"] in ("note", "restart") and not self._bars.disable:
-            self._bars.console.print(f"{said['kind']} at step {said['step']}: {said['text']}", highlight=False)
+        if not self._quiet and (text := _worth_keeping(said)):
+            self._bars.console.print(f"{self._name}: {text}", highlight=False, markup=False, soft_wrap=True)
         self._latest |= {name: said[name] for name in SHOWN if name in said}
         self._bars.update(self._task, completed=said["step"], total=said.get("of"), text=self.text)
+
+
+def _worth_keeping(said: Mapping[str, Any]) -> str:
+    """What a person should still find in a log; empty for all that passes by."""
+    if said["kind"] == "begin" and said["step"]:
+        return f"going on from step {said['step']} of {said['of']}"
+    return f"{said['kind']} at step {said['step']}: {said['text']}" if said["kind"] in ("note", "restart") else ""

@@ -15,6 +15,7 @@ from insar_dask.forecast.training.adamw import AdamW
 from insar_dask.forecast.training.checkpoint import CheckpointError
 from insar_dask.forecast.training.job import Batch, Job, Trained, Training
 from insar_dask.forecast.training.learning_rate import LearningRate
+from insar_dask.forecast.training.progress_line import ProgressLine
 from insar_dask.forecast.training.together import Ranks
 from insar_dask.forecast.training.train import TrainingError, restored, train
 from tests.forecast.toy_training import Toy, ToyWindows, job
@@ -328,3 +329,21 @@ def test_a_rank_without_a_group_of_a_batch_sends_as_much_as_the_others() -> None
         descent.Descent(Job(Skipping(), windows, Training()), ranks, torch.device("cpu")).step(batch, 0, 1e-3)
         sent.append(ranks.sent)
     assert sent[0] == sent[1]
+
+
+def test_where_nobody_watches_the_log_still_says_what_was_passed_over_and_from_where_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(job(max_steps=8), tmp_path)
+    sound, torn = sorted(tmp_path.glob("checkpoint-*.pt"))
+    torn.write_bytes(torn.read_bytes()[:-1])
+    with ProgressLine("train [site]/trend") as tell:
+        train(job(max_steps=12), tmp_path, tell=tell)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all(line.startswith("train [site]/trend: ") for line in said)
+    assert torn.name in said[0] and "torn" in said[0] and sound.name in said[0]
+    assert said[1].endswith(f"going on from step {int(sound.name[11:19])} of 12")
+    train(job(max_steps=8), tmp_path / "other")
+    with ProgressLine("train", quiet=True) as tell:
+        train(job(max_steps=12), tmp_path / "other", tell=tell)
+    assert not capsys.readouterr().err
