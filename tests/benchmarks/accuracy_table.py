@@ -36,8 +36,8 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
 
 
 def least_and_most(held: Mapping[str, Any]) -> list[float]:
-    """Of the coverage of all quintiles at all leads; nothing of results that were made before it was counted."""
-    shares = [share for leads in held.get("by_cell", ()) for share in leads if not math.isnan(share)]
+    """Of the coverage of all quintiles at all leads."""
+    shares = [share for leads in held["by_cell"] for share in leads if not math.isnan(share)]
     return [min(shares), max(shares)] if shares else []
 
 
