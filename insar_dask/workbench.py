@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ from insar_dask.sources import named_products
 from insar_dask.store import open_group, products
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from insar_dask.forecast.forecaster import Forecaster
 
 __all__ = ["SeesFutureError", "Workbench"]
@@ -195,22 +198,26 @@ class Workbench:
     ) -> Forecaster:
         """Train a forecaster of maps on the tiles named, or on all, unless its folder holds what came of just that.
 
-        A network of before, when such networks learned otherwise, did not.
+        Until it is saved, checkpoints lie in a folder beside, which ends in ``-training``.
         """
         tiles = open_tiles(self.store, group)
         if strange := set(learn) - set(tiles["tile"].values.tolist()):
             names = ", ".join(map(str, tiles["tile"].values))
             raise CubeError(f"[maps] learn names {', '.join(sorted(strange))}, and the tiles are {names}")
         chosen = tiles.sel(tile=list(learn)) if learn else tiles
-        if (folder / "card.json").exists():
-            with suppress(OlderModelError):
-                kept = type(wanted).load(folder)
-                if kept.learned_from(chosen, wanted):
-                    return kept
-        client, checkpoints = None if ranks is None else self.engine.client, beside(self.store, ".checkpoints")
-        kept_at = checkpoints if wanted.trains else None
-        fitted = wanted.fit(chosen, client=client, ranks=ranks, checkpoints=kept_at)
-        fitted.save(folder)
+        checkpoints = folder.with_name(f"{folder.name}-training")
+        fitted = _learned_before(folder, chosen, wanted)
+        if fitted is None:
+            fitted = wanted.fit(
+                chosen,
+                client=None if ranks is None else self.engine.client,
+                ranks=ranks,
+                checkpoints=checkpoints if wanted.trains else None,
+                progress=(lambda _: None) if self.engine.quiet else None,
+            )
+            fitted.save(folder)
+        if checkpoints.exists():
+            shutil.rmtree(checkpoints)
         return fitted
 
     def foresee(self, product: str) -> None:
@@ -297,3 +304,14 @@ class Workbench:
                 write_egms(path, drawn, progress=lambda done, _: progress.show(done, done))
             note.write_text(wanted)
         return path
+
+
+def _learned_before(folder: Path, tiles: xr.Dataset, wanted: Forecaster) -> Forecaster | None:
+    """What the folder holds, if that came of these tiles and is what is wanted; older networks learned otherwise."""
+    if not (folder / "card.json").exists():
+        return None
+    with suppress(OlderModelError):
+        kept = type(wanted).load(folder)
+        if kept.learned_from(tiles, wanted):
+            return kept
+    return None

@@ -13,6 +13,7 @@ __all__ = [
     "METHODS",
     "PROTOCOLS",
     "RAW_DATES_ONLY",
+    "RIDGE",
     "TRAINED",
     "TWO_YEARS",
 ]
@@ -53,7 +54,10 @@ Holt-Winters 9 to 17 %. A network takes minutes to hours to train, and has to be
 RAW_DATES_ONLY = ("gaussian_process", "kriging", *TRAINED)
 """Methods that live on the real dates: on a filled and smoothed grid they would be something else."""
 
-LINEAR = ("harmonic_ridge", "gaussian_process")
+RIDGE = "harmonic_ridge"
+"""What a network of maps adds to."""
+
+LINEAR = (RIDGE, "gaussian_process")
 """Linear forecasters that look at one point at a time; a network stands on them."""
 
 CORRECTED = ("kriging", *LINEAR)

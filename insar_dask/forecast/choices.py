@@ -9,7 +9,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast import protocol, schedule
-from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, MAPPED, METHODS, TRAINED
+from insar_dask.forecast.catalogue import CORRECTED, CORRECTING, FORECASTERS, MAPPED, METHODS, RIDGE, TRAINED
 from insar_dask.forecast.correction.origin_windows import PIECE
 from insar_dask.forecast.maps.lattice import cells_across
 from insar_dask.forecast.memory import network_bytes
@@ -41,7 +41,7 @@ WHERE = {"client": "client", "ranks": "ranks", "folder": "checkpoints"}
 REFERENCES = "persistence", "harmonic"
 """Scored beside the method asked for, so that its card says what it is worth; both cost next to nothing."""
 
-BESIDE = {CORRECTING: CORRECTED} | dict.fromkeys(MAPPED, ("harmonic_ridge", "kriging"))
+BESIDE = {CORRECTING: CORRECTED} | dict.fromkeys(MAPPED, (RIDGE, "kriging"))
 """Scored beside a network too: what it stands on, and what it has to be measured by."""
 
 STEPS, MAP_STEPS = (24, 6), (10, 10)

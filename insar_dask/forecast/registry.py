@@ -10,7 +10,16 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from insar_dask.forecast.catalogue import COMPONENTS, CORRECTED, CORRECTING, FORECASTERS, RAW_DATES_ONLY, TRAINED
+from insar_dask.forecast.catalogue import (
+    COMPONENTS,
+    CORRECTED,
+    CORRECTING,
+    FORECASTERS,
+    MAPPED,
+    RAW_DATES_ONLY,
+    RIDGE,
+    TRAINED,
+)
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
 
@@ -77,8 +86,9 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
     """Forecaster called ``method`` as the fitted state of an evaluation has it for one of its stages.
 
     A network is the same at all stages: it was trained before the first of them. The linear forecasters that one
-    corrects are those of the stage, and so is the gate on its correction. ``device`` is what a network forecasts on:
-    the processor, or the GPU of this process (`insar_dask.forecast.gpu_networks`); all others compute here.
+    corrects or adds to are those of the stage, and so is the gate on a correction. ``device`` is what a network
+    forecasts on: the processor, or the GPU of this process (`insar_dask.forecast.gpu_networks`); all others compute
+    here.
     """
     if method not in TRAINED:
         return load(method, f"{protocol}.{stage}.{method}.", state)
@@ -87,6 +97,8 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
         arrays["gate"] = arrays[f"gate.{stage}"]
     for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
+    if method in MAPPED:
+        arrays["ridge"] = state[f"{protocol}.{stage}.{RIDGE}.weights"]
     made: Forecaster = _class(method).from_state(arrays, device)
     return made
 

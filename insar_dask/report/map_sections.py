@@ -35,8 +35,8 @@ SHOWN = {"rmse": "RMSE mm", "mae": "MAE mm", "r2": "R²", "ssim": "SSIM", "corre
 
 SHARE_NOTE = (
     "Believed is how much of what the network adds to the harmonic ridge counts on a tile in this table: as much as "
-    "dates before it bear out to which no weight was fitted, the tile's own where they suffice, else those of tiles of "
-    "training. At 0 % it says what the ridge says. Forecasts beyond the record ask the dates of this table too"
+    "dates before it bear out that the network has not learned from, the tile's own where they suffice, else those of "
+    "tiles of training. At 0 % it says what the ridge says. Forecasts beyond the record ask the dates of this table too"
 )
 
 RANGE_NOTE = (

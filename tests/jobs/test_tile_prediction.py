@@ -70,8 +70,10 @@ def test_a_network_of_before_is_learned_anew(is_of_settings, older, stored, fitt
     monkeypatch.setattr(Forecaster, "fit", lambda *_, **__: fits.append(1) or fitted)
     wanted = Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4)
     for _ in range(2):
+        (tmp_path / "model-training").mkdir()  # of a training killed after its network was saved
         made = bench.learn_maps("tiles/up", wanted, tmp_path / "model")
         assert made.state_.keys() == fitted.state_.keys() and len(fits) == 1
+        assert not (tmp_path / "model-training").exists()
 
 
 def test_a_tile_that_is_done_is_not_forecast_again(stored: Path, fitted):

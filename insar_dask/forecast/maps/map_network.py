@@ -95,7 +95,8 @@ class MapNetwork:
     settings : MapSettings
     network : torch.nn.Module
     ridge : (c, h) array
-        Weights of the harmonic ridge that it adds to.
+        Weights of the harmonic ridge that it adds to, fitted to all dates known at a stage: weights of the dates that
+        the network learned from err more where the ground has broken since.
     gate : float
         How much of what it adds to believe, 0 to 1, where a tile's own past is too short to tell: what the tiles of
         training bore out together. See `insar_dask.forecast.correction.gate`.
@@ -161,15 +162,15 @@ class MapNetwork:
         return bytes_there(self._weights(), self._on_meta(), memory)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """What was learned, as arrays."""
+        """What was learned of the network, as arrays; the ridge has a state of its own at each stage."""
         weights = {f"weights.{name}": array for name, array in self._weights().items()}
         settings = np.array(json.dumps(self.settings.to_dict(), sort_keys=True))
         believed = {"gate": np.array(self.gate), "since": np.array(self.since)}
-        return {**weights, **believed, "ridge": self.ridge, "settings": settings}
+        return {**weights, **believed, "settings": settings}
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]], device: Device = "cpu") -> Self:
-        """Rebuild it from `state`."""
+        """Rebuild it from `state` and, as ``ridge``, the weights that it adds to."""
         import torch
 
         settings = MapSettings.from_dict(json.loads(str(state["settings"])))

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster, bfloat16, tallies
+from insar_dask.forecast import Forecaster, bfloat16, registry, tallies
+from insar_dask.forecast.catalogue import RIDGE
 from insar_dask.forecast.maps.lattice import as_points
 from insar_dask.forecast.walk import Walk
 from insar_dask.shards import SHARD_POINTS, ShardPlan
@@ -51,6 +52,16 @@ def test_maps_are_forecast_for_every_tile(fitted):
 def test_its_scores_stand_beside_those_of_naive_maps(fitted):
     assert {"mmstt", "persistence", "harmonic", "harmonic_ridge"} <= set(fitted.scores_.methods)
     assert fitted.method_ == "mmstt" and fitted.plan_.horizon == fitted.plan_.context == 10
+
+
+@pytest.mark.parametrize("stage", ["validation", "test", "future"])
+def test_where_it_is_not_believed_it_says_what_the_ridge_of_that_day_says(fitted, stage):
+    plan, state = fitted.plan_, fitted.state_ | believed(0.0)
+    cells = as_points(TILES.isel(tile=[0])).load()
+    windows = tallies.windows_of(tallies.block_values(cells, plan), plan, "honest", tallies.block_places(cells))
+    origin = {"validation": plan.validation[0], "test": plan.test[0], "future": plan.future}[stage]
+    said = [registry.fitted(m, "honest", stage, state).predict(windows.context(origin))[0] for m in ("mmstt", RIDGE)]
+    np.testing.assert_allclose(*said, atol=1e-3)
 
 
 def test_a_tile_is_scored_whole_however_many_cells_it_has(fitted, monkeypatch):
