@@ -71,7 +71,7 @@ def _naive(name: str, material: Material, holdout: Holdout) -> dict[str, Any]:
 
 def _network(name: str, material: Material, holdout: Holdout) -> dict[str, Any]:
     unit, folder = MapUnit(protocol="honest", network=name, seed=0, windows=WINDOWS), SCRATCH / f"ustica-{name}"
-    result, _ = run_map_unit(unit, material, holdout, folder, tell=tell)
+    result, *_ = run_map_unit(unit, material, holdout, folder, tell=tell)
     shutil.rmtree(folder)
     return {"scores": result["scores"]["E45N17"]["test"]} | {told: result["network"][told] for told in TOLD}
 
