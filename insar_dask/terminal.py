@@ -24,7 +24,7 @@ class TerminalBar:
     total, done : int
         Where the bar ends (None: not known yet), and where it begins.
     quiet : bool
-        Show nothing. Nothing is shown either when standard error is no terminal.
+        Show nothing. There is no bar either when standard error is no terminal.
     **fields
         First values of what the columns show beside.
     """

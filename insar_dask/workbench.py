@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from insar_dask.config import Config
 from insar_dask.cube import CubeError
 from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.forecast.timetable import TooShortError
+from insar_dask.forecast.training.hold import remove_trainings
 from insar_dask.foresight import sees_future
 from insar_dask.inversion.reference import pixel_at
 from insar_dask.jobs.engine import Engine
@@ -205,7 +205,7 @@ class Workbench:
             names = ", ".join(map(str, tiles["tile"].values))
             raise CubeError(f"[maps] learn names {', '.join(sorted(strange))}, and the tiles are {names}")
         chosen = tiles.sel(tile=list(learn)) if learn else tiles
-        checkpoints = folder.with_name(f"{folder.name}-training")
+        checkpoints = beside(folder.resolve(), "-training")
         fitted = _learned_before(folder, chosen, wanted)
         if fitted is None:
             fitted = wanted.fit(
@@ -216,8 +216,8 @@ class Workbench:
                 progress=(lambda _: None) if self.engine.quiet else None,
             )
             fitted.save(folder)
-        if checkpoints.exists():
-            shutil.rmtree(checkpoints)
+        if wanted.trains:
+            remove_trainings(checkpoints)
         return fitted
 
     def foresee(self, product: str) -> None:

@@ -97,7 +97,8 @@ class Coach(ABC, Generic[Settings]):
         For checkpoints: a training that was killed goes on from there, in a folder of its own for each cube and
         settings. Default: one that passes.
     tell : callable, optional
-        Gets what the training says, see `insar_dask.forecast.training.logbook`; default: a line in the terminal.
+        Gets what the training says, see `insar_dask.forecast.training.logbook`; default: a line in the terminal, and
+        where there is none its notes.
     """
 
     settings: Settings

@@ -124,7 +124,7 @@ class Forecaster(Learned):
             Folder in which a training that was killed finds where it was; default: none is kept.
         progress : callable, optional
             Called with ``{"stage", "done", "total"}`` after every block, and with what a training says, see
-            `insar_dask.forecast.training.logbook`; default: a line in the terminal, if there is one.
+            `insar_dask.forecast.training.logbook`; default: a line in the terminal, and where there is none its notes.
         shard_points : int
             Most points of a block of a cube in memory; methods that look at neighbours see those of a block. A tile is
             one, however many cells it has.

@@ -98,7 +98,7 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
     for member in CORRECTED if method == CORRECTING else ():
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
     if method in MAPPED:
-        arrays["ridge"] = state[f"{protocol}.{stage}.{RIDGE}.weights"]
+        arrays.update({f"members.{RIDGE}.{k}": v for k, v in under(f"{protocol}.{stage}.{RIDGE}.", state).items()})
     made: Forecaster = _class(method).from_state(arrays, device)
     return made
 

@@ -109,7 +109,7 @@ class HarmonicRidge(Unpooled):
         fitted = combine(coefficients, harmonic_design(context.target_years))
         recent = context.grid_years[-self.context :]
         tail = residuals(context.grid_values[:, -self.context :], harmonic_design(recent), coefficients)
-        return fitted + combine(np.nan_to_num(tail, copy=False), self.weights_.T), None
+        return fitted + combine(np.nan_to_num(tail, copy=False), self.weights_[-len(recent) :].T), None
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, as small arrays."""

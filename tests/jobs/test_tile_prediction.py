@@ -13,8 +13,10 @@ import insar_dask as insar
 from insar_dask.config import parse_config
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster
+from insar_dask.forecast.maps import map_network
 from insar_dask.forecast.maps.map_network import GATE_ORIGINS
 from insar_dask.forecast.model_folder import OlderModelError
+from insar_dask.forecast.training.hold import held
 from insar_dask.jobs.devices import DEVICE
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.tile_prediction import hindcast_group
@@ -52,17 +54,16 @@ def test_stored_tiles_are_forecast_as_in_memory(stored, fitted):
     assert list(forecast["tile"].values) == ["E32N34", "E39N30"]
 
 
-@pytest.mark.parametrize(
-    ("is_of_settings", "older"), [(True, '"scaled": "by cell"'), (False, "since")], ids=["scaled", "since"]
-)
-def test_a_network_of_before_is_learned_anew(is_of_settings, older, stored, fitted, tmp_path, monkeypatch):
+@pytest.mark.parametrize("before", ["scaled", "since", "ridge"])
+def test_a_network_of_before_is_learned_anew(before, stored, fitted, tmp_path, monkeypatch):
     bench = Workbench(parse_config({}), stored, Engine(stored, quiet=True))
-    model = copy(fitted)
-    names = [name for name in model.state_ if name.endswith("settings" if is_of_settings else older)]
-    model.state_ = {name: array for name, array in fitted.state_.items() if name not in names}
-    if is_of_settings:
-        (name,) = names
-        model.state_[name] = np.array(str(fitted.state_[name]).replace(older, '"scaled": "by tile"'))
+    model, prefix = copy(fitted), "honest.trained.mmstt."
+    model.state_ = {name: array for name, array in fitted.state_.items() if name != f"{prefix}{before}"}
+    if before == "scaled":
+        name = f"{prefix}settings"
+        model.state_[name] = np.array(str(fitted.state_[name]).replace('"scaled": "by cell"', '"scaled": "by tile"'))
+    if before == "ridge":
+        model.state_[f"{prefix}ridge"] = np.zeros((10, 10))
     model.save(tmp_path / "model")
     with pytest.raises(OlderModelError, match=r"model: this mmstt .*: train it again"):
         Forecaster.load(tmp_path / "model")
@@ -70,10 +71,30 @@ def test_a_network_of_before_is_learned_anew(is_of_settings, older, stored, fitt
     monkeypatch.setattr(Forecaster, "fit", lambda *_, **__: fits.append(1) or fitted)
     wanted = Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4)
     for _ in range(2):
-        (tmp_path / "model-training").mkdir()  # of a training killed after its network was saved
         made = bench.learn_maps("tiles/up", wanted, tmp_path / "model")
         assert made.state_.keys() == fitted.state_.keys() and len(fits) == 1
-        assert not (tmp_path / "model-training").exists()
+
+
+def test_checkpoints_lie_beside_the_model_until_it_is_saved(stored, fitted, tmp_path, monkeypatch):
+    bench, beside = Workbench(parse_config({}), stored, Engine(stored, quiet=True)), tmp_path / "model-training"
+    killed, other = beside / "killed", beside / "of another hand"
+
+    def fit(*_, checkpoints, progress, **__):
+        assert checkpoints == beside and progress is not None
+        with held(killed):
+            return fitted
+
+    monkeypatch.setattr(Forecaster, "fit", fit)
+    wanted = Forecaster("mmstt", sizes=SMALL, training=TRAINING, stride=4)
+    other.mkdir(parents=True)
+    with held(beside / "running"):
+        bench.learn_maps("tiles/up", wanted, tmp_path / "model")
+        assert {left.name for left in beside.iterdir()} == {"running", other.name}
+    other.rmdir()
+    with held(killed):  # and again, after a kill between saving and removing
+        pass
+    bench.learn_maps("tiles/up", wanted, tmp_path / "model")
+    assert not beside.exists()
 
 
 def test_a_tile_that_is_done_is_not_forecast_again(stored: Path, fitted):
@@ -114,20 +135,26 @@ def test_what_had_been_said_is_scored_as_the_card_has_it(stored: Path, fitted):
 @pytest.mark.parametrize("bf16", [False, True])
 def test_tiles_are_forecast_and_scored_on_a_gpu(bf16, stored, fitted, tmp_path, networks_there, monkeypatch):
     store = shutil.copytree(stored, tmp_path / "cube.zarr")
-    here = insar.predict_tiles(store, fitted, quiet=True).load()
-    plan, found = hindcast_group(Engine(store, quiet=True), fitted, "tiles/up")
+    monkeypatch.setattr(map_network, "fit_gate", lambda *_: 1.0)
+    loud, random = copy(fitted), np.random.default_rng(0)  # four steps have taught it to say next to nothing
+    loud.state_ = {
+        name: random.normal(array, 0.1).astype(array.dtype) if ".mmstt.weights." in name else array
+        for name, array in fitted.state_.items()
+    }
+    here = insar.predict_tiles(store, loud, quiet=True).load()
+    plan, found = hindcast_group(Engine(store, quiet=True), loud, "tiles/up")
     said = [tile["said"] for tile in found]
     monkeypatch.setenv(DEVICE, "gpu")
     if bf16:  # as it would be trained
-        settings = json.loads(str(fitted.state_["honest.trained.mmstt.settings"]))
+        settings = json.loads(str(loud.state_["honest.trained.mmstt.settings"]))
         settings["training"]["bf16"] = True
-        monkeypatch.setitem(fitted.state_, "honest.trained.mmstt.settings", np.array(json.dumps(settings)))
+        monkeypatch.setitem(loud.state_, "honest.trained.mmstt.settings", np.array(json.dumps(settings)))
     assert networks_there["turns"] == 0
-    there = insar.predict_tiles(store, fitted, quiet=True).load()
+    there = insar.predict_tiles(store, loud, quiet=True).load()
     assert networks_there["turns"] == 2 * (1 + GATE_ORIGINS), "for each tile its forecast and its gate"
     assert [step.get("device") for step in there.attrs["recipe"]] == ["gpu"]
-    assert (there["displacement"] != here["displacement"]).any()
-    again = [tile["said"] for tile in hindcast_group(Engine(store, quiet=True), fitted, "tiles/up")[1]]
+    assert (abs(there["displacement"] - here["displacement"]) > 0).any()
+    again = [tile["said"] for tile in hindcast_group(Engine(store, quiet=True), loud, "tiles/up")[1]]
     assert networks_there["turns"] == 2 * (1 + GATE_ORIGINS + len(plan.test)), "too short for gates there"
     for one, other in ((there["displacement"], here["displacement"]), *zip(again, said, strict=True)):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=0.2 if bf16 else 1e-2)

@@ -141,18 +141,19 @@ class HarmonicFrames(Frames):
         """Those of the fit before the origin; NaN is what nobody is to say: see `harmonic_needs`."""
         material, history = self.material, self.material.history(tile)
         held = np.asarray(material.mask[tile, :origin].any(axis=0))
-        fitted, scale, statics = above_harmonic(history, held, origin, material.context, self.ridge)
+        behind, scale, statics = above_harmonic(history, held, origin, material.context)
+        ahead = _carried_on(history, origin, self.ridge)
         given = np.flatnonzero(history.given[:origin])
         dates, span = harmonic_needs(material.plan.every / DAYS_PER_YEAR)
         if len(given) < dates or np.ptp(given) + 1 < span:
-            fitted[material.context :] = np.nan
-        return fitted, scale, statics
+            ahead[:] = np.nan
+        return np.concatenate([behind, ahead]), scale, statics
 
 
 def above_harmonic(
-    history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int, ridge: Float64
+    history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int
 ) -> tuple[Float32, Float32, Float32]:
-    """What `Frames.placed` returns where every number is of the past alone.
+    """What is read of a tile at an origin is above this, and in units of that; every number is of the past alone.
 
     Parameters
     ----------
@@ -160,13 +161,11 @@ def above_harmonic(
     held : (Y, X) array of bool
         Cells that had held a point before the origin.
     origin, context : int
-    ridge : (c, h) array
-        Weights of the last c maps, above line and annual signal, in the h maps to come.
 
     Returns
     -------
-    fitted : (context + h, Y, X) array
-        Each cell's line and annual signal about the origin, and in the maps to come the ridge's share too [mm].
+    fitted : (context, Y, X) array
+        Each cell's line and annual signal before the origin [mm].
     scale : (Y, X) array
         Root mean square of what the signal leaves of a cell's past, and at least that of the median cell [mm]. One
         scale for a whole tile would be that of the cells that an earthquake broke, four times the median: a network
@@ -178,13 +177,17 @@ def above_harmonic(
     scores = np.array([_moments(column[held]) for column in statics], np.float32)[..., None, None]
     scaled = ((statics - scores[:, 0]) / scores[:, 1]).clip(-FARTHEST, FARTHEST)
     scale = np.maximum(spread, np.median(spread[held]) if held.any() else 0.0)
+    behind = history.harmonic(origin, slice(origin - context, origin))
+    divisor = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    return behind, divisor, np.asarray(scaled, np.float32)
+
+
+def _carried_on(history: MapHistory, origin: int, ridge: Float64) -> Float32:
+    """Maps to come (h, Y, X) by line, annual signal and ridge (c, h): weights of the last c maps above both."""
     weights = ridge[max(len(ridge) - origin, 0) :]
     signal = history.harmonic(origin, slice(origin - len(weights), origin + ridge.shape[1]))
     left = np.nan_to_num(history.maps[origin - len(weights) : origin] - signal[: len(weights)])
-    ahead = signal[len(weights) :] + np.tensordot(weights.T.astype(np.float32), left, axes=1)
-    behind = history.harmonic(origin, slice(origin - context, origin))
-    divisor = np.where(scale > 0, scale, 1.0).astype(np.float32)
-    return np.concatenate([behind, ahead]), divisor, np.asarray(scaled, np.float32)
+    return np.asarray(signal[len(weights) :] + np.tensordot(weights.T.astype(np.float32), left, axes=1))
 
 
 def channels(read: Float32, statics: Float32, waves: Float32) -> Float32:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import isqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from insar_dask.forecast.catalogue import RIDGE
 from insar_dask.forecast.coaching import Classroom, Coach
 from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.correction.teaching import spread_over
@@ -21,6 +22,7 @@ from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.map_network import GATE_ORIGINS, MapNetwork
 from insar_dask.forecast.maps.map_settings import MapSettings
 from insar_dask.forecast.memory import training_bytes
+from insar_dask.forecast.registry import load
 from insar_dask.forecast.tallies import windows_of
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.training.anywhere import train_anywhere
@@ -30,7 +32,6 @@ from insar_dask.forecast.walk import Tell
 if TYPE_CHECKING:
     import torch
 
-    from insar_dask.forecast.maps.framing import HarmonicFrames
     from insar_dask.forecast.maps.map_windows import MapWindows
 
 __all__ = ["MapCoach", "job_from_folder"]
@@ -82,7 +83,7 @@ class MapCoach(Coach[MapSettings]):
                 (room.folder / name).unlink(missing_ok=True)
         network = _network(settings)
         network.load_state_dict(dict(trained.weights))
-        ridge = cast("HarmonicFrames", windows.frames).ridge
+        ridge = load(RIDGE, f"honest.validation.{RIDGE}.", room.state)
         made = MapNetwork(settings, network, ridge, 1.0, room.plan.date(room.plan.validation[0]))
         made.gate = _gate(room, made)
         return {f"honest.trained.{settings.network}.{name}": array for name, array in made.state().items()}

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR
+from insar_dask.forecast.catalogue import RIDGE
 from insar_dask.forecast.correction.gate import fit_gate, products
 from insar_dask.forecast.correction.teaching import spread_over
 from insar_dask.forecast.maps.framing import CHANNELS, above_harmonic, annual_waves, channels
@@ -23,7 +24,7 @@ from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_settings import MapSettings
 from insar_dask.forecast.model_folder import OlderModelError
 from insar_dask.forecast.naive import harmonic_fit
-from insar_dask.forecast.registry import Device, under
+from insar_dask.forecast.registry import Device, Forecaster, load, under
 from insar_dask.forecast.windows import Context
 
 if TYPE_CHECKING:
@@ -40,50 +41,6 @@ GATE_ORIGINS = 8
 """Origins that a gate is fitted at: a tile takes nine times as long to forecast as without one of its own."""
 
 
-class _Said:
-    """What a network says of the cells of one tile at an origin.
-
-    Attributes
-    ----------
-    fitted : (n, h) array
-        Line, annual signal and ridge of each cell [mm].
-    correction : (n, h) array
-        What the network adds [mm].
-    """
-
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        ridge: Float64,
-        settings: MapSettings,
-        context: Context,
-        there: There | None = None,
-    ) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        read = settings.context
-        raw = gridded(context.grid_values, context.located, settings.side)
-        maps, origin = filled(raw), len(raw)
-        years = np.concatenate([context.grid_years, context.target_years])
-        held = np.asarray(np.isfinite(raw).any(axis=0))
-        fitted, scale, statics = above_harmonic(MapHistory(maps, years), held, origin, read, ridge)
-        days = context.first_day + np.rint(years * DAYS_PER_YEAR).astype(np.int64)
-        waves = annual_waves(days[origin - read :])
-        values = channels((maps[-read:] - fitted[:read]) / scale, statics, waves[:read])
-        arrays = {"values": values[None], "target_time": waves[None, read:]}
-        if there is None:
-            network.eval()
-            with torch.inference_mode():  # in float32, so that workers with and without bfloat16 agree on a cube
-                said = network({name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
-        else:
-            said = there.said(arrays, bf16=settings.training.bf16)
-        added = said[0] * scale
-        row, col = cells_at(context.located, settings.side)
-        self.fitted = np.ascontiguousarray(fitted[read:, row, col].T)
-        self.correction = np.ascontiguousarray(added[:, row, col].T)
-
-
 class MapNetwork:
     """A trained network of maps, believed on each tile as far as the tile's own past bears it out.
 
@@ -94,15 +51,15 @@ class MapNetwork:
     ----------
     settings : MapSettings
     network : torch.nn.Module
-    ridge : (c, h) array
-        Weights of the harmonic ridge that it adds to, fitted to all dates known at a stage: weights of the dates that
-        the network learned from err more where the ground has broken since.
+    ridge : HarmonicRidge
+        What it adds to, fitted to all dates known at a stage: one of the dates that the network learned from errs more
+        where the ground has broken since.
     gate : float
         How much of what it adds to believe, 0 to 1, where a tile's own past is too short to tell: what the tiles of
         training bore out together. See `insar_dask.forecast.correction.gate`.
     since : int
-        Day, from 1970-01-01, from which on nothing was fitted to any date; on tiles of training, the dates that follow
-        chose the step whose weights are kept.
+        Day, from 1970-01-01, from which on the network learned from no date; on tiles of training, the dates that
+        follow chose the step whose weights are kept, and taught the ridge: the better that fits, the less is believed.
 
     Attributes
     ----------
@@ -111,7 +68,7 @@ class MapNetwork:
     """
 
     def __init__(
-        self, settings: MapSettings, network: torch.nn.Module, ridge: Float64, gate: float, since: int
+        self, settings: MapSettings, network: torch.nn.Module, ridge: Forecaster, gate: float, since: int
     ) -> None:
         self.settings, self.network, self.ridge, self.gate, self.since = settings, network, ridge, gate, since
         self.there: There | None = None
@@ -129,8 +86,8 @@ class MapNetwork:
         able = _able(context)
         if not able.any():
             return np.full((len(able), len(context.target_years)), np.nan, np.float32), None
-        said = self._said(context)
-        mean = said.fitted + np.float32(self.share(context.fitted or context)) * said.correction
+        share = np.float32(self.share(context.fitted or context))
+        mean = self.ridge.predict(context)[0] + share * self._added(context)
         return np.where(able[:, None], mean, np.float32(np.nan)), None
 
     def share(self, known: Context) -> float:
@@ -140,7 +97,7 @@ class MapNetwork:
         which a cell has a forecast and a value do not reach over two horizons, as none does while a forecaster is
         calibrated.
         """
-        key = "share", self.network
+        key = "share", self
         if key not in known.memo:
             known.memo[key] = self._borne_out(known)
         return float(known.memo[key])
@@ -151,9 +108,9 @@ class MapNetwork:
         able = _able(context)
         if not able.any():
             return np.zeros((PARTS**2, 2))
-        said = self._said(context)
-        errors = np.where(able[:, None], came - said.fitted, np.float32(np.nan))
-        return np.array([products(said.correction[part == p], errors[part == p]) for p in range(PARTS**2)])
+        added = self._added(context)
+        errors = np.where(able[:, None], came - self.ridge.predict(context)[0], np.float32(np.nan))
+        return np.array([products(added[part == p], errors[part == p]) for p in range(PARTS**2)])
 
     def bytes_there(self, n_points: int, memory: int) -> int:
         """Predicted bytes of a GPU of ``memory`` bytes that forecasting one tile after the other takes, of any size."""
@@ -170,7 +127,7 @@ class MapNetwork:
 
     @classmethod
     def from_state(cls, state: Mapping[str, npt.NDArray[Any]], device: Device = "cpu") -> Self:
-        """Rebuild it from `state` and, as ``ridge``, the weights that it adds to."""
+        """Rebuild it from `state` and, under ``members.NAME.``, the state of the ridge."""
         import torch
 
         settings = MapSettings.from_dict(json.loads(str(state["settings"])))
@@ -179,9 +136,13 @@ class MapNetwork:
                 f"this {settings.network} does not tell up to when it learned, from which on each tile's own past says "
                 "how far to believe it: train it again"
             )
+        if "ridge" in state:
+            raise OlderModelError(
+                f"this {settings.network} was scored above a ridge that no later date had taught: train it again"
+            )
         network = settings.build()
         network.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in under("weights.", state).items()})
-        ridge = np.asarray(state["ridge"], np.float64)
+        ridge = load(RIDGE, f"members.{RIDGE}.", state)
         made = cls(settings, network, ridge, float(state["gate"]), int(state["since"]))
         if device == "gpu":
             from insar_dask.forecast.gpu_networks import there
@@ -189,8 +150,28 @@ class MapNetwork:
             made.there = there(under("weights.", state), str(state["settings"]), lambda: [network], made._on_meta)
         return made
 
-    def _said(self, context: Context) -> _Said:
-        return _Said(self.network, self.ridge, self.settings, context, self.there)
+    def _added(self, context: Context) -> Float32:
+        """What the network adds (n, h) [mm] for the cells of one tile."""
+        import torch
+
+        torch.set_num_threads(1)
+        settings, read = self.settings, self.settings.context
+        raw = gridded(context.grid_values, context.located, settings.side)
+        maps, origin = filled(raw), len(raw)
+        years = np.concatenate([context.grid_years, context.target_years])
+        held = np.asarray(np.isfinite(raw).any(axis=0))
+        fitted, scale, statics = above_harmonic(MapHistory(maps, years), held, origin, read)
+        waves = annual_waves((context.first_day + np.rint(years * DAYS_PER_YEAR).astype(np.int64))[origin - read :])
+        values = channels((maps[-read:] - fitted) / scale, statics, waves[:read])
+        arrays = {"values": values[None], "target_time": waves[None, read:]}
+        if self.there is None:
+            self.network.eval()
+            with torch.inference_mode():  # in float32, so that workers with and without bfloat16 agree on a cube
+                said = self.network({name: torch.from_numpy(array) for name, array in arrays.items()}).numpy()
+        else:
+            said = self.there.said(arrays, bf16=settings.training.bf16)
+        row, col = cells_at(context.located, settings.side)
+        return np.ascontiguousarray((said[0] * scale)[:, row, col].T)
 
     def _borne_out(self, known: Context) -> float:
         horizon, days = self.settings.horizon, known.first_day + np.rint(known.grid_years * DAYS_PER_YEAR)

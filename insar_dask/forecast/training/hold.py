@@ -14,7 +14,7 @@ from typing import IO
 
 from insar_dask.forecast.training.attempt import TOKEN
 
-__all__ = ["HeldError", "held", "passing_folder"]
+__all__ = ["HeldError", "held", "passing_folder", "remove_trainings"]
 
 LOCK = "lock"
 PREFIX = "insar-dask-passing-"
@@ -75,6 +75,17 @@ def passing_folder() -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def remove_trainings(folder: Path) -> None:
+    """Remove the folders within one that trainings have held and none holds now; it too, if nothing else is there.
+
+    >>> remove_trainings(Path("nowhere"))
+    """
+    for left in folder.glob("*/"):
+        _sweep(left)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _sweep(folder: Path) -> None:
