@@ -107,7 +107,12 @@ def point_inputs(context: Context, members: Sequence[Forecaster], footing: Footi
 
 
 def group_inputs(inputs: PointInputs, groups: Groups, unknown: int) -> Arrays:
-    """Arrays of a batch, (G, L, ...): of the points by their seats, ``unknown`` standing for their patterns."""
+    """Arrays of a batch, (G, L, ...): of the points by their seats, ``unknown`` standing for their patterns.
+
+    Told which of eight patterns k-means finds before the first validation origin a point has, three networks each erred
+    at the test origins by 3.776 mm on bowls, 3.861 on fronts and 3.884 on an ascending burst; untold by 3.767, 3.859
+    and 3.881. Cut into groups of one pattern each besides, 3.772 on bowls.
+    """
     present = groups.present & groups.gather(inputs.able)
     n_groups = len(present)
     return {
