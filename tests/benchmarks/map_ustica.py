@@ -3,8 +3,8 @@
 INSAR_DASK_DATA=FOLDER python -m tests.benchmarks.map_ustica
 
 Of the 64 x 64 cells of 1.6 km seven hold points: the island is cut out, 32 x 32 cells of 150 m. Each network sees 216
-windows, four epochs: of eight, MM-STT was best after three. Writes ``results/ustica.json`` after every method, and goes
-on from what stands there; prints the table. One thread, 5 minutes of an idle core.
+windows, four epochs. Writes ``results/ustica.json`` after every method, and goes on from what stands there; prints the
+table. One thread, 5 minutes of an idle core.
 """
 
 from __future__ import annotations
