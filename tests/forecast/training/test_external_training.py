@@ -12,7 +12,7 @@ import torch
 from distributed import Client
 
 import insar_dask as insar
-from insar_dask.forecast import Forecaster
+from insar_dask.forecast import Forecaster, protocol
 from insar_dask.forecast.maps.lattice import flattened
 from insar_dask.forecast.training import checkpoint
 from insar_dask.forecast.training.job import Trained
@@ -100,7 +100,8 @@ def test_a_network_of_maps_learns_on_two_ranks_what_it_would_here_whoever_is_kil
     alone = model.coach(tell=lambda _: None)
     together = model.coach(client=client, folder=tmp_path, tell=kill_one_in_the_middle)
     assert alone is not None and together is not None
-    here, there = (coach.train(walk, plan, {}, "toy tiles") for coach in (alone, together))
+    state = protocol.fit([protocol.fit_partial(block, plan) for block in walk], plan)
+    here, there = (coach.train(walk, plan, state, "toy tiles") for coach in (alone, together))
     assert "restart" in kill_one_in_the_middle.kinds, "the kill came too late"
     weights = [name for name in here if ".weights." in name]
     assert there.keys() == here.keys() and len(weights) > 10
