@@ -95,10 +95,9 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
     arrays = under(f"{protocol}.trained.{method}.", state)
     if method == CORRECTING:
         arrays["gate"] = arrays[f"gate.{stage}"]
-    for member in CORRECTED if method == CORRECTING else ():
+    below = CORRECTED if method == CORRECTING else (RIDGE,) if method in MAPPED else ()
+    for member in below:
         arrays.update({f"members.{member}.{k}": v for k, v in under(f"{protocol}.{stage}.{member}.", state).items()})
-    if method in MAPPED:
-        arrays.update({f"members.{RIDGE}.{k}": v for k, v in under(f"{protocol}.{stage}.{RIDGE}.", state).items()})
     made: Forecaster = _class(method).from_state(arrays, device)
     return made
 

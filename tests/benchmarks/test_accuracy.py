@@ -1,8 +1,5 @@
 """The figures that accuracy reports, against ones computed by hand."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -106,12 +103,3 @@ def test_the_table_marks_the_lowest_and_what_covers_too_little(errors):
     text, lines = accuracy_table.markdown({"made_up": result}), accuracy_table.lines_of(result)
     assert "**" in text and text.endswith("| 84-95 |")
     assert "!" in "\n".join(lines) and next(line for line in lines[-3:] if "kriging" in line).endswith("84.0! 95.3!")
-
-
-def test_results_without_the_coverage_of_cells_are_still_read():
-    folder = Path(accuracy_table.__file__).with_name("results") / "accuracy"
-    result = json.loads((folder / "bowls.json").read_text())
-    for held in result["coverage"].values():
-        held.pop("by_cell", None)
-    assert accuracy_table.markdown({"bowls": result}).endswith("| – |")
-    assert accuracy_table.lines_of(result)[-1].endswith(";  –")

@@ -45,8 +45,8 @@ def predict_stored(
     """Forecast every point of a stored raw cube beyond its record, into the group ``PRODUCT/predicted``.
 
     The numbers are those of `insar_dask.forecast.Forecaster.predict` of the cube as it is stored: methods that look at
-    neighbours see those of a shard. A run that is killed goes on where it was, and
-    what is up to date is not made again.
+    neighbours see those of a shard. A run that is killed goes on where it was, and what is up to date is not made
+    again.
 
     Parameters
     ----------
