@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.map_doc [--into examples/figures]
 
-The maps themselves are too large for git: their figure is drawn where ``out/maps`` holds the forecasts of a unit.
+`tests.benchmarks.map_pictures` draws those that need the forecasts themselves.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from PIL import Image
 
 from insar_dask.forecast.catalogue import MAPPED
 from insar_dask.forecast.maps.naive_maps import NAIVE
-from insar_dask.report.map_figures import plot_region_maps
 from insar_dask.report.node_figures import model_colours
 from insar_dask.report.style import PALETTE, new_figure, png_bytes, tidy
-from tests.benchmarks.map_data import RESULTS, ROOT, SCRATCH
+from tests.benchmarks.map_data import RESULTS, ROOT
+
+FIGURES = ROOT / "examples" / "figures"
 
 CLAIMED = {1: 0.0885, 5: 0.0804, 10: 0.0819}
 """RMSE [mm] by lead of MM-STT on E32N34, as its Table I has it (arXiv:2509.25393)."""
@@ -33,8 +34,6 @@ TITLES = {
     "paper": "as published: averaged maps, columns of the whole record",
     "honest": "honest: raw maps, the past alone",
 }
-UNITS = "honest-mmstt-seed?.npz"
-"""Forecasts of which the first are drawn."""
 DPI, COLOURS_KEPT = 100, 256
 """Of the files, which are to be small."""
 
@@ -48,7 +47,7 @@ COLOURS = model_colours((MAPPED[0], *NAIVE[::-1], *MAPPED[1:]))
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Figures of examples/mmstt.md.")
-    parser.add_argument("--into", type=Path, default=ROOT / "examples" / "figures")
+    parser.add_argument("--into", type=Path, default=FIGURES)
     into = parser.parse_args(arguments).into
     into.mkdir(parents=True, exist_ok=True)
     protocols = json.loads((RESULTS / "tables.json").read_text())["protocols"]
@@ -63,13 +62,16 @@ def main(arguments: list[str]) -> int:
     }
     if units:
         drawn["curves"] = plot_curves(units)
-    if forecasts := sorted(SCRATCH.glob(UNITS)):
-        drawn["maps"] = draw_maps(forecasts[0])
     for name, figure in drawn.items():
-        path = into / f"mmstt-{name}.png"
-        Image.open(BytesIO(png_bytes(figure, DPI))).convert("RGB").quantize(COLOURS_KEPT).save(path, optimize=True)
-        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+        write_figure(figure, into / f"mmstt-{name}.png")
     return 0
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """A small file: of so few colours, the rare ones of lines and legends among them."""
+    image = Image.open(BytesIO(png_bytes(figure, DPI))).convert("RGB")
+    image.quantize(COLOURS_KEPT, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)
 
 
 def plot_claims(protocols: Mapping[str, Any]) -> Figure:
@@ -170,23 +172,6 @@ def plot_curves(units: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_xlabel("windows seen", fontsize=8)
     panels[0].set_ylabel("validation loss", fontsize=8)
     return _with_legend(figure)
-
-
-def draw_maps(forecasts: Path) -> Figure:
-    """What MM-STT had said of all tiles ten maps ahead, below what came."""
-    import numpy as np
-
-    from insar_dask.forecast.maps.map_scoring import value_range
-    from tests.benchmarks.map_data import kept_forecasts, material
-    from tests.benchmarks.map_pictures import region, titled
-
-    given = material("honest")
-    said = kept_forecasts(forecasts, given)
-    origins = given.origins("test").tolist()
-    day = np.datetime64(int(given.days[origins[-1] + given.horizon - 1]), "D")
-    regions = [region(given, said, name, len(origins) - 1, origins[-1]) for name in given.names]
-    spreads = {titled(name): value_range(given, at) for at, name in enumerate(given.names)}
-    return plot_region_maps(regions, spreads, f"MM-STT, honest, t+{given.horizon}, {day}; learned on E32N34")
 
 
 def _with_legend(figure: Figure) -> Figure:

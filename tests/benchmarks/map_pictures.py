@@ -1,6 +1,6 @@
 """Figures 2 to 6 of MM-STT from the forecasts of finished units, beside forecasts that need no network.
 
-python -m tests.benchmarks.map_pictures honest [--seed 0] [--into FOLDER]
+python -m tests.benchmarks.map_pictures [honest] [paper] [--seed 1] [--into examples/figures]
 
 The forecasts lie in ``out/maps`` where the units ran; they are too large for git.
 """
@@ -22,8 +22,8 @@ from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.report.error_figures import plot_binned_errors, plot_residual_maps, plot_scatter
 from insar_dask.report.map_figures import Region, plot_model_maps, plot_region_maps
 from insar_dask.report.node_figures import Node, plot_nodes
-from insar_dask.report.style import png_bytes
 from tests.benchmarks.map_data import EVENTS, SCRATCH, TRAINED, forecasts_of, kept_forecasts, material, sides
+from tests.benchmarks.map_doc import FIGURES, write_figure
 from tests.benchmarks.map_tables import REGIMES
 
 Float32 = npt.NDArray[np.float32]
@@ -35,17 +35,16 @@ NODES, PAST = 6, 40
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Figures of the forecasts of maps.")
-    parser.add_argument("protocol", choices=PROTOCOLS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scratch", type=Path, default=SCRATCH)
-    parser.add_argument("--into", type=Path)
+    parser.add_argument("protocols", nargs="*", default=PROTOCOLS, help=f"of {', '.join(PROTOCOLS)}")
+    parser.add_argument("--seed", type=int, default=1, help="of the units whose forecasts are drawn")
+    parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where the forecasts lie")
+    parser.add_argument("--into", type=Path, default=FIGURES, help="folder of the figures")
     options = parser.parse_args(arguments)
-    into = options.into or options.scratch / "figures" / options.protocol
-    into.mkdir(parents=True, exist_ok=True)
-    given = material(options.protocol, options.scratch)
-    for name, figure in figures(given, forecasts(given, options.scratch, options.seed)).items():
-        (into / f"{name}.png").write_bytes(png_bytes(figure))
-        print(into / f"{name}.png")
+    options.into.mkdir(parents=True, exist_ok=True)
+    for protocol in options.protocols:
+        given = material(protocol, options.scratch)
+        for name, figure in figures(given, forecasts(given, options.scratch, options.seed)).items():
+            write_figure(figure, options.into / f"mmstt-{protocol}-{name}.png")
     return 0
 
 
@@ -53,9 +52,11 @@ def forecasts(given: Material, scratch: Path, seed: int) -> dict[str, dict[str, 
     """Forecasts (o, h, Y, X) [mm] at the test origins by method and tile, networks first."""
     found: dict[str, dict[str, Float32]] = {}
     for network in NETWORKS:
-        path = forecasts_of(f"{given.protocol}-{network}-seed{seed}", scratch)
-        if path.exists():
-            found[network] = kept_forecasts(path, given)
+        unit = f"{given.protocol}-{network}-seed{seed}"
+        path = forecasts_of(unit, scratch)
+        if not path.exists():
+            raise SystemExit(f"{path} is not there: python -m tests.benchmarks.map_units {unit} makes it")
+        found[network] = kept_forecasts(path, given)
     origins = given.origins("test").tolist()
     for name, forecast in naive_maps(given, sides(given).trained, BESIDE):
         found[name] = {tile: forecast(at, origins) for at, tile in enumerate(given.names)}
@@ -67,7 +68,6 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     at, last = given.names.index(tile), len(origins) - 1
     asked = np.stack([given.targets(at, origin) for origin in origins])
     mine = of_tile(said, tile)
-    spread = float(np.nanmax(asked) - np.nanmin(asked))
     day = np.datetime64(int(given.days[origins[last] + given.horizon - 1]), "D")
     first = next(iter(said))
     return {
@@ -79,7 +79,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
             asked[last, -1],
             {name: maps[last, -1] for name, maps in mine.items()},
             given.mask[at, origins[last] + given.horizon - 1],
-            spread,
+            value_range(given, at),
             f"{tile}, t+{given.horizon}, {day}",
         ),
         "scatter": plot_scatter(asked, mine, f"{tile}, all leads of {len(origins)} origins"),
