@@ -7,11 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from insar_dask.forecast.maps.map_material import honest_material
 from insar_dask.forecast.maps.map_unit import NETWORKS
 from insar_dask.forecast.maps.naive_maps import NAIVE
-from tests.benchmarks import map_doc, map_units
+from tests.benchmarks import map_doc, map_pictures, map_units
 from tests.benchmarks.map_data import DATA, forecasts_of, kept_forecasts
+from tests.benchmarks.map_tables import REGIMES
 from tests.benchmarks.unit_files import keep
+from tests.forecast.maps.toy_tiles import toy_tiles
 
 TILES = SimpleNamespace(digest="one")
 
@@ -40,3 +43,20 @@ def test_forecasts_of_other_maps_are_not_drawn(tmp_path: Path):
 
 def test_no_two_methods_share_a_colour():
     assert len(set(map_doc.COLOURS.values())) == len({*NETWORKS, *NAIVE})
+
+
+def test_all_figures_are_drawn_and_none_without_a_network(tmp_path: Path):
+    given = honest_material(toy_tiles(sorted(REGIMES)))
+    origins = given.origins("test").tolist()
+    maps = {
+        name: np.stack([given.targets(at, origin) for origin in origins]) + 1 for at, name in enumerate(given.names)
+    }
+    for network in NETWORKS:
+        with pytest.raises(SystemExit, match=f"honest-{network}-seed1 makes it"):
+            map_pictures.forecasts(given, tmp_path, 1)
+        keep(forecasts_of(f"honest-{network}-seed1", tmp_path), maps | {DATA: np.array(given.digest)})
+    drawn = map_pictures.figures(given, map_pictures.forecasts(given, tmp_path, 1))
+    assert list(drawn) == ["nodes", "maps", "scatter", "residuals", "binned", "regions", "regimes"]
+    for name, figure in drawn.items():
+        map_doc.write_figure(figure, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
