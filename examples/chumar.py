@@ -1,10 +1,11 @@
-"""The published system for permafrost (doi:10.3390/rs16111891) from end to end, then a Spacetimeformer for every point.
+"""The published system for permafrost (doi:10.3390/rs16111891) from end to end, and the forecast of every point.
 
-usage: chumar.py [FOLDER [N_POINTS [MAX_STEPS [WORKERS]]]]      default: 588,600 points, a worker process a core
+usage: chumar.py [FOLDER [N_POINTS [MAX_STEPS [WORKERS [METHOD]]]]]     default: 588,600 points, a worker process a core
 
 The configuration beside this file makes the plateau, cleans and smooths it, finds eight patterns, takes the series
-apart, scores the usual forecasters honestly and as published, and writes page and maps. Kill it and run it again: it
-goes on where it was.
+apart, scores the usual forecasters honestly and as published, and writes page and maps. METHOD is ``spacetimeformer``,
+which corrects Kriging and takes minutes, or ``spacetimeformer_components``, the 24 networks of the publication, which
+take hours. Kill it and run it again: it goes on where it was.
 """
 
 import sys
@@ -33,6 +34,7 @@ def main(
     n_points: int | str | None = None,
     max_steps: int | str = 1000,
     workers: int | str | None = None,
+    method: str = "spacetimeformer",
 ) -> None:
     out = Path(folder)
     config = configured(out, None if n_points is None else int(n_points), None if workers is None else int(workers))
@@ -41,9 +43,9 @@ def main(
         (outcome,) = insar.run(config, client=client)
         print(f"report: {outcome.report}", *outcome.summary, sep="\n")
 
-        model = Forecaster("spacetimeformer", context=24, horizon=6, training={"max_steps": int(max_steps)})
+        model = Forecaster(method, context=24, horizon=6, training={"max_steps": int(max_steps)})
         model = insar.fit_stored(outcome.store, model, client=client)
-        model.save(out / "spacetimeformer")
+        model.save(out / method)
         print(model.scores_.table())
 
         forecast = insar.predict_stored(outcome.store, model, client=client)

@@ -110,7 +110,7 @@ def test_maps_are_learned_on_one_tile_and_forecast_on_all(tmp_path: Path, capsys
 
 
 @pytest.mark.slow
-def test_the_published_system_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_plateau_runs_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     example = runpy.run_path(str(EXAMPLES / "chumar.py"))
     example["main"](str(tmp_path), 400, 2, 0)
     shown = capsys.readouterr().out
