@@ -50,6 +50,8 @@ class ProgressLine(TerminalBar):
             text="",
         )
         self._name, self._quiet = name, quiet
+        self._told: set[str] = set()
+        self._fresh = True
         self._latest: dict[str, Any] = {}
 
     @property
@@ -65,14 +67,24 @@ class ProgressLine(TerminalBar):
 
     def __call__(self, said: Mapping[str, Any]) -> None:
         """Take in one mapping, see `insar_dask.forecast.training.logbook.Logbook`."""
-        if not self._quiet and (text := _worth_keeping(said)):
+        if (text := self._worth_keeping(said)) and not self._quiet:
             self._bars.console.print(f"{self._name}: {text}", highlight=False, markup=False, soft_wrap=True)
         self._latest |= {name: said[name] for name in SHOWN if name in said}
         self._bars.update(self._task, completed=said["step"], total=said.get("of"), text=self.text)
 
+    def _worth_keeping(self, said: Mapping[str, Any]) -> str:
+        """What a person should still find in a log; empty for all that passes by, and for a note that was told.
 
-def _worth_keeping(said: Mapping[str, Any]) -> str:
-    """What a person should still find in a log; empty for all that passes by."""
-    if said["kind"] == "begin" and said["step"]:
-        return f"going on from step {said['step']} of {said['of']}"
-    return f"{said['kind']} at step {said['step']}: {said['text']}" if said["kind"] in ("note", "restart") else ""
+        A second beginning without a restart is that of the next of several networks, whose steps are counted on.
+        """
+        match said["kind"]:
+            case "begin":
+                fresh, self._fresh = self._fresh, False
+                return f"going on from step {said['step']} of {said['of']}" if fresh and said["step"] else ""
+            case "restart":
+                self._fresh = True
+                return f"restart at step {said['step']}: {said['text']}"
+            case "note" if said["text"] not in self._told:
+                self._told.add(said["text"])
+                return f"note at step {said['step']}: {said['text']}"
+        return ""

@@ -347,3 +347,19 @@ def test_where_nobody_watches_the_log_still_says_what_was_passed_over_and_from_w
     with ProgressLine("train", quiet=True) as tell:
         train(job(max_steps=12), tmp_path / "other", tell=tell)
     assert not capsys.readouterr().err
+
+
+def test_a_log_says_a_note_once_and_does_not_take_the_next_network_for_one_that_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with ProgressLine("train") as tell:
+        for step in (0, 2):
+            tell({"kind": "note", "step": step, "text": "warm-up shortened"})
+            tell({"kind": "begin", "step": step, "of": 4})
+        tell({"kind": "restart", "step": 3, "text": "rank 1 was killed"})
+        tell({"kind": "begin", "step": 2, "of": 4})
+    assert capsys.readouterr().err.splitlines() == [
+        "train: note at step 0: warm-up shortened",
+        "train: restart at step 3: rank 1 was killed",
+        "train: going on from step 2 of 4",
+    ]
