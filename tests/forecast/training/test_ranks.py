@@ -123,6 +123,8 @@ class Failed(NamedTuple):
     message: str
     folder: Path
     pids: set[int]
+    seconds: float
+    """From the last checkpoint, a step before the exception, until it is raised at the client."""
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,8 @@ def broken_rank(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Fai
     params = {**PARAMS, "plain": True, "fail": {"rank": 1, "step": 9, "text": "the toy broke"}}
     with pytest.raises(RankError) as caught:
         train_on(client, BUILDER, params, folder, tell=listener)
-    return Failed(str(caught.value), folder, listener.pids)
+    saved = max(said["time"] for said in listener.told if said["kind"] == "checkpoint")
+    return Failed(str(caught.value), folder, listener.pids, time.time() - saved)
 
 
 def test_an_exception_reaches_the_client_with_rank_host_and_traceback(broken_rank: Failed) -> None:
@@ -141,6 +144,7 @@ def test_an_exception_reaches_the_client_with_rank_host_and_traceback(broken_ran
     assert "ZeroDivisionError: the toy broke" in first
     assert f"another try would end alike. The checkpoint of step 8 stays in {broken_rank.folder}" in first
     assert "toy_training.py" in broken_rank.message and "Traceback" in broken_rank.message
+    assert broken_rank.seconds < 60
     assert_all_gone(broken_rank.pids)
 
 
