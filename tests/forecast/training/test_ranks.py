@@ -96,17 +96,20 @@ def test_whatever_is_killed_or_frozen_training_ends_with_the_same_bits(client: C
         {
             4: strike_rank(0, signal.SIGKILL),
             6: strike_rank(1, signal.SIGSTOP),
+            8: strike_worker_of(0, client),
             10: strike_worker_of(1, client),
         }
     )
     broken = train_on(client, BUILDER, PARAMS, tmp_path / "broken", tell=listener, restarts=9, limits=LIMITS)
     restarts = [text for text in listener.texts("restart") if "though its process runs" not in text]
-    killed, frozen, lost = restarts  # but for what a busy machine does to them, which may take a step for a stall
+    # but for what a busy machine does, which may take a step for a stall
+    killed, frozen, first, lost = restarts
     assert "rank 0 on" in killed and "killed by SIGKILL" in killed
     assert "rank 1 on" in frozen and "no sign of life for 3 s of one step: its process is stopped (SIGSTOP)" in frozen
+    assert "rank 0 on" in first and "its Dask worker is gone" in first, "where ranks meet is gone with it"
     assert "rank 1 on" in lost and "its Dask worker is gone" in lost
     begun = [said for said in listener.told if said["kind"] == "begin"]
-    assert len(begun) >= 4 and {said["world"] for said in begun} == {2}
+    assert len(begun) >= 5 and {said["world"] for said in begun} == {2}
     assert begun[-1]["step"] >= 10, "it goes on from the last checkpoint"
     assert broken.history == whole.history and broken.steps == whole.steps == 14
     assert_same_weights(tmp_path / "broken", tmp_path / "whole")
@@ -117,6 +120,18 @@ def test_whatever_is_killed_or_frozen_training_ends_with_the_same_bits(client: C
     trained = train(job(**{**PARAMS, "max_steps": 16}), tmp_path / "whole", tell=alone)
     assert trained.steps == 16 and trained.world == 1, "another number of ranks goes on from there, too"
     assert "was made by 2 ranks, going on with 1" in " ".join(alone.texts("note"))
+
+
+def test_more_ranks_go_on_from_where_fewer_had_come(client: Client, tmp_path: Path) -> None:
+    settings, listener = {"plain": True, "rate": PARAMS["rate"]}, Listener()
+    alone = train(job(max_steps=12, **settings), tmp_path / "alone")
+    train(job(max_steps=8, **settings), tmp_path / "joined")
+    joined = train_on(client, BUILDER, {"max_steps": 12, **settings}, tmp_path / "joined", tell=listener)
+    assert joined.steps == 12 and joined.world == 2
+    assert [said["step"] for said in listener.told if said["kind"] == "begin"] == [8]
+    assert "was made by 1 ranks, going on with 2" in " ".join(listener.texts("note"))
+    for name, column in alone.history.items():
+        assert joined.history[name] == pytest.approx(column, rel=1e-5), name
 
 
 class Failed(NamedTuple):
