@@ -57,7 +57,8 @@ class Forecaster(Learned):
     random_state : int, default 0
         Seed of all that is drawn.
     group : int, optional
-        Neighbouring points that a network sees together; default: 16, and 8 for networks of components.
+        Neighbouring points that a network sees together; default: 16, and 8 for networks of components. Where there are
+        fewer, or one alone, the other seats stay empty.
     n_patterns : int, default 8
         Patterns of motion, at most, that have networks of their own, where there are networks of components.
     sizes : mapping, optional

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
-from insar_dask.forecast import Forecaster
+from insar_dask.forecast import Forecaster, protocol
 from insar_dask.forecast.coaching import SERIES, usable_device
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.training import checkpoint
@@ -81,6 +81,17 @@ def test_fewer_points_than_a_group_holds_are_forecast_all_the_same(
 ) -> None:
     few = cube.isel(point=slice(0, n_points))
     assert np.isfinite(fitted.predict(few)["upper"].values).all()
+
+
+def test_one_point_is_learned_from_alone(cube: xr.Dataset) -> None:
+    """Its group has no other; what it adds to Kriging is finite where all of it is believed, too."""
+    alone = cube.isel(point=[0], time=slice(-100, None))
+    fitted = Forecaster(**TINY).fit(alone)
+    forecast, plan = fitted.predict(alone), fitted.plan_to_predict(alone)
+    assert np.isfinite(forecast["upper"].values).all()
+    believed = {**fitted.state_for(plan), "honest.trained.spacetimeformer.gate.future": np.ones(())}
+    corrected = protocol.forecast_block(alone, plan, believed)["displacement"].values
+    assert np.isfinite(corrected).all() and (corrected != forecast["displacement"].values).any()
 
 
 def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkpoints(
