@@ -63,7 +63,9 @@ class Framing:
     """``"point"``: mean and standard deviation of the point's own training block, as published. ``"global"``: those of
     all points together. ``"last"``: the last value given, and the root mean square change over half a context of all
     points together, for ground that moves on and on. ``"window"``: mean and standard deviation of the context alone,
-    which knows nothing beyond it."""
+    which knows nothing beyond it. What ``"point"`` and ``"global"`` take, and the change of ``"last"``, is of the whole
+    training block: so the inputs of a training window are scaled by numbers that have seen later training dates, never
+    a date of validation or test."""
     shift: float = 0.0
     scale: float = 1.0
     """What all points together are scaled by [mm], and points without a training block of their own: their mean and

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from insar_dask.forecast import gpu_networks, protocol
 from insar_dask.forecast.audit import LeakageError, leakage_audit
@@ -14,7 +16,7 @@ from insar_dask.forecast.catalogue import LINEAR
 from insar_dask.forecast.correction import network, origin_windows, teaching
 from insar_dask.forecast.correction.inputs import group_inputs, n_known, n_signed, point_inputs
 from insar_dask.forecast.correction.network import CorrectingNetwork, require_torch
-from insar_dask.forecast.correction.origin_windows import Shape, inner_origins, pieces, training_origins
+from insar_dask.forecast.correction.origin_windows import OriginWindows, Shape, inner_origins, pieces, training_origins
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
 from insar_dask.forecast.groups import cut_groups
 from insar_dask.forecast.registry import computes, fitted
@@ -99,6 +101,31 @@ def test_no_training_target_is_dated_on_the_first_validation_origin_or_later(tau
     trained, checked = inner_origins(taught.plan)
     assert all(taught.plan.target_days(origin)[-1] < first for origin in training_origins(taught.plan))
     assert max(o.step for o in trained) + taught.plan.horizon <= min(o.step for o in checked)
+
+
+@given(seed=st.integers(0, 2**31), at=st.floats(0, 1), offset=st.integers(0, 7), share=st.sampled_from([0.0, 0.3, 1.0]))
+@settings(max_examples=15)
+def test_what_is_trained_on_knows_nothing_from_its_origin_on(taught, seed, at, offset, share):
+    """Values on the origin and later become nonsense or missing; only what is asked for may tell."""
+    some, rng = taught.cube.isel(point=slice(0, 96)), np.random.default_rng(seed)
+    origins = training_origins(taught.plan)
+    origin = origins[round(at * (len(origins) - 1))]
+    future = np.asarray(taught.plan.days) >= taught.plan.date(origin)
+    values = some["displacement"].values.copy()
+    shape = len(values), future.sum()
+    values[:, future] = np.where(rng.random(shape) < share, np.nan, rng.normal(0, 1e4, shape))
+    model = fitted("spacetimeformer", "honest", "validation", taught.state)
+    seen = []
+    for cube in (some, some.assign(displacement=some["displacement"].copy(data=values))):
+        source, sizes = CubePoints(cube), {"batch": 8, "shard": 64, "seed": seed}
+        windows = OriginWindows(source, taught.plan, model.members, model.footing, SETTINGS.shape, **sizes)
+        windows.origins = [origin]
+        seen.append((windows.grouped(windows.pieces[0], origin, offset), windows.batch(1, 0, 1)))
+    for known, unseen in zip(*seen, strict=True):
+        assert known.keys() == unseen.keys() > {"targets", "scored"}
+        for name in known.keys() - {"targets", "scored"}:
+            np.testing.assert_array_equal(known[name], unseen[name], err_msg=name)
+        assert known["scored"].any() and not np.array_equal(known["targets"], unseen["targets"])
 
 
 def test_the_audit_passes_the_network_and_catches_one_that_peeps(taught, monkeypatch):
