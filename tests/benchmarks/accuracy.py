@@ -34,10 +34,12 @@ from insar_dask.forecast.registry import Arrays, Forecaster, fitted
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.tallies import block_places, block_values, forecast_with_scale, windows_of
 from insar_dask.forecast.timetable import Plan
+from insar_dask.forecast.training.job import Trained
 from insar_dask.shards import SHARD_POINTS
 from insar_dask.synthetic import scene
 from tests.benchmarks.accuracy_scores import ORACLE, Outcomes, coverage, summary
 from tests.benchmarks.accuracy_table import lines_of
+from tests.benchmarks.unit_files import machine
 
 RESULTS = Path(__file__).with_name("results") / "accuracy"
 REAL = {
@@ -105,6 +107,7 @@ def measure(
     cells, overlap = cells_of(cube), -(-plan.horizon // plan.stride)
     return {
         "product": product,
+        "machine": machine(),
         **({"seed": SCENES[product]} if product in SCENES else {}),
         "n_points": cube.sizes["point"],
         "n_dates": cube.sizes["time"],
@@ -145,7 +148,7 @@ def learn(cube: xr.Dataset, plan: Plan, state: Arrays, seed: int) -> Taught:
 
     def remembering(lesson: Lesson, footing: Any) -> Any:
         trained = train_here(lesson, footing)
-        record.update(steps=trained.steps, best_step=trained.best_step, still_falling=trained.still_falling)
+        record.update(account(lesson.settings, trained))
         return trained
 
     start = time.process_time()
@@ -154,6 +157,17 @@ def learn(cube: xr.Dataset, plan: Plan, state: Arrays, seed: int) -> Taught:
     record["cpu_s"] = round(time.process_time() - start, 1)
     record["gate"] = {stage: round(float(arrays[f"honest.trained.{CORRECTING}.gate.{stage}"]), 3) for stage in STAGES}
     return Taught(arrays, record)
+
+
+def account(settings: Settings, trained: Trained) -> dict[str, Any]:
+    """What a network was trained by and saw; point-windows are seats of groups, of which some are empty."""
+    return {
+        "steps": trained.steps,
+        "point_windows": trained.steps * settings.training.batch * settings.shape.length,
+        "best_step": trained.best_step,
+        "still_falling": trained.still_falling,
+        "configuration": {**settings.to_dict(), "sizes": settings.all_sizes},
+    }
 
 
 def targets(cube: xr.Dataset, plan: Plan) -> npt.NDArray[np.float32]:

@@ -1,9 +1,14 @@
 """The figures that accuracy reports, against ones computed by hand."""
 
+import json
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from insar_dask.forecast.correction.origin_windows import Shape
+from insar_dask.forecast.correction.teaching import Settings
+from insar_dask.forecast.training.job import Trained, Training
 from tests.benchmarks import accuracy, accuracy_scores, accuracy_table
 from tests.benchmarks.accuracy_scores import Outcomes
 
@@ -76,6 +81,16 @@ def test_the_lowest_is_named_by_lead_and_differences_are_to_kriging_too(errors):
     assert scores["lowest"] == ["kriging", "gaussian_process", "gaussian_process"]
     low, high = scores["methods"]["gaussian_process"]["minus_kriging_90"]
     assert low[0] > 0 > high[1]
+
+
+def test_a_training_is_told_with_its_configuration_and_what_it_saw():
+    settings = Settings(Shape(length=8), {"width": 16}, Training(batch=4, seed=7))
+    told = accuracy.account(settings, Trained({}, {"validation": [1.0]}, 20, 1.0, 30, 1))
+    assert json.loads(json.dumps(told)) == told
+    assert (told["steps"], told["best_step"], told["point_windows"]) == (30, 20, 30 * 4 * 8)
+    found = told["configuration"]
+    assert found["shape"]["length"] == 8 and found["training"]["seed"] == 7
+    assert found["sizes"]["width"] == 16 and found["sizes"]["hidden"] == 256, "those that are usual, too"
 
 
 @pytest.mark.parametrize(("every", "n_dates"), [(12, 152), (6, 304)])
