@@ -47,9 +47,11 @@ def marked(share: float, bar: tuple[float, float]) -> str:
 
 
 def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """RMSE over all leads, the lowest in bold; share of the excess removed; and coverage of the default's intervals."""
+    """RMSE over all leads, the lowest in bold; and of the default its RMSE over the oracle's, which is the noise floor,
+    the share of the excess that it removes, and coverage of its intervals.
+    """
     names = list(dict.fromkeys(name for result in results.values() for name in result["methods"] if "seed" not in name))
-    head = ["RMSE mm", *names, "removed", "coverage", "by lead", "by quintile", "by both"]
+    head = ["RMSE mm", *names, "over oracle", "removed", "coverage", "by lead", "by quintile", "by both"]
     rows = [head, ["---"] * len(head)]
     for product, result in results.items():
         cells = []
@@ -59,10 +61,11 @@ def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
             cells.append("" if rmse is None else f"{bold}{rmse:.3f}{bold}")
         scores, held = result["methods"][DEFAULT], result["coverage"][DEFAULT]
         low, high = scores.get("removed_all_90", (0, 0))
+        floor = f"{scores['rmse_by_oracle'][-1]:.3f}" if "rmse_by_oracle" in scores else ""
         removed = f"{scores['removed_all']:.0%} ({low:.0%} to {high:.0%})" if "removed_all" in scores else ""
         spans = [f"{100 * min(held[by]):.0f}-{100 * max(held[by]):.0f}" for by in ("by_lead", "by_quintile")]
         ends = "-".join(f"{100 * share:.0f}" for share in least_and_most(held)) or "–"
-        rows.append([product, *cells, removed, f"{100 * held['all']:.1f} %", *spans, ends])
+        rows.append([product, *cells, floor, removed, f"{100 * held['all']:.1f} %", *spans, ends])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -1,6 +1,8 @@
 """The figures that accuracy reports, against ones computed by hand."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,17 @@ from insar_dask.forecast.correction.teaching import Settings
 from insar_dask.forecast.training.job import Trained, Training
 from tests.benchmarks import accuracy, accuracy_scores, accuracy_table
 from tests.benchmarks.accuracy_scores import Outcomes
+
+README = Path(__file__).parents[2] / "README.md"
+ROWS = {
+    "scene: bowls": "bowls",
+    "scene: fronts": "fronts",
+    "scene: slopes": "slopes",
+    "real L3, up": "l3_up",
+    "real L2b, descending": "l2b_descending",
+    "real L2b, ascending": "l2b_ascending",
+}
+"""Products by their name in the README's table."""
 
 
 @pytest.fixture
@@ -117,4 +130,46 @@ def test_the_table_marks_the_lowest_and_what_covers_too_little(errors):
     result["coverage"]["kriging"]["by_cell"] = [[0.9, 0.84], [0.953, 0.9]]
     text, lines = accuracy_table.markdown({"made_up": result}), accuracy_table.lines_of(result)
     assert "**" in text and text.endswith("| 84-95 |")
+    floor = result["methods"]["kriging"]["rmse_by_oracle"][-1]
+    assert text.splitlines()[2].split(" | ")[5] == f"{floor:.3f}" and floor > 1
     assert "!" in "\n".join(lines) and next(line for line in lines[-3:] if "kriging" in line).endswith("84.0! 95.3!")
+
+
+def figures_of(product):
+    """Those of a row of the README's table by its columns, from the committed results."""
+    result = json.loads((accuracy.RESULTS / f"{product}.json").read_text())
+    rmse = {name: scores["rmse"][-1] for name, scores in result["methods"].items()}
+    scores, held = result["methods"]["kriging"], result["coverage"]["kriging"]
+    shares = [scores["removed_all"], *scores["removed_all_90"]] if "oracle" in rmse else []
+    return {
+        "harmonic + ridge": [rmse["harmonic_ridge"]],
+        "Gaussian process": [rmse["gaussian_process"]],
+        "Kriging": [rmse["kriging"]],
+        "network on it": [np.mean([rmse[f"spacetimeformer{seed}"] for seed in ("", " seed 1", " seed 2")])],
+        "oracle": [rmse["oracle"]] if "oracle" in rmse else [],
+        "Kriging / oracle": scores.get("rmse_by_oracle", [])[-1:],
+        "removed": [100 * share for share in shares],
+        "coverage": [100 * held["all"]],
+        "of leads": [100 * end(held["by_lead"]) for end in (min, max)],
+        "of quintiles": [100 * end(held["by_quintile"]) for end in (min, max)],
+        "of both": [100 * share for share in accuracy_table.least_and_most(held)],
+    }
+
+
+def test_the_table_of_the_readme_is_that_of_the_committed_results():
+    told = README.read_text().partition("**Is it worth it?**")[2]
+    lines = re.findall(r"(?:^\|.*\n)+", told, re.MULTILINE)[0].splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert {name for name, *_ in rows} == set(ROWS)
+    assert set(ROWS.values()) == {path.stem for path in accuracy.RESULTS.glob("*.json")}
+    for name, *cells in rows:
+        figures = figures_of(ROWS[name])
+        assert list(figures) == head[1:]
+        for column, cell in zip(head[1:], cells, strict=True):
+            shown = re.findall(r"\d+(?:\.\d+)?", cell)
+            digits = [len(figure.partition(".")[2]) for figure in shown]
+            wanted = [f"{value:.{n}f}" for value, n in zip(figures[column], digits, strict=True)]
+            assert shown == wanted, f"{name}, {column}"
+        rmse = [float(cell.strip("*")) for cell in cells[:4]]
+        alone = rmse.count(min(rmse)) == 1
+        assert [cell.startswith("**") for cell in cells[:4]] == [alone and value == min(rmse) for value in rmse]
