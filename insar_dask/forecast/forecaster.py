@@ -33,13 +33,13 @@ class Forecaster(Learned):
     method : str, default "kriging"
         Name of a forecaster of `insar_dask.forecast.catalogue.FORECASTERS`, or ``"best"``: Kriging, or the one of the
         usual ones whose error at origins before the test is lower by more than chance. The default had the lowest error
-        of all on three real products and three scenes, and takes seconds to fit. ``"spacetimeformer"`` is a network
-        that corrects it by what the neighbours of a point do, as far as origins before the test bear out: so far it has
-        gained nothing over it, see the README's table. ``"spacetimeformer_components"`` is the published system without
-        its leaks: a network for each of trend, season and residual and for each pattern of motion, their forecasts
-        added up. ``"mmstt"`` and its rivals ``"cnn_lstm"``, ``"convlstm"``, ``"mm_stgcn"`` and ``"mm_staeformer"`` are
-        networks of maps: they take tile cubes alone, and add to the harmonic ridge of each cell. All networks need the
-        extra ``train``.
+        of all that train no network on three real products and three scenes, and takes seconds to fit.
+        ``"spacetimeformer"`` is a network that corrects it by what the neighbours of a point do, as far as origins
+        before the test bear out: so far it has gained little over it, if anything, see the README's table.
+        ``"spacetimeformer_components"`` is the published system without its leaks: a network for each of trend, season
+        and residual and for each pattern of motion, their forecasts added up. ``"mmstt"`` and its rivals
+        ``"cnn_lstm"``, ``"convlstm"``, ``"mm_stgcn"`` and ``"mm_staeformer"`` are networks of maps: they take tile
+        cubes alone, and add to the harmonic ridge of each cell. All networks need the extra ``train``.
     context : int, optional
         Steps of the recent past that are read; default: 24, and 10 of maps.
     horizon : int, optional
@@ -60,7 +60,8 @@ class Forecaster(Learned):
         Neighbouring points that a network sees together; default: 16, and 8 for networks of components. Where there are
         fewer, or one alone, the other seats stay empty.
     n_patterns : int, default 8
-        Patterns of motion, at most, that have networks of their own, where there are networks of components.
+        Patterns of motion, at most, that have networks of their own, where there are networks of components. No other
+        method reads it: the network that corrects Kriging is told of no patterns, since it erred more when it was.
     sizes : mapping, optional
         Sizes of a network that differ from its usual ones, such as ``{"width": 64}``.
     training : mapping, optional

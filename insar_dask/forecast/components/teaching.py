@@ -155,6 +155,11 @@ class _Course:
 
 
 def _draft(material: Material, component: str, pattern: int, settings: Settings, horizon: int) -> Draft:
+    """One network, and the windows that it learns from: see `insar_dask.forecast.series.windows`.
+
+    Of the points of its pattern each round shows every group about once, whatever its kind of motion, at an origin
+    drawn uniformly.
+    """
     from insar_dask.forecast.series.jobs import series_job
 
     shape, known = settings.shape, len(material.days)

@@ -1,7 +1,9 @@
 """Training windows of the honest protocol: pieces of neighbouring points at origins before the first validation origin.
 
 A round draws a few (piece, origin) pairs from the whole source, cuts the points of each into groups, shuffles the
-groups and serves several batches. What a round draws follows from its number and the seed alone.
+groups and serves several batches. Every piece is as likely as any other, and so is every origin: no kind of motion is
+sought out. Each pair has its groups cut at an offset of its own, so that a point has other company each time. What a
+round draws follows from its number and the seed alone.
 """
 
 from __future__ import annotations

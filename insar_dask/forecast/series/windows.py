@@ -2,8 +2,9 @@
 
 Training goes in rounds. A round holds some blocks of points in memory, spread over the whole source, cuts them into
 groups at an offset of its own, and draws windows from them, a group at an origin each: by default as many as there are
-groups, so that a round shows about every group once. Which blocks, groups and origins these are follows from the
-number of the step and the seed alone.
+groups, so that a round shows about every group once. Groups are drawn by their kind of motion, as ``evenness`` asks,
+and origins uniformly. Which blocks, groups and origins these are follows from the number of the step and the seed
+alone.
 """
 
 from __future__ import annotations
