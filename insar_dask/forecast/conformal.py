@@ -28,8 +28,8 @@ CLASS_GRID = np.geomspace(2.0**-8, 2.0**10, 18 * 32 + 1)
 def quantiles(ratios: npt.NDArray[Any], level: float) -> Float64:
     """Ratio that holds ``level`` of each histogram of ``ratios`` (classes, h, N_BINS), shape (classes, h).
 
-    With n ratios it is that of rank (n + 1) level, as split-conformal prediction asks; a class that has none takes the
-    pool of all classes. NaN stands where there is none at all, and where that rank falls into the last bin, which is
+    With n ratios it is that of rank (n + 1) level, as split-conformal prediction asks, or the largest where n is too
+    small for such a rank; a class that has none takes the pool of all classes. NaN stands where there is none at all, and where that rank falls into the last bin, which is
     open: nobody knows how far beyond its lower edge the ratios there are.
     """
     counts = np.asarray(ratios, np.float64)
@@ -40,7 +40,8 @@ def quantiles(ratios: npt.NDArray[Any], level: float) -> Float64:
         below = np.concatenate([[0.0], np.cumsum(counts[at])])
         rank = min((below[-1] + 1) * level, below[-1])
         if below[-1] > 0 and rank <= below[-2]:
-            out[at] = np.interp(rank, below, edges)
+            top = np.searchsorted(below, below[-1]) + 1  # no bin above the largest ratio
+            out[at] = np.interp(rank, below[:top], edges[:top])
     return out
 
 

@@ -31,6 +31,12 @@ def test_a_bound_holds_what_it_was_made_from():
     np.testing.assert_allclose(covered(counts, quantiles(counts, 0.9))[:, 0], 900, atol=1e-6)  # rank (n + 1) 0.9
 
 
+@pytest.mark.parametrize("n", [1, 5, 9, 10])
+def test_of_few_ratios_the_largest_is_taken_and_nothing_beyond_it(n):
+    ratios = np.linspace(0.2, 2, n)
+    assert quantiles(histogram(ratios)[None, None], 0.9)[0, 0] == pytest.approx(ratios[-1], rel=0.13)  # a bin
+
+
 def test_a_class_without_ratios_takes_the_pool():
     counts = np.zeros((3, 1, N_BINS))
     counts[1, 0, 40] = 100
