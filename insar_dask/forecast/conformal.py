@@ -29,8 +29,9 @@ def quantiles(ratios: npt.NDArray[Any], level: float) -> Float64:
     """Ratio that holds ``level`` of each histogram of ``ratios`` (classes, h, N_BINS), shape (classes, h).
 
     With n ratios it is that of rank (n + 1) level, as split-conformal prediction asks, or the largest where n is too
-    small for such a rank; a class that has none takes the pool of all classes. NaN stands where there is none at all, and where that rank falls into the last bin, which is
-    open: nobody knows how far beyond its lower edge the ratios there are.
+    small for such a rank; a class that has none takes the pool of all classes. NaN stands where there is none at all,
+    and where that rank falls into the last bin, which is open: nobody knows how far beyond its lower edge the ratios
+    there are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))

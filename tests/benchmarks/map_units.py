@@ -28,7 +28,7 @@ import torch
 from insar_dask.forecast.maps.map_audit import map_audit
 from insar_dask.forecast.maps.map_material import PROTOCOLS
 from insar_dask.forecast.maps.map_scoring import circumstances, score_tiles
-from insar_dask.forecast.maps.map_unit import NETWORKS, WINDOWS, MapUnit, run_map_unit
+from insar_dask.forecast.maps.map_unit import NETWORKS, PATIENCE, PUBLISHED_PATIENCE, WINDOWS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.map_metrics import MapScores
 from tests.benchmarks import map_tables
@@ -38,10 +38,10 @@ from tests.benchmarks.unit_files import calibration, keep, machine, parsed, tell
 SEEDS = (0, 1, 2)
 
 
-def units(windows: int = WINDOWS) -> list[MapUnit]:
+def units(windows: int = WINDOWS, patience: int = PATIENCE) -> list[MapUnit]:
     """All units, one seed of everything first."""
     return [
-        MapUnit(protocol=protocol, network=network, seed=seed, windows=windows)
+        MapUnit(protocol=protocol, network=network, seed=seed, windows=windows, patience=patience)
         for seed in SEEDS
         for network in NETWORKS
         for protocol in PROTOCOLS
@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
         return score_baselines(options)
     if not options.list:
         require_same_tiles(options)
-    return work_off(units(options.windows), options, run)
+    patience = PATIENCE if options.device == "cpu" else PUBLISHED_PATIENCE
+    return work_off(units(options.windows, patience), options, run)
 
 
 def require_same_tiles(options: argparse.Namespace) -> None:

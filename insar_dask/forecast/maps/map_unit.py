@@ -22,7 +22,17 @@ from insar_dask.forecast.training.job import Job, Trained, Training
 from insar_dask.forecast.training.train import train
 from insar_dask.settings import known
 
-__all__ = ["BATCH", "NETWORKS", "WINDOWS", "MapForecasts", "MapUnit", "Weights", "run_map_unit"]
+__all__ = [
+    "BATCH",
+    "NETWORKS",
+    "PATIENCE",
+    "PUBLISHED_PATIENCE",
+    "WINDOWS",
+    "MapForecasts",
+    "MapUnit",
+    "Weights",
+    "run_map_unit",
+]
 
 Float32 = npt.NDArray[np.float32]
 MapForecasts = dict[str, Float32]
@@ -37,8 +47,8 @@ WINDOWS = 1800
 """Windows that a network sees at most, counting one each time it comes; of every network as many. On a core without
 AVX-512 they are 40 minutes of MM-STT, 51 of ConvLSTM, 11 of MM-STAEformer, 7 of MM-STGCN and 5 of CNN-LSTM."""
 
-PATIENCE = 8
-"""Epochs without a better validation loss before training stops; the publication's 30 are for a GPU."""
+PATIENCE, PUBLISHED_PATIENCE = 8, 30
+"""Epochs without a better validation loss before training stops: on a core, and as published, for a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +62,8 @@ class MapUnit:
     seed: int
     windows: int = WINDOWS
     """Seen at most."""
+    patience: int = PATIENCE
+    """Epochs without a better validation loss before training stops."""
     bf16: bool = True
     """Multiply in bfloat16 where that is faster."""
     sizes: Mapping[str, Any] = field(default_factory=dict)
@@ -74,7 +86,7 @@ class MapUnit:
             max_steps=max(self.windows // BATCH, 1),
             batch=BATCH,
             check_every=epoch,
-            stop_patience=PATIENCE,
+            stop_patience=self.patience,
             bf16=self.bf16,
             seed=self.seed,
             checkpoint_every=epoch,
