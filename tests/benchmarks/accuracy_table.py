@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.accuracy_scores import ORACLE
+
 __all__ = ["lines_of", "markdown"]
 
 ALL, EACH = (0.88, 0.92), (0.85, 0.95)
@@ -54,11 +56,10 @@ def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
     head = ["RMSE mm", *names, "over oracle", "removed", "coverage", "by lead", "by quintile", "by both"]
     rows = [head, ["---"] * len(head)]
     for product, result in results.items():
-        cells = []
-        for name in names:
-            rmse = result["methods"][name]["rmse"][-1] if name in result["methods"] else None
-            bold = "**" if name == result["lowest"][-1] else ""
-            cells.append("" if rmse is None else f"{bold}{rmse:.3f}{bold}")
+        rmse = {name: result["methods"][name]["rmse"][-1] for name in names if name in result["methods"]}
+        lowest = min(value for name, value in rmse.items() if name != ORACLE)
+        bold = {name: "**" if value == lowest else "" for name, value in rmse.items()}
+        cells = [f"{bold[name]}{rmse[name]:.3f}{bold[name]}" if name in rmse else "" for name in names]
         scores, held = result["methods"][DEFAULT], result["coverage"][DEFAULT]
         low, high = scores.get("removed_all_90", (0, 0))
         floor = f"{scores['rmse_by_oracle'][-1]:.3f}" if "rmse_by_oracle" in scores else ""
