@@ -127,6 +127,8 @@ def test_plan_says_what_it_would_cost(folder: Path) -> None:
         (["products", "."], 1, "no store at ."),
         (["demo", "nothing.zip", "--out", "x"], 1, "nothing.zip"),
         (["tiles", "x.zip", "y.zarr", "--extent", "E45N17=1,2"], 2, "E45N17=1,2 has 2 edges"),
+        (["train", "x.zarr", "--model", "mmstt"], 2, "mmstt is a method: did you mean --method mmstt?"),
+        (["train", "nowhere.zarr", "--model", "mmstt", "--method", "best"], 1, "no store at nowhere.zarr"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_code(

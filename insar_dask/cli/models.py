@@ -13,7 +13,7 @@ from insar_dask.cli.shared import Quiet, StorePath, each, settings_of
 def train(
     store: StorePath,
     model: Annotated[Path | None, typer.Option(help="folder for the forecaster; default: PRODUCT-METHOD there")] = None,
-    method: Annotated[str, typer.Option(help="a forecaster, or best: kriging, or what is surely better")] = "best",
+    method: Annotated[str | None, typer.Option(help="a forecaster; unset: kriging, or what is surely better")] = None,
     context: Annotated[int | None, typer.Option(help="dates that are read; unset: 24, of maps 10")] = None,
     horizon: Annotated[int | None, typer.Option(help="dates ahead; unset: 6, of maps 10")] = None,
     steps: Annotated[int | None, typer.Option(help="most steps that a network is trained; unset: its usual")] = None,
@@ -24,8 +24,16 @@ def train(
     """Train a forecaster on a store, score it honestly, and keep it as a folder."""
     from insar_dask.addresses import beside
     from insar_dask.forecast import Forecaster
-    from insar_dask.forecast.choices import MAP_STEPS
+    from insar_dask.forecast.catalogue import FORECASTERS
+    from insar_dask.forecast.choices import BEST, MAP_STEPS
 
+    if method is None:
+        if str(model) in FORECASTERS:
+            raise typer.BadParameter(
+                f"--model is the folder that the forecaster goes to, and {model} is a method: did you mean --method "
+                f"{model}? For a folder of that name, give --method too"
+            )
+        method = BEST
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)
     if maps or wanted.maps:

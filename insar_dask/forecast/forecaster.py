@@ -141,8 +141,8 @@ class Forecaster(Learned):
         Raises
         ------
         CubeError
-            When the cube is none, is empty, has an infinite value, or has seen the future, or memory does not suffice,
-            here or on a worker.
+            When the cube is none, is empty, has a tile without points, an infinite value, or has seen the future, or
+            memory does not suffice, here or on a worker.
         TooShortError
             When it has too few dates; the message says how many are needed.
         ImportError
@@ -199,7 +199,8 @@ class Forecaster(Learned):
         ValueError
             Before `fit`.
         CubeError
-            When the cube is none, has seen the future, does not go with what was learned, or takes too much memory.
+            When the cube is none, has a tile without points, has seen the future, does not go with what was learned, or
+            takes too much memory.
         """
         if is_tiled(cube):
             cells = as_points(cube)

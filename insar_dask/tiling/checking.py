@@ -11,7 +11,7 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_alike", "check_tiles", "extents", "join_tiles", "same_crs", "shared_ground"]
+__all__ = ["check_alike", "check_held", "check_tiles", "extents", "join_tiles", "same_crs", "shared_ground"]
 
 Extent = tuple[float, float, float, float]
 
@@ -40,6 +40,21 @@ def check_tiles(tiles: xr.Dataset) -> xr.Dataset:
         if name not in tiles.variables:
             raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
     return tiles
+
+
+def check_held(tiles: xr.Dataset) -> None:
+    """Raise `CubeError` where no cell of a tile ever holds a point, so that nothing can be learned, forecast or scored.
+
+    Of a lazy cube the masks are read.
+    """
+    held = tiles["mask"].any(("time", "y", "x")).values
+    if held.all():
+        return
+    names = tiles["tile"].values.astype(str)[~held].tolist()
+    raise CubeError(
+        f"no cell of {', '.join(names)} holds a point at any of {tiles.sizes['time']} dates (mask): leave such tiles "
+        f"out with .drop_sel(tile={names})"
+    )
 
 
 def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:

@@ -160,6 +160,12 @@ def test_tiles_are_forecast_and_scored_on_a_gpu(bf16, stored, fitted, tmp_path, 
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=0.2 if bf16 else 1e-2)
 
 
+def test_tiles_to_learn_that_are_not_there_are_named(stored, tmp_path):
+    bench = Workbench(parse_config({}), stored, Engine(stored, quiet=True))
+    with pytest.raises(CubeError, match="learn names E33N33, and the tiles are E32N34, E39N30"):
+        bench.learn_maps("tiles/up", Forecaster("harmonic"), tmp_path / "model", ["E32N34", "E33N33"])
+
+
 def test_a_store_without_tiles_is_refused(tmp_path, fitted):
     insar.save(egms_tile("E32N34", 600, 240), tmp_path / "cube.zarr", quiet=True)
     with pytest.raises(CubeError, match="holds 0 tile cubes"):

@@ -16,7 +16,7 @@ import xarray as xr
 from insar_dask.cube import CubeError, describe
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.tiling.cell_points import PLACE, to_tiles
-from insar_dask.tiling.checking import check_tiles, extents
+from insar_dask.tiling.checking import check_held, check_tiles, extents
 
 __all__ = ["NEXT", "PARTS", "as_points", "as_tiles", "cells_across", "cells_at", "flattened", "is_tiled", "part_of"]
 
@@ -44,6 +44,8 @@ def is_tiled(cube: xr.Dataset) -> bool:
 def as_points(tiles: xr.Dataset) -> xr.Dataset:
     """Point cube of a tile cube, lazy, one chunk a tile; cells without a point are NaN throughout.
 
+    Of what is stored only the masks are read at once.
+
     Parameters
     ----------
     tiles : xr.Dataset
@@ -52,9 +54,9 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When a variable is missing, or maps are not square.
+        When a variable is missing, a tile never holds a point, or maps are not square.
     """
-    check_tiles(tiles)
+    check_held(check_tiles(tiles))
     n_tiles, side = tiles.sizes["tile"], tiles.sizes["y"]
     if side != tiles.sizes["x"]:
         raise CubeError(f"maps have {side} rows and {tiles.sizes['x']} columns; wanted squares")

@@ -23,6 +23,7 @@ from insar_dask.forecast.series.splits import Block, Split, split_by_length
 from insar_dask.forecast.timetable import Origin, Plan, TooShortError
 from insar_dask.foresight import sees_future
 from insar_dask.smooth import moving_average
+from insar_dask.tiling.checking import check_held
 
 __all__ = ["CONTEXT", "HORIZON", "PROTOCOLS", "STAGES", "STATICS", "Material", "honest_material", "paper_material"]
 
@@ -159,7 +160,8 @@ def honest_material(tiles: xr.Dataset, *, average: int = 1, **settings: Any) -> 
     Raises
     ------
     CubeError
-        When the tiles have seen the future, a date is missing, or their record is too short.
+        When the tiles have seen the future, one of them never holds a point, a date is missing, or their record is too
+        short.
     """
     if days := sees_future(tiles):
         raise CubeError(f"these tiles have seen the future (attrs['sees_future'] = {days}): give raw ones")
@@ -199,9 +201,11 @@ def _material(
     statics: Float32 | None,
     settings: dict[str, Any],
 ) -> Material:
-    context = settings.pop("context", CONTEXT)
+    check_held(tiles)
     _check_dates(tiles)
-    timetable = plan(tiles["time"].values, methods=BASELINES, **{"horizon": HORIZON, **settings})
+    context, wanted = settings.pop("context", CONTEXT), {"horizon": HORIZON, **settings}
+    plan(tiles["time"].values, methods=BASELINES, context=context, **wanted)  # names what a network reads, if too short
+    timetable = plan(tiles["time"].values, methods=BASELINES, **wanted)  # by which the ridge reads as far as ever
     mask = tiles["mask"].transpose("tile", "time", "y", "x").values.astype(bool)
     made = Material(
         protocol=protocol,

@@ -171,6 +171,13 @@ def test_points_are_no_maps():
         small().fit(scene("l3u", n_points=50))
 
 
+def test_a_tile_without_a_point_is_refused(fitted):
+    empty = TILES.assign(mask=TILES["mask"].where(TILES["tile"] != "E39N30", False))
+    for door in (small().fit, fitted.predict, fitted.score):
+        with pytest.raises(CubeError, match=r"no cell of E39N30 holds a point at any of 240 dates .*drop_sel"):
+            door(empty)
+
+
 def test_what_was_learned_of_maps_is_for_maps_of_that_size(fitted):
     with pytest.raises(CubeError, match="learned from maps of 8 x 8 cells, and maps of 6 x 6 cells came"):
         fitted.predict(toy_tiles(side=6))

@@ -53,10 +53,12 @@ def test_other_data_have_another_digest_and_last_bits_do_not_count(made):
     assert len({digest, *(made(other).digest for other in others)}) == 1 + len(others)
 
 
-def test_a_tile_without_a_point_has_a_digest_too():
+@pytest.mark.parametrize("made", [honest_material, paper_material])
+def test_a_tile_without_a_point_is_named(made):
     empty = TILES.copy(deep=True)
-    empty["mask"][0], empty["displacement"][0] = False, 0.0
-    assert honest_material(empty).digest != honest_material(TILES).digest
+    empty["mask"][0] = False
+    with pytest.raises(CubeError, match=r"no cell of E32N34 holds a point .*: .* with .drop_sel\(tile=\['E32N34'\]\)"):
+        made(empty)
 
 
 def test_the_providers_columns_count_where_they_are_read():
@@ -81,9 +83,16 @@ def test_a_missing_map_is_left_out_and_not_scored():
     assert np.isnan(material.targets(0, 185)[5]).all()
 
 
-def test_short_records_are_refused():
-    with pytest.raises(TooShortError):
-        honest_material(TILES.isel(time=slice(0, 130)))
+@pytest.mark.parametrize("n_dates", [19, 130])
+def test_short_records_are_refused(n_dates):
+    needed = f"the record has {n_dates} dates of 6 days, 182 are needed for horizon 10, context 10 and test_fraction"
+    with pytest.raises(TooShortError, match=needed):
+        honest_material(TILES.isel(time=slice(0, n_dates)))
+
+
+def test_the_ridge_reads_more_than_a_network():
+    material = honest_material(TILES)
+    assert (material.context, material.plan.context) == (10, 30)
 
 
 def test_tiles_that_have_seen_the_future_are_refused():
