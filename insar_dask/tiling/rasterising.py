@@ -47,8 +47,10 @@ def rasterise(
     Both steps are linear in the points' values. So the weights of all points in each cell are found once, and every
     date is one product with a sparse matrix of at most ``3 pixels²`` weights. A point that is missing at a date is not
     there: the triangles about it are made anew for each pattern of missing points. Points at one place count as their
-    mean. Where four points lie on one circle,
-    as on a regular grid, either diagonal is Delaunay, and which is taken is left open.
+    mean. Where four points lie on one circle, as on a regular grid, either diagonal is Delaunay, and which is taken is
+    left open.
+
+    Nothing is refused for want of memory: `insar_dask.save_tiles` predicts what a stored cube takes, and does.
 
     Parameters
     ----------

@@ -93,6 +93,16 @@ def test_tiles_that_take_too_much_memory_are_refused_with_a_cure_for_tiles(fitte
         fitted.predict(TILES, memory=1_000_000)
 
 
+def test_a_training_that_takes_too_much_memory_is_refused_with_a_batch_that_would_fit():
+    many, few, one = (Forecaster("mmstt", sizes=SMALL, training={"batch": n}) for n in (8, 4, 1))
+    needed, least = (model.coach().bytes(as_points(TILES)) for model in (few, one))
+    would = rf"training takes .* are free: training=\{{'batch': 4\}} would take {needed / 1e6:,.0f} MB"
+    with pytest.raises(CubeError, match=would):
+        many.fit(TILES, memory=needed)
+    with pytest.raises(CubeError, match=rf"no batch is small enough, one of one group takes {least / 1e6:,.0f} MB"):
+        many.fit(TILES, memory=least - 1)
+
+
 def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):
     again = Forecaster.load(fitted.save(tmp_path / "model"))
     for ours, theirs in zip(fitted.predict(TILES).values(), again.predict(TILES).values(), strict=True):
