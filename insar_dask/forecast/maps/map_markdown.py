@@ -38,25 +38,43 @@ def map_markdown(tables: Mapping[str, Any], regimes: Mapping[str, str]) -> str:
         Regime of each tile by its name.
     """
     protocols = tables["protocols"]
+    told = {protocol: _seeds(tables["units"], protocol) for protocol in protocols}
+    all_told = " ".join(filter(None, told.values()))
     parts = [
         "As published, maps are averaged over three dates around each one, before and after, and the networks read the "
         "provider's columns of the whole record: scores are against averaged maps and LEAK the future. Honest ones are "
         "against raw maps. The two are not comparable with each other, only methods within a column. Only cells that "
         "hold a point are scored. Gated, a network is believed as far as the validation origins of the same tile bear "
-        "out what it adds to the ridge; on a tile that is held out nothing was learned from these.",
-        _side_by_side(protocols),
-        *(_tile_table(found, protocol) for protocol, found in protocols.items()),
-        *(_generalisation(found, protocol, regimes) for protocol, found in protocols.items()),
-        *(_skill(found, protocol) for protocol, found in protocols.items()),
-        *(_leads(found, protocol) for protocol, found in protocols.items()),
-        _events(protocols),
+        "out what it adds to the ridge; on a tile that is held out nothing was learned from these. Scores of networks "
+        "are means ± deviations over seeds.",
+        _side_by_side(protocols, all_told),
+        *(_tile_table(found, protocol, told[protocol]) for protocol, found in protocols.items()),
+        *(_generalisation(found, protocol, regimes, told[protocol]) for protocol, found in protocols.items()),
+        *(_skill(found, protocol, told[protocol]) for protocol, found in protocols.items()),
+        *(_leads(found, protocol, told[protocol]) for protocol, found in protocols.items()),
+        _events(protocols, all_told),
         _audit(tables["audit"]),
         _units(tables["units"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _side_by_side(protocols: Mapping[str, Mapping[str, Any]]) -> str:
+def _seeds(units: Sequence[Mapping[str, Any]], protocol: str) -> str:
+    """Seeds and epochs of a protocol's networks, as every table of their scores says them."""
+    epochs: dict[str, list[int]] = {}
+    for unit in units:
+        of, network, _ = unit["unit"].split("-")
+        if of == protocol:
+            epochs.setdefault(network, []).append(round(unit["epochs"]))
+    parts = [f"{name} {len(epochs[name])} x {_range(epochs[name])}" for name in MAPPED if name in epochs]
+    return f"Seeds x epochs, {TITLES[protocol]}: {', '.join(parts)}." if parts else ""
+
+
+def _range(counts: Sequence[int]) -> str:
+    return " to ".join(map(str, dict.fromkeys((min(counts), max(counts)))))
+
+
+def _side_by_side(protocols: Mapping[str, Mapping[str, Any]], told: str) -> str:
     """RMSE at the published leads on the tile of training, protocol by protocol, and what is claimed."""
     methods = {protocol: dict(_methods(found)) for protocol, found in protocols.items()}
     head = ["method", *(f"{TITLES[protocol]}, t+{lead}" for protocol in protocols for lead in LEADS), "claimed, t+10"]
@@ -69,10 +87,11 @@ def _side_by_side(protocols: Mapping[str, Mapping[str, Any]]) -> str:
             cells += [cell_text(score) for score in scores] if scores else ["–"] * len(LEADS)
         rows.append([name, *cells, f"{CLAIMED[name]:.3g}" if name in CLAIMED else "–"])
     tiles = ", ".join(dict.fromkeys(found["trained"][0] for found in protocols.values()))
-    return markdown_table(f"{tiles}, which is learned from, at later dates: RMSE, mm", head, rows) if rows else ""
+    title = f"{tiles}, which is learned from, at later dates: RMSE, mm"
+    return markdown_table(title, head, rows, above=told) if rows else ""
 
 
-def _tile_table(found: Mapping[str, Any], protocol: str) -> str:
+def _tile_table(found: Mapping[str, Any], protocol: str, told: str) -> str:
     """Every score at the published leads on the tile of training."""
     tile = found["trained"][0]
     head = ["method", "seeds", *(f"{HEADINGS[score]}, t+{lead}" for score in SCORES for lead in LEADS)]
@@ -84,10 +103,10 @@ def _tile_table(found: Mapping[str, Any], protocol: str) -> str:
         claimed = [f"{CLAIMED[name]:.3g}" if name in CLAIMED else "–"] if protocol == "paper" else []
         rows.append([name, str(summary["n_seeds"]), *cells, *claimed])
     title = f"{tile}, which is learned from, at later dates: {TITLES[protocol]}"
-    return markdown_table(title, head, rows, RANGE_NOTE)
+    return markdown_table(title, head, rows, RANGE_NOTE, told)
 
 
-def _generalisation(found: Mapping[str, Any], protocol: str, regimes: Mapping[str, str]) -> str:
+def _generalisation(found: Mapping[str, Any], protocol: str, regimes: Mapping[str, str], told: str) -> str:
     """RMSE of all leads by tile, those never trained on last."""
     tiles = [*found["trained"], *found["held"]]
     head = ["method", *(f"{tile} ({regimes.get(tile, 'unknown')})" for tile in tiles)]
@@ -96,14 +115,14 @@ def _generalisation(found: Mapping[str, Any], protocol: str, regimes: Mapping[st
     best = [min(rows, key=lambda row: cell_number(row[column]))[0] for column in range(1, len(head))]
     note = f"Cells within {found['buffer'] / 1000:.0f} km of the tile that is trained on do not count."
     title = f"Tiles never trained on, RMSE of all leads, mm: {TITLES[protocol]}"
-    return markdown_table(title, head, [*rows, ["**best**", *best]], note)
+    return markdown_table(title, head, [*rows, ["**best**", *best]], note, told)
 
 
-def _skill(found: Mapping[str, Any], protocol: str) -> str:
-    """What each network takes off the best method without one, lead by lead on every tile."""
+def _skill(found: Mapping[str, Any], protocol: str, told: str) -> str:
+    """What each method takes off the best one without a network, lead by lead on every tile."""
     rows = []
     for name, summary in _methods(found):
-        for tile, scores in summary["tiles"].items() if network_of(name) else ():
+        for tile, scores in summary["tiles"].items():
             if "skill" in scores:
                 cells = ["–" if skill is None else f"{100 * skill:.0f}" for skill in scores["skill"]]
                 rows.append([name, tile, *cells, _above(scores.get("above_footing"))])
@@ -112,28 +131,29 @@ def _skill(found: Mapping[str, Any], protocol: str) -> str:
     leads = (f"t+{lead}" for lead in range(1, len(rows[0]) - 2))
     head = ["method", "tile", *leads, f"RMSE less that of {FOOTING}, mm (90 %)"]
     note = (
-        "Skill is the share of the mean square error that a network takes off; below 0 it adds. The best method is "
-        "that of each lead and tile, found with hindsight. Intervals draw runs of origins and 16 parts of a tile anew."
+        "Skill is the share of the mean square error that a method takes off; below 0 it adds. The best method is "
+        "that of each lead and tile, found with hindsight: at 0 a method without a network is the best itself. "
+        "Intervals draw runs of origins and 16 parts of a tile anew."
     )
     title = f"Skill over the best method without a network, %: {TITLES[protocol]}"
-    return markdown_table(title, head, rows, note)
+    return markdown_table(title, head, rows, note, told)
 
 
 def _above(found: Mapping[str, Any] | None) -> str:
     return "–" if found is None else f"{found['mean']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
-def _leads(found: Mapping[str, Any], protocol: str) -> str:
+def _leads(found: Mapping[str, Any], protocol: str, told: str) -> str:
     tile = found["trained"][0]
     rows = [
         [name, *(cell_text(lead) for lead in summary["tiles"][tile]["rmse_by_lead"])]
         for name, summary in _methods(found)
     ]
     head = ["method", *(f"t+{lead}" for lead in range(1, len(rows[0])))]
-    return markdown_table(f"RMSE by lead on {tile}, mm: {TITLES[protocol]}", head, rows)
+    return markdown_table(f"RMSE by lead on {tile}, mm: {TITLES[protocol]}", head, rows, above=told)
 
 
-def _events(protocols: Mapping[str, Any]) -> str:
+def _events(protocols: Mapping[str, Any], told: str) -> str:
     """RMSE of origins about the earthquakes."""
     rows = []
     for protocol, found in protocols.items():
@@ -150,7 +170,7 @@ def _events(protocols: Mapping[str, Any]) -> str:
         "year is over: in brackets, where not all, the share of the cells and dates that a method says something of; "
         "only equal shares can be compared. Networks and weights were learned at later dates, of another tile."
     )
-    return markdown_table("About an earthquake, RMSE of all leads, mm", head, rows, note) if rows else ""
+    return markdown_table("About an earthquake, RMSE of all leads, mm", head, rows, note, told) if rows else ""
 
 
 def _event(found: Mapping[str, Any] | None, phase: str, all_of: Sequence[Mapping[str, Any]]) -> str:

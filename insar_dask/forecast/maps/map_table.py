@@ -46,8 +46,8 @@ def assemble_maps(results: Iterable[Result]) -> dict[str, Any]:
         ``protocols``: by protocol ``data``, ``trained``, ``held``, ``buffer``, ``overlap``, and ``methods``: of each
         its number of seeds and by tile every score with mean and spread (standard deviation over seeds, None of one) at
         the `LEADS`, the RMSE [mm] at each lead (``rmse_by_lead``), of all (``all``) and about an event, there with the
-        number ``n`` of cells scored; of networks also ``skill`` by lead, the share of the mean square error of the best
-        method without one that they take off, and ``above_footing``, their RMSE less that of `FOOTING` [mm] with the
+        number ``n`` of cells scored; beside networks also ``skill`` by lead, the share of the mean square error of the
+        best method without one that it takes off, and ``above_footing``, its RMSE less that of `FOOTING` [mm] with the
         bounds of 90 %; ``units``: what each network saw; ``audit``: findings by protocol.
 
     Raises
@@ -123,14 +123,14 @@ def _summary(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _compare(found: Mapping[str, Any], runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Add to the networks of one protocol what they are worth beside methods without one."""
+    """Add to the methods of one protocol what they are worth beside those without a network."""
     methods = found["methods"]
     naive = [of for name, of in methods.items() if not network_of(name)]
-    for name in filter(network_of, methods) if naive else ():
+    for name in methods if 0 < len(naive) < len(methods) else ():
         for tile, of in methods[name]["tiles"].items():
             best = np.min([_leads(one["tiles"][tile]) for one in naive], axis=0)
             of["skill"] = [_digits(skill) for skill in 1 - (_leads(of) / best) ** 2]
-            if FOOTING in runs:
+            if FOOTING in runs and name != FOOTING:
                 ours, footing = (
                     np.mean([seed[tile]["parts"] for seed in runs[one]], axis=0) for one in (name, FOOTING)
                 )

@@ -25,8 +25,10 @@ def cell_number(cell: str) -> float:
     return float("inf") if cell == "–" else float(cell.split(" ")[0])
 
 
-def markdown_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
-    """A table under its title, and a line of text below it."""
-    lines = [f"### {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+def markdown_table(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], note: str = "", above: str = ""
+) -> str:
+    """A table under its title, a line of text below it, and one above."""
+    lines = [f"### {title}", "", *([above, ""] if above else []), f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", note] if note else lines)

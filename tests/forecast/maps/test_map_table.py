@@ -60,9 +60,24 @@ def test_networks_stand_beside_the_best_method_without_one():
     found = tables["protocols"]["honest"]["methods"]["mmstt"]["tiles"]["E32N34"]
     assert found["skill"] == pytest.approx([0.75] * 10)  # 1 mm beside 2 mm
     assert found["above_footing"] == {"mean": -1.0, "low": -1.0, "high": -1.0}
-    assert "skill" not in tables["protocols"]["honest"]["methods"]["persistence"]["tiles"]["E32N34"]
     text = map_markdown(tables, {})
     assert "| mmstt | E32N34 | 75 | 75 |" in text and "| -1.000 (-1.000 to -1.000) |" in text
+    assert "| persistence | E32N34 | -125 | -125 |" in text and "| +1.000 (+1.000 to +1.000) |" in text
+    (ridge,) = (line for line in text.splitlines() if line.startswith("| harmonic_ridge | E32N34 | "))
+    assert ridge == "| harmonic_ridge | E32N34 " + 10 * "| 0 " + "| – |"
+
+
+def test_every_table_of_scores_says_seeds_and_epochs():
+    published = unit(0, 2) | {"unit": "paper-mmstt-seed0"}
+    published["configuration"] = published["configuration"] | {"protocol": "paper"}
+    longer = unit(1, 1)
+    longer["network"] = longer["network"] | {"epochs": 4.6}
+    text = map_markdown(assemble_maps([unit(0, 1), longer, baselines(), published]), {})
+    honest, paper = "Seeds x epochs, honest: mmstt 2 x 3 to 5.", "Seeds x epochs, as published: mmstt 1 x 3."
+    for part in text.split("### ")[1:]:
+        title, _, above, *_ = part.splitlines()
+        if title != "Units finished":
+            assert above == {"honest": honest, "as published": paper}.get(title.split(": ")[-1], f"{honest} {paper}")
 
 
 def test_a_gated_network_has_a_row_of_its_own_and_is_no_method_without_one():
