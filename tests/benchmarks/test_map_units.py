@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from insar_dask.forecast.maps.map_material import honest_material
+from insar_dask.forecast.maps.map_table import GATED
 from insar_dask.forecast.maps.map_unit import NETWORKS
 from insar_dask.forecast.maps.naive_maps import NAIVE
 from tests.benchmarks import map_doc, map_pictures, map_units
-from tests.benchmarks.map_data import DATA, forecasts_of, kept_forecasts
+from tests.benchmarks.map_data import DATA, RESULTS, forecasts_of, kept_forecasts
 from tests.benchmarks.map_tables import REGIMES
 from tests.benchmarks.unit_files import keep
 from tests.forecast.maps.toy_tiles import toy_tiles
@@ -60,3 +61,14 @@ def test_all_figures_are_drawn_and_none_without_a_network(tmp_path: Path):
     for name, figure in drawn.items():
         map_doc.write_figure(figure, tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_gated_network_is_surely_worse_than_the_ridge_on_any_tile():
+    methods = json.loads((RESULTS / "tables.json").read_text())["protocols"]["honest"]["methods"]
+    low = {
+        (name, tile): scores["above_footing"]["low"]
+        for name in NETWORKS
+        for tile, scores in methods[f"{name}{GATED}"]["tiles"].items()
+    }
+    assert len(low) == 5 * 6
+    assert max(low.values()) < 1e-6, max(low, key=low.__getitem__)  # where none of it is believed, last bits are left
