@@ -14,7 +14,7 @@ from insar_dask.forecast.choices import Choices
 from insar_dask.forecast.hindsight import error_since
 from insar_dask.forecast.lacking import count_lacking
 from insar_dask.forecast.learned import Learned
-from insar_dask.forecast.maps.lattice import as_points, as_tiles, flattened, is_tiled
+from insar_dask.forecast.maps.lattice import as_tiles, flattened, is_tiled
 from insar_dask.forecast.memory import fitting_bytes, predicting_bytes
 from insar_dask.forecast.walk import Tell, Walk, check_raw, fingerprint
 from insar_dask.shards import SHARD_POINTS
@@ -203,7 +203,7 @@ class Forecaster(Learned):
             takes too much memory.
         """
         if is_tiled(cube):
-            cells = as_points(cube)
+            cells = flattened(cube)
             return as_tiles(self.predict(cells, progress=progress, shard_points=shard_points, memory=memory), cube)
         plan, walk = self.plan_to_predict(cube), Walk(cube, shard_points)
         walk.check_free(

@@ -44,8 +44,6 @@ def is_tiled(cube: xr.Dataset) -> bool:
 def as_points(tiles: xr.Dataset) -> xr.Dataset:
     """Point cube of a tile cube, lazy, one chunk a tile; cells without a point are NaN throughout.
 
-    Of what is stored only the masks are read at once.
-
     Parameters
     ----------
     tiles : xr.Dataset
@@ -54,9 +52,9 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When a variable is missing, a tile never holds a point, or maps are not square.
+        When a variable is missing, or maps are not square.
     """
-    check_held(check_tiles(tiles))
+    check_tiles(tiles)
     n_tiles, side = tiles.sizes["tile"], tiles.sizes["y"]
     if side != tiles.sizes["x"]:
         raise CubeError(f"maps have {side} rows and {tiles.sizes['x']} columns; wanted squares")
@@ -79,8 +77,12 @@ def as_points(tiles: xr.Dataset) -> xr.Dataset:
 
 
 def flattened(cube: xr.Dataset) -> xr.Dataset:
-    """Point cube of a tile cube; any other as it is."""
-    return as_points(cube) if is_tiled(cube) else cube
+    """Point cube of a tile cube, each tile of which must hold a point somewhere; any other as it is."""
+    if not is_tiled(cube):
+        return cube
+    points = as_points(cube)
+    check_held(cube)
+    return points
 
 
 def cells_across(points: xr.Dataset) -> int:
