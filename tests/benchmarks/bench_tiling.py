@@ -93,7 +93,7 @@ def full_tile() -> Row:
     return {
         "what": f"a tile of {n_points:,} points x {N_DATES} dates, from a store into one",
         "ours_s": told["seconds"],
-        "gates": [gate("peak of memory over the predicted", ratio, at_most=1.2)],
+        "gates": [gate("peak of memory over the predicted", ratio, at_least=0.8, at_most=1.2)],
         "note": f"peak {told['peak'] / 1e6:.0f} MB of predicted {told['predicted'] / 1e6:.0f} MB",
     }
 
