@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, describe
-from insar_dask.tiling.checking import check_tiles, same_crs
+from insar_dask.tiling.checking import check_placed, check_tiles, same_crs
 from insar_dask.tiling.squares import cell_numbers
 
 __all__ = ["PLACE", "sample_tiles", "tile_points", "to_tiles"]
@@ -114,7 +114,7 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     tiles : xr.Dataset
-        Tile cube, in memory or lazy.
+        Tile cube, its forecast, or whatever else was made of it over ``(tile, ..., y, x)``; in memory or lazy.
     points : xr.Dataset
         Anything over ``point`` with ``easting``, ``northing`` and ``crs``.
 
@@ -127,9 +127,9 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When the CRS differ.
+        When the CRS differ, or where cells lie is not said.
     """
-    check_tiles(tiles)
+    check_placed(tiles)
     if not same_crs(tiles, points):
         raise CubeError("points and tiles are in different CRS: give points in the CRS of the tiles")
     tile, row, col = _cell_at(tiles, points["easting"].values, points["northing"].values)
@@ -148,8 +148,9 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     kept = [name for name in points.coords if points[name].dims in (("point",), ()) and name not in values]
     coords: dict[str, Any] = {str(name): points[name].variable for name in kept}
     coords |= {"tile": ("point", names), "row": ("point", row), "col": ("point", col)}
-    if "time" in maps.dims:
-        coords["time"] = tiles["time"].variable
+    coords |= {
+        name: of.variable for name, of in maps.coords.items() if of.dims and not set(of.dims) & {"tile", "y", "x"}
+    }
     return xr.Dataset(values, coords, tiles.attrs)
 
 
@@ -209,7 +210,7 @@ def _placed(variable: xr.Variable, at: Whole, shape: tuple[int, int, int]) -> xr
 def _cell_at(tiles: xr.Dataset, easting: Any, northing: Any) -> tuple[Whole, Whole, Whole]:
     """Tile, row and column of the cell at each place; -1 where there is none."""
     tile, row, col = (np.full(len(easting), -1, np.int64) for _ in range(3))
-    side = float(tiles.attrs["cell"])
+    side = tiles.attrs["cell"] if "cell" in tiles.attrs else float(tiles["easting"][0, 1] - tiles["easting"][0, 0])
     for k in range(tiles.sizes["tile"]):
         y = cell_numbers((float(tiles["northing"][k, 0]) - northing) / side + 0.5, tiles.sizes["y"])
         x = cell_numbers((easting - float(tiles["easting"][k, 0])) / side + 0.5, tiles.sizes["x"])

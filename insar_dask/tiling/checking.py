@@ -11,7 +11,16 @@ import xarray as xr
 
 from insar_dask.cube import CubeError
 
-__all__ = ["check_alike", "check_held", "check_tiles", "extents", "join_tiles", "same_crs", "shared_ground"]
+__all__ = [
+    "check_alike",
+    "check_held",
+    "check_placed",
+    "check_tiles",
+    "extents",
+    "join_tiles",
+    "same_crs",
+    "shared_ground",
+]
 
 Extent = tuple[float, float, float, float]
 
@@ -36,10 +45,15 @@ def check_tiles(tiles: xr.Dataset) -> xr.Dataset:
         if name not in tiles or tiles[name].dims != DIMS:
             came = tiles[name].dims if name in tiles else f"no {name!r}"
             raise CubeError(f"wanted {name!r} over {DIMS}, came {came}: make tiles with insar_dask.rasterise(cube)")
-    for name in ("tile", "easting", "northing", "crs"):
-        if name not in tiles.variables:
-            raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
+    check_placed(tiles)
     return tiles
+
+
+def check_placed(maps: xr.Dataset) -> None:
+    """Raise `CubeError` where nobody could say where the cells of maps lie."""
+    for name in ("tile", "easting", "northing", "crs"):
+        if name not in maps.variables:
+            raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
 
 
 def check_held(tiles: xr.Dataset) -> None:

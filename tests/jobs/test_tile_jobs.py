@@ -237,7 +237,7 @@ def test_tiles_that_do_not_belong_together_are_named(fault: str, cubes: list[xr.
 
 def test_a_worker_that_is_too_small_for_a_tile_is_refused_before_any_work(source: Path, tmp_path: Path) -> None:
     small = {"n_workers": 1, "threads_per_worker": 2, "memory_limit": "250MB", "dashboard_address": ":0"}
-    with LocalCluster(processes=False, **small) as cluster, Client(cluster, set_as_default=False) as client:
+    with LocalCluster(processes=False, **small) as cluster, Client(cluster) as client:
         needs = r"rasterising E40N30 needs 30\d MB on worker .* \(2 threads\), which has 250 MB: give workers"
         with pytest.raises(CubeError, match=needs):
             insar.save_tiles(source, tmp_path / "tiles.zarr", **SIZES, client=client, quiet=True)

@@ -7,6 +7,8 @@ from pyproj import CRS
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
+from insar_dask.forecast import Forecaster
+from tests.forecast.maps.toy_tiles import toy_tiles
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,19 @@ def test_maps_are_sampled_at_points(tiles: xr.Dataset, scattered: Callable[..., 
         there["row"], centres["row"].drop_vars([v for v in centres["row"].coords if v not in there.coords])
     )
     np.testing.assert_array_equal(there["displacement"].where(there["mask"]), centres["displacement"])
+
+
+def test_forecasts_of_tiles_are_sampled_at_points() -> None:
+    tiles = toy_tiles()
+    forecast = Forecaster("harmonic").fit(tiles).predict(tiles)
+    centres = insar.tile_points(tiles)
+    there = insar.sample_tiles(forecast, centres)
+    assert there["upper"].dims == ("point", "origin", "lead") and there["time"].equals(forecast["time"])
+    back = insar.to_tiles(there, tiles)
+    for name in ("displacement", "lower", "upper"):
+        np.testing.assert_array_equal(back[name].transpose(*forecast[name].dims), forecast[name])
+    with pytest.raises(CubeError, match="have no 'crs'"):
+        insar.sample_tiles(forecast.drop_vars("crs"), centres)
 
 
 def test_what_is_no_tile_cube_is_refused(tiles: xr.Dataset, scattered: Callable[..., xr.Dataset]) -> None:

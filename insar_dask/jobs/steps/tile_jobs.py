@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
@@ -214,7 +215,8 @@ def _looked_at(sources: Sequence[TileSource], pixels: int, cells: int, extents: 
         if name in tiles:
             one, other = (f"{s.group} of {s.path}" for s in (tiles[name].source, source))
             raise CubeError(f"{one} and {other} are both tile {name}: name only one of them")
-        square = square_of(cube, name, pixels, cells, extents.get(name))
+        with dask.config.set(scheduler="threads"):  # here: a worker may be too small for the tile that is asked for
+            square = square_of(cube, name, pixels, cells, extents.get(name))
         checksums = tuple(receipt.checksum for receipt in receipts.values())
         tiles[name] = _Tile(name, source, cube, square, checksums)
     if not tiles:
