@@ -148,9 +148,8 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     kept = [name for name in points.coords if points[name].dims in (("point",), ()) and name not in values]
     coords: dict[str, Any] = {str(name): points[name].variable for name in kept}
     coords |= {"tile": ("point", names), "row": ("point", row), "col": ("point", col)}
-    coords |= {
-        name: of.variable for name, of in maps.coords.items() if of.dims and not set(of.dims) & {"tile", "y", "x"}
-    }
+    steps = [name for name, of in maps.coords.items() if of.dims and not set(of.dims) & {"tile", "y", "x"}]
+    coords |= {str(name): maps[name].variable for name in steps}
     return xr.Dataset(values, coords, tiles.attrs)
 
 
