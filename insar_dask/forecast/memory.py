@@ -139,11 +139,11 @@ def check_training(needed: Callable[[int], int], batch: int, memory: int | None 
     if fits is None:
         raise CubeError(
             f"{message}no batch is small enough, one of one group takes {needed(1) / 1e6:,.0f} MB; free memory, take "
-            f"smaller sizes or, of points, smaller groups, {elsewhere}"
+            f"smaller sizes, or smaller groups where points are grouped, {elsewhere}"
         )
     raise CubeError(
         f"{message}training={{'batch': {fits}}} would take {needed(fits) / 1e6:,.0f} MB; smaller sizes, and "
-        f"of points smaller groups, take less too, {elsewhere}"
+        f"smaller groups where points are grouped, take less too, {elsewhere}"
     )
 
 

@@ -127,7 +127,7 @@ def sample_tiles(tiles: xr.Dataset, points: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When the CRS differ, or where cells lie is not said.
+        When there are no maps, where their cells lie is not said, or the CRS differ.
     """
     check_placed(tiles)
     if not same_crs(tiles, points):
@@ -206,10 +206,19 @@ def _placed(variable: xr.Variable, at: Whole, shape: tuple[int, int, int]) -> xr
     return placed.transpose("tile", *others, "y", "x")
 
 
+def _side(tiles: xr.Dataset) -> float:
+    """Of a cell, in the unit of the coordinates."""
+    if tiles.sizes["x"] > 1:
+        return float(tiles["easting"][0, 1] - tiles["easting"][0, 0])
+    if "cell" in tiles.attrs:
+        return float(tiles.attrs["cell"])
+    raise CubeError("one column of cells does not say how wide they are: give attrs['cell']")
+
+
 def _cell_at(tiles: xr.Dataset, easting: Any, northing: Any) -> tuple[Whole, Whole, Whole]:
     """Tile, row and column of the cell at each place; -1 where there is none."""
     tile, row, col = (np.full(len(easting), -1, np.int64) for _ in range(3))
-    side = tiles.attrs["cell"] if "cell" in tiles.attrs else float(tiles["easting"][0, 1] - tiles["easting"][0, 0])
+    side = _side(tiles)
     for k in range(tiles.sizes["tile"]):
         y = cell_numbers((float(tiles["northing"][k, 0]) - northing) / side + 0.5, tiles.sizes["y"])
         x = cell_numbers((easting - float(tiles["easting"][k, 0])) / side + 0.5, tiles.sizes["x"])

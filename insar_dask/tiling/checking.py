@@ -25,6 +25,7 @@ __all__ = [
 Extent = tuple[float, float, float, float]
 
 DIMS = ("tile", "time", "y", "x")
+MAPPED = {"tile", "y", "x"}
 ALIKE = ("component", "positive", "release", "reference", "reference_date", "track", "pass")
 """What displacements of one cube share."""
 
@@ -50,7 +51,11 @@ def check_tiles(tiles: xr.Dataset) -> xr.Dataset:
 
 
 def check_placed(maps: xr.Dataset) -> None:
-    """Raise `CubeError` where nobody could say where the cells of maps lie."""
+    """Raise `CubeError` where there are no maps, or nobody could say where their cells lie."""
+    if not isinstance(maps, xr.Dataset):
+        raise CubeError(f"wanted a data set of maps, got {type(maps).__name__}: give a tile cube or its forecast")
+    if not any(set(maps[name].dims) >= MAPPED for name in maps.data_vars):
+        raise CubeError(f"no variable is over tile, y and x, but {tuple(maps.dims)}: give a tile cube or its forecast")
     for name in ("tile", "easting", "northing", "crs"):
         if name not in maps.variables:
             raise CubeError(f"the tiles have no {name!r}: keep the coordinates that insar_dask.rasterise gave them")
@@ -65,10 +70,8 @@ def check_held(tiles: xr.Dataset) -> None:
     if held.all():
         return
     names = tiles["tile"].values.astype(str)[~held].tolist()
-    raise CubeError(
-        f"no cell of {', '.join(names)} holds a point at any of {tiles.sizes['time']} dates (mask): leave such tiles "
-        f"out with .drop_sel(tile={names})"
-    )
+    cure = f"leave such tiles out with .drop_sel(tile={names})" if held.any() else "rasterise tiles that have points"
+    raise CubeError(f"no cell of {', '.join(names)} holds a point at any of {tiles.sizes['time']} dates (mask): {cure}")
 
 
 def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:

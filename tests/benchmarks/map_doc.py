@@ -42,7 +42,7 @@ RING: dict[str, Any] = {"markersize": 8, "markerfacecolor": "none", "markeredgew
 """A network, so that what lies below it is seen."""
 
 COLOURS = model_colours((MAPPED[0], *NAIVE[::-1], *MAPPED[1:]))
-"""The same in all figures; MM-STT's stands out."""
+"""The same in all figures drawn here; MM-STT's stands out."""
 
 
 def main(arguments: list[str]) -> int:
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """A small file: of so few colours, the rare ones of lines and legends among them."""
+    """As PNG of few colours, chosen so that rare ones, those of lines and legends, are kept."""
     image = Image.open(BytesIO(png_bytes(figure, DPI))).convert("RGB")
     image.quantize(COLOURS_KEPT, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB", flush=True)

@@ -28,6 +28,7 @@ from tests.benchmarks.map_tables import REGIMES
 
 Float32 = npt.NDArray[np.float32]
 
+CALLED = {"paper": "as published", "honest": "honest"}
 BESIDE = ("persistence", "harmonic_ridge")
 NODES, PAST = 6, 40
 """Nodes of a figure, and dates shown before the origin."""
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where the forecasts lie")
     parser.add_argument("--into", type=Path, default=FIGURES, help="folder of the figures")
     options = parser.parse_args(arguments)
+    if strange := set(options.protocols) - set(PROTOCOLS):
+        parser.error(f"no protocol is called {', '.join(sorted(strange))}: they are {', '.join(PROTOCOLS)}")
     options.into.mkdir(parents=True, exist_ok=True)
     for protocol in options.protocols:
         given = material(protocol, options.scratch)
@@ -73,7 +76,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     return {
         "nodes": plot_nodes(
             [node(given, mine, at, cell, origins[last], last) for cell in cells(given, at, NODES)],
-            f"{tile}: six nodes, {given.protocol}",
+            f"{tile}: six nodes, {CALLED[given.protocol]}",
         ),
         "maps": plot_model_maps(
             asked[last, -1],
@@ -98,7 +101,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
                 for label, name, cell in regimes(given, origins[last])
                 for at in [given.names.index(name)]
             ],
-            f"A node of each regime, {given.protocol}",
+            f"A node of each regime, {CALLED[given.protocol]}",
         ),
     }
 
@@ -130,7 +133,7 @@ def cells(given: Material, tile: int, n: int) -> list[tuple[int, int]]:
     held = given.mask[tile].all(axis=0)
     change = np.where(held, np.abs(given.read[tile, -1] - given.read[tile, 0]), np.nan)
     order = np.argsort(change, axis=None)[: int(held.sum())]
-    taken = order[np.linspace(0, len(order) - 1, n + 1).round().astype(int)[1:]]
+    taken = order[np.linspace(len(order) - 1, 0, n).round().astype(int)[::-1]]
     return [divmod(int(at), held.shape[1]) for at in taken]
 
 

@@ -31,6 +31,11 @@ def test_a_result_of_other_tiles_is_not_taken_for_done(tmp_path: Path, monkeypat
         map_units.require_same_tiles(options)
 
 
+def test_networks_as_published_are_given_their_patience_on_a_gpu_alone():
+    waited = {(u.protocol, device): u.patience for device in ("cpu", "cuda") for u in map_units.units(device=device)}
+    assert waited == {("honest", "cpu"): 8, ("paper", "cpu"): 8, ("honest", "cuda"): 8, ("paper", "cuda"): 30}
+
+
 def test_forecasts_of_other_maps_are_not_drawn(tmp_path: Path):
     path = forecasts_of("honest-mmstt-seed0", tmp_path)
     maps = {"E32N34": np.ones((1, 10, 2, 2), np.float32)}

@@ -37,6 +37,13 @@ def test_of_few_ratios_the_largest_is_taken_and_nothing_beyond_it(n):
     assert quantiles(histogram(ratios)[None, None], 0.9)[0, 0] == pytest.approx(ratios[-1], rel=0.13)  # a bin
 
 
+@pytest.mark.parametrize("n", [19, 29, 39])
+def test_no_bin_between_a_rank_and_the_next_ratio_counts(n):
+    below = 9 * (n + 1) // 10
+    ratios = np.concatenate([np.linspace(0.1, 1, below), np.full(n - below, 50.0)])
+    assert quantiles(histogram(ratios)[None, None], 0.9)[0, 0] == pytest.approx(1, rel=0.13)  # a bin
+
+
 def test_a_class_without_ratios_takes_the_pool():
     counts = np.zeros((3, 1, N_BINS))
     counts[1, 0, 40] = 100

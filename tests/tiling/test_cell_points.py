@@ -81,8 +81,16 @@ def test_forecasts_of_tiles_are_sampled_at_points() -> None:
     back = insar.to_tiles(there, tiles)
     for name in ("displacement", "lower", "upper"):
         np.testing.assert_array_equal(back[name].transpose(*forecast[name].dims), forecast[name])
-    with pytest.raises(CubeError, match="have no 'crs'"):
-        insar.sample_tiles(forecast.drop_vars("crs"), centres)
+    for wrong, message in {
+        "have no 'crs'": forecast.drop_vars("crs"),
+        "over tile, y and x, but .'point', 'time'.": centres,
+        "got DataArray": forecast["displacement"],
+        "one column of cells does not say": forecast.isel(x=[0]),
+    }.items():
+        with pytest.raises(CubeError, match=wrong):
+            insar.sample_tiles(message, centres)
+    thinned = tiles.isel(x=slice(None, None, 2), y=slice(None, None, 2))
+    assert (insar.sample_tiles(thinned, centres)["row"].values >= 0).all(), "each cell that is left stands for four"
 
 
 def test_what_is_no_tile_cube_is_refused(tiles: xr.Dataset, scattered: Callable[..., xr.Dataset]) -> None:

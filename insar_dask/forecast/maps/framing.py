@@ -153,7 +153,7 @@ class HarmonicFrames(Frames):
 def above_harmonic(
     history: MapHistory, held: npt.NDArray[np.bool_], origin: int, context: int
 ) -> tuple[Float32, Float32, Float32]:
-    """What the maps that are read are taken above and scaled by, and the static channels: all of the past alone.
+    """Signal and scale that the maps read are taken above and divided by, and the static channels: of the past alone.
 
     Parameters
     ----------

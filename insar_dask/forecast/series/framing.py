@@ -65,7 +65,7 @@ class Framing:
     points together, for ground that moves on and on. ``"window"``: mean and standard deviation of the context alone,
     which knows nothing beyond it. What ``"point"`` and ``"global"`` take, and the change of ``"last"``, is of the whole
     training block: so the inputs of a training window are scaled by numbers that have seen later training dates, never
-    a date of validation or test."""
+    a date of validation or test. Networks as published are scaled by `insar_dask.forecast.published.scaling`."""
     shift: float = 0.0
     scale: float = 1.0
     """What all points together are scaled by [mm], and points without a training block of their own: their mean and

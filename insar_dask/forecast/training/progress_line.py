@@ -73,9 +73,10 @@ class ProgressLine(TerminalBar):
         self._bars.update(self._task, completed=said["step"], total=said.get("of"), text=self.text)
 
     def _worth_keeping(self, said: Mapping[str, Any]) -> str:
-        """What a person should still find in a log; empty for all that passes by, and for a note that was told.
+        """What a person should still find in a log; empty for all that passes by.
 
-        A second beginning without a restart is that of the next of several networks, whose steps are counted on.
+        A note is told once from restart to restart. A second beginning without a restart is that of the next of
+        several networks, whose steps are counted on.
         """
         match said["kind"]:
             case "begin":
@@ -83,6 +84,7 @@ class ProgressLine(TerminalBar):
                 return f"going on from step {said['step']} of {said['of']}" if fresh and said["step"] else ""
             case "restart":
                 self._fresh = True
+                self._told.clear()
                 return f"restart at step {said['step']}: {said['text']}"
             case "note" if said["text"] not in self._told:
                 self._told.add(said["text"])

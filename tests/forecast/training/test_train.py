@@ -358,8 +358,10 @@ def test_a_log_says_a_note_once_and_does_not_take_the_next_network_for_one_that_
             tell({"kind": "begin", "step": step, "of": 4})
         tell({"kind": "restart", "step": 3, "text": "rank 1 was killed"})
         tell({"kind": "begin", "step": 2, "of": 4})
+        tell({"kind": "note", "step": 2, "text": "warm-up shortened"})
     assert capsys.readouterr().err.splitlines() == [
         "train: note at step 0: warm-up shortened",
         "train: restart at step 3: rank 1 was killed",
         "train: going on from step 2 of 4",
+        "train: note at step 2: warm-up shortened",
     ]
