@@ -41,8 +41,8 @@ def quantiles(ratios: npt.NDArray[Any], level: float) -> Float64:
         below = np.concatenate([[0.0], np.cumsum(counts[at])])
         rank = min((below[-1] + 1) * level, below[-1])
         if below[-1] > 0 and rank <= below[-2]:
-            of = slice((k := np.searchsorted(below, rank)) - 1, k + 1)  # the bin that holds it, of no empty one after
-            out[at] = np.interp(rank, below[of], edges[of])
+            k = np.searchsorted(below, rank)  # the end of the bin that holds it, and of no empty one after
+            out[at] = np.interp(rank, below[k - 1 : k + 1], edges[k - 1 : k + 1])
     return out
 
 

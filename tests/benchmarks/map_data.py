@@ -11,11 +11,13 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.forecast.maps.holdout import Holdout, hold_out
 from insar_dask.forecast.maps.map_material import Material, honest_material, paper_material
+from insar_dask.settings import known
 from insar_dask.synthetic.tiles import TILES, write_egms_tiles
 
 __all__ = [
     "DATA",
     "EVENTS",
+    "MATERIALS",
     "RESULTS",
     "SCRATCH",
     "TRAINED",
@@ -30,6 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).parent / "results" / "maps"
 SCRATCH = ROOT / "out" / "maps"
 """Files, checkpoints and forecasts; git does not see it."""
+
+MATERIALS = {"honest": honest_material, "paper": paper_material}
+"""What makes the material of a protocol out of a tile cube."""
 
 TRAINED = ("E32N34",)
 """The tile that MM-STT is trained on; all others are held out."""
@@ -58,7 +63,7 @@ def tiles(scratch: Path = SCRATCH) -> xr.Dataset:
 
 def material(protocol: str, scratch: Path = SCRATCH) -> Material:
     """What a protocol makes of the tiles."""
-    return (paper_material if protocol == "paper" else honest_material)(tiles(scratch))
+    return MATERIALS[known("protocol", protocol, MATERIALS)](tiles(scratch))
 
 
 def sides(given: Material) -> Holdout:

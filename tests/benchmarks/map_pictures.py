@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from insar_dask.forecast.maps.map_markdown import TITLES
 from insar_dask.forecast.maps.map_material import PROTOCOLS, Material
 from insar_dask.forecast.maps.map_scoring import value_range
 from insar_dask.forecast.maps.map_unit import NETWORKS
@@ -28,7 +29,6 @@ from tests.benchmarks.map_tables import REGIMES
 
 Float32 = npt.NDArray[np.float32]
 
-CALLED = {"paper": "as published", "honest": "honest"}
 BESIDE = ("persistence", "harmonic_ridge")
 NODES, PAST = 6, 40
 """Nodes of a figure, and dates shown before the origin."""
@@ -41,8 +41,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scratch", type=Path, default=SCRATCH, help="where the forecasts lie")
     parser.add_argument("--into", type=Path, default=FIGURES, help="folder of the figures")
     options = parser.parse_args(arguments)
-    if strange := set(options.protocols) - set(PROTOCOLS):
-        parser.error(f"no protocol is called {', '.join(sorted(strange))}: they are {', '.join(PROTOCOLS)}")
     options.into.mkdir(parents=True, exist_ok=True)
     for protocol in options.protocols:
         given = material(protocol, options.scratch)
@@ -76,7 +74,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     return {
         "nodes": plot_nodes(
             [node(given, mine, at, cell, origins[last], last) for cell in cells(given, at, NODES)],
-            f"{tile}: six nodes, {CALLED[given.protocol]}",
+            f"{tile}: six nodes, {TITLES[given.protocol]}",
         ),
         "maps": plot_model_maps(
             asked[last, -1],
@@ -101,7 +99,7 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
                 for label, name, cell in regimes(given, origins[last])
                 for at in [given.names.index(name)]
             ],
-            f"A node of each regime, {CALLED[given.protocol]}",
+            f"A node of each regime, {TITLES[given.protocol]}",
         ),
     }
 

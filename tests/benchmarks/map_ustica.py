@@ -25,13 +25,13 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.forecast.maps.holdout import hold_out
 from insar_dask.forecast.maps.map_audit import map_audit
-from insar_dask.forecast.maps.map_material import Material, honest_material, paper_material
+from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.map_scoring import score_tiles
 from insar_dask.forecast.maps.map_unit import NETWORKS, MapUnit, run_map_unit
 from insar_dask.forecast.maps.naive_maps import naive_maps
 from insar_dask.forecast.published.cells import markdown_table
 from insar_dask.map_metrics import MapScores
-from tests.benchmarks.map_data import SCRATCH
+from tests.benchmarks.map_data import MATERIALS, SCRATCH
 from tests.benchmarks.unit_files import machine, tell, write
 
 RESULT = Path(__file__).parent / "results" / "ustica.json"
@@ -41,7 +41,6 @@ EXTENT, CELLS = (4_596_000.0, 1_739_000.0, 4_600_800.0, 1_743_800.0), 32
 """The island in EPSG:3035 [m], and cells a side."""
 
 WINDOWS = {"honest": 216, "paper": 1800}
-MATERIALS = {"honest": honest_material, "paper": paper_material}
 QUICK, RAW = ("persistence", "harmonic", "harmonic_ridge"), ("gaussian_process", "kriging")
 """Naive maps, and those that read raw dates alone."""
 
@@ -56,7 +55,9 @@ def main() -> int:
     if RESULT.exists():
         found = json.loads(RESULT.read_text())
     for protocol, make in MATERIALS.items():
-        mine = found["protocols"].setdefault(protocol, _begun(tiles, protocol))
+        if protocol not in found["protocols"]:
+            found["protocols"][protocol] = _begun(tiles, protocol)
+        mine = found["protocols"][protocol]
         material = make(tiles)
         for name in (*QUICK, *NETWORKS, *(RAW if protocol == "honest" else ())):
             if name not in mine["methods"]:
