@@ -83,18 +83,27 @@ def plot_residual_maps(residuals: Mapping[str, Float32], title: str) -> Figure:
     low, high = colour_limits(np.concatenate(list(flat.values())), signed=True, percentiles=(0.5, 99.5))
     norm = Normalize(*colour_limits(np.stack(list(means.values())), signed=True))
     figure, stacks = stacked_panels(len(flat), (1.5, WIDTH - 0.4), WIDTH, labels=0.8)
-    for (above, below), name in zip(stacks, flat, strict=True):
-        counts, edges = np.histogram(flat[name], bins=BARS, range=(low, high))
+    counted = {name: np.histogram(values, bins=BARS, range=(low, high)) for name, values in flat.items()}
+    top = 1.05 * max(counts.max() for counts, _ in counted.values())
+    for (above, below), (name, (counts, edges)) in zip(stacks, counted.items(), strict=True):
         above.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=PALETTE["data"], linewidth=0)
         above.axvline(flat[name].mean(), color=PALETTE["forecast"], linewidth=1.2)
-        if above is not stacks[0, 0]:
-            above.sharey(stacks[0, 0])
+        above.set_ylim(0, top)
         tidy(above, 7)
         above.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         above.set_xlabel(f"mm ({flat[name].size - int(counts.sum()):,} beyond)", fontsize=7)
         name_panel(above, name, f"mean {flat[name].mean():.2f}, deviation {flat[name].std():.2f} mm")
         image = map_cells(below, means[name], norm, "PuOr")
-    key(figure, image, stacks[:, 1], "mean residual, mm", fraction=0.03, pad=0.01, aspect=40, extend="both")
+    key(
+        figure,
+        image,
+        stacks[:, 1],
+        "mean of predicted less measured, mm",
+        fraction=0.03,
+        pad=0.01,
+        aspect=40,
+        extend="both",
+    )
     return headline(figure, title)
 
 

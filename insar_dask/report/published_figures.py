@@ -53,9 +53,9 @@ def plot_forecast_maps(grid: Grid, predicted: Float32, measured: Float32, title:
     _leave_room(figure)
     panels = figure.subplots(1, 3)
     kinds = (
-        ("11  Predicted", both[0], limits, "RdYlBu"),
-        ("12  Measured", both[1], limits, "RdYlBu"),
-        ("13  Predicted less measured", residual, errors, "PuOr"),
+        ("Figure 11: predicted", both[0], limits, "RdYlBu"),
+        ("Figure 12: measured", both[1], limits, "RdYlBu"),
+        ("Figure 13: predicted less measured", residual, errors, "PuOr"),
     )
     for axes, (name, values, (low, top), colours) in zip(panels, kinds, strict=True):
         _map(axes, grid, values, Normalize(low, top), colours)
@@ -82,7 +82,7 @@ def plot_errors(predicted: Float32, measured: Float32, title: str) -> Figure:
     left, right = figure.subplots(1, 2)
     _histogram(left, p - o)
     _density(figure, right, p, o)
-    words(figure.suptitle(f"14  {title}", x=0.01, ha="left", fontsize=8, color=PALETTE["muted"]))
+    words(figure.suptitle(f"Figure 14: {title}", x=0.01, ha="left", fontsize=8, color=PALETTE["muted"]))
     return figure
 
 
@@ -132,8 +132,8 @@ def plot_followed(dates: npt.NDArray[np.datetime64], points: Sequence[Followed],
     locator = AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
     panels[0].xaxis.set_major_locator(locator)
     panels[0].xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
-    words(figure.suptitle(f"15  {title}; blue measured, orange forecasts, dashed the start of the test", x=0.01,
-                          ha="left", fontsize=8, color=PALETTE["muted"]))  # fmt: skip
+    legend = "blue measured, orange forecasts, dashed the start of the test, whose first dates are read"
+    words(figure.suptitle(f"Figure 15: {title};\n{legend}", x=0.01, ha="left", fontsize=8, color=PALETTE["muted"]))
     return figure
 
 

@@ -33,6 +33,9 @@ BESIDE = ("persistence", "harmonic_ridge")
 NODES, PAST = 6, 40
 """Nodes of a figure, and dates shown before the origin."""
 
+TRUTH = {"honest": "raw maps", "paper": "measured maps are averaged over three dates"}
+"""What a reader of a figure has to know of its protocol."""
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Figures of the forecasts of maps.")
@@ -71,35 +74,36 @@ def figures(given: Material, said: dict[str, dict[str, Float32]]) -> dict[str, F
     mine = of_tile(said, tile)
     day = np.datetime64(int(given.days[origins[last] + given.horizon - 1]), "D")
     first = next(iter(said))
+    how = f"{TITLES[given.protocol]}: {TRUTH[given.protocol]}"
     return {
         "nodes": plot_nodes(
             [node(given, mine, at, cell, origins[last], last) for cell in cells(given, at, NODES)],
-            f"{tile}: six nodes, {TITLES[given.protocol]}",
+            f"{tile}: six nodes, {how}",
         ),
         "maps": plot_model_maps(
             asked[last, -1],
             {name: maps[last, -1] for name, maps in mine.items()},
             given.mask[at, origins[last] + given.horizon - 1],
             value_range(given, at),
-            f"{tile}, t+{given.horizon}, {day}",
+            f"{tile}, t+{given.horizon}, {day}, {how}",
         ),
-        "scatter": plot_scatter(asked, mine, f"{tile}, all leads of {len(origins)} origins"),
-        "residuals": plot_residual_maps({name: maps - asked for name, maps in mine.items()}, f"{tile}, all leads"),
-        "binned": plot_binned_errors(asked, mine, f"{tile}, all leads"),
+        "scatter": plot_scatter(asked, mine, f"{tile}, all leads of {len(origins)} origins, {how}"),
+        "residuals": plot_residual_maps(
+            {name: maps - asked for name, maps in mine.items()}, f"{tile}, all leads, {how}"
+        ),
+        "binned": plot_binned_errors(asked, mine, f"{tile}, all leads, {how}"),
         "regions": plot_region_maps(
             [region(given, said[first], name, last, origins[last]) for name in given.names],
             {titled(name): value_range(given, at) for at, name in enumerate(given.names)},
-            f"{first}, t+{given.horizon}, {day}",
+            f"{first}, t+{given.horizon}, {day}, {how}",
         ),
         "regimes": plot_nodes(
             [
-                node(
-                    given, {method: tiles[name] for method, tiles in said.items()}, at, cell, origins[last], last, label
-                )
+                node(given, of_tile(said, name), given.names.index(name), cell, origins[last], last, shown)
                 for label, name, cell in regimes(given, origins[last])
-                for at in [given.names.index(name)]
+                for shown in (label, None)
             ],
-            f"A node of each regime, {TITLES[given.protocol]}",
+            f"A node of each regime, and its last dates, {how}",
         ),
     }
 
@@ -142,9 +146,9 @@ def node(
     cell: tuple[int, int],
     origin: int,
     at: int,
-    regime: str = "",
+    regime: str | None = None,
 ) -> Node:
-    """One cell; the whole past of one that stands for a regime."""
+    """One cell and its last dates; all dates of one that stands for a regime."""
     row, col = cell
     past = origin if regime else PAST
     shown = slice(origin - past, origin + given.horizon)

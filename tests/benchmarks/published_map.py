@@ -27,6 +27,7 @@ from insar_dask.report.gridding import display_grid
 from insar_dask.report.published_figures import plot_errors, plot_forecast_maps
 from insar_dask.report.style import png_bytes
 from tests.benchmarks.published_data import FILTERS, RESULTS, SCRATCH, patterns_of, plateau
+from tests.benchmarks.published_pictures import described
 from tests.benchmarks.unit_files import tell, write
 
 
@@ -90,10 +91,14 @@ def component(part: str, given: Material, origin: int, options: argparse.Namespa
 def draw(options: argparse.Namespace, given: Material, origin: int, said: np.ndarray, measured: np.ndarray) -> None:
     into = options.scratch / "figures" / options.family
     into.mkdir(parents=True, exist_ok=True)
-    title = f"{options.family}, {12 * given.horizon} days ahead, {given.dates[origin + given.horizon - 1]:.10}"
+    title = (
+        f"{described(options.family)}; {12 * given.horizon} days ahead, {given.dates[origin + given.horizon - 1]:.10}"
+    )
     maps = plot_forecast_maps(display_grid(*given.places.T), said[:, -1], measured[:, -1], title)
     (into / "11-13-whole-map.png").write_bytes(png_bytes(maps))
-    (into / "14-whole-map.png").write_bytes(png_bytes(plot_errors(said, measured, f"{options.family}, one origin")))
+    (into / "14-whole-map.png").write_bytes(
+        png_bytes(plot_errors(said, measured, f"{described(options.family)}; one origin"))
+    )
 
 
 if __name__ == "__main__":

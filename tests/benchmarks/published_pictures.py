@@ -68,12 +68,27 @@ def figures(family: str, given: Material, said: np.ndarray) -> dict[str, Figure]
     at = max(k for k in range(len(origins)) if given.observed[origins[k] + given.horizon - 1])
     date = given.dates[origins[at] + given.horizon - 1]
     grid = display_grid(*given.places.T)
-    title = f"{family}, {12 * given.horizon} days ahead, {date:.10}"
+    title = f"{described(family)}; {12 * given.horizon} days ahead, {date:.10}"
     return {
         "11-13-maps": plot_forecast_maps(grid, said[at, :, -1], targets[at, :, -1], title),
-        "14-errors": plot_errors(said, targets, f"{family}, all test origins and leads"),
-        "15-points": plot_followed(given.dates, followed(given, said), given.split.test.start, family),
+        "14-errors": plot_errors(said, targets, f"{described(family)}; all test origins and leads"),
+        "15-points": plot_followed(given.dates, followed(given, said), given.split.test.start, described(family)),
     }
+
+
+def described(family: str) -> str:
+    """A family in words.
+
+    >>> described("paper-sg31-spacetimeformer-seed0")
+    'spacetimeformer, seed 0, as published: measured values are smoothed over 31 dates'
+    >>> described("honest-nlinear_48")
+    'nlinear_48, honest: measured values are raw'
+    """
+    setting, *which = family.removeprefix("paper-").split("-")
+    how = "honest: measured values are raw"
+    if setting != "honest":
+        how = f"as published: measured values are smoothed over {setting.removeprefix('sg')} dates"
+    return f"{', '.join(which).replace('seed', 'seed ')}, {how}"
 
 
 def followed(given: Material, said: np.ndarray) -> list[Followed]:
