@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from insar_dask.config import load_config
 from insar_dask.config.sections import Report
@@ -52,6 +53,19 @@ def test_a_forecaster_is_kept_and_compared_with_what_came(tmp_path: Path, capsys
     shown = capsys.readouterr().out
     assert "harmonic_ridge: RMSE" in shown and shown.splitlines()[-1].startswith("2023-")
     assert (tmp_path / "model" / "README.md").exists()
+
+
+def test_a_network_is_trained_on_a_store_and_held_against_persistence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.set_num_threads(1)
+    main = runpy.run_path(str(EXAMPLES / "lstm.py"))["main"]
+    main(str(tmp_path), "lstm", 2, 60)
+    shown = capsys.readouterr().out
+    assert "2 steps, validation loss" in shown and "28 origins: lstm" in shown and " mm, persistence " in shown
+    assert list((tmp_path / "checkpoints").iterdir())
+    main(str(tmp_path), "lstm", 2, 60)
+    assert capsys.readouterr().out == shown, "it goes on where it was, and forecasts the same"
 
 
 def test_interferograms_become_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
