@@ -139,7 +139,7 @@ class Clusters:
         Raises
         ------
         CubeError
-            When the cube is none, knows nothing before ``until``, or has fewer complete series than clusters.
+            When it is no cube, knows nothing before ``until``, or has fewer complete series than clusters.
         ValueError
             When a parameter is out of range.
         """

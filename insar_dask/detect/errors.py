@@ -89,7 +89,7 @@ def velocity_errors(cube: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     CubeError
-        When the cube is none; a `TooFewDatesError` when it is too short to be halved.
+        When it is no cube; a `TooFewDatesError` when it is too short to be halved.
     """
     check_cube(cube)
     if cube.sizes["time"] < 2 * MIN_DATES:

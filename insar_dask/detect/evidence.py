@@ -64,7 +64,7 @@ def histories(areas: Areas, cube: xr.Dataset) -> Areas:
     Raises
     ------
     CubeError
-        When the cube is none, or no point lies in any area.
+        When it is no cube, or no point lies in any area.
     """
     check_cube(cube)
     times, years = cube["time"].values, years_since(cube["time"].values)

@@ -141,7 +141,7 @@ class Forecaster(Learned):
         Raises
         ------
         CubeError
-            When the cube is none, is empty, has a tile without points, an infinite value, or has seen the future, or
+            When it is no cube, is empty, has a tile without points, an infinite value, or has seen the future, or
             memory does not suffice, here or on a worker.
         TooShortError
             When it has too few dates; the message says how many are needed.
@@ -149,7 +149,7 @@ class Forecaster(Learned):
             When a network is asked for and torch is not installed.
         ValueError
             When a parameter is out of range or a name not known, a GPU or more ranks are asked for than there are, or
-            ``client``, ``ranks``, ``checkpoints`` or ``device="cuda"`` of a method that trains no network.
+            a method that trains no network is given ``client``, ``ranks``, ``checkpoints`` or ``device="cuda"``.
         """
         cube = flattened(cube)
         plan, walk = self.plan_to_fit(cube), Walk(cube, shard_points)
@@ -199,7 +199,7 @@ class Forecaster(Learned):
         ValueError
             Before `fit`.
         CubeError
-            When the cube is none, has a tile without points, has seen the future, does not go with what was learned, or
+            When it is no cube, has a tile without points, has seen the future, does not go with what was learned, or
             takes too much memory.
         """
         if is_tiled(cube):
@@ -232,7 +232,7 @@ class Forecaster(Learned):
         Raises
         ------
         CubeError
-            When the cube is none, none of its values is one that is forecast, or a value is infinite.
+            When it is no cube, none of its values is one that is forecast, or a value is infinite.
         """
         self._check_fitted()
         cube = flattened(cube)

@@ -76,7 +76,7 @@ def rasterise(
     Raises
     ------
     CubeError
-        When the cube is none; for fewer than three points, all on one line, none in the tile, none with a value,
+        When it is no cube; for fewer than three points, all on one line, none in the tile, none with a value,
         or values that cannot be millimetres.
     ValueError
         When ``pixels`` is no multiple of ``cells``.
