@@ -276,9 +276,9 @@ class _Loop:
         if (bf16 := state.get("bf16", self.descent.bf16)) != self.descent.bf16:
             before, now = (["float32", "bfloat16"][one] for one in (bf16, self.descent.bf16))
             self.logbook.note(f"{path.name} was made in {before}, going on in {now}: products are rounded otherwise")
-        if state["world"] != self.ranks.world:
+        if (world := state["world"]) != self.ranks.world:
             self.logbook.note(
-                f"{path.name} was made by {state['world']} ranks, going on with {self.ranks.world}: "
+                f"{path.name} was made by {world} rank{'s' if world > 1 else ''}, going on with {self.ranks.world}: "
                 "sums are added in another order from here"
             )
 

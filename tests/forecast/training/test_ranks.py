@@ -129,7 +129,7 @@ def test_more_ranks_go_on_from_where_fewer_had_come(client: Client, tmp_path: Pa
     joined = train_on(client, BUILDER, {"max_steps": 12, **settings}, tmp_path / "joined", tell=listener)
     assert joined.steps == 12 and joined.world == 2
     assert [said["step"] for said in listener.told if said["kind"] == "begin"] == [8]
-    assert "was made by 1 ranks, going on with 2" in " ".join(listener.texts("note"))
+    assert "was made by 1 rank, going on with 2" in " ".join(listener.texts("note"))
     for name, column in alone.history.items():
         assert joined.history[name] == pytest.approx(column, rel=1e-5), name
 
