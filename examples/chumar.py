@@ -44,7 +44,8 @@ def main(
         print(f"report: {outcome.report}", *outcome.summary, sep="\n")
 
         model = Forecaster(method, context=24, horizon=6, training={"max_steps": int(max_steps)})
-        model = insar.fit_stored(outcome.store, model, client=client)
+        ranks = None if client is None else len(client.nthreads())  # all workers train together
+        model = insar.fit_stored(outcome.store, model, client=client, ranks=ranks)
         model.save(out / method)
         print(model.scores_.table())
 
