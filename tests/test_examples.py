@@ -10,6 +10,7 @@ from insar_dask.config.sections import Report
 from insar_dask.outcomes import title_of
 from insar_dask.pipeline import opened
 from insar_dask.synthetic import egms_tile, write_egms
+from tests.benchmarks.chumar_run import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -129,7 +130,9 @@ def test_the_published_plateau_runs_from_end_to_end(tmp_path: Path, capsys: pyte
     example["main"](str(tmp_path), 400, 2, 0)
     shown = capsys.readouterr().out
     assert "8 patterns from" in shown and "spacetimeformer" in shown and "400 points forecast to 2023-" in shown
-    assert (tmp_path / "spacetimeformer" / "card.json").exists()
+    took = read(tmp_path, "spacetimeformer")
+    assert took["stages"].keys() >= {"raw", "prepare", "score", "train-fit", "train-score", "predicted"}, took["stages"]
+    assert took["seconds"] >= took["stages"]["train-score"]["seconds"] > 0 and took["card"]["scores"]
     config = example["configured"](tmp_path, 400, 0)
     for title, shown in (("Chumar (synthetic)",) * 2, ("A slope", "A slope (synthetic)"), (None, "Synthetic scene")):
         with opened(config.model_copy(update={"report": Report(**{"title": title} if title else {})})) as bench:
