@@ -111,5 +111,4 @@ def _placed(grid: PixelGrid, name: str, flat: Whole, lookup: Path | None, crs: A
     if not known.any():
         raise CubeError(f"{lookup.name} places no pixel of {name}: is it another track's?")
     longitude, latitude = longitude[known], latitude[known]
-    centre = (longitude.min() + np.ptp(longitude) / 2, latitude.min() + np.ptp(latitude) / 2)
-    return flat[known], project(longitude, latitude, CRS.from_epsg(4326), crs, centre, lookup.name)
+    return flat[known], project(longitude, latitude, CRS.from_epsg(4326), crs, None, lookup.name)

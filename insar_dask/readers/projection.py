@@ -75,7 +75,7 @@ def utm_crs(longitude: float, latitude: float, name: str = "the place") -> CRS:
     return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
 
 
-def project(x: Floats, y: Floats, source: CRS, wanted: Any, centre: tuple[float, float], name: str) -> Places:
+def project(x: Floats, y: Floats, source: CRS, wanted: Any, centre: tuple[float, float] | None, name: str) -> Places:
     """Put points on a plane: ``wanted``, else the plane they come on, else UTM of the zone of ``centre``.
 
     Parameters
@@ -86,8 +86,8 @@ def project(x: Floats, y: Floats, source: CRS, wanted: Any, centre: tuple[float,
         What they come in.
     wanted : CRS-like, optional
         What they shall be in; a projected CRS in metres.
-    centre : (x, y)
-        The place that says the zone, in ``source``.
+    centre : (x, y), optional
+        The place that says the zone, in ``source``; default: the middle of the box around the points.
     name : str
         What messages call the source.
 
@@ -99,9 +99,10 @@ def project(x: Floats, y: Floats, source: CRS, wanted: Any, centre: tuple[float,
     degrees: dict[str, Floats] = {}
     if source.is_geographic:
         _check_degrees(x, y, name)
-        x, middle = _wrapped(x), float(_wrapped(np.array([centre[0]]))[0])
+        x = _wrapped(x)
+        middle = _middle(x, y) if centre is None else (float(_wrapped(np.array([centre[0]]))[0]), centre[1])
         degrees = {"longitude": x, "latitude": y}
-    target = crs_of(wanted, "crs") if wanted is not None else utm_crs(middle, centre[1], name) if degrees else source
+    target = crs_of(wanted, "crs") if wanted is not None else utm_crs(*middle, name) if degrees else source
     if not target.is_projected or any(axis.unit_conversion_factor != 1.0 for axis in target.axis_info[:2]):
         raise CubeError(f"{name}: {target.name} is no plane in metres: pass crs= of a projected CRS, or leave it out")
     easting, northing = (
@@ -122,6 +123,13 @@ def _check_degrees(longitude: Floats, latitude: Floats, name: str) -> None:
             f"{name}: longitude {longitude[at]:.6f}, latitude {latitude[at]:.6f} is no place on Earth; are the two "
             "swapped, or are these metres of some CRS?"
         )
+
+
+def _middle(longitude: Floats, latitude: Floats) -> tuple[float, float]:
+    """Of the box around points, which may lie on both sides of the 180th meridian."""
+    if np.ptp(longitude) > 180.0:
+        longitude = np.where(longitude < 0.0, longitude + 360.0, longitude)
+    return float(longitude.min() + longitude.max()) / 2, float(latitude.min() + latitude.max()) / 2
 
 
 def _wrapped(longitude: Floats) -> Floats:

@@ -195,8 +195,7 @@ def _places(table: Columns, valid: npt.NDArray[np.int64], source_crs: Any, crs: 
         raise CubeError(
             f"{name}: source_crs {source.name} is in degrees: declare the columns as longitude and latitude"
         )
-    centre = (float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2)
-    return project(x, y, source, crs, centre, name)
+    return project(x, y, source, crs, None, name)
 
 
 def _wanted(

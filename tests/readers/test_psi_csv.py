@@ -7,6 +7,7 @@ import dask
 import numpy as np
 import pandas as pd
 import pytest
+from pyproj import CRS
 
 import insar_dask as insar
 from insar_dask.cube import CubeError, check_cube
@@ -115,6 +116,20 @@ def test_eastings_need_their_crs_and_are_kept(path, tmp_path):
     np.testing.assert_array_equal(np.sort(cube["easting"]), table["X"])
     fails(tmp_path / "rd.csv", "need their CRS: pass source_crs=", columns=columns)
     fails(tmp_path / "rd.csv", "is in degrees", columns=columns, source_crs="EPSG:4326")
+
+
+@pytest.mark.parametrize(
+    ("west", "east", "zone"),
+    [(179.95, -179.95, 32701), (359.95, 0.05, 32631), (-0.05, 0.05, 32631), (-70.05, -69.95, 32719)],
+)
+def test_north_is_up_on_both_sides_of_a_meridian(tmp_path, west, east, zone):
+    latitude = 51.5 if zone < 32700 else -16.8
+    table = frame(3).assign(pnt_lon=[west, east, west], pnt_lat=[latitude, latitude, latitude + 0.1])
+    table.to_csv(tmp_path / "points.csv")
+    cube = read(tmp_path / "points.csv").sortby("point_id")
+    assert CRS.from_wkt(cube["crs"].attrs["crs_wkt"]).to_epsg() == zone
+    easting, northing = cube["easting"].values, cube["northing"].values
+    assert 6_000 < easting[1] - easting[0] < 11_000 and 10_900 < northing[2] - northing[0] < 11_300
 
 
 def test_sign_units_coherence_and_area(path):
