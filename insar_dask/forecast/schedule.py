@@ -202,14 +202,18 @@ def _days(times: npt.ArrayLike) -> Days:
 
 
 def _usual_step(days: Days) -> int:
-    """Median spacing of the last two years, which later dates are expected to keep."""
+    """Median spacing of the last two years, which later dates are expected to keep; the shorter of two in the middle.
+
+    Half-way between 6 and 12 days lie 9, which no date keeps.
+    """
     if len(days) < 3:
         raise TooShortError(
             f"{len(days)} observed dates, without those of a test, are too few to tell the usual spacing from: take a "
             "longer record, or a smaller test_fraction"
         )
     recent = days[days > days[-1] - 2 * DAYS_PER_YEAR]
-    return int(np.median(np.diff(recent if len(recent) > 2 else days)))
+    spacings = np.sort(np.diff(recent if len(recent) > 2 else days))
+    return int(spacings[(len(spacings) - 1) // 2])
 
 
 def grid_start(days: Days, step: int, before: int) -> int:

@@ -26,6 +26,12 @@ def test_the_usual_spacing_horizon_and_context_follow_from_the_dates():
     assert (every_twelve.every, every_twelve.horizon, every_twelve.context) == (12, 6, 24)
 
 
+@pytest.mark.parametrize("n_dates", [200, 201])
+def test_the_usual_spacing_is_one_that_dates_keep(n_dates):
+    by_turns = np.concatenate([[0], np.cumsum(np.tile([6, 12], 100))])[:n_dates]
+    assert plan(dates(by_turns)).every == 6
+
+
 @pytest.mark.parametrize("shift", [0, 6])
 def test_the_grid_meets_the_acquisitions_of_the_test_period(shift):
     schedule = plan(dates(six_then_twelve(shift)))
