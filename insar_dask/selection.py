@@ -43,6 +43,8 @@ def select(
     if near is None and radius is not None:
         raise CubeError(f"radius={radius} is around a place: give near=(longitude, latitude) instead of area=...")
     easting, northing = np.asarray(cube["easting"].values), np.asarray(cube["northing"].values)
+    if easting.size == 0:
+        raise CubeError("the cube has no points to select from: take one that has some")
     if near is None:
         from insar_dask.readers.area import points_inside
 

@@ -43,6 +43,11 @@ def test_a_radius_is_around_a_place(small_scene: xr.Dataset) -> None:
         insar.select(small_scene, area=(0, 0, 1e8, 1e8), radius=1.0)
 
 
+def test_a_cube_without_points_says_so(small_scene: xr.Dataset) -> None:
+    with pytest.raises(CubeError, match="the cube has no points to select from"):
+        insar.select(small_scene.isel(point=[]), area=(0, 0, 1, 1))
+
+
 def test_nothing_found_says_what_the_cube_covers(small_scene: xr.Dataset) -> None:
     with pytest.raises(CubeError, match=r"no point within 10 m of \(0\.0, 0\.0\); the cube covers \(44"):
         insar.select(small_scene, near=(0.0, 0.0), radius=10)
