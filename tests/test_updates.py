@@ -21,6 +21,7 @@ from insar_dask.cli import app
 from insar_dask.cli.updating import _alarm_line
 from insar_dask.config import load_config
 from insar_dask.cube import CubeError
+from insar_dask.jobs.areas.area_jobs import save_areas
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.progress.status import damaged
 from insar_dask.jobs.receipts import Ledger
@@ -150,6 +151,14 @@ def test_alarms_are_where_the_ground_moved(record: xr.Dataset, updated: tuple[Pa
     assert len(table) - 1 == len(shapes["features"]) == len(raised)
     assert {feature["properties"]["point_id"] for feature in shapes["features"]} == raised
     assert all(abs(feature["geometry"]["coordinates"][1]) < 90 for feature in shapes["features"])
+
+
+def test_areas_leave_what_alarms_are_held_against(store: Path) -> None:
+    bench = Workbench(load_config(store.parent / "site-config.toml"), store, Engine(store, quiet=True))
+    before = bench.engine.ledger.done("jobs/partials/site/errors")
+    bench.prepare("site")
+    save_areas(store, ["site"], season=None, quiet=True)
+    assert bench.engine.ledger.done("jobs/partials/site/errors") == before and before
 
 
 def test_alarms_are_on_the_map_in_the_list_and_on_the_card(

@@ -209,7 +209,7 @@ def _run(number: int, side: int, most: int) -> slice:
 def _summed(engine: Engine, name: str) -> list[dict[str, npt.NDArray[Any]]]:
     """What the series of a product tell of its velocities, and what its shards add up to."""
     steps = Step(velocity_errors.__name__, "raw", "errors"), Step(sum_errors.__name__, "errors", "sums")
-    saves = {"errors": f"{name}/errors", "sums": f"jobs/partials/{name}/errors"}
+    saves = {"errors": f"{name}/errors", "sums": f"jobs/partials/{name}/velocity-errors"}
     engine.run(Stage(f"{name}/errors", f"{name}/raw", steps, saves))
     return list(engine.partials(saves["sums"]))
 
