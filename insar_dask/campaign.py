@@ -39,6 +39,7 @@ from insar_dask.jobs.standing import is_whole
 from insar_dask.jobs.steps.cube_ingest import files_read
 from insar_dask.objects import keep_text, open_store
 from insar_dask.outcomes import Outcome
+from insar_dask.readers.area import area_files
 from insar_dask.readers.bucket_file import BucketFile, SourceFile
 from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import SMALL_CUBE_SHARDS
@@ -267,7 +268,8 @@ def _beside(config: Config) -> list[Path]:
     areas = config.areas
     named = [config.source.area, config.pairs.delays, config.inversion.temperature]
     named += [areas.inventory, areas.before, areas.dem]
-    return [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
+    paths = [path for name in named if isinstance(name, str) and (path := Path(name)).is_file()]
+    return [file for path in paths for file in area_files(path)]
 
 
 def _receipts(ledger: Ledger) -> dict[str, list[Receipt]]:

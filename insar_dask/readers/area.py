@@ -20,7 +20,7 @@ from pyproj import CRS, Transformer
 from insar_dask.cube import CubeError
 from insar_dask.readers.crs import crs_of
 
-__all__ = ["Area", "open_area", "points_inside"]
+__all__ = ["Area", "area_files", "open_area", "points_inside"]
 
 Floats = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
@@ -28,6 +28,7 @@ Box = tuple[float, float, float, float]
 EPSG = 3035
 GEOJSON_CRS = "EPSG:4326"
 GEOJSON_SUFFIXES = (".geojson", ".json")
+SHAPEFILE_SUFFIXES = (".cpg", ".dbf", ".prj", ".shx")
 MARGIN = 0.01  # of the box's size: the curved edges of a carried box bulge by less
 
 
@@ -57,6 +58,12 @@ class Area:
         west, south, east, north = Transformer.from_crs(self.crs, crs, always_xy=True).transform_bounds(*self.box)
         wide, high = MARGIN * (east - west) + 1.0, MARGIN * (north - south) + 1.0
         return west - wide, south - high, east + wide, north + high
+
+
+def area_files(path: Path) -> list[Path]:
+    """All files that say where the area in a file lies: a shapefile has its CRS and more in others beside it."""
+    beside = SHAPEFILE_SUFFIXES if path.suffix.lower() == ".shp" else ()
+    return [path, *(file for suffix in beside if (file := path.with_suffix(suffix)).is_file())]
 
 
 def points_inside(area: Any, easting: Floats, northing: Floats, crs: Any) -> npt.NDArray[np.bool_]:

@@ -3,7 +3,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+import shapely
+from pyproj import CRS
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.progress.job_errors import cure_of
 from insar_dask.jobs.progress.status import damaged
@@ -37,6 +41,20 @@ def test_an_area_drawn_anew_under_its_old_name_is_read_anew(tmp_path: Path) -> N
         assert computed > 0 and abs(points - wanted) <= 2
         assert read(share) == (0, points)
     assert damaged(tmp_path / "site.zarr") == {}
+
+
+def test_a_shapefile_whose_crs_was_mended_is_read_anew(tmp_path: Path) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    drawn = scene("l2b", n_points=400, n_dates=30, seed=2)
+    write_egms(tmp_path / f"{NAME}.csv", drawn)
+    places = shapely.multipoints(np.stack([drawn.easting.values, drawn.northing.values], axis=1))
+    geopandas.GeoDataFrame(geometry=[places.envelope], crs="EPSG:3035").to_file(tmp_path / "area.shp")
+    engine, options = Engine(tmp_path / "site.zarr", quiet=True), {"area": str(tmp_path / "area.shp")}
+    assert ingest(engine, tmp_path / f"{NAME}.csv", "site", options, 128).computed > 0
+    assert ingest(engine, tmp_path / f"{NAME}.csv", "site", options, 128).computed == 0
+    (tmp_path / "area.prj").write_text(CRS.from_epsg(3034).to_wkt("WKT1_ESRI"))
+    with pytest.raises(CubeError, match="area"):
+        ingest(engine, tmp_path / f"{NAME}.csv", "site", options, 128)
 
 
 def test_a_full_disk_or_quota_has_a_cure_and_other_errors_have_none() -> None:

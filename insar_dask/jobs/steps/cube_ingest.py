@@ -16,12 +16,12 @@ from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, StageReport
 from insar_dask.jobs.progress.watch import Progress
 from insar_dask.jobs.recipe import STEPS, Step, canonical_key
+from insar_dask.jobs.steps.known_sources import by_content
 from insar_dask.jobs.steps.rejected import keep_rejected, rejected_path
 from insar_dask.jobs.steps.saving import store_cube, unrounded
 from insar_dask.layout import CODEC
 from insar_dask.machine import give_back
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
-from insar_dask.readers.csv_source import file_blake3
 from insar_dask.readers.geotiff_stack import with_parts
 from insar_dask.readers.mintpy_pixels import Companions
 from insar_dask.readers.pair_cube import files_of_pairs, pair_files
@@ -169,10 +169,7 @@ def _read(
 
 
 def _key(files: SourceFiles, reader: str, options: Mapping[str, Any], shard_points: int) -> str:
-    area = options.get("area")
-    # a file of an area is what it holds: it may be drawn anew under its old name
-    content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
-    how = {"reader": reader, "version": STEPS[reader][1], "options": {**options, **content}}
+    how = {"reader": reader, "version": STEPS[reader][1], "options": by_content(options)}
     names = [file.name for file in files.paths]  # dates may stand in them
     return canonical_key(
         {"source": files.checksum, "names": names, "how": how, "shard_points": shard_points, "codec": CODEC}

@@ -20,7 +20,7 @@ from insar_dask.jobs.progress.places import box_of
 from insar_dask.jobs.progress.watch import Progress, followed
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.jobs.steps.known_sources import known_checksum, seen_as
+from insar_dask.jobs.steps.known_sources import by_content, known_checksum, seen_as
 from insar_dask.jobs.steps.rejected import keep_rejected, rejected_path
 from insar_dask.layout import CODEC, create_group
 from insar_dask.machine import usable_cpus
@@ -167,10 +167,7 @@ def ingest_file(
 
 
 def _key(checksum: str, options: Mapping[str, Any], shard_points: int) -> str:
-    area = options.get("area")
-    # a file of an area is what it holds: it may be drawn anew under its old name
-    content = {"area": file_blake3(Path(area))} if isinstance(area, str | Path) else {}
-    reader = {"version": STEPS["ingest"][1], "options": {**options, **content}}
+    reader = {"version": STEPS["ingest"][1], "options": by_content(options)}
     return canonical_key({"source": checksum, "reader": reader, "shard_points": shard_points, "codec": CODEC})
 
 
