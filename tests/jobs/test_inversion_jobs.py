@@ -19,7 +19,8 @@ from insar_dask.inversion.season import composite_index
 from insar_dask.inversion.surfaces import remove_surfaces
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.pairs.inversion_jobs import invert_stored, store_series
-from insar_dask.store import open_group
+from insar_dask.objects import open_store
+from insar_dask.store import open_group, shard_plan
 from insar_dask.synthetic import air_temperature, pair_cube
 
 EXTRA = ["true_cycles", "true_season_shape", "true_bperp"]
@@ -67,6 +68,14 @@ def test_shards_change_no_bit(pairs, tmp_path):
         invert_stored(path, "site", quiet=True, **REFERENCE)
         cubes.append(by_point(insar.open_cube(path)))
     np.testing.assert_array_equal(*cubes)
+
+
+def test_other_shards_are_those_of_the_pairs_that_are_stored_anew(pairs, tmp_path):
+    path = stored(pairs, tmp_path)
+    for shard_points in (256, 128):
+        insar.save(pairs, path, "site/pairs", shard_points=shard_points, quiet=True)
+        invert_stored(path, "site", quiet=True, **REFERENCE)
+        assert {shard_plan(open_store(path), f"site/{name}").shard for name in ("pairs", "raw")} == {shard_points}
 
 
 def test_tree_of_the_least_missing_pairs_needs_no_weights(pairs, tmp_path):

@@ -241,6 +241,7 @@ FAULTS: dict[str, tuple[Callable[[xr.Dataset], object], str]] = {
         lambda data: data.assign(when=("point", np.full(data.sizes["point"], np.datetime64("2020-01-01", "ns")))),
         r"'when' is datetime64\[ns\] over points; wanted numbers, truths or text: .* \.drop_vars\('when'\)",
     ),
+    "no points": (lambda data: data.isel(point=[]), "there are no points to save: give a cube that has some"),
     "a date twice": (lambda data: data.expand_dims(time=np.array(["2020"] * 2, "M8[ns]")), "drop_duplicates"),
 }
 
@@ -269,6 +270,12 @@ def test_a_copy_of_an_inverted_cube_is_known_to_have_seen_its_future(small_scene
     copy = insar.open_cube(tmp_path / "site.zarr", "site/raw")
     assert copy.attrs["sees_future"] == -1 and known_cube(copy).attrs["sees_future"] == 0
     assert "recipe" not in insar.open_cube(tmp_path / "site.zarr", "site/smooth").attrs
+
+
+def test_a_group_named_as_an_unfinished_file_harms_no_store(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    for product in ("burst.partial", "other"):
+        insar.save(small_scene, tmp_path / "site.zarr", f"{product}/raw", quiet=True)
+    assert insar.open_cube(tmp_path / "site.zarr", "burst.partial/raw").sizes["point"] == small_scene.sizes["point"]
 
 
 def test_no_group_lies_among_the_receipts(small_scene: xr.Dataset, tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ def _sign(lock: TextIO, run: str) -> None:
 
 def _sweep(folder: Path) -> None:
     for leftover in folder.rglob("*.partial"):
-        leftover.unlink(missing_ok=True)
+        if not leftover.is_dir():  # a group may be called so
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager

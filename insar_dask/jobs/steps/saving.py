@@ -143,6 +143,8 @@ def _is_cube(data: xr.Dataset) -> bool:
 def _checked_group(data: xr.Dataset, path: str | Path, group: str | None) -> str:
     """Name of the group of a data set that can be stored there."""
     check_points(data)
+    if not data.sizes["point"]:
+        raise CubeError("there are no points to save: give a cube that has some, such as from a larger area")
     if _is_cube(data):
         check_cube(data)
         group = group or f"{product_name(data)}/raw"
@@ -196,7 +198,8 @@ def _check_apart(data: xr.Dataset, path: str | Path, group: str) -> None:
 def _plan_of(engine: Engine, data: xr.Dataset, group: str, shard_points: int) -> ShardPlan:
     """Shards of the product's raw cube, so that a task finds all there is of its points; without one by the rule."""
     raw = "/".join([*group.split("/")[:-1], "raw"])
-    if get_bytes(engine.store, f"{raw}/zarr.json") is not None:
+    # pairs come before the raw cube, which is cut as they are
+    if not group.endswith("/pairs") and get_bytes(engine.store, f"{raw}/zarr.json") is not None:
         plan = shard_plan(engine.store, raw)
         if plan.n_points == data.sizes["point"]:
             return plan
