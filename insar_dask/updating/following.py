@@ -27,7 +27,7 @@ def look_of(attrs: Any) -> tuple[str, ...]:
 
 
 def check_newer(older: npt.NDArray[Any], newer: npt.NDArray[Any], names: tuple[str, str]) -> None:
-    """Refuse dates that end before those that are there, or that share too few with them.
+    """Refuse dates that end before those that are there, that share too few with them, or two on a day.
 
     Raises
     ------
@@ -35,6 +35,12 @@ def check_newer(older: npt.NDArray[Any], newer: npt.NDArray[Any], names: tuple[s
         Naming both products, their dates and the cure.
     """
     (old, new), (name, other) = (_days(older), _days(newer)), names
+    for days, where in ((old, name), (new, other)):
+        if (twice := days[1:][np.diff(days) == 0]).size:
+            raise CubeError(
+                f"{where} has two acquisitions on {_day(twice[0])}: an update goes by days, so keep one of them, as in "
+                "cube.isel(time=np.unique(cube.time.values.astype('datetime64[D]'), return_index=True)[1])"
+            )
     if new[-1] < old[-1]:
         raise CubeError(
             f"{other} ends on {_day(new[-1])}, before {name}, which ends on {_day(old[-1])}: an older vintage does not "

@@ -95,6 +95,8 @@ def test_what_cannot_go_on_is_refused_by_name() -> None:
         check_newer(times, times[:60], names)
     with pytest.raises(CubeError, match="have 2 dates in common, 3 are needed"):
         check_newer(times[:60], times[58:], names)
+    with pytest.raises(CubeError, match="B has two acquisitions on 2020-01-27: an update goes by days"):
+        check_newer(times, np.insert(times, 3, times[2] + np.timedelta64(5, "h")), names)
     check_follows(cube, cube, names)
     with pytest.raises(CubeError, match="B is component east, A is component up"):
         check_follows(cube, cube.assign_attrs(component="east"), names)
