@@ -57,7 +57,7 @@ def create_group(
     plan : ShardPlan
         Number of points or tiles, and shard length.
     replacing : callable
-        Is given the document of a group of that name that is another, before it is removed.
+        Is called before anything is removed or made, with the document of a group of that name; empty where none is.
 
     Returns
     -------
@@ -78,8 +78,8 @@ def create_group(
     found = dict(zip(known, get_many(store, known), strict=True))
     if all(data == wanted.get(key) or (key == own and data == older) for key, data in found.items()):
         return False
+    replacing(found[own] or b"")
     if names:
-        replacing(found[own] or b"")
         delete_below(store, group)
     put_many(store, {key: data for key, data in wanted.items() if key != own})
     put_bytes(store, own, wanted[own])  # last: a group that can be opened is whole

@@ -12,6 +12,7 @@ import xarray as xr
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
+from insar_dask.buckets import Bucket
 from insar_dask.synthetic import scene
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
@@ -118,6 +119,15 @@ def networks_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
         monkeypatch.setattr(gpu_networks, "_memory", lambda _: gpu["bytes"])
         monkeypatch.setattr(gpu_networks, "network_room", lambda: (gpu["bytes"], gpu["bytes"]))
     yield gpu
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Address of a store in a bucket in the memory of this process."""
+    memory = pytest.importorskip("obstore.store").MemoryStore()
+    opened = Bucket(memory, f"s3://{tmp_path.name}/site.zarr")
+    monkeypatch.setattr("insar_dask.bucket_opening._opened", lambda *_: opened)
+    return opened.address
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from insar_dask.jobs.flights.flight import in_flight
 from insar_dask.jobs.flights.lookout import PATIENCE, ClusterError, Limits
 from insar_dask.jobs.gpu_memory import check_gpus, release_gpus
 from insar_dask.jobs.gpu_networks import check_network_gpus, release_network_gpus
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.makers import maker_of
 from insar_dask.jobs.memory import check_memory, stage_memory
 from insar_dask.jobs.progress.events import Told, failure, silence
@@ -31,7 +32,6 @@ from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.stage_report import StageReport
 from insar_dask.jobs.standing import damaged_shards, lacks_any, pending_shards, stale_shards
 from insar_dask.jobs.task import read_input, run_shard, run_steps
-from insar_dask.layout import create_group
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shards import shard_axis
 from insar_dask.store import shard_plan
@@ -251,8 +251,7 @@ class Engine:
         for result, template in templates.items():
             target, recipe = stage.saves[result], stage.recipe(result)
             moved = partial(say_if_moved, target, recipe)
-            if create_group(self.store, target, template.assign_attrs(recipe=recipe), plan, moved):
-                self.ledger.forget(target)
+            make_group(self.ledger, target, template.assign_attrs(recipe=recipe), plan, moved)
 
     def _outcomes(
         self,

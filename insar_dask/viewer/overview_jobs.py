@@ -14,12 +14,13 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.task import read_input
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
@@ -143,8 +144,7 @@ def _run_level(
 ) -> tuple[dict[int, Receipt], ShardPlan]:
     target = f"{product}/{GROUP}/{number}"
     plan = ShardPlan(level.size, min(CHUNK_POINTS, level.size))
-    if create_group(engine.store, target, _template(survey), plan):
-        engine.ledger.forget(target)
+    make_group(engine.ledger, target, _template(survey), plan)
     orders = {i: _order(product, level, plan.slice(i), cut, sources, survey) for i in range(plan.n_shards)}
     keys = {i: _key(order, plan.slice(i)) for i, order in orders.items()}
     engine.ledger.supersede(target, keys)

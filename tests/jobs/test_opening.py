@@ -10,12 +10,14 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+from zarr.abc.store import Store
 
 import insar_dask as insar
+from insar_dask import layout
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.receipts import Ledger
-from insar_dask.objects import open_store
+from insar_dask.objects import delete_all, list_keys, open_store, put_bytes
 
 
 @pytest.fixture
@@ -86,6 +88,27 @@ def test_what_a_killed_run_left_is_not_taken_for_a_cube(
         insar.open_cube(store, "site/smooth")
     finish(store, "serial")
     assert insar.open_cube(store, "site/smooth").sizes["point"] == 2650
+
+
+@pytest.mark.parametrize("step", ["delete_below", "put_bytes"])
+def test_a_cube_that_a_run_was_killed_at_replacing_is_refused(
+    step: str, bucket: str, small_scene: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(store: Store, key: str, *data: bytes) -> None:
+        if data:
+            put_bytes(store, key, *data)
+        else:
+            delete_all(store, [name for name in list_keys(store, f"{key}/") if "/c/" in name])
+        raise KeyboardInterrupt
+
+    insar.save(small_scene.isel(time=slice(60)), bucket, "site/raw", shard_points=512, quiet=True)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(layout, step, die)
+        insar.save(small_scene, bucket, "site/raw", shard_points=512, quiet=True)
+    with pytest.raises(CubeError, match=r"site/raw of .* is not whole: 0 of 6 shards are done\. Run .* again"):
+        insar.open_cube(bucket, "site/raw")
+    insar.save(small_scene, bucket, "site/raw", shard_points=512, quiet=True)
+    assert not np.isnan(insar.open_cube(bucket, "site/raw")["displacement"].values).any()
 
 
 def _refuse(*_: object, **__: object) -> None:

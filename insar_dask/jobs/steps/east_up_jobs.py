@@ -20,6 +20,7 @@ from insar_dask.geometry.options import Options
 from insar_dask.geometry.sums import LookSums
 from insar_dask.geometry.tracks import STATIC, Track
 from insar_dask.jobs.engine import Engine, StageReport, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.holding.lock import owned, unused_gone
 from insar_dask.jobs.memory import BASE_BYTES, check_memory
 from insar_dask.jobs.progress.places import block_box
@@ -29,7 +30,7 @@ from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.steps.meeting_jobs import StoredMeeting, StoredTrack, meet_tracks, wanted_names
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
 from insar_dask.jobs.task import read_input
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
@@ -233,8 +234,7 @@ def _create(engine: Engine, saves: Mapping[str, str], meeting: StoredMeeting, cr
     attrs = {**meeting.attributes, "recipe": [recipe]}
     templates = cubes_of(solution, sight, meeting.cells.part(none), meeting.dates, crs, attrs)
     for component, group in saves.items():
-        if create_group(engine.store, group, getattr(templates, component), meeting.plan):
-            engine.ledger.forget(group)
+        make_group(engine.ledger, group, getattr(templates, component), meeting.plan)
 
 
 def _order(tracks: Sequence[StoredTrack], meeting: StoredMeeting, run: int, state: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from zarr.abc.store import Store
 
 from insar_dask.buckets import Bucket
 from insar_dask.jobs.engine import Engine, JobError, StageReport, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.holding.lock import check_holder, holder_of
 from insar_dask.jobs.memory import check_memory, ingest_memory
 from insar_dask.jobs.progress.job_errors import cure_of
@@ -22,7 +23,7 @@ from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.jobs.steps.known_sources import by_content, known_checksum, seen_as
 from insar_dask.jobs.steps.rejected import keep_rejected, rejected_path
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.machine import usable_cpus
 from insar_dask.objects import open_store
 from insar_dask.readers.bucket_file import BucketFile, SourceFile, source_file
@@ -131,9 +132,7 @@ def ingest_file(
     plan = ShardPlan.of(table.n_points, table.times.size, shard_points)
     ledger = Ledger(store)
     check_holder(store, run)
-    if create_group(store, target, table.outline(), plan):
-        check_holder(store, run)
-        ledger.forget(target)
+    make_group(ledger, target, table.outline(), plan, lambda _: check_holder(store, run))
     keys = dict.fromkeys(range(plan.n_shards), key)
     check_holder(store, run)
     ledger.supersede(target, keys)

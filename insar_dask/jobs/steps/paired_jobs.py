@@ -14,11 +14,12 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine, StageReport, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.memory import check_memory
 from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.objects import open_store
 from insar_dask.shard_store import ShardWriter
 from insar_dask.shards import ShardPlan
@@ -60,8 +61,7 @@ def store_paired(
         Predicted peak bytes of a job.
     """
     began = time.perf_counter()
-    if create_group(engine.store, target, template, plan):
-        engine.ledger.forget(target)
+    make_group(engine.ledger, target, template, plan)
     keys = {index: _key(step, order) for index, order in orders.items()}
     engine.ledger.supersede(target, keys)
     pending = sorted(engine.stale(target, keys))

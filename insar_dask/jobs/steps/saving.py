@@ -19,12 +19,13 @@ from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError, check_cube, check_points
 from insar_dask.jobs.engine import Engine, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import canonical_key
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.readers.point_order import hilbert_order
 from insar_dask.shard_store import write_block
@@ -231,8 +232,7 @@ def _text_version(cube: xr.Dataset) -> dict[str, str]:
 
 
 def _save_as(engine: Engine, cube: xr.Dataset, group: str, points: Any, plan: ShardPlan, key: str) -> list[int]:
-    if create_group(engine.store, group, cube.isel(point=points[:2]), plan):
-        engine.ledger.forget(group)
+    make_group(engine.ledger, group, cube.isel(point=points[:2]), plan)
     keys = dict.fromkeys(range(plan.n_shards), key)
     engine.ledger.supersede(group, keys)
     pending = sorted(engine.stale(group, keys))

@@ -17,12 +17,13 @@ from zarr.abc.store import Store
 from insar_dask.addresses import parent_address
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.jobs.engine import Engine, StageReport, str_path
+from insar_dask.jobs.groups import make_group
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.memory import check_memory, tile_memory
 from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
-from insar_dask.layout import CODEC, create_group
+from insar_dask.layout import CODEC
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import checksum_block, write_block
 from insar_dask.shards import ShardPlan
@@ -135,8 +136,7 @@ def store_tiles(
     first = next(iter(tiles.values()))
     group = group or f"tiles/{first.cube.attrs['component']}"
     plan = ShardPlan(len(tiles), 1)
-    if create_group(engine.store, group, _template(tiles), plan):
-        engine.ledger.forget(group)
+    make_group(engine.ledger, group, _template(tiles), plan)
     keys = {index: tile.key() for index, tile in enumerate(tiles.values())}
     engine.ledger.supersede(group, keys)
     pending = sorted(engine.stale(group, keys))
