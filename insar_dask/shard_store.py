@@ -161,11 +161,16 @@ def _cut_arrays(store: Store, group: str) -> list[tuple[str, list[str]]]:
 def listed_sizes(store: Store, group: str, indices: Iterable[int]) -> dict[int, int] | None:
     """Number of bytes that ``checksum_block`` would read of some shards, from a list of a bucket; None elsewhere.
 
-    A bucket keeps what it was given, or fails: to read all again is for `verify`.
+    A bucket keeps what it was given, or fails: to read all again is for `verify`. A group that is gone, or whose
+    documents are damaged, has -1, which no receipt is for.
     """
     if not isinstance(store, Bucket):
         return None
-    arrays, sizes = point_arrays(store, group), sizes_below(store, f"{group}/")
+    try:
+        arrays = point_arrays(store, group)
+    except CubeError:
+        return dict.fromkeys(indices, -1)
+    sizes = sizes_below(store, f"{group}/")
     return {i: sum(sizes.get(_object_key(a.path, dims, i), 0) for a, dims in arrays) for i in indices}
 
 

@@ -10,8 +10,10 @@ import rasterio
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.progress.status import damaged
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.steps.cube_ingest import files_read, ingest_cube
+from insar_dask.objects import delete_below, put_bytes
 from insar_dask.readers.grid import to_grid
 from insar_dask.store import open_group
 from tests.readers.ifgram_layout import write_stack
@@ -72,6 +74,20 @@ def test_source_is_read_once_and_again_when_something_changed(tmp_path, reader, 
     changed = ingest_cube(engine, source, "site", reader, {**options, "release": "v2"}, 256)
     assert changed.computed == changed.shards
     assert insar.open_cube(tmp_path / "s.zarr").attrs["release"] == "v2"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_a_bucket_lost_is_read_again(tmp_path, bucket, gone):
+    source, options = table(tmp_path)
+    engine = Engine(bucket, quiet=True)
+    assert ingest_cube(engine, source, "site", "psi_csv", options, 256).computed == 4
+    if gone:  # with its receipts, as what came and brought nothing
+        engine.ledger.forget("site/raw")
+        delete_below(engine.store, "site/raw")
+    else:
+        put_bytes(engine.store, "site/raw/zarr.json", b"{\0")
+    assert ingest_cube(engine, source, "site", "psi_csv", options, 256).computed == 4
+    assert damaged(bucket) == {}
 
 
 @pytest.mark.parametrize(("reader", "write"), [("pairs", pairs_of), ("ifgram_stack", stack_of)])

@@ -12,6 +12,7 @@ from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.progress.job_errors import cure_of
 from insar_dask.jobs.progress.status import damaged
 from insar_dask.jobs.steps.ingest import ingest
+from insar_dask.objects import delete, put_bytes
 from insar_dask.store import open_group
 from insar_dask.synthetic import scene, write_egms
 
@@ -55,6 +56,32 @@ def test_a_shapefile_whose_crs_was_mended_is_read_anew(tmp_path: Path) -> None:
     (tmp_path / "area.prj").write_text(CRS.from_epsg(3034).to_wkt("WKT1_ESRI"))
     with pytest.raises(CubeError, match="area"):
         ingest(engine, tmp_path / f"{NAME}.csv", "site", options, 128)
+
+
+@pytest.mark.parametrize(
+    ("place", "document", "damage"),
+    [
+        ("folder", "zarr.json", None),
+        ("folder", "zarr.json", b"{\0"),
+        ("folder", "displacement/zarr.json", b"{\0"),
+        ("bucket", "zarr.json", None),
+        ("bucket", "zarr.json", b"{\0"),
+    ],
+)
+def test_a_lost_or_damaged_document_is_rebuilt_by_the_next_run(
+    place: str, document: str, damage: bytes | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = request.getfixturevalue("bucket") if place == "bucket" else tmp_path / "site.zarr"
+    file = write_egms(tmp_path / f"{NAME}.csv", scene("l2b", n_points=300, n_dates=20, seed=2))
+    engine = Engine(store, quiet=True)
+    assert ingest(engine, file, "site", {}, 128).computed == 3
+    if damage is None:
+        delete(engine.store, f"site/raw/{document}")
+    else:
+        put_bytes(engine.store, f"site/raw/{document}", damage)
+    assert ingest(engine, file, "site", {}, 128).computed == 3
+    assert ingest(engine, file, "site", {}, 128).computed == 0
+    assert damaged(store) == {}
 
 
 def test_a_full_disk_or_quota_has_a_cure_and_other_errors_have_none() -> None:

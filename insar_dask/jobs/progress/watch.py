@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from insar_dask.cube import CubeError
 from insar_dask.jobs.progress.events import Event, Told, failure
 from insar_dask.jobs.progress.places import stage_boxes
 from insar_dask.jobs.progress.stage_board import packed_boxes, ranges
@@ -142,7 +143,10 @@ def followed(engine: Engine, name: str) -> Iterator[Callable[[Iterable[Receipt]]
     def follow(receipts: Iterable[Receipt]) -> None:
         for receipt in receipts:
             if not seen:
-                plan = shard_plan(engine.store, name)
+                try:
+                    plan = shard_plan(engine.store, name)
+                except CubeError:  # damaged, and the task has yet to mend it
+                    return
                 extra = _outset(engine, plan, range(plan.n_shards), [name], "")
                 engine.told(Event("stage", name, extra=extra))
             if receipt.index not in seen:
