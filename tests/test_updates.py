@@ -21,10 +21,12 @@ from insar_dask.cli import app
 from insar_dask.cli.updating import _alarm_line
 from insar_dask.config import load_config
 from insar_dask.cube import CubeError
+from insar_dask.jobs import engine
 from insar_dask.jobs.areas.area_jobs import save_areas
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.progress.status import damaged
-from insar_dask.jobs.receipts import Ledger
+from insar_dask.jobs.receipts import Ledger, Receipt
+from insar_dask.jobs.recipe import Stage
 from insar_dask.jobs.steps.alarm_jobs import Rule
 from insar_dask.objects import open_store
 from insar_dask.shard_store import ShardWriter
@@ -272,6 +274,43 @@ def test_a_forecast_of_what_was_there_before_is_made_anew_first(
     once(store, came)
     for group in ("site/forecast", "new/alarms"):
         xr.testing.assert_identical(insar.open_cube(store, group).load(), insar.open_cube(updated[0], group).load())
+
+
+@pytest.mark.parametrize("died_at", ["shard", "note"])
+def test_alarms_stand_on_the_errors_of_their_forecast_whatever_was_evaluated_since(
+    died_at: str, came: Path, store: Path, updated: tuple[Path, Updated], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_shard, counted = engine.run_shard, []
+
+    def dies_at_the_second(path: str, stage: Stage, *task: Any) -> list[Receipt]:
+        counted.extend(["one"] * stage.name.endswith("/score"))
+        if len(counted) == 2:
+            raise RuntimeError("killed")
+        return run_shard(path, stage, *task)
+
+    def dies(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    other = store.parent / "other.toml"
+    other.write_text(SETTINGS.replace("[forecast]", "[forecast]\nhorizon = 20"))
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
+        if died_at == "shard":
+            patch.setattr(engine, "run_shard", dies_at_the_second)
+        else:
+            patch.setattr(Ledger, "write_note", dies)
+        Workbench(load_config(other), store, Engine(store, quiet=True)).evaluate("site")
+    once(store, came)
+    for group in ("new/judged", "new/alarms"):
+        xr.testing.assert_identical(insar.open_cube(store, group).load(), insar.open_cube(updated[0], group).load())
+
+
+def test_a_forecast_whose_errors_nobody_can_tell_is_refused(came: Path, store: Path) -> None:
+    ledger = Ledger(open_store(store))
+    note = ledger.read_note("forecaster/site") or {}
+    del note["uncalibrated"]  # as older versions left it
+    ledger.write_note("forecaster/site", note)
+    with pytest.raises(CubeError, match=r"an older version evaluated it: forecast site again"):
+        insar.update(store, came, quiet=True)
 
 
 @pytest.mark.parametrize("scored", [True, False])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from insar_dask.cube import CubeError
 from insar_dask.forecast.catalogue import CORRECTING
+from insar_dask.jobs.devices import DEVICES
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.forecasting.training import train_networks
 from insar_dask.jobs.gpu_networks import STAGES
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from insar_dask.forecast.scores import Scores
     from insar_dask.forecast.timetable import Plan
 
-__all__ = ["Learned", "as_known", "evaluate", "forecast", "known_cube", "learn"]
+__all__ = ["Learned", "as_known", "counted_errors", "evaluate", "forecast", "known_cube", "learn"]
 
 
 class Learned(NamedTuple):
@@ -40,6 +41,9 @@ class Learned(NamedTuple):
     trained: str | None
     """Hash of the stored state that has the networks; None without any."""
 
+
+COUNTED = {"errors": "calibrate_partial", "scores": "score_partial"}
+"""Partial results -> the steps that count errors for them, at the validation and at the test origins."""
 
 READS = "displacement", "easting", "northing"
 """What fits and scores look at: series, and the cells that errors are counted in."""
@@ -125,33 +129,75 @@ def learn(
         When there are ranks and no network.
     """
     from insar_dask.forecast import protocol
-    from insar_dask.forecast.registry import computes, trained_methods
+    from insar_dask.forecast.registry import trained_methods
 
     if ranks is not None and not trained_methods(plan):
         raise ValueError(f"{ranks} ranks are asked for, and none of {', '.join(plan.methods)} is a network to train")
-    reference = plan_reference(plan.to_dict())
-    steps = [Step("fit_partial", "raw", f"{name}fits", {"plan": reference}, READS)]
-    partials = _pass(engine, product, f"{name}fit", steps)
+    steps = [Step("fit_partial", "raw", f"{name}fits", {"plan": plan_reference(plan.to_dict())}, READS)]
+    partials = _pass(engine, _reduction(engine, product, f"{name}fit", steps))
     fitted = protocol.fit(partials[f"{name}fits"], plan)
     before = engine.ledger.write_state(fitted)
-    params: dict[str, Any] = {"plan": reference, "state": state_reference(before)}
-    trained, networks = None, dict[str, bool]()
+    trained = None
     if trained_methods(plan):
         trained = train_networks(engine, product, plan, before, settings=network, ranks=ranks, device=device, name=name)
-        params["trained"] = state_reference(trained)
-        learned = _gates(engine, trained, plan.methods)
-        networks = {stage: any(computes(one, stage, learned) for one in plan.methods) for stage in STAGES.values()}
-    passes = {f"{name}errors": "calibrate_partial", f"{name}scores": "score_partial"}
-    if most is not None:
-        params["most"] = most
-    steps = [
-        Step(function, "raw", result, params, READS, networks.get(STAGES[function], False))
-        for result, function in passes.items()
-    ]
-    partials = _pass(engine, product, f"{name}score", steps)
+    partials = _pass(engine, _counting(engine, product, plan, before, trained, name, most))
     calibrated = protocol.calibrate(partials[f"{name}errors"], plan, fitted)
     scores = protocol.score(partials[f"{name}scores"], plan, calibrated, {**attrs, "product": product})
     return Learned(before, calibrated, scores, trained)
+
+
+def _counting(
+    engine: Engine,
+    product: str,
+    plan: Plan,
+    before: str,
+    trained: str | None,
+    name: str = "",
+    most: int | None = None,
+) -> Stage:
+    """The stage that counts the errors of what was fitted (the state ``before``) and ``trained``."""
+    from insar_dask.forecast.registry import computes
+
+    params: dict[str, Any] = {"plan": plan_reference(plan.to_dict()), "state": state_reference(before)}
+    networks = dict[str, bool]()
+    if trained is not None:
+        params["trained"] = state_reference(trained)
+        learned = _gates(engine, trained, plan.methods)
+        networks = {stage: any(computes(one, stage, learned) for one in plan.methods) for stage in STAGES.values()}
+    if most is not None:
+        params["most"] = most
+    steps = [
+        Step(function, "raw", f"{name}{result}", params, READS, networks.get(STAGES[function], False))
+        for result, function in COUNTED.items()
+    ]
+    return _reduction(engine, product, f"{name}score", steps)
+
+
+def counted_errors(engine: Engine, product: str, plan: Plan, note: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Errors of all shards at the validation and the test origins, as the evaluation that left a note counted them.
+
+    They are counted again where they are those of another evaluation, which was killed before it left its note, or are
+    damaged; not because this run computes on another device.
+
+    Parameters
+    ----------
+    engine, product, plan
+        As for `learn`.
+    note : mapping
+        That `evaluate` keeps under ``forecaster/PRODUCT``.
+    """
+    stage = _counting(engine, product, plan, note["uncalibrated"], note.get("trained"))
+    if not any(_stands(engine, replace(stage, device=device)) for device in DEVICES):
+        engine.run(stage)
+    for target in stage.saves.values():
+        yield from engine.partials(target)
+
+
+def _stands(engine: Engine, stage: Stage) -> bool:
+    """Whether all that a stage saves is there, of its keys."""
+    inputs = engine.require(stage.source)
+    keys = {result: {i: stage.key(result, r.checksum) for i, r in inputs.items()} for result in stage.saves}
+    return not any(engine.stale(target, keys[result]) for result, target in stage.saves.items())
 
 
 def forecast(engine: Engine, product: str, threshold: float, **settings: Any) -> None:
@@ -220,8 +266,13 @@ def _was_inverted(raw: xr.Dataset) -> bool:
     return recipe[-1].get("function") == "invert" and bool(raw.attrs.get("sees_future"))
 
 
-def _pass(engine: Engine, product: str, name: str, steps: list[Step]) -> dict[str, Iterator[dict[str, Any]]]:
-    """Run steps whose results are small arrays; yields those of each result in shard order."""
+def _reduction(engine: Engine, product: str, name: str, steps: list[Step]) -> Stage:
+    """The stage of steps whose results are small arrays."""
     targets = {step.result: f"jobs/partials/{product}/{step.result}" for step in steps}
-    engine.run(Stage(f"{product}/{name}", f"{product}/raw", as_known(engine, product, steps), targets))
-    return {result: engine.partials(target) for result, target in targets.items()}
+    return Stage(f"{product}/{name}", f"{product}/raw", as_known(engine, product, steps), targets)
+
+
+def _pass(engine: Engine, stage: Stage) -> dict[str, Iterator[dict[str, Any]]]:
+    """Run such a stage; yields the arrays of each result in shard order."""
+    engine.run(stage)
+    return {result: engine.partials(target) for result, target in stage.saves.items()}

@@ -15,6 +15,7 @@ from insar_dask.forecast.discoveries import adjusted
 from insar_dask.forecast.timetable import Plan
 from insar_dask.foresight import sees_future
 from insar_dask.jobs.engine import Engine
+from insar_dask.jobs.forecasting.evaluation import counted_errors
 from insar_dask.jobs.memory import BASE_BYTES, WINDOWS
 from insar_dask.jobs.receipts import Ledger
 from insar_dask.jobs.recipe import Stage, Step, state_reference
@@ -142,18 +143,17 @@ class _Told:
         cube = open_group(forecast.path, forecast.group)
         made = (cube.attrs.get("recipe") or [{}])[-1].get("params")  # none of what somebody saved
         state = made and made["state"]["state"]
-        if not made or (engine.ledger.read_note(f"forecaster/{product}") or {}).get("state") != state:
+        note = engine.ledger.read_note(f"forecaster/{product}") or {}
+        if not made or note.get("state") != state or "uncalibrated" not in note:
             raise CubeError(
-                f"{forecast.group} was made with other settings than {product} was last evaluated with: forecast "
-                f"{product} again (`insar-dask forecast`) before it is updated"
+                f"{forecast.group} was made with other settings than {product} was last evaluated with, or an older "
+                f"version evaluated it: forecast {product} again (`insar-dask forecast`) before it is updated"
             )
         plan = Plan.from_dict(made["plan"]["plan"])
-        method, partials = str(cube.attrs["method"]), ("errors", "scores")
+        method = str(cube.attrs["method"])
         # validation and test alike were forecast before they were seen, and before the dates that are judged now
         ratios = sum(
-            part[f"honest.{method}.ratios"].astype(np.int64)
-            for name in partials
-            for part in engine.partials(f"jobs/partials/{product}/{name}")
+            part[f"honest.{method}.ratios"].astype(np.int64) for part in counted_errors(engine, product, plan, note)
         )
         table = tail_table(ratios, plan.level)
         # half a stored interval is the width that validation alone asked for
