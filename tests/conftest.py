@@ -123,7 +123,8 @@ def networks_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Address of a store in a bucket in the memory of this process."""
+    """Address of a store in a bucket in the memory of this process; what lies beside it lies in the test's folder."""
+    monkeypatch.chdir(tmp_path)
     memory = pytest.importorskip("obstore.store").MemoryStore()
     opened = Bucket(memory, f"s3://{tmp_path.name}/site.zarr")
     monkeypatch.setattr("insar_dask.bucket_opening._opened", lambda *_: opened)
