@@ -29,7 +29,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "velocity_errors": ("insar_dask.detect.errors:velocity_errors", 2),
     "sum_errors": ("insar_dask.detect.errors:sum_errors", 2),
     "find_areas": ("insar_dask.detect.finding:find_areas", 2),
-    "prepare_pairs": ("insar_dask.inversion.blocks:prepare_block", 2),
+    "prepare_pairs": ("insar_dask.inversion.blocks:prepare_block", 3),
     "count_missing": ("insar_dask.inversion.blocks:missing_block", 1),
     "sum_coherence": ("insar_dask.inversion.blocks:coherence_block", 1),
     "sample_phase": ("insar_dask.inversion.finding:sample_block", 1),

@@ -92,7 +92,7 @@ def _close(
             if known[loop]:
                 checked[i, ab] = checked[i, bc] = checked[i, ac] = True
         while total > 0:
-            gain, pair, sign = _best(turns, loops, starts, members)
+            gain, pair, sign = _best(turns, known, loops, starts, members)
             if gain <= 0 or abs(np.int64(cycles[i, pair]) + sign) > MOST_TURNS:
                 break
             cycles[i, pair] += sign
@@ -108,8 +108,10 @@ def _close(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _best(turns: Int64, loops: Int64, starts: Int64, members: Int64) -> tuple[int, int, int]:
-    """The change of one cycle that lowers the sum of |turns| most: by how much, of which pair, which way."""
+def _best(
+    turns: Int64, known: npt.NDArray[np.bool_], loops: Int64, starts: Int64, members: Int64
+) -> tuple[int, int, int]:
+    """The change of one cycle that lowers the sum of |turns| of known loops most: by how much, which pair and way."""
     best, pair, sign = 0, -1, 0
     for loop in range(len(loops)):
         if turns[loop] == 0:
@@ -120,6 +122,8 @@ def _best(turns: Int64, loops: Int64, starts: Int64, members: Int64) -> tuple[in
                 gain = 0
                 for m in range(starts[candidate], starts[candidate + 1]):
                     other = members[m]
+                    if not known[other]:
+                        continue
                     step = -way if loops[other, 2] == candidate else way
                     gain += abs(turns[other]) - abs(turns[other] + step)
                 if gain > best or (gain == best and gain > 0 and candidate < pair):

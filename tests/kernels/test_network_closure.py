@@ -55,6 +55,23 @@ def test_missing_values_open_no_loop_and_pairs_without_loop_are_unchecked():
     assert checked.tolist() == [[True, True, True, False], [False] * 4]
 
 
+@pytest.mark.parametrize("missing", [0.1, 0.4])
+def test_missing_pairs_have_no_say_in_which_value_is_wrong(missing):
+    first, second, phase, _ = with_errors(60, 0.0, noise=0.0)
+    rng = np.random.default_rng(2)
+    wrong = np.eye(first.size, dtype=bool)[rng.integers(0, first.size, len(phase))]
+    gaps = (rng.random(phase.shape) < missing) & ~wrong
+    cycles, still_open, checked = close_loops(
+        np.where(gaps, np.nan, phase + 2 * np.pi * wrong), triplets(first, second)
+    )
+    for i, gap in enumerate(gaps):
+        own = phase[i, ~gap] + 2 * np.pi * wrong[i, ~gap]
+        alone = close_loops(own[None], triplets(first[~gap], second[~gap]))
+        for whole, part in zip((cycles, still_open, checked), alone, strict=True):
+            np.testing.assert_array_equal(whole[i, ~gap], part[0])
+    assert not cycles[gaps].any() and not still_open[gaps].any()
+
+
 def test_more_turns_than_are_held_leave_a_loop_open():
     phase = 2 * np.pi * np.array([[200.0, 0, 0], [100.0, 0, 0]])
     cycles, still_open, _ = close_loops(phase, np.array([[0, 1, 2]]))
