@@ -38,7 +38,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "sum_surfaces": ("insar_dask.inversion.blocks:surface_block", 2),
     "flatten_pairs": ("insar_dask.inversion.blocks:flatten_block", 1),
     "sum_residuals": ("insar_dask.inversion.residuals:residual_sums", 1),
-    "invert": ("insar_dask.inversion.solve:invert", 2),
+    "invert": ("insar_dask.inversion.solve:invert", 3),
     "take_as_known": ("insar_dask.inversion.blocks:known_block", 1),
     "fit_motion": ("insar_dask.inversion.joint:fit_motion", 1),
     "motion": ("insar_dask.kinematics:motion", 1),

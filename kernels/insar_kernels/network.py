@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from insar_kernels.network_band import MISSING, accumulate, eliminate, invert_band, substitute
+from insar_kernels.network_band import MISSING, accumulate, eliminate, invert_band, solve, substitute
 from insar_kernels.network_offsets import join_by_model, join_by_velocities
 
 __all__ = ["JOINED", "Network", "invert_network"]
@@ -90,7 +90,7 @@ def invert_network(
         Points with fewer have no series.
     order : array of int, shape (T,), optional
         Dates in the order in which they are eliminated, one that makes the band narrow; default: from the last to the
-        first. Variances are against the date of each component that is eliminated last.
+        first.
 
     Returns
     -------
@@ -181,8 +181,7 @@ def _invert(
                 join_by_velocities(series, own_component, squares, matrix, offsets, n_components)
         if cofactors:
             invert_band(column, parent, inverse)
-            for t in range(n_dates):
-                cofactor[i, t] = inverse[place[t], 0] if own_component[t] != MISSING else np.nan
+            _variances(column, inverse, parent, place, own_component, solution, cofactor[i])
         for t in range(n_dates):
             component[i, t] = own_component[t]
             missing = filled[t] if fill and modelled else np.nan
@@ -221,6 +220,34 @@ def _in_time(solution: Float64, tree: Int64, place: Int64, series: Float64, comp
         series[t] = solution[u] - start[tree[u]]
         known += 1
     return known
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _variances(
+    column: Float64, inverse: Float64, parent: Int64, place: Int64, component: Int64, to_first: Float64,
+    variance: Floats,
+) -> None:  # fmt: skip
+    """Variances against the first date f of each component: Z_tt + Z_ff - 2 Z_tf, in an array that is passed.
+
+    Z is zero at the date of a component that is eliminated last; where that is the first one, Z_tt is all.
+    """
+    known, moved = 0, False
+    first = np.empty(place.size, np.int64)
+    to_first[:] = 0.0
+    for t in range(place.size):
+        if component[t] == known:
+            first[known] = place[t]
+            if parent[place[t]] != MISSING:
+                to_first[place[t]], moved = 1.0, True
+            known += 1
+    if moved:
+        solve(column, to_first)
+    for t in range(place.size):
+        if component[t] == MISSING:
+            variance[t] = np.nan
+            continue
+        u, f = place[t], first[component[t]]
+        variance[t] = inverse[u, 0] + (to_first[f] - 2 * to_first[u]) if u != f else 0.0
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})

@@ -2,8 +2,8 @@
 
 Dates are eliminated from the last to the first: pairs of short baselines join near dates, so the matrix has a narrow
 band, and the elimination tree tells which dates hang together. A column without an entry below its diagonal is the
-first date of its component, where displacement is zero; the matrix of a network is one of a graph's Laplacian, whose
-fill never cancels, so that zero there means zero. Dates of one tree are one component.
+last date eliminated of its component, where displacement is taken to be zero; the matrix of a network is one of a
+graph's Laplacian, whose fill never cancels, so that zero there means zero. Dates of one tree are one component.
 
 ``u`` counts dates in the order of elimination, ``column[u, k]`` is the entry of row ``u + k``. One point's arrays are
 made once and used for all points.
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["MISSING", "accumulate", "eliminate", "invert_band", "substitute"]
+__all__ = ["MISSING", "accumulate", "eliminate", "invert_band", "solve", "substitute"]
 
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -70,7 +70,7 @@ def eliminate(column: Float64, right: Float64, parent: Int64) -> None:
                 parent[u] = u + k
                 break
         if parent[u] == MISSING:
-            column[u, 0] = 0.0  # the first date of its component, or one without any pair: displacement is zero
+            column[u, 0] = 0.0  # the last of its component, or one without any pair: displacement is zero
             continue
         inverse = 1.0 / column[u, 0]
         for k in range(1, reach):
@@ -113,7 +113,7 @@ def substitute(
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def invert_band(column: Float64, parent: Int64, inverse: Float64) -> None:
-    """Entries of the inverse inside the band, as `column` lays them out; rows of first dates are zero.
+    """Entries of the inverse inside the band, as `column` lays them out; rows where displacement is zero are zero.
 
     Takahashi, Fagan & Chin (1973): Z = D^-1 L^-1 + (I - L') Z needs no other entries than those of L.
     """
@@ -133,3 +133,18 @@ def invert_band(column: Float64, parent: Int64, inverse: Float64) -> None:
             inverse[u, i] = total
             diagonal -= column[u, i] * total
         inverse[u, 0] = diagonal
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def solve(column: Float64, values: Float64) -> None:
+    """The inverse times ``values``, in place."""
+    dates, width = column.shape
+    for u in range(dates):
+        if values[u] != 0.0:
+            for k in range(1, min(width, dates - u)):
+                values[u + k] -= column[u, k] * values[u]
+    for u in range(dates - 1, -1, -1):
+        total = values[u] * column[u, 0]
+        for k in range(1, min(width, dates - u)):
+            total -= column[u, k] * values[u + k]
+        values[u] = total

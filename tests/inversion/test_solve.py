@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.inversion.elimination import elimination_order
 from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.point_solvers import SOLVED
 from insar_dask.synthetic import pair_cube
@@ -45,6 +46,33 @@ def test_errors_are_those_of_the_pairs_own_noise():
     found, said = (np.sqrt(np.nanmean(a[:, 1:] ** 2)) for a in (error, cube["displacement_std"].values))
     assert said / found == pytest.approx(1, abs=0.05)
     assert float(cube["residual_rms"].mean()) == pytest.approx(2 * np.sqrt(1 - 39 / pairs.sizes["pair"]), rel=0.05)
+
+
+def test_errors_are_against_the_first_date_of_each_component_where_annual_pairs_are_reordered():
+    pairs = small(n_dates=70, longest=380.0, missing=0.3)
+    line = timeline(pairs)
+    days = line.days[line.second] - line.days[line.first]
+    kept = (days <= 30) | (abs(days - 366) < 7)
+    pairs, first, second = pairs.isel(pair=np.flatnonzero(kept)), line.first[kept], line.second[kept]
+    pairs["phase"][:20, first < 4] = np.nan  # points that begin later than the others
+    pairs["phase"][10:30, ((first < 8) & (second >= 8)) | ((first < 40) & (second >= 40))] = np.nan
+    cube = insar.invert(pairs)
+    scale = 1000 * pairs.attrs["wavelength"] / (4 * np.pi)
+    assert elimination_order(timeline(pairs)) is not None and (cube["components"].values > 1).sum() >= 20
+    for d, said in zip(scale * pairs["phase"].values.astype(float), cube["displacement_std"].values, strict=True):
+        valid = ~np.isnan(d)
+        design = np.zeros((valid.sum(), 70))
+        design[np.arange(valid.sum()), first[valid]] = -1
+        design[np.arange(valid.sum()), second[valid]] = 1
+        cofactor, rank = np.linalg.pinv(design.T @ design, rcond=1e-10), np.linalg.matrix_rank(design)
+        together = abs(cofactor @ design.T @ design) > 1e-9  # projector onto what pairs join, component by component
+        start = together.argmax(axis=1)
+        own = np.diag(cofactor)
+        variance = own + own[start] - 2 * cofactor[np.arange(70), start]
+        variance[~together.any(axis=1)] = np.nan
+        residual = d[valid] - design @ (cofactor @ design.T @ d[valid])
+        variance *= (residual**2).sum() / (valid.sum() - rank)
+        np.testing.assert_allclose(said, np.sqrt(variance.clip(0)), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["sbas", "svd"])
