@@ -42,8 +42,9 @@ def known_dates(cube: xr.Dataset, until: str | np.datetime64 | None) -> int:
     if days < 0:
         raise CubeError(
             "every value of this cube has seen the whole series (attrs['sees_future'] = -1), so none is known at "
-            f"{until}: cut the cube before the step that looked ahead, as in "
-            f"cube.isel(time=cube.time.values < np.datetime64({str(until)!r}))"
+            f"{until}: leave until= out, and cut what the step that looked ahead was given, as in "
+            f"cube.isel(time=cube.time.values < np.datetime64({str(until)!r})), or interferograms by "
+            f"insar.invert(pairs, as_of='{end.astype('datetime64[D]') - 1}')"
         )
     known = int((times.astype(end.dtype) + np.timedelta64(days, "D") < end).sum())
     if known == 0:

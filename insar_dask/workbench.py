@@ -276,7 +276,8 @@ class Workbench:
         seen = "the whole series" if days < 0 else f"{days} days of the future"
         raise SeesFutureError(
             f"each value of {product} has seen {seen}, as the official recipe has it; an honest forecast takes "
-            '[east_up] how = "previous" and anchor = "first", after `insar-dask east-up` --how previous --anchor first'
+            '[east_up] how = "previous" and anchor = "first", after `insar-dask east-up` --how previous --anchor '
+            "first, and tracks that were not inverted from interferograms, whose values have seen all of these"
         )
 
     def _reader(self, source: SourceFile) -> str:

@@ -57,7 +57,7 @@ def leak_statement(plan: Plan, method: str, seen: int = 0) -> str:
     """What the forecaster has seen, in a paragraph.
 
     Each part of it was fitted on dates before a day of its own, and the audit of every block has tried that. ``seen``
-    are the days by which the series themselves have seen ahead, as those of inverted cubes have; -1: the whole record.
+    are the days by which the series themselves have seen ahead; those of inverted cubes have seen the whole record.
     """
     first, last = (_day(plan.date(origin)) for origin in (plan.validation[0], plan.validation[-1]))
     tests = [_day(plan.date(origin)) for origin in (plan.test[0], plan.test[-1])]
@@ -77,11 +77,11 @@ def _ahead(seen: int) -> str:
         return (
             "Nothing was filtered, clustered or scaled by a whole record: a cube that has seen the future is refused."
         )
-    pairs = "the whole record" if seen < 0 else f"pairs that end up to {seen} days later"
     return (
-        f"But the series were inverted from interferograms, and each value follows from {pairs}: at all these origins "
-        "more was known than on their day, so that the scores LEAK and intervals may be too narrow. The forecast "
-        "beyond the record has seen nothing of what it tells."
+        "But the series were inverted from interferograms, and each value follows from those of the whole record: at "
+        "all these origins more was known than on their day, so that the scores LEAK and intervals may be too narrow. "
+        "The forecast beyond the record has seen nothing of what it tells: inverted as of an earlier day (`as_of`), "
+        "the series give one that later dates judge honestly."
     )
 
 

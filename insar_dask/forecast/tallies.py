@@ -57,7 +57,8 @@ def block_values(block: xr.Dataset, plan: Plan) -> Float32:
         seen = "the whole series" if days < 0 else f"{days} days of the future"
         raise CubeError(
             f"the values of this cube have seen {seen} (attrs['sees_future'] = {days}): an honest evaluation takes "
-            "the raw cube; protocols=('as_published',) takes this one and says that it leaks"
+            "the raw cube; protocols=('as_published',) takes this one and says that it leaks; series that were "
+            "inverted from interferograms go to `insar.fit_stored`, from their store"
         )
     if block.sizes["time"] != len(plan.days):
         raise CubeError(f"the block has {block.sizes['time']} dates, the plan {len(plan.days)}: make the plan anew")

@@ -45,11 +45,6 @@ class Timeline(NamedTuple):
         """Years of 365.25 days from the first date, (T,)."""
         return self.days / DAYS_PER_YEAR
 
-    @property
-    def longest(self) -> int:
-        """Days of the longest pair."""
-        return int(np.ceil((self.days[self.second] - self.days[self.first]).max()))
-
     def name(self, pair: int) -> str:
         """A pair as messages name it, such as ``2020-01-03/2020-01-15``."""
         return f"{_day(self.dates[self.first[pair]])}/{_day(self.dates[self.second[pair]])}"

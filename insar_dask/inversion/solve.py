@@ -10,7 +10,6 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import CubeError, describe
-from insar_dask.foresight import looks_ahead
 from insar_dask.inversion.elimination import elimination_order
 from insar_dask.inversion.pairs import Timeline, check_pairs, complete_by, known_pairs, mm_per_radian, timeline
 from insar_dask.inversion.point_solvers import RESULTS, SOLVED, least_squares, velocities
@@ -85,8 +84,8 @@ def invert(
         component from the residuals' own variance, NaN where there are no more pairs than dates; ``gap_bridged``,
         dates in another component than the first; ``coherence``, the temporal one, |mean exp(4 pi j r / wavelength)|;
         ``pair_coherence``; ``residual_rms`` [mm]; ``n_pairs``, ``rank``, ``components`` and ``solved``, which says how
-        components were joined or why there is no series. ``sees_future`` is the length of the longest pair, or -1 where
-        a model or smoothing reaches over all dates.
+        components were joined or why there is no series. ``sees_future`` is -1: where there are
+        more pairs than dates, later ones have a say in all earlier values. ``as_of`` gives what was known on a day.
 
     Raises
     ------
@@ -135,8 +134,7 @@ def invert(
         output_dtypes=[dtype for _, _, dtype in RESULTS.values()],
         dask_gufunc_kwargs={"output_sizes": {"time": len(line.dates)}},
     )
-    ahead = line.longest if method in ("sbas", "svd") else -1
-    return _cube(kept, line, dict(zip(RESULTS, results, strict=True)), method, looks_ahead(kept, ahead))
+    return _cube(kept, line, dict(zip(RESULTS, results, strict=True)), method)
 
 
 def _model(line: Timeline, terms: Sequence[str], index: Sequence[float] | None) -> Float64:
@@ -186,7 +184,7 @@ def _check_choices(
             raise ValueError(f"{name} has {len(sequence)} entries for {n_pairs} pairs: wanted one for each")
 
 
-def _cube(pairs: xr.Dataset, line: Timeline, results: dict[str, Any], method: str, ahead: int) -> xr.Dataset:
+def _cube(pairs: xr.Dataset, line: Timeline, results: dict[str, Any], method: str) -> xr.Dataset:
     for name, variable in results.items():
         long_name, units, _ = RESULTS[name]
         variable.attrs = {"long_name": long_name, "units": units}
@@ -203,7 +201,7 @@ def _cube(pairs: xr.Dataset, line: Timeline, results: dict[str, Any], method: st
         .assign_attrs(
             {
                 **attrs, "positive": "towards the satellite", "reference_date": str(line.dates[0])[:10],
-                "method": method, "sees_future": ahead,
+                "method": method, "sees_future": -1,
             }
         )
     )  # fmt: skip

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 import insar_dask as insar
 from insar_dask.cube import CubeError
+from insar_dask.foresight import known_dates
 from insar_dask.inversion.elimination import elimination_order
 from insar_dask.inversion.pairs import timeline
 from insar_dask.inversion.point_solvers import SOLVED
+from insar_dask.inversion.solve import METHODS
 from insar_dask.synthetic import pair_cube
 
 CLEAN = {"height_error": 0.0, "atmosphere": 0.0, "decorrelation": 0.0}
@@ -30,7 +32,7 @@ def test_clean_pairs_give_the_motion_back():
     np.testing.assert_allclose(cube["displacement"].values, truth(pairs, cube["time"].values), atol=2e-4)
     assert float(cube["coherence"].min()) > 0.9999
     assert set(cube["solved"].values) == {SOLVED.index("connected")}
-    assert cube.attrs["sees_future"] == 48 and cube.attrs["positive"] == "towards the satellite"
+    assert cube.attrs["sees_future"] == -1 and cube.attrs["positive"] == "towards the satellite"
 
 
 def test_sign_of_the_phase_is_that_of_the_pair_cube():
@@ -115,6 +117,22 @@ def test_as_known_on_a_day_is_what_an_older_stack_gives(method):
         insar.invert(pairs, as_of="2017-01-01")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_later_pairs_reach_far_back_and_an_inversion_as_of_a_day_keeps_them_out(method):
+    pairs, day = small(missing=0.5), np.datetime64("2018-12-01")
+    later = pairs["second"].values > day
+    rng = np.random.default_rng(1)
+    other = pairs.assign(phase=pairs["phase"] + later * rng.normal(0, 2, later.size).astype(np.float32))
+    cubes = [insar.invert(stack, method) for stack in (pairs, other)]
+    longest = (pairs["second"].values - pairs["first"].values).max()
+    before = cubes[0]["time"].values + longest <= day
+    change = abs(cubes[1]["displacement"] - cubes[0]["displacement"]).values[:, before]
+    assert np.nanmax(change) > 0.5 and cubes[0].attrs["sees_future"] == -1
+    with pytest.raises(CubeError, match=r"insar\.invert\(pairs, as_of='2018-12-01'\)"):
+        known_dates(cubes[0], "2018-12-02")
+    xr.testing.assert_identical(*(insar.invert(stack, method, as_of="2018-12-01") for stack in (pairs, other)))
+
+
 def test_fewest_pairs_are_those_of_a_point_not_of_its_tree():
     pairs = small(missing=0.1)
     found = insar.invert(pairs, "svd", network="tree", tree_weights=np.ones(pairs.sizes["pair"]), min_pairs=60)
@@ -122,7 +140,7 @@ def test_fewest_pairs_are_those_of_a_point_not_of_its_tree():
     assert found["displacement"].notnull().any("time").all()
 
 
-def test_later_pairs_change_only_the_newest_dates():
+def test_later_pairs_change_mostly_the_newest_dates():
     pairs = small(rows=20, columns=20)
     cube = insar.invert(pairs)
     day = cube["time"].values[30]

@@ -181,7 +181,7 @@ def test_inverted_series_are_learned_from_and_forecast_and_say_that_scores_leak(
     assert any("LEAK on top" in note for note in model.scores_.notes)
     model.save(tmp_path / "model")
     for one in (model, Forecaster.load(tmp_path / "model")):
-        assert "from pairs that end up to 48 days later" in one.card()["leak_statement"]
+        assert "from those of the whole record" in one.card()["leak_statement"]
         assert "is refused" not in one.card()["leak_statement"]
     with pytest.raises(CubeError, match="from their store, whose card says"):
         Forecaster("harmonic").fit(insar.open_cube(path))
