@@ -37,9 +37,10 @@ def triplets(first: Int64, second: Int64) -> Int64:
 def close_loops(phase: Any, loops: Int64) -> tuple[Any, Any, Any]:
     """Change single values by whole cycles until loops close.
 
-    k(loop) = round((ab + bc - ac) / 2 pi). Of all changes of a value by one cycle the one that lowers the sum of |k|
-    most is made, the first pair of those equally good, until the sum is zero or no change lowers it. The fraction of a
-    cycle that a loop is open by is left alone: it may be physical.
+    k(loop) = round((ab + bc - ac) / 2 pi). In each open loop one change of a value by one cycle may lower the sum of
+    |k| more than all others there; the best of these is made, the first pair of those equally good in different loops,
+    until the sum is zero or no loop has one. Where two values of a loop explain it as well, nobody can tell which is
+    wrong, and it is left open: a lone loop always is. So is the fraction of a cycle, which may be physical.
 
     Parameters
     ----------
@@ -111,11 +112,15 @@ def _close(
 def _best(
     turns: Int64, known: npt.NDArray[np.bool_], loops: Int64, starts: Int64, members: Int64
 ) -> tuple[int, int, int]:
-    """The change of one cycle that lowers the sum of |turns| of known loops most: by how much, which pair and way."""
+    """The change of one cycle that lowers the sum of |turns| of known loops most: by how much, which pair and way.
+
+    Only one that lowers it more than all others of a loop.
+    """
     best, pair, sign = 0, -1, 0
     for loop in range(len(loops)):
         if turns[loop] == 0:
             continue
+        top, likely, turned, tied = 0, -1, 0, False
         for side in range(3):
             candidate = loops[loop, side]
             for way in (-1, 1):
@@ -126,6 +131,10 @@ def _best(
                         continue
                     step = -way if loops[other, 2] == candidate else way
                     gain += abs(turns[other]) - abs(turns[other] + step)
-                if gain > best or (gain == best and gain > 0 and candidate < pair):
-                    best, pair, sign = gain, candidate, way
+                if gain > top:
+                    top, likely, turned, tied = gain, candidate, way, False
+                elif gain == top:
+                    tied = True
+        if not tied and (top > best or (top == best and top > 0 and likely < pair)):
+            best, pair, sign = top, likely, turned
     return best, pair, sign

@@ -73,7 +73,14 @@ def test_missing_pairs_have_no_say_in_which_value_is_wrong(missing):
 
 
 def test_more_turns_than_are_held_leave_a_loop_open():
-    phase = 2 * np.pi * np.array([[200.0, 0, 0], [100.0, 0, 0]])
-    cycles, still_open, _ = close_loops(phase, np.array([[0, 1, 2]]))
-    assert np.abs(cycles[0].astype(int)).max() <= 127 and (np.abs(cycles.astype(int)).sum(axis=1) <= [200, 100]).all()
-    assert still_open.tolist() == [[True] * 3, [False] * 3]
+    phase = 2 * np.pi * np.array([[200.0, 0, 0, 0, 0], [100.0, 0, 0, 0, 0]])
+    cycles, still_open, _ = close_loops(phase, np.array([[0, 1, 2], [0, 3, 4]]))
+    assert cycles.tolist() == [[-127, 0, 0, 0, 0], [-100, 0, 0, 0, 0]]
+    assert still_open.tolist() == [[True] * 5, [False] * 5]
+
+
+def test_a_loop_whose_values_are_equally_likely_wrong_stays_open():
+    phase = 2 * np.pi * np.array([[1.0, 0, 0, 0, 0], [0, 0, 1.0, 0, 0]])
+    cycles, still_open, _ = close_loops(phase, np.array([[0, 1, 2], [0, 3, 4]]))
+    assert cycles.tolist() == [[-1, 0, 0, 0, 0], [0] * 5]
+    assert still_open.tolist() == [[False] * 5, [True] * 3 + [False] * 2]
