@@ -84,8 +84,8 @@ def invert(
         component from the residuals' own variance, NaN where there are no more pairs than dates; ``gap_bridged``,
         dates in another component than the first; ``coherence``, the temporal one, |mean exp(4 pi j r / wavelength)|;
         ``pair_coherence``; ``residual_rms`` [mm]; ``n_pairs``, ``rank``, ``components`` and ``solved``, which says how
-        components were joined or why there is no series. ``sees_future`` is -1: where there are
-        more pairs than dates, later ones have a say in all earlier values. ``as_of`` gives what was known on a day.
+        components were joined or why there is no series. ``sees_future`` is -1: where there are more pairs than dates,
+        later ones have a say in all earlier values. ``as_of`` gives what was known on a day.
 
     Raises
     ------
