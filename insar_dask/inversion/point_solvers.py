@@ -11,6 +11,7 @@ import numpy.typing as npt
 from insar_dask.cube import describe
 from insar_dask.inversion.pairs import Timeline
 from insar_dask.inversion.velocity_network import VelocityNetwork
+from insar_dask.zeros import ZERO
 from insar_kernels.network import JOINED, Network, invert_network
 
 __all__ = ["RESULTS", "SOLVED", "least_squares", "velocities"]
@@ -42,6 +43,7 @@ RESULTS: dict[str, tuple[str, str, Any]] = {
     "rank": ("dates with an interferogram, less components", "1", np.int32),
     "components": ("number of components of the network", "1", np.uint8),
     "solved": ("what became of the network of the point", "1", np.int8),
+    ZERO: ("date at which the displacement is 0, counted from the first one of all points", "d", np.int32),
 }  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def least_squares(
 
     def solve(some: Floats, own: Floats | None) -> tuple[Any, ...]:
         found, mean = _solve_block(some, own, line, scale, min_pairs, min_coherence, model, fill, looks, order)
-        return _read_off(found, mean, min_coherence)
+        return _read_off(found, mean, min_coherence, line)
 
     return _in_blocks(solve, phase, coherence)
 
@@ -90,9 +92,11 @@ def _solve_block(
     return found, mean
 
 
-def _read_off(found: Network, mean: Floats, min_coherence: float) -> tuple[Any, ...]:
+def _read_off(found: Network, mean: Floats, min_coherence: float, line: Timeline) -> tuple[Any, ...]:
+    filled = ~np.isnan(found.displacement[:, :1])  # a model that reaches the first date brings its zero there
+    series = found.displacement - np.where(filled, found.displacement[:, :1], np.float32(0))
     return (
-        found.displacement,
+        series,
         _standard_errors(found),
         found.component > 0,
         found.coherence,
@@ -102,7 +106,14 @@ def _read_off(found: Network, mean: Floats, min_coherence: float) -> tuple[Any, 
         found.rank,
         np.minimum(found.component.max(axis=-1, initial=-1) + 1, MOST_COUNTED).astype(np.uint8),
         _solved(found.joined, mean, min_coherence),
+        _zero_day(series, line),
     )
+
+
+def _zero_day(series: Floats, line: Timeline) -> Any:
+    """Days to the first value of each series, -1 where there is none."""
+    valid = ~np.isnan(series)
+    return np.where(valid.any(axis=-1), line.days[valid.argmax(axis=-1)], -1).astype(np.int32)
 
 
 def velocities(
@@ -147,6 +158,7 @@ def _by_velocities(
         (~np.isnan(increments)).sum(axis=-1).astype(np.int32),
         np.isfinite(start[:, 0]).astype(np.uint8),
         _solved(joined, mean, min_coherence),
+        _zero_day(series, line),
     )
 
 

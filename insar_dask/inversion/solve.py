@@ -44,6 +44,9 @@ def invert(
     d(pair) = x(second) - x(first), d = -+ 1000 wavelength / 4 pi phase [mm], positive towards the satellite; x = 0 at
     the first date that a point has. A year has 365.25 days.
 
+    So points that have no pairs at first count from another zero than the others, and their displacement is not to be
+    averaged with that of others as it stands. ``zero_day`` says which they are; what averages looks at it.
+
     Parameters
     ----------
     pairs : xr.Dataset
@@ -65,7 +68,8 @@ def invert(
         One more column of the model, a value for each date of the network, such as
         `insar_dask.inversion.season.composite_index` gives.
     fill : "model", optional
-        Of "nsbas": dates at which a point has no pair get the model's value. Default: NaN.
+        Of "nsbas": dates at which a point has no pair get the model's value. All its points then count from the first
+        date of all. Default: NaN.
     min_pairs : int
         Points with fewer valid pairs have no series.
     min_coherence : float
@@ -84,8 +88,9 @@ def invert(
         component from the residuals' own variance, NaN where there are no more pairs than dates; ``gap_bridged``,
         dates in another component than the first; ``coherence``, the temporal one, |mean exp(4 pi j r / wavelength)|;
         ``pair_coherence``; ``residual_rms`` [mm]; ``n_pairs``, ``rank``, ``components`` and ``solved``, which says how
-        components were joined or why there is no series. ``sees_future`` is -1: where there are more pairs than dates,
-        later ones have a say in all earlier values. ``as_of`` gives what was known on a day.
+        components were joined or why there is no series; ``zero_day``, days from the first date of all points to the
+        one at which the point's displacement is 0, -1 where it has none. ``sees_future`` is -1: where there are more
+        pairs than dates, later ones have a say in all earlier values. ``as_of`` gives what was known on a day.
 
     Raises
     ------

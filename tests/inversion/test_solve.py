@@ -180,6 +180,24 @@ def test_coherence_weighs_and_rejects():
     assert abs(weighted["displacement"] - clean).mean() < 0.2 * abs(plain["displacement"] - clean).mean()
 
 
+def test_points_that_begin_later_say_from_which_day_they_count():
+    pairs = small(**CLEAN, velocity=30.0)
+    first = pairs["first"].values.astype("datetime64[D]")
+    days = np.unique(first)
+    holed = pairs.copy(deep=True)
+    holed["phase"].values[:7, first < days[12]] = np.nan
+    holed["phase"].values[7] = np.nan
+    cube = insar.invert(holed)
+    later = int((days[12] - days[0]).astype(int))
+    assert cube["zero_day"].values.tolist() == [later] * 7 + [-1] + [0] * 34
+    moved = truth(pairs, cube["time"].values)
+    np.testing.assert_allclose(cube["displacement"].values[:7, 12:], (moved - moved[:, 12:13])[:7, 12:], atol=2e-4)
+    line = insar.invert(holed, "nsbas", index=pairs["true_season_shape"].values.tolist(), fill="model")
+    assert line["zero_day"].values.tolist() == [0] * 7 + [-1] + [0] * 34
+    np.testing.assert_allclose(np.delete(line["displacement"].values - moved, 7, axis=0), 0, atol=2e-3)
+    assert insar.invert(holed.chunk(point=5)).compute()["zero_day"].identical(cube["zero_day"])
+
+
 def test_point_without_pairs_has_a_reason_and_others_do_not_notice():
     pairs = small()
     holed = pairs.copy(deep=True)

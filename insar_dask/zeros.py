@@ -1,0 +1,94 @@
+"""Which points of a cube count displacement from another date than the others, and what averages make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from insar_dask.cube import CubeError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["CURE", "ZERO", "above_common_zero", "begin_later", "of_common_zero"]
+
+Float64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+ZERO = "zero_day"
+"""Variable over ``point``: days from a record's first date to that at which the point's displacement is 0; -1 for no
+series. `insar_dask.invert` writes it; a cube without it has one zero."""
+
+CURE = (
+    "invert anew with method='nsbas' and fill='model', or only pairs from a date on at which most points have one, as "
+    "in pairs.isel(pair=pairs['first'].values >= np.datetime64('2021-01-01'))"
+)
+
+
+def begin_later(cube: xr.Dataset, scheduler: str | None = None) -> Bools:
+    """(n,) whether each point's displacement is 0 at a later date than the record's first; ``scheduler`` is Dask's."""
+    if ZERO not in cube.variables:
+        return np.zeros(cube.sizes["point"], bool)
+    return np.asarray(cube[ZERO].variable.compute(scheduler=scheduler).values > 0)
+
+
+def of_common_zero(cube: xr.Dataset, scheduler: str | None = None) -> tuple[xr.Dataset, int]:
+    """A cube without the points that begin later, and how many these are; as it is where there are none.
+
+    Raises
+    ------
+    CubeError
+        When no other points are left.
+    """
+    later = begin_later(cube, scheduler)
+    if not later.any():
+        return cube, 0
+    if later.all():
+        raise CubeError(
+            f"all {later.size:,} points have no value at the first date of their record and count displacement from "
+            f"dates of their own: {CURE}"
+        )
+    return cube.isel(point=np.flatnonzero(~later)), int(later.sum())
+
+
+def above_common_zero(series: Float64, cube: xr.Dataset) -> Float64:
+    """What each series lies above one that counts from the earliest zero of all; take it off before a median.
+
+    Least squares of x[p, t] = c[p] + m[t] over all values, with c = 0 for points of the earliest zero: a later one is
+    where those that were there before have come to. Exact where the points move alike.
+
+    Parameters
+    ----------
+    series : (n, T) float64 [mm]
+        NaN is missing.
+    cube : xr.Dataset
+        The points.
+
+    Returns
+    -------
+    (n, 1) array [mm]
+        0 where the zero is the earliest; NaN where no date is shared with such a point, nor with one that shares some.
+    """
+    found = np.zeros((len(series), 1))
+    if ZERO not in cube.variables:
+        return found
+    zero = np.asarray(cube[ZERO].values)
+    own, valid = zero > zero[zero >= 0].min(initial=np.iinfo(zero.dtype).max), np.isfinite(series)
+    if not own.any():
+        return found
+    joined = ~own
+    while (more := ~joined & valid[:, valid[joined].any(axis=0)].any(axis=1)).any():
+        joined |= more
+    found[~joined] = np.nan
+    dates = valid[joined].any(axis=0)
+    later = own & joined
+    there, values = valid[joined][:, dates].astype(np.float64), np.nan_to_num(series[joined][:, dates])
+    late, moved = valid[later][:, dates].astype(np.float64), np.nan_to_num(series[later][:, dates])
+    # c of each point is eliminated, m stays
+    shares = late / late.sum(axis=1, keepdims=True)
+    normal = np.diag(there.sum(axis=0)) - shares.T @ late
+    middle = np.linalg.solve(normal, values.sum(axis=0) - shares.T @ moved.sum(axis=1))
+    found[later, 0] = (shares * (moved - middle)).sum(axis=1)
+    return found
