@@ -77,6 +77,15 @@ def test_two_tracks_become_east_and_up_and_then_areas(store: Path, tmp_path: Pat
     assert "--into names one file, and there are 2 maps" in told("areas", ups, "--into", tmp_path / "x.gpkg", code=2)
 
 
+def test_points_that_begin_later_are_told_of(tmp_path: Path) -> None:
+    for number, way in enumerate(LOOKS):
+        cube = sinking(way, number)
+        zero = np.where(np.arange(1500) < 40, 24, 0).astype(np.int32)
+        insar.save(cube.assign(zero_day=("point", zero)), tmp_path / "site.zarr", quiet=True)
+    shown = told("east-up", tmp_path / "site.zarr", tmp_path / "ups.zarr", "--every", "60D").splitlines()
+    assert shown[1].startswith("80 points of the tracks are left out: they have no value at the first date")
+
+
 def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:
     assert "no store" in told("areas", tmp_path / "nowhere.zarr", "--product", "x", code=1)
     assert not list(tmp_path.iterdir())

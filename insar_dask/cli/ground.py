@@ -37,12 +37,19 @@ def east_up(
     from insar_dask.geometry.options import Options
     from insar_dask.jobs.steps.east_up_jobs import store_east_up, track_sources
     from insar_dask.pipeline import opened
+    from insar_dask.store import open_group
 
     options = Options(cell=cell, every=every, how=how, anchor=anchor, north=north)
     tracks = [track for one in source for track in track_sources(one)]  # before anything is made
     with opened(settings_of(store), quiet=quiet, one_use=True) as bench:
         report = store_east_up(bench.engine, tracks, name, options)
     typer.echo(f"{store}/{name}_E and {name}_U: {report.shards} shards of cells, {report.computed} made now")
+    n_later = open_group(store, f"{name}_U/raw").attrs.get("n_begin_later")
+    if n_later:
+        typer.echo(
+            f"{n_later:,} points of the tracks are left out: they have no value at the first date of their record, and "
+            'count displacement from dates of their own (method = "nsbas", fill = "model" under [inversion] has them)'
+        )
     typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Cells",
     "Sight",
     "cell_keys",
+    "count_later",
     "find_cells",
     "in_cells",
     "keys_of_ways",
@@ -121,7 +122,7 @@ def meeting_cells(ascending: Sequence[Whole], descending: Sequence[Whole], optio
 
 
 def in_cells(track: Track, cells: Cells, options: Options) -> Whole:
-    """(n,) number of the cell that each point lies in, -1 for none."""
+    """(n,) number of the cell that each point counts in, -1 for none."""
     return cells.places(cell_keys(track, options))
 
 
@@ -171,7 +172,16 @@ def sight_of(totals: Whole, options: Options) -> Sight:
 
 
 def cell_keys(track: Track, options: Options) -> Whole:
-    """Column and row of each point's cell in one number, -1 outside the extent."""
+    """Column and row of each point's cell in one number, -1 outside the extent and of points that begin later."""
+    return np.where(track.later, -1, _keys(track, options))
+
+
+def count_later(track: Track, options: Options) -> int:
+    """Points in the extent that are in no cell because they begin later."""
+    return int((track.later & (_keys(track, options) >= 0)).sum())
+
+
+def _keys(track: Track, options: Options) -> Whole:
     column, row = np.floor(track.place / options.cell).astype(np.int64).T
     keys: Whole = ((column + HALF) << BITS) + row + HALF
     if options.extent is None:

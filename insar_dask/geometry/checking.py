@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import xarray as xr
 
 from insar_dask.cube import CubeError
+from insar_dask.zeros import CURE
 
 __all__ = ["check_cells", "check_cubes", "check_ways"]
 
@@ -51,10 +52,18 @@ def check_ways(ways: Sequence[bool], cubes: Sequence[xr.Dataset]) -> None:
         )
 
 
-def check_cells(n_cells: int, boxes: Sequence[Sequence[float]], cubes: Sequence[xr.Dataset]) -> None:
-    """Raise `CubeError` where there is no cell, saying where the tracks lie: west, south, east and north of each."""
+def check_cells(n_cells: int, boxes: Sequence[Sequence[float]], cubes: Sequence[xr.Dataset], n_later: int = 0) -> None:
+    """Raise `CubeError` where there is no cell, saying where the tracks lie: west, south, east and north of each.
+
+    ``n_later`` points were left out because they begin later than their record.
+    """
     if n_cells:
         return
+    if n_later:
+        raise CubeError(
+            "no cell holds points of both an ascending and a descending track that have a value at the first date of "
+            f"their record; {n_later:,} points have none, and count displacement from dates of their own: {CURE}"
+        )
     told = [
         f"{_name(cube)} ({', '.join(f'{edge:.0f}' for edge in box)})" for cube, box in zip(cubes, boxes, strict=True)
     ]

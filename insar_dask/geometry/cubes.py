@@ -109,8 +109,13 @@ def _std(of: str, units: str, weighted: bool) -> dict[str, Any]:
     return {"long_name": f"standard error of the {of} over that of a line of sight", "units": "1"}
 
 
-def shared_attributes(cubes: Sequence[xr.Dataset], dates: Times, sight: Sight, options: Options) -> dict[str, Any]:
-    """Attributes of both cubes: where they come from, how they were made, and what was left out."""
+def shared_attributes(
+    cubes: Sequence[xr.Dataset], dates: Times, sight: Sight, options: Options, n_later: int = 0
+) -> dict[str, Any]:
+    """Attributes of both cubes: where they come from, how they were made, and what was left out.
+
+    ``n_later`` points that begin later than their record are told of where there are any.
+    """
     chosen = options.to_dict()
     solved = sight.reason == 0
     counts = {f"n_{name}": int((sight.reason == code).sum()) for code, name in enumerate(REASONS[:-1])}
@@ -125,6 +130,7 @@ def shared_attributes(cubes: Sequence[xr.Dataset], dates: Times, sight: Sight, o
         **{name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()},
         "north": "taken to be still" if options.north is None else chosen["north"],
         **counts,
+        **({"n_begin_later": n_later} if n_later else {}),
         **leaks,
         "sees_future": _seen(cubes, dates, options),
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.cube import check_cube
-from insar_dask.geometry.cells import Cells, Sight, find_cells, in_cells, sights
+from insar_dask.geometry.cells import Cells, Sight, count_later, find_cells, in_cells, sights
 from insar_dask.geometry.checking import check_cells, check_cubes, check_ways
 from insar_dask.geometry.cubes import EastUp, cubes_of, shared_attributes
 from insar_dask.geometry.dates import common_dates
@@ -36,6 +36,10 @@ def east_up(cubes: Sequence[xr.Dataset], **options: Any) -> EastUp:
 
     Two tracks that fly nearly over the poles do not see the north. Without ``north`` the result is what it would be if
     the ground did not move to the north; ``up_per_north`` says what a millimetre that it does adds to up.
+
+    Points that begin later than their record count displacement from dates of their own (``zero_day`` of
+    `insar_dask.invert`), and what a cell's points say would jump where they come in: they are left out, and the
+    attribute ``n_begin_later`` counts them. With method="nsbas" and fill="model" no point begins later.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def east_up(cubes: Sequence[xr.Dataset], **options: Any) -> EastUp:
     Raises
     ------
     CubeError
-        For one track, tracks of one pass, different CRSs, no overlap in area or time, points without looks or weights.
+        For one track, tracks of one pass, different CRSs, no overlap in area or time, points without looks or weights;
+        when all points that could meet begin later.
     ValueError
         For an option that is none.
 
@@ -113,6 +118,8 @@ class Meeting:
     sight: Sight
     dates: npt.NDArray[np.datetime64]
     options: Options
+    n_later: int
+    """Points that are in no cell because they begin later than their record."""
 
     @classmethod
     def of(cls, cubes: Sequence[xr.Dataset], options: Options) -> Meeting:
@@ -125,13 +132,15 @@ class Meeting:
         check_ways(ways, cubes)
         dates = common_dates([cube["time"].values for cube in cubes], ways, options)
         cells = find_cells(tracks, options)
-        check_cells(len(cells.keys), [track.box for track in tracks], cubes)
+        n_later = sum(count_later(track, options) for track in tracks)
+        check_cells(len(cells.keys), [track.box for track in tracks], cubes, n_later)
         members = [in_cells(track, cells, options) for track in tracks]
-        return cls(tracks, members, cells, sights(tracks, members, len(cells.keys), options), dates, options)
+        sight = sights(tracks, members, len(cells.keys), options)
+        return cls(tracks, members, cells, sight, dates, options, n_later)
 
     def attributes(self, cubes: Sequence[xr.Dataset]) -> dict[str, Any]:
         """Attributes of east and up."""
-        return shared_attributes(cubes, self.dates, self.sight, self.options)
+        return shared_attributes(cubes, self.dates, self.sight, self.options, self.n_later)
 
 
 def _blocks(cube: xr.Dataset) -> Iterator[slice]:

@@ -11,13 +11,14 @@ import xarray as xr
 
 from insar_dask.cube import DAYS_PER_YEAR, CubeError
 from insar_dask.geometry.options import Options
+from insar_dask.zeros import ZERO, begin_later
 
 __all__ = ["STATIC", "Track", "look_vectors"]
 
 Float64 = npt.NDArray[np.float64]
 
 STATIC = (
-    "easting", "northing", "height", "los_east", "los_north", "los_up", "incidence_angle", "track_angle",
+    "easting", "northing", "height", "los_east", "los_north", "los_up", "incidence_angle", "track_angle", ZERO,
 )  # fmt: skip
 """Variables over ``point`` that a track is made of, besides those that `Options` name."""
 
@@ -27,7 +28,7 @@ SAME_LENGTH = 0.02
 
 @dataclass(frozen=True)
 class Track:
-    """Points of one cube; arrays (n,) of float64, ``place`` and ``look`` with two and three columns."""
+    """Points of one cube; arrays (n,), ``place`` and ``look`` with two and three columns."""
 
     place: Float64
     """Easting and northing [m]."""
@@ -38,6 +39,8 @@ class Track:
     """1 / sigma² [mm-2], or 1."""
     slope: Float64
     """Share of the north velocity in the line of sight [mm/d], to be taken off."""
+    later: npt.NDArray[np.bool_]
+    """Whether displacement is counted from a later date than the record's first: such points are in no cell."""
 
     @classmethod
     def of(cls, cube: xr.Dataset, options: Options, scheduler: str | None = None) -> Track:
@@ -71,7 +74,7 @@ class Track:
                 f"{north!r} of {wrong.sum():,} of {wrong.size:,} points is missing, so nothing tells how they move to "
                 "the north: leave them out, or fill it with 0"
             )
-        return cls(place, look, height, sigma**-2, rate * look[:, 1] / DAYS_PER_YEAR)
+        return cls(place, look, height, sigma**-2, rate * look[:, 1] / DAYS_PER_YEAR, begin_later(cube, scheduler))
 
     @property
     def ascending(self) -> npt.NDArray[np.bool_]:

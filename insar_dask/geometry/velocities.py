@@ -15,6 +15,7 @@ from insar_dask.geometry.cubes import EastUp, shared_attributes, velocities_of
 from insar_dask.geometry.options import Options
 from insar_dask.geometry.sums import LookSums
 from insar_dask.geometry.tracks import Track
+from insar_dask.zeros import ZERO
 
 __all__ = ["east_up_velocity"]
 
@@ -58,7 +59,7 @@ def east_up_velocity(motions: Sequence[xr.Dataset], **options: Any) -> EastUp:
         if "velocity" not in check_points(data):
             raise CubeError("wanted 'velocity' over point: use insar_dask.motion(cube)")
     check_cubes(motions)
-    tracks = [Track.of(data, chosen) for data in motions]
+    tracks = [Track.of(data.drop_vars(ZERO, errors="ignore"), chosen) for data in motions]  # a velocity has no zero
     check_ways([track.is_ascending for track in tracks], motions)
     cells = find_cells(tracks, chosen)
     check_cells(len(cells.keys), [track.box for track in tracks], motions)

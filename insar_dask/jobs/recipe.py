@@ -25,7 +25,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "savgol": ("insar_dask.smooth:savgol", 2),
     "moving_average": ("insar_dask.smooth:moving_average", 1),
     "rasterise": ("insar_dask.tiling.rasterising:rasterise", 1),
-    "east_up": ("insar_dask.geometry.series:east_up", 1),
+    "east_up": ("insar_dask.geometry.series:east_up", 2),
     "velocity_errors": ("insar_dask.detect.errors:velocity_errors", 2),
     "sum_errors": ("insar_dask.detect.errors:sum_errors", 2),
     "find_areas": ("insar_dask.detect.finding:find_areas", 2),

@@ -33,6 +33,33 @@ def test_motion_without_noise_comes_back(two_tracks: Tracks) -> None:
         assert cube.attrs["component"] == cube.attrs["positive"] == component
 
 
+def begun_later(cube: xr.Dataset, rows: slice, date: int) -> xr.Dataset:
+    """As `insar_dask.invert` has it of points without pairs at first: 0 at their own first date."""
+    values, days = cube.displacement.values.copy(), cube.time.values.astype("datetime64[D]").astype(int)
+    values[rows] -= values[rows, date : date + 1]
+    values[rows, :date] = np.nan
+    zero = np.zeros(len(values), np.int32)
+    zero[rows] = days[date] - days[0]
+    return cube.assign(displacement=cube.displacement.copy(data=values), zero_day=("point", zero))
+
+
+def test_points_that_begin_later_do_not_bend_what_the_others_say(two_tracks: Tracks) -> None:
+    cubes = [cube.isel(point=np.argsort(cube.easting.values, kind="stable")) for cube in two_tracks(same_days=True)]
+    holed = [begun_later(cube, slice(0, 400, 3), 20) for cube in cubes]
+    found, whole = east_up(holed, **PLAIN), east_up(cubes, **PLAIN)
+    assert found.up.attrs["n_begin_later"] == 268 and "n_begin_later" not in whole.up.attrs
+    at = np.flatnonzero(np.isin(whole.up.point_id.values, found.up.point_id.values))
+    assert len(at) > 60
+    for part, all_of_it in zip(found, whole, strict=True):
+        np.testing.assert_allclose(part.displacement, all_of_it.displacement.isel(point=at), rtol=0, atol=6e-6)
+    counted = found.up.n_ascending + found.up.n_descending
+    assert int(counted.sum()) <= 800 - 268
+    alone = east_up([cube.isel(point=cube.zero_day.values == 0).drop_vars("zero_day") for cube in holed], **PLAIN)
+    same(found, alone)
+    with pytest.raises(CubeError, match=r"no cell holds .* 800 points have none, .* fill='model'"):
+        east_up([begun_later(cube, slice(None), 20) for cube in cubes])
+
+
 def test_errors_are_those_of_the_covariance(two_tracks: Tracks) -> None:
     drawn = (two_tracks(n_points=2000, n_dates=20, same_days=True, missing=0.2, noise=noise) for noise in (0.0, 2.0))
     truth, found = (

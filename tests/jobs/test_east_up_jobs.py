@@ -67,6 +67,18 @@ def test_no_length_of_shards_changes_a_bit(cubes: list[xr.Dataset], saved: Path,
         xr.testing.assert_identical(one.drop_attrs().compute(), other.drop_attrs().compute())
 
 
+def test_points_that_begin_later_are_left_out_of_the_store_too(cubes: list[xr.Dataset], tmp_path: Path) -> None:
+    zero = np.where(np.arange(1500) % 4 == 0, 60, 0).astype(np.int32)
+    later = [cube.assign(zero_day=("point", zero)) for cube in cubes]
+    for cube in later:
+        insar.save(cube, tmp_path / "site.zarr", quiet=True, shard_points=700)
+    save_east_up(tmp_path / "site.zarr", tmp_path / "both.zarr", shard_cells=256, quiet=True)
+    for group, whole in zip(GROUPS, east_up(later), strict=True):
+        stored = insar.open_cube(tmp_path / "both.zarr", group)
+        np.testing.assert_array_equal(stored["displacement"].values, whole["displacement"].values)
+        assert stored.attrs["n_begin_later"] == whole.attrs["n_begin_later"] == 750
+
+
 def test_what_is_done_is_not_done_again(saved: Path, source: Path) -> None:
     before = stored_bytes(saved)
     report = store_east_up(Engine(saved, quiet=True), tile_sources(source), "east_up", Options(), 128)

@@ -16,7 +16,16 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from insar_dask.cube import check_cube
-from insar_dask.geometry.cells import N_TOTALS, Cells, Sight, cell_keys, look_totals, meeting_cells, sight_of
+from insar_dask.geometry.cells import (
+    N_TOTALS,
+    Cells,
+    Sight,
+    cell_keys,
+    count_later,
+    look_totals,
+    meeting_cells,
+    sight_of,
+)
 from insar_dask.geometry.checking import check_cells, check_cubes, check_ways
 from insar_dask.geometry.cubes import shared_attributes
 from insar_dask.geometry.dates import common_dates
@@ -89,7 +98,8 @@ def meet_tracks(
     check_ways(ways, cubes)
     dates = common_dates([cube["time"].values for cube in cubes], ways, options)
     cells = meeting_cells([one.ascending for one in seen], [one.descending for one in seen], options)
-    check_cells(len(cells.keys), [_box(mine) for mine in _by_track(seen, of)], cubes)
+    n_later = sum(one.n_later for one in seen)
+    check_cells(len(cells.keys), [_box(mine) for mine in _by_track(seen, of)], cubes, n_later)
     plan = ShardPlan.of(len(cells.keys), len(dates), shard_cells)
     shards: list[list[list[int]]] = [[[] for _ in tracks] for _ in range(plan.n_shards)]
     for number, (track, one) in enumerate(zip(of, seen, strict=True)):
@@ -98,7 +108,7 @@ def meet_tracks(
             shards[run][track].append(number - firsts[track])
     frozen = tuple(tuple(tuple(mine) for mine in run) for run in shards)
     sight = _sight(engine.ledger, f"jobs/partials/{name}/cells", cells, plan, frozen, firsts, options)
-    attributes = shared_attributes(cubes, dates, sight, options)
+    attributes = shared_attributes(cubes, dates, sight, options, n_later)
     return StoredMeeting(cells, dates, options, plan, frozen, attributes)
 
 
@@ -112,12 +122,12 @@ def see_shard(order: Order, _: Ledger) -> Arrays:
     found, cells = np.unique(keys[keys >= 0], return_inverse=True)
     inside = np.full(len(keys), -1)
     inside[keys >= 0] = cells
-    counts = np.array([len(keys), int(track.ascending.sum())])
+    counts = np.array([len(keys), int(track.ascending.sum()), count_later(track, options)])
     return {"keys": found, "totals": look_totals(track, inside, len(found)), "n": counts, "box": np.array(track.box)}
 
 
 def wanted_names(options: Options) -> list[str]:
-    """Variables over ``point`` that tell where points lie and look, and what they weigh."""
+    """Variables over ``point`` that tell where points lie and look, when they begin, and what they weigh."""
     return [*STATIC, *(name for name in (options.sigma, options.north) if isinstance(name, str))]
 
 
@@ -129,13 +139,14 @@ class _Seen:
     descending: Whole
     n: int
     n_ascending: int
+    n_later: int
     box: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, part: Mapping[str, npt.NDArray[Any]]) -> _Seen:
         ascending, descending = part["totals"][:, -2] > 0, part["totals"][:, -1] > 0
-        n, n_ascending = part["n"].tolist()
-        return cls(part["keys"][ascending], part["keys"][descending], n, n_ascending, part["box"])
+        n, n_ascending, n_later = part["n"].tolist()
+        return cls(part["keys"][ascending], part["keys"][descending], n, n_ascending, n_later, part["box"])
 
 
 def _sight(
