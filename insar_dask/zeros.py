@@ -12,7 +12,7 @@ from insar_dask.cube import CubeError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CURE", "ZERO", "above_common_zero", "begin_later", "of_common_zero"]
+__all__ = ["CURE", "ZERO", "above_common_zero", "begin_later", "counted", "of_common_zero"]
 
 Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -51,6 +51,11 @@ def of_common_zero(cube: xr.Dataset, scheduler: str | None = None) -> tuple[xr.D
             f"dates of their own: {CURE}"
         )
     return cube.isel(point=np.flatnonzero(~later)), int(later.sum())
+
+
+def counted(n_later: int) -> str:
+    """End of a message on too few points, where others were left out."""
+    return f" ({n_later:,} more begin later than their record, and are left out: {CURE})" if n_later else ""
 
 
 def above_common_zero(series: Float64, cube: xr.Dataset) -> Float64:

@@ -104,4 +104,6 @@ def _told_of(tiles: xr.Dataset, learned: Sequence[str]) -> dict[str, Any]:
     names = ("product", "component", "positive", "reference", "reference_date", "release", "track", "pass")
     told = {name.replace("_", " "): tiles.attrs[name] for name in names if name in tiles.attrs}
     listed = {"tiles": ", ".join(map(str, tiles["tile"].values)), "learned from": ", ".join(learned)}
+    if "n_begin_later" in tiles.attrs:
+        listed["points left out, which begin later than their record"] = f"{tiles.attrs['n_begin_later']:,}"
     return listed | told | {"sources": list(tiles.attrs.get("sources", [])), "CRS": crs_name(tiles)}

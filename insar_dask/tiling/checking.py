@@ -87,7 +87,8 @@ def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:
     CubeError
         When tiles have the same name, overlap, or differ in size, CRS, dates, component or release.
     """
-    single = [check_tiles(cube).isel(tile=[k]) for cube in tiles for k in range(cube.sizes["tile"])]
+    whole = [check_tiles(cube) for cube in tiles]
+    single = [cube.isel(tile=[k]) for cube in whole for k in range(cube.sizes["tile"])]
     if not single:
         raise CubeError("there is no tile to join")
     named: dict[str, xr.Dataset] = {}
@@ -102,7 +103,9 @@ def join_tiles(tiles: Iterable[xr.Dataset]) -> xr.Dataset:
     parts = [cube[common].drop_vars("crs") for cube in named.values()]
     joined = xr.concat(parts, "tile", data_vars="minimal", coords="minimal", compat="override", join="exact")
     sources = [source for cube in named.values() for source in cube.attrs.get("sources", [])]
-    return joined.assign_coords(crs=single[0]["crs"].variable).assign_attrs(sources=sources)
+    n_later = sum(cube.attrs.get("n_begin_later", 0) for cube in whole)
+    joined = joined.assign_coords(crs=single[0]["crs"].variable).assign_attrs(sources=sources)
+    return joined.assign_attrs(n_begin_later=n_later) if n_later else joined
 
 
 def extents(tiles: xr.Dataset) -> dict[str, Extent]:

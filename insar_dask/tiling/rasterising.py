@@ -13,6 +13,7 @@ from scipy.spatial import QhullError
 from insar_dask.cube import MOST_MM, CubeError, check_cube, describe
 from insar_dask.tiling.mixing import Mixer
 from insar_dask.tiling.squares import Square, tile_name
+from insar_dask.zeros import counted, of_common_zero
 
 __all__ = ["map_tile", "provided_by", "rasterise", "square_of", "tile_cube"]
 
@@ -50,6 +51,10 @@ def rasterise(
     mean. Where four points lie on one circle, as on a regular grid, either diagonal is Delaunay, and which is taken is
     left open.
 
+    Points that begin later than their record count displacement from dates of their own (``zero_day`` of
+    `insar_dask.invert`), which would be motion beside the others': they are left out. With method="nsbas" and
+    fill="model" no point begins later.
+
     Nothing is refused for want of memory: `insar_dask.save_tiles` predicts what a stored cube takes, and does.
 
     Parameters
@@ -71,13 +76,14 @@ def rasterise(
         finite in every cell at a date that has any value, else NaN everywhere; ``mask``, true where the cell has a
         point with a value at the date; the provider's ``egms_velocity``, ``egms_acceleration`` and
         ``egms_seasonality`` where the cube has them; coordinates ``tile``, ``time``, ``easting`` and ``northing`` of
-        the cells' centres [m], ``crs``; attributes of the cube, ``cell`` [m] and ``sources``.
+        the cells' centres [m], ``crs``; attributes of the cube, ``cell`` [m], ``sources``, and ``n_begin_later`` where
+        points were left out.
 
     Raises
     ------
     CubeError
         When it is no cube; for fewer than three points, all on one line, none in the tile, none with a value,
-        or values that cannot be millimetres.
+        all of them beginning later, or values that cannot be millimetres.
     ValueError
         When ``pixels`` is no multiple of ``cells``.
     """
@@ -88,12 +94,14 @@ def rasterise(
 
 def square_of(cube: xr.Dataset, name: str, pixels: int, cells: int, extent: Sequence[float] | None) -> Square:
     """Where the cells of a tile lie, as `rasterise` places them; raises what it says of places."""
-    _check_places(_places(cube), cube, name)
+    cube, n_later = of_common_zero(cube)
+    _check_places(_places(cube), name, n_later)
     return Square.of(cube, name, pixels, cells, extent)
 
 
 def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None = None) -> xr.Dataset:
     """As `rasterise`, onto a square that is known; ``scheduler`` is Dask's, of a lazy cube."""
+    cube, n_later = of_common_zero(cube, scheduler)
     places = _places(cube, scheduler)
     try:
         mixer = Mixer(places, square)
@@ -104,7 +112,10 @@ def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None 
         ) from error
     maps, mask = mixer.series(cube["displacement"], scheduler)
     if not mask.any():
-        raise CubeError(f"tile {name}: no point in it has a value at any of {cube.sizes['time']} dates: leave it out")
+        raise CubeError(
+            f"tile {name}: no point in it has a value at any of {cube.sizes['time']} dates"
+            f"{counted(n_later)}: leave it out"
+        )
     wild = np.flatnonzero((~(np.abs(maps) <= MOST_MM)).any(axis=0) & mask.any(axis=0))
     if wild.size:
         date = np.datetime_as_string(cube["time"].values[wild[0]], "D")
@@ -114,7 +125,7 @@ def map_tile(cube: xr.Dataset, name: str, square: Square, scheduler: str | None 
             "cube.assign(displacement=cube.displacement.where(abs(cube.displacement) < 1e6))"
         )
     provided = {ours: mixer.once(_values(cube, PROVIDERS[ours], scheduler)) for ours in provided_by(cube)}
-    return tile_cube(cube, name, square, maps, mask, provided)
+    return tile_cube(cube, name, square, maps, mask, provided, n_later)
 
 
 def provided_by(cube: xr.Dataset) -> list[str]:
@@ -123,9 +134,15 @@ def provided_by(cube: xr.Dataset) -> list[str]:
 
 
 def tile_cube(
-    cube: xr.Dataset, name: str, square: Square, maps: Float64, mask: Bool, provided: Mapping[str, Float64]
+    cube: xr.Dataset,
+    name: str,
+    square: Square,
+    maps: Float64,
+    mask: Bool,
+    provided: Mapping[str, Float64],
+    n_later: int = 0,
 ) -> xr.Dataset:
-    """Means and mask (cells, T) and provided maps (cells,) as the tile cube of one tile."""
+    """Means and mask (cells, T) and provided maps (cells,) as the tile cube of one tile; so many points left out."""
     side = square.cells
     shape = (1, cube.sizes["time"], side, side)
     variables: dict[str, Any] = {
@@ -149,6 +166,8 @@ def tile_cube(
     attrs = {name: cube.attrs[name] for name in ATTRIBUTES if name in cube.attrs}
     source = str(cube.attrs.get("source", name))
     more = {"cell": square.cell, "pixels": square.pixels, "sources": [source]}
+    if n_later:
+        more["n_begin_later"] = n_later
     return xr.Dataset(variables, coords, {**attrs, "sees_future": cube.attrs.get("sees_future", 0), **more})
 
 
@@ -160,8 +179,11 @@ def _values(cube: xr.Dataset, name: str, scheduler: str | None) -> npt.NDArray[A
     return np.asarray(cube[name].variable.compute(scheduler=scheduler).values)
 
 
-def _check_places(places: Float64, cube: xr.Dataset, name: str) -> None:
+def _check_places(places: Float64, name: str, n_later: int) -> None:
     if len(places) < 3:
-        raise CubeError(f"tile {name} has {len(places)} points; linear interpolation takes at least 3: leave it out")
+        raise CubeError(
+            f"tile {name} has {len(places)} points{counted(n_later)}; linear interpolation takes at least 3: leave it "
+            "out"
+        )
     if not np.isfinite(places).all():
         raise CubeError(f"tile {name}: easting or northing of a point is no number: drop it with .isel(point=...)")

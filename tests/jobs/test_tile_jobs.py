@@ -72,6 +72,20 @@ def undisturbed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_points_that_begin_later_are_left_out_of_the_store_too(cubes: list[xr.Dataset], tmp_path: Path) -> None:
+    zero = np.where(np.arange(300) % 3 == 0, 24, 0).astype(np.int32)
+    later = [cubes[0].assign(zero_day=("point", zero)), cubes[1]]
+    for cube in later:
+        insar.save(cube, tmp_path / "site.zarr", quiet=True)
+    assert run(tmp_path / "site.zarr", tmp_path / "tiles.zarr") == [2, 2]
+    opened, joined = (
+        insar.open_tiles(tmp_path / "tiles.zarr"),
+        insar.join_tiles(insar.rasterise(cube, **SIZES) for cube in later),
+    )
+    np.testing.assert_array_equal(opened["displacement"].values, joined["displacement"].values)
+    assert opened.attrs["n_begin_later"] == joined.attrs["n_begin_later"] == 100
+
+
 def test_the_store_holds_what_rasterise_makes(undisturbed: Path, source: Path, cubes: list[xr.Dataset]) -> None:
     stored = [insar.open_cube(source, f"EGMS_L3_{name}_100km_U/raw") for name in NAMES]
     joined = insar.join_tiles(insar.rasterise(cube, **SIZES) for cube in stored)

@@ -54,6 +54,28 @@ def test_maps_are_those_of_scipys_interpolators(
     np.testing.assert_allclose(tiles["displacement"].values[0], by_scipy(cube), rtol=2e-7, atol=2e-6)
 
 
+def test_points_that_begin_later_are_no_part_of_a_map(scattered: Callable[..., xr.Dataset]) -> None:
+    cube = scattered(n_dates=20)
+    late = np.random.default_rng(2).random(600) < 0.33
+    sunk = np.repeat(-2.0 * np.arange(20, dtype=np.float32)[None], 600, axis=0)
+    sunk[late] += 20
+    sunk[late, :10] = np.nan
+    zero = np.where(late, 60, 0).astype(np.int32)
+    cube = cube.assign(displacement=cube.displacement.copy(data=sunk), zero_day=("point", zero))
+    tiles = rasterised(cube)
+    np.testing.assert_allclose(tiles["displacement"].values[0].std(axis=(1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(tiles["displacement"].values[0, :, 0, 0], -2.0 * np.arange(20), atol=1e-5)
+    assert tiles.attrs["n_begin_later"] == late.sum()
+    xr.testing.assert_identical(tiles.drop_attrs(), rasterised(cube.isel(point=~late)).drop_attrs())
+    xr.testing.assert_identical(tiles, rasterised(cube.chunk(point=97)))
+    other = rasterised(cube.isel(point=~late), tile="other").assign_coords(easting=tiles.easting + 1e5)
+    assert insar.join_tiles([tiles, other]).attrs["n_begin_later"] == late.sum()
+    with pytest.raises(CubeError, match=r"has 2 points \(198 more begin later .* fill='model'.*\); linear"):
+        rasterised(cube.isel(point=np.concatenate([np.flatnonzero(late)[:198], np.flatnonzero(~late)[:2]])))
+    with pytest.raises(CubeError, match="have no value at the first date"):
+        rasterised(cube.isel(point=late))
+
+
 def test_dates_with_few_points_or_none(scattered: Callable[..., xr.Dataset]) -> None:
     cube = scattered(n_dates=5)
     cube["displacement"].values[:, 0] = np.nan

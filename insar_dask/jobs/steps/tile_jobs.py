@@ -31,6 +31,7 @@ from insar_dask.store import newest_products, open_group, shard_plan
 from insar_dask.tiling.checking import check_alike
 from insar_dask.tiling.rasterising import map_tile, provided_by, square_of, tile_cube
 from insar_dask.tiling.squares import Square, tile_name
+from insar_dask.zeros import begin_later
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -189,6 +190,8 @@ class _Tile:
     cube: xr.Dataset
     square: Square
     checksums: tuple[str, ...]
+    n_later: int
+    """Points that are left out because they begin later than their record."""
 
     def order(self) -> dict[str, Any]:
         """What a task is told of it."""
@@ -217,8 +220,9 @@ def _looked_at(sources: Sequence[TileSource], pixels: int, cells: int, extents: 
             raise CubeError(f"{one} and {other} are both tile {name}: name only one of them")
         with dask.config.set(scheduler="threads"):  # here: a worker may be too small for the tile that is asked for
             square = square_of(cube, name, pixels, cells, extents.get(name))
+            n_later = int(begin_later(cube).sum())
         checksums = tuple(receipt.checksum for receipt in receipts.values())
-        tiles[name] = _Tile(name, source, cube, square, checksums)
+        tiles[name] = _Tile(name, source, cube, square, checksums, n_later)
     if not tiles:
         raise CubeError("no tile was named: give stores that hold products, or STORE/PRODUCT")
     if strange := set(extents) - set(tiles):
@@ -234,6 +238,7 @@ def _template(tiles: Mapping[str, _Tile]) -> xr.Dataset:
     maps = np.zeros((first.square.cells**2, first.cube.sizes["time"]))
     common = set.intersection(*(set(provided_by(tile.cube)) for tile in tiles.values()))
     template = tile_cube(
-        first.cube, first.name, first.square, maps, maps > 0, dict.fromkeys(sorted(common), maps[:, 0])
-    )
+        first.cube, first.name, first.square, maps, maps > 0, dict.fromkeys(sorted(common), maps[:, 0]),
+        sum(tile.n_later for tile in tiles.values()),
+    )  # fmt: skip
     return template.assign_attrs(sources=[str(tile.cube.attrs.get("source", n)) for n, tile in tiles.items()])
