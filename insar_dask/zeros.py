@@ -12,10 +12,11 @@ from insar_dask.cube import CubeError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CURE", "ZERO", "above_common_zero", "begin_later", "counted", "of_common_zero"]
+__all__ = ["CURE", "ZERO", "above_earliest", "begin_later", "counted", "of_common_zero", "of_earliest", "zero_days"]
 
 Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Whole = npt.NDArray[np.integer]
 
 ZERO = "zero_day"
 """Variable over ``point``: days from a record's first date to that at which the point's displacement is 0; -1 for no
@@ -27,11 +28,16 @@ CURE = (
 )
 
 
-def begin_later(cube: xr.Dataset, scheduler: str | None = None) -> Bools:
-    """(n,) whether each point's displacement is 0 at a later date than the record's first; ``scheduler`` is Dask's."""
+def zero_days(cube: xr.Dataset, scheduler: str | None = None) -> Whole:
+    """(n,) what `ZERO` is of each point, 0 where a cube does not say it; ``scheduler`` is Dask's."""
     if ZERO not in cube.variables:
-        return np.zeros(cube.sizes["point"], bool)
-    return np.asarray(cube[ZERO].variable.compute(scheduler=scheduler).values > 0)
+        return np.zeros(cube.sizes["point"], np.int32)
+    return np.asarray(cube[ZERO].variable.compute(scheduler=scheduler).values)
+
+
+def begin_later(cube: xr.Dataset, scheduler: str | None = None) -> Bools:
+    """(n,) whether each point's displacement is 0 at a later date than the record's first."""
+    return zero_days(cube, scheduler) > 0
 
 
 def of_common_zero(cube: xr.Dataset, scheduler: str | None = None) -> tuple[xr.Dataset, int]:
@@ -58,8 +64,13 @@ def counted(n_later: int) -> str:
     return f" ({n_later:,} more begin later than their record, and are left out: {CURE})" if n_later else ""
 
 
-def above_common_zero(series: Float64, cube: xr.Dataset) -> Float64:
-    """What each series lies above one that counts from the earliest zero of all; take it off before a median.
+def of_earliest(zero: Whole) -> Bools:
+    """(n,) whether each of some points counts from the earliest zero among them, or has no series."""
+    return np.asarray(zero <= zero[zero >= 0].min(initial=np.iinfo(zero.dtype).max))
+
+
+def above_earliest(series: Float64, zero: Whole) -> Float64:
+    """What each series lies above one that counts from the earliest zero among them; take it off before a median.
 
     Least squares of x[p, t] = c[p] + m[t] over all values, with c = 0 for points of the earliest zero: a later one is
     where those that were there before have come to. Exact where the points move alike.
@@ -68,19 +79,15 @@ def above_common_zero(series: Float64, cube: xr.Dataset) -> Float64:
     ----------
     series : (n, T) float64 [mm]
         NaN is missing.
-    cube : xr.Dataset
-        The points.
+    zero : (n,) array of int
+        `zero_days` of the points.
 
     Returns
     -------
     (n, 1) array [mm]
         0 where the zero is the earliest; NaN where no date is shared with such a point, nor with one that shares some.
     """
-    found = np.zeros((len(series), 1))
-    if ZERO not in cube.variables:
-        return found
-    zero = np.asarray(cube[ZERO].values)
-    own, valid = zero > zero[zero >= 0].min(initial=np.iinfo(zero.dtype).max), np.isfinite(series)
+    found, own, valid = np.zeros((len(series), 1)), ~of_earliest(zero), np.isfinite(series)
     if not own.any():
         return found
     joined = ~own

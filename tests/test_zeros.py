@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from insar_dask.cube import CubeError
-from insar_dask.zeros import above_common_zero, begin_later, of_common_zero
+from insar_dask.zeros import above_earliest, begin_later, of_common_zero, zero_days
 
 
 def points(zero: list[int] | None, n: int = 4) -> xr.Dataset:
@@ -19,26 +19,24 @@ def test_zeros_are_found_where_series_that_move_alike_begin_after_one_another() 
     for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
         series[row, start:end] = moved[start:end] - moved[start]
     series[:, 15] = np.nan
-    cube = points([0, 12, 30, -1, 6, 0], 6)
-    found = above_common_zero(series, cube)
+    found = above_earliest(series, np.array([0, 12, 30, -1, 6, 0]))
     known = [0, 1, 2, 4, 5]
     np.testing.assert_allclose(found[known, 0], (moved[0] - moved[starts])[known], atol=1e-9)
     assert (found[[0, 5]] == 0).all()
 
 
 def test_series_that_share_no_date_with_earlier_ones_have_no_zero_of_theirs() -> None:
-    series = np.array([[0.0, 1, 2, np.nan, np.nan, np.nan], [np.nan, np.nan, np.nan, 0, 5, 6], [np.nan, 0, 1, 2, 3, 4]])
-    apart, bridged = points([0, 18, 6], 3).isel(point=[0, 1]), points([0, 18, 6], 3)
-    np.testing.assert_array_equal(above_common_zero(series[:2], apart), [[0], [np.nan]])
-    assert np.isfinite(above_common_zero(series, bridged)).all()
+    series = np.array([[0.0, 1, 2, np.nan, np.nan, np.nan], [np.nan, np.nan, np.nan, 0, 5, 6], [np.nan, 0, 1, 2, 7, 8]])
+    np.testing.assert_array_equal(above_earliest(series[:2], np.array([0, 18])), [[0], [np.nan]])
+    np.testing.assert_allclose(above_earliest(series, np.array([0, 18, 6]))[:, 0], [0, -3, -1])
 
 
 def test_cubes_of_one_zero_stay_as_they_are() -> None:
     series = np.random.default_rng(1).normal(0, 1, (4, 9))
     for cube in (points(None), points([0] * 4), points([0, 0, -1, 0])):
-        assert (above_common_zero(series, cube) == 0).all() and not begin_later(cube).any()
+        assert (above_earliest(series, zero_days(cube)) == 0).all() and not begin_later(cube).any()
         assert of_common_zero(cube) == (cube, 0)
-    assert (above_common_zero(series, points([24] * 4)) == 0).all()  # one zero, though a later one
+    assert (above_earliest(series, np.full(4, 24)) == 0).all()  # one zero, though a later one
 
 
 def test_points_that_begin_later_are_left_out_and_counted() -> None:

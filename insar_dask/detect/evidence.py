@@ -13,6 +13,7 @@ from insar_dask.cube import CubeError, check_cube, years_since
 from insar_dask.detect.areas import Areas, shapely_of
 from insar_dask.detect.cards import median_of
 from insar_dask.detect.quality import quality_class, spatial_quality, temporal_quality
+from insar_dask.zeros import above_earliest, of_earliest, zero_days
 
 __all__ = ["Onset", "exceedances", "histories", "onset_of"]
 
@@ -59,7 +60,9 @@ def histories(areas: Areas, cube: xr.Dataset) -> Areas:
     Areas
         With the columns ``cumulative_mm`` (of the median series, from its first date to its last), ``onset``,
         ``onset_first``, ``onset_last`` (days, "" for none) and ``onset_p`` (see `onset_of`), and ``temporal``,
-        ``spatial`` and ``quality`` (see `insar_dask.detect.quality`).
+        ``spatial`` and ``quality`` (see `insar_dask.detect.quality`). Series of points that begin later than others
+        (``zero_day`` of `insar_dask.invert`) are brought to the zero of these before the median
+        (`insar_dask.zeros.above_earliest`); those that share no date with them, nor by way of others, are not in it.
 
     Raises
     ------
@@ -72,11 +75,11 @@ def histories(areas: Areas, cube: xr.Dataset) -> Areas:
     if len(areas) and not any(mine.size for mine in members):
         raise CubeError("no point of the cube lies in any area: are both in one CRS, and of one place?")
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    place = np.stack([cube["easting"].values, cube["northing"].values], axis=1)
+    place, zero = np.stack([cube["easting"].values, cube["northing"].values], axis=1), zero_days(cube)
     for mine in members:
         mine = mine[:: max(-(-mine.size // MOST_POINTS), 1)]
         series = cube["displacement"].isel(point=mine).values.astype(np.float64)
-        middle = _median(series)
+        middle = _median(series - above_earliest(series, zero[mine]))
         onset = onset_of(middle, times)
         valid = np.flatnonzero(np.isfinite(middle))
         coherence = cube["coherence"].isel(point=mine).values if "coherence" in cube.variables else None
@@ -162,8 +165,9 @@ def exceedances(areas: Areas, forecast: xr.Dataset) -> Areas:
     Returns
     -------
     Areas
-        With ``forecast_mm``, ``forecast_lower_mm``, ``forecast_upper_mm``: medians over the points; and ``exceedance``,
-        the largest probability of any of them.
+        With ``forecast_mm``, ``forecast_lower_mm``, ``forecast_upper_mm``: medians over the points, of an area whose
+        points count from several zeros (``zero_day`` of `insar_dask.invert`) over those of the earliest; and
+        ``exceedance``, the largest probability of any of them, each counted from its own zero.
 
     Raises
     ------
@@ -174,11 +178,11 @@ def exceedances(areas: Areas, forecast: xr.Dataset) -> Areas:
     if missing := [name for name in wanted if name not in forecast]:
         raise CubeError(f"the forecast lacks {missing}; wanted what a Forecaster's predict gives")
     last = {dim: -1 for dim in ("origin", "lead") if dim in forecast.dims}
-    at_end, members = forecast.isel(last), points_in(areas, forecast)
+    at_end, members, zero = forecast.isel(last), points_in(areas, forecast), zero_days(forecast)
     columns = {}
     for name, column in wanted.items():
         values = np.asarray(at_end[name].values, np.float64)
-        columns[column] = np.array([median_of(values[mine]) for mine in members])
+        columns[column] = np.array([median_of(values[mine[of_earliest(zero[mine])]]) for mine in members])
     if "exceedance" in at_end:
         values = np.asarray(at_end["exceedance"].values, np.float64)
         columns["exceedance"] = np.array([np.fmax.reduce(values[mine], initial=np.nan) for mine in members])

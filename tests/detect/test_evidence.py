@@ -67,6 +67,34 @@ def test_areas_of_points_are_found_with_their_histories(slope: xr.Dataset) -> No
     assert told["quality"][0] == 1
 
 
+def begun_later(cube: xr.Dataset, rows: np.ndarray, dates: np.ndarray) -> xr.Dataset:
+    """As `insar_dask.invert` has it of points without pairs at first: 0 at their own first date."""
+    values, zero = cube.displacement.values.copy(), np.zeros(cube.sizes["point"], np.int32)
+    for row, date in zip(rows, dates, strict=True):
+        values[row] -= values[row, date]
+        values[row, :date] = np.nan
+        zero[row] = 12 * date
+    return cube.assign(displacement=cube.displacement.copy(data=values), zero_day=("point", zero))
+
+
+def test_points_that_begin_later_are_brought_to_one_zero_before_the_median() -> None:
+    chance = np.random.default_rng(5)
+    rate = np.where(YEARS < 2, -4.0, -30.0)
+    moved = np.concatenate([[0], np.cumsum(rate[:-1] * np.diff(YEARS))])
+    whole = cube_of(chance.uniform(0, 300, (40, 2)), np.repeat(moved[None], 40, axis=0))
+    rows = np.arange(40)[chance.random(40) < 0.6]
+    holed = begun_later(whole, rows, chance.integers(20, 90, rows.size))
+    area = Areas([shapely.box(0, 0, 300, 300)], {}, whole.crs.crs_wkt)
+    told, wanted = histories(area, holed), histories(area, whole)
+    assert wanted["cumulative_mm"][0] == pytest.approx(moved[-1], abs=1e-4)
+    assert told["cumulative_mm"][0] == pytest.approx(wanted["cumulative_mm"][0], abs=1e-4)
+    assert told["onset"].tolist() == wanted["onset"].tolist() != [""]
+    same = histories(area, whole.assign(zero_day=("point", np.full(40, 24, np.int32))))  # of all alike
+    assert {name: list(values) for name, values in same.columns.items()} == {
+        name: list(values) for name, values in wanted.columns.items()
+    }
+
+
 def test_noise_that_is_called_an_area_is_of_low_quality(slope: xr.Dataset) -> None:
     noise = Areas([shapely.box(4.5e6 + 1000, 1.7e6 + 1000, 4.5e6 + 1900, 1.7e6 + 1900)], {}, slope.crs.crs_wkt)
     told = histories(noise, slope)
@@ -227,6 +255,9 @@ def test_what_is_forecast_is_told_of_each_area(slope: xr.Dataset) -> None:
     assert [told[name][0] for name in ("forecast_mm", "forecast_lower_mm", "forecast_upper_mm", "exceedance")] == [
         2.0, 1.0, 3.0, 0.5,
     ]  # fmt: skip
+    zero = xr.DataArray(np.where(np.arange(1600) % 3 > 0, 120, 0), dims="point")
+    later = exceedances(areas, forecast.assign(displacement=forecast["displacement"] + zero, zero_day=zero))
+    assert later["forecast_mm"][0] == 2.0 and later["exceedance"][0] == 0.5
     none = exceedances(areas, forecast.where(forecast["easting"] > 4.5e6 + 900))
     assert np.isnan([none["forecast_mm"][0], none["exceedance"][0]]).all()
     with pytest.raises(CubeError, match="the forecast lacks"):

@@ -10,6 +10,7 @@ import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.detect.areas import Areas
 from insar_dask.detect.errors import honest_errors
+from insar_dask.detect.evidence import histories
 from insar_dask.detect.finding import find_areas
 from insar_dask.detect.given import read_areas
 from insar_dask.detect.mapping import area_maps, grid_of
@@ -18,8 +19,9 @@ from insar_dask.detect.writing import write_areas
 from insar_dask.jobs.areas.area_jobs import save_areas
 from insar_dask.jobs.areas.passes import Passes
 from insar_dask.jobs.areas.places import scenes_of
-from insar_dask.jobs.areas.scene import AreaScene, Product
+from insar_dask.jobs.areas.scene import AreaScene, Product, area_sources, look_at
 from insar_dask.jobs.areas.stored import found_on, stored_areas, vintages_of
+from insar_dask.jobs.areas.views import view_areas
 from insar_dask.jobs.engine import Engine, JobError
 from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.jobs.progress.status import damaged_documents
@@ -27,7 +29,7 @@ from insar_dask.jobs.recipe import Stage, Step
 from insar_dask.jobs.steps.tile_jobs import tile_sources
 from insar_dask.objects import open_store
 from insar_dask.store import newest_products
-from tests.detect.test_evidence import TIMES, YEARS, cube_of
+from tests.detect.test_evidence import TIMES, YEARS, begun_later, cube_of
 
 OPTIONS = {"season": None, "quiet": True}
 
@@ -113,6 +115,23 @@ def test_products_of_two_stores_make_one_map(halves: Path, tmp_path: Path) -> No
     assert not damaged_documents(tmp_path / "all.zarr")
     with pytest.raises(CubeError, match="named twice"):
         save_areas(tmp_path / "all.zarr", [str(west), f"{west}/west"], **OPTIONS)
+
+
+def test_cards_and_pictures_of_points_that_begin_later_have_one_zero(tmp_path: Path) -> None:
+    rows = np.flatnonzero(np.random.default_rng(2).random(1600) < 0.6)
+    cube = begun_later(scene(), rows, 20 + rows % 40)
+    path = stored(tmp_path / "site.zarr", {"site": cube})
+    found = save_areas(path, **OPTIONS)
+    assert len(found) == 2
+    names = ("cumulative_mm", "onset_p")
+    told, wanted = (histories(found.part([0, 1]), one) for one in (cube, scene()))
+    for name in names:
+        np.testing.assert_allclose(found[name], told[name], rtol=1e-9)
+    np.testing.assert_allclose(found["cumulative_mm"], wanted["cumulative_mm"], atol=3)
+    engine = Engine(path, quiet=True)
+    (view,) = view_areas(look_at(engine, area_sources(engine, ["site"]), None), found, [0])
+    middle = view.series[1]
+    assert middle[-1] - middle[0] == pytest.approx(found["cumulative_mm"][0], abs=1e-9)
 
 
 def test_what_a_forecast_says_is_on_the_card(tmp_path: Path) -> None:

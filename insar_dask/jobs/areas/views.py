@@ -14,6 +14,7 @@ from insar_dask.detect.views import AreaView
 from insar_dask.jobs.areas.scene import AreaScene
 from insar_dask.jobs.areas.series import Part, points_of
 from insar_dask.jobs.areas.tasks import window_maps
+from insar_dask.zeros import above_earliest, zero_days
 
 __all__ = ["view_areas"]
 
@@ -62,11 +63,13 @@ def _series(area: Areas, parts: Sequence[Part], order: dict[str, Any]) -> dict[s
     ]
     product = order["products"][most]
     raw = points_of(wanted, product, "raw")
-    values = _percentiles(np.asarray(raw["displacement"].values, np.float64))
-    told: dict[str, Any] = {"times": raw["time"].values, "series": values}
+    values = np.asarray(raw["displacement"].values, np.float64)
+    above = above_earliest(values, zero_days(raw))
+    told: dict[str, Any] = {"times": raw["time"].values, "series": _percentiles(values - above)}
     if "forecast" in product["shards"][0][1]:
         ahead = points_of(wanted, product, "forecast").isel(origin=-1)
-        medians = [np.nanmedian(ahead[name].values, axis=0) for name in ("displacement", "lower", "upper")]
+        shift = above.astype(np.float32)
+        medians = [np.nanmedian(ahead[name].values - shift, axis=0) for name in ("displacement", "lower", "upper")]
         told |= {"ahead": ahead["time"].values, "forecast": np.array(medians)}
     return told
 
