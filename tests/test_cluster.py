@@ -57,6 +57,24 @@ def test_well_separated_groups_are_found_exactly(smooth):
     assert model.inertia_ == pytest.approx(exact, rel=1e-5)
 
 
+def test_points_that_begin_later_bend_no_pattern_and_have_none(smooth):
+    truth = np.arange(smooth.sizes["point"]) % 3
+    values = np.array([-40, -20, 5])[truth, None] * np.linspace(0, 3, smooth.sizes["time"])
+    late = np.arange(len(truth)) % 2 == 0
+    holed = values.copy()
+    holed[late] -= holed[late, 20:21]
+    holed[late, :20] = np.nan
+    zero = np.where(late, 240, 0).astype(np.int32)
+    cube = with_series(smooth, holed).assign(zero_day=("point", zero))
+    model = small(n_clusters=3).fit(cube)
+    centres = [values[k] for k in range(3)]
+    np.testing.assert_allclose(model.cluster_centers_, centres, atol=1e-3)
+    np.testing.assert_array_equal(model.predict(cube)["cluster"], np.where(late, -1, truth))
+    assert same_bits(model, small(n_clusters=3).fit(cube.chunk(point=700)))
+    xr.testing.assert_identical(model.predict(cube.chunk(point=700)).compute(), model.predict(cube))
+    assert int(insar.Clusters(3, steps=1, features=("velocity",)).fit(insar.motion(cube)).sizes_.sum()) == len(truth)
+
+
 @pytest.mark.parametrize("random_state", [0, 1, 2])
 def test_inertia_is_within_one_percent_of_full_k_means_from_the_same_start(smooth, random_state):
     model = small(random_state=random_state).fit(smooth)

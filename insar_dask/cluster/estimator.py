@@ -13,7 +13,7 @@ import xarray as xr
 from insar_dask.cluster.blocks import label_block, over_blocks, sample_block, sums_block
 from insar_dask.cluster.learning import Arrays, Passes, Settings, learn, plain_centroids, velocities
 from insar_dask.cluster.model_file import read_model, write_model
-from insar_dask.cluster.rows import PLACE, axis_of, check_known, check_rows
+from insar_dask.cluster.rows import PLACE, axis_of, check_known, check_rows, names_of
 from insar_dask.days import given_day
 from insar_dask.settings import whole
 
@@ -82,7 +82,9 @@ class Clusters:
     Notes
     -----
     A series with gaps is compared over its valid dates (Dixon 1979, doi:10.1109/TSMC.1979.4310090): it takes no part in
-    the mini-batches, but in the exact steps, and is labelled. One without any valid date has the label -1.
+    the mini-batches, but in the exact steps, and is labelled. One without any valid date has the label -1, and so have
+    points that begin later than their record and count displacement from dates of their own (``zero_day`` of
+    `insar_dask.invert`): invert with fill="model" to have them, or cluster ``features`` of their motion.
     MacQueen (1967) and Lloyd (1982), doi:10.1109/TIT.1982.1056489; mini-batches: Sculley (2010),
     doi:10.1145/1772690.1772862; k-means++: Arthur and Vassilvitskii (2007).
 
@@ -147,7 +149,7 @@ class Clusters:
         check_rows(cube, self.features, until)
         draw = partial(sample_block, **self.draw(cube.sizes["point"], until))
 
-        values = ("displacement",) if self.features is None else self.features
+        values = names_of(cube, self.features)
 
         def passes(state: Arrays | None) -> list[Arrays]:
             if state is None:
@@ -167,11 +169,12 @@ class Clusters:
         Returns
         -------
         xr.Dataset
-            Over ``point``: ``cluster`` (int8, int16 from 128 clusters on; -1 where a point has no value, with CF flag
-            attributes) and ``cluster_distance`` [mm], the root mean square difference from the centroid over the dates
-            of both; over ``pattern``: ``centroid`` [mm], ``centroid_velocity`` [mm/yr; as ``velocities_``] and
-            ``cluster_size``, of the fit; and the cube's own variables without a time axis. ``sees_future`` is -1, or 0
-            with the attribute ``until`` where the fit had one: the labels know nothing from that date on.
+            Over ``point``: ``cluster`` (int8, int16 from 128 clusters on; -1 where a point has no value or begins
+            later than the record, with CF flag attributes) and ``cluster_distance`` [mm], the root mean square
+            difference from the centroid over the dates of both; over ``pattern``: ``centroid`` [mm],
+            ``centroid_velocity`` [mm/yr; as ``velocities_``] and ``cluster_size``, of the fit; and the cube's own
+            variables without a time axis. ``sees_future`` is -1, or 0 with the attribute ``until`` where the fit had
+            one: the labels know nothing from that date on.
 
         Raises
         ------

@@ -129,7 +129,8 @@ def _complete(rows: Float32, n_clusters: int) -> tuple[Float32, npt.NDArray[np.b
     if complete.sum() < n_clusters:
         raise TooFewSeriesError(
             f"of {len(rows)} sampled series only {int(complete.sum())} are complete, fewer than the {n_clusters} "
-            "clusters wanted: ask for fewer, or fill gaps first with insar_dask.regularise(cube, every='12D')"
+            "clusters wanted: ask for fewer, or fill gaps first with insar_dask.regularise(cube, every='12D'); points "
+            "that begin later than their record do not count"
         )
     return np.where(used, rows[complete], np.float32(0)), used
 

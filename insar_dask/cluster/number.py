@@ -15,7 +15,7 @@ import insar_kernels
 from insar_dask.cluster.blocks import over_blocks, sample_block
 from insar_dask.cluster.estimator import Clusters
 from insar_dask.cluster.learning import from_sample
-from insar_dask.cluster.rows import PLACE, axis_of, check_rows
+from insar_dask.cluster.rows import PLACE, axis_of, check_rows, names_of
 
 __all__ = ["choose_n_clusters"]
 
@@ -69,7 +69,7 @@ def choose_n_clusters(
     check_rows(cube, most.features, until)
     axis = axis_of(cube, most.features, until)
     draw = most.draw(cube.sizes["point"], until)
-    names = (*(most.features or ("displacement",)), *PLACE)
+    names = (*names_of(cube, most.features), *PLACE)
     parts = over_blocks(cube, names, partial(sample_block, **draw))
     found = [from_sample(parts, Clusters(k, **parameters).settings(axis)) for k in numbers]
     scores = [_scores(rows, state["centroids"]) for rows, state in found]

@@ -11,8 +11,10 @@ import xarray as xr
 
 from insar_dask.cube import CubeError, check_cube
 from insar_dask.foresight import known_dates, sees_future
+from insar_dask.zeros import ZERO, begin_later
+from insar_kernels import namespace
 
-__all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "rows_of"]
+__all__ = ["PLACE", "axis_of", "check_known", "check_rows", "drawn", "names_of", "rows_of"]
 
 Words = npt.NDArray[np.uint64]
 
@@ -59,8 +61,17 @@ def axis_of(cube: xr.Dataset, features: Sequence[str] | None, until: str | None)
     return {"times": cube["time"].values[: known_dates(cube, until)].astype("datetime64[ns]")}
 
 
+def names_of(cube: xr.Dataset, features: Sequence[str] | None) -> tuple[str, ...]:
+    """Variables over ``point`` that rows are made of."""
+    if features is not None:
+        return tuple(features)
+    return ("displacement", ZERO) if ZERO in cube.variables else ("displacement",)
+
+
 def rows_of(cube: xr.Dataset, axis: Mapping[str, npt.NDArray[Any]]) -> xr.Variable:
     """Rows ``(point, time)`` [mm] at given dates, or ``(point, feature)``; float32, lazy where the cube is.
+
+    Series of points that begin later than their record count from another zero than the others, and are NaN.
 
     Raises
     ------
@@ -81,7 +92,13 @@ def rows_of(cube: xr.Dataset, axis: Mapping[str, npt.NDArray[Any]]) -> xr.Variab
         )
     together = places[-1] - places[0] == len(places) - 1
     # a slice copies nothing
-    return cube["displacement"].variable.isel(time=slice(places[0], places[-1] + 1) if together else places)
+    rows = cube["displacement"].variable.isel(time=slice(places[0], places[-1] + 1) if together else places)
+    later = begin_later(cube)
+    if not later.any():
+        return rows
+    kept = xr.Variable("point", namespace(rows.data).asarray(~later))
+    masked: xr.Variable = rows.where(kept)  # type: ignore[no-untyped-call]
+    return masked
 
 
 def drawn(block: xr.Dataset, share: float, seed: int) -> tuple[npt.NDArray[np.int64], Words]:

@@ -139,6 +139,21 @@ def test_a_killed_run_goes_on_where_it_was(target: str, prepared: Path, finished
     assert stored_bytes(path) == stored_bytes(finished)
 
 
+def test_points_that_begin_later_are_counted_as_unlabelled(small_scene: xr.Dataset, tmp_path: Path) -> None:
+    late = np.arange(small_scene.sizes["point"]) % 4 == 0
+    cube = small_scene.assign(zero_day=("point", np.where(late, 60, 0).astype(np.int32)))
+    insar.save(cube, tmp_path / "site.zarr", "site/raw", shard_points=512, quiet=True)
+    engine = Engine(tmp_path / "site.zarr", quiet=True)
+    engine.run(prepare(11))
+    note = fit_patterns(engine, "site", **SETTINGS)
+    label_patterns(engine, "site")
+    assert note["unlabelled"] == late.sum()
+    labels = open_group(engine.store, "site/patterns")["cluster"].values
+    np.testing.assert_array_equal(labels < 0, late)
+    smooth = open_group(engine.store, "site/smooth")
+    np.testing.assert_array_equal(labels, insar.Clusters(**SETTINGS).fit(smooth).predict(smooth)["cluster"].values)
+
+
 def test_until_is_kept(prepared: Path, tmp_path: Path) -> None:
     engine = Engine(copied(prepared, tmp_path), quiet=True)
     cluster(engine, until="2021-03-01")

@@ -7,7 +7,7 @@ from typing import Any
 
 from insar_dask.cluster.estimator import Clusters
 from insar_dask.cluster.learning import Arrays
-from insar_dask.cluster.rows import PLACE, axis_of, check_rows
+from insar_dask.cluster.rows import PLACE, axis_of, check_rows, names_of
 from insar_dask.jobs.engine import Engine
 from insar_dask.jobs.recipe import Stage, Step, state_reference
 from insar_dask.store import open_group
@@ -43,7 +43,7 @@ def fit_patterns(
     cube = open_group(engine.store, group)
     check_rows(cube, model.features, until)
     n_points, steps_done = cube.sizes["point"], 0
-    values = tuple(model.features or ("displacement",))
+    values = names_of(cube, model.features)
 
     def passes(state: Arrays | None) -> Iterable[Arrays]:
         nonlocal steps_done
