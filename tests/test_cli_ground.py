@@ -83,7 +83,10 @@ def test_points_that_begin_later_are_told_of(tmp_path: Path) -> None:
         zero = np.where(np.arange(1500) < 40, 24, 0).astype(np.int32)
         insar.save(cube.assign(zero_day=("point", zero)), tmp_path / "site.zarr", quiet=True)
     shown = told("east-up", tmp_path / "site.zarr", tmp_path / "ups.zarr", "--every", "60D").splitlines()
-    assert shown[1].startswith("80 points of the tracks are left out: they have no value at the first date")
+    assert shown[1].startswith("80 points are left out: they have no value at the first date of their record")
+    one = f"{tmp_path / 'site.zarr'}/{insar.products(tmp_path / 'site.zarr')[0]}"
+    shown = told("tiles", one, tmp_path / "maps.zarr", "--pixels", "16", "--cells", "8").splitlines()
+    assert shown[1].startswith("40 points are left out")
 
 
 def test_what_cannot_be_done_is_said(store: Path, tmp_path: Path) -> None:

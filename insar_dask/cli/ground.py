@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from insar_dask.cli.shared import Quiet, StorePath, called, settings_of, with_motion
+from insar_dask.cli.shared import Quiet, StorePath, called, settings_of, tell_left_out, with_motion
 
 if TYPE_CHECKING:
     from insar_dask.config import Config
@@ -44,12 +44,7 @@ def east_up(
     with opened(settings_of(store), quiet=quiet, one_use=True) as bench:
         report = store_east_up(bench.engine, tracks, name, options)
     typer.echo(f"{store}/{name}_E and {name}_U: {report.shards} shards of cells, {report.computed} made now")
-    n_later = open_group(store, f"{name}_U/raw").attrs.get("n_begin_later")
-    if n_later:
-        typer.echo(
-            f"{n_later:,} points of the tracks are left out: they have no value at the first date of their record, and "
-            'count displacement from dates of their own (method = "nsbas", fill = "model" under [inversion] has them)'
-        )
+    tell_left_out(open_group(store, f"{name}_U/raw").attrs)
     typer.echo(f"Their motion: {called('products', store)}; then areas, evaluate, report or explore")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,7 @@ __all__ = [
     "each",
     "placed",
     "settings_of",
+    "tell_left_out",
     "with_displacement",
     "with_motion",
 ]
@@ -122,6 +123,15 @@ def with_motion(bench: Workbench, products: Sequence[str]) -> list[str]:
             raise LackingError(told)
         typer.echo(f"insar-dask: left out, for {told}", err=True)
     return [one for one in products if one not in without]
+
+
+def tell_left_out(attrs: Mapping[Any, Any]) -> None:
+    """Say how many points a product was made without, because they begin later than their record."""
+    if n_later := attrs.get("n_begin_later"):
+        typer.echo(
+            f"{n_later:,} points are left out: they have no value at the first date of their record, and count "
+            'displacement from dates of their own (method = "nsbas", fill = "model" under [inversion] has them all)'
+        )
 
 
 def called(verb: str, store: str | Path) -> str:

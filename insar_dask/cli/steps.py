@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from insar_dask.cli.shared import SOURCES, Quiet, StorePath, each, settings_of
+from insar_dask.cli.shared import SOURCES, Quiet, StorePath, each, settings_of, tell_left_out
 
 
 def ingest(
@@ -65,6 +65,7 @@ def tiles(
     from insar_dask.addresses import child_address
     from insar_dask.jobs.steps.tile_jobs import is_stored, store_tiles, tile_sources
     from insar_dask.pipeline import opened
+    from insar_dask.store import open_group
 
     extents = _extents(extent or [])
     settings, stores = settings_of(store), [one for one in source if is_stored(one)]
@@ -74,6 +75,7 @@ def tiles(
         found = dict.fromkeys(cube for one in [*stores, *read] for cube in tile_sources(one))
         report = store_tiles(bench.engine, list(found), pixels=pixels, cells=cells, extents=extents)
     typer.echo(f"{store}/{report.stage}: {report.shards} tiles, {report.computed} made now")
+    tell_left_out(open_group(store, report.stage).attrs)
 
 
 def evaluate(store: StorePath, quiet: Quiet = False) -> None:
