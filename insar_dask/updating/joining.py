@@ -53,7 +53,7 @@ def joined_series(
     for name in newer or older:
         one, other = older.get(name), newer.get(name)
         out[name] = _chosen(known, one if one is not None else other, other if other is not None else one)
-    if older and ZERO in out:  # what goes on with an older series counts from where that does
+    if ZERO in older and ZERO in out:  # what goes on with an older series counts from where that does
         out[ZERO] = np.where(older["point_id"] != "", older[ZERO], out[ZERO])
     series = np.full((len(offset), n_dates), np.nan, np.float32)
     if newer:

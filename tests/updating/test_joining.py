@@ -20,5 +20,7 @@ def test_points_that_were_there_count_from_where_they_did() -> None:
     assert joined["zero_day"].tolist() == [0, 24, 36, 12]
     np.testing.assert_array_equal(joined["displacement"][1], [np.nan, np.nan, 0, 1])
     assert joined_series({}, newer, offset, places, 4)["zero_day"].tolist() == [0, 0, 36, 0]
-    del older["zero_day"], newer["zero_day"]
+    del older["zero_day"]  # an older version did not say
+    assert joined_series(older, newer, offset, places, 4)["zero_day"].tolist() == [0, 0, 36, 0]
+    del newer["zero_day"]
     assert "zero_day" not in joined_series(older, newer, offset, places, 4)
