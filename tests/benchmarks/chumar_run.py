@@ -22,6 +22,9 @@ from insar_dask.jobs.progress.history import Reader, runs
 from tests.benchmarks.published_data import RESULTS
 from tests.benchmarks.unit_files import machine, write
 
+CARD = "method", "parameters", "data", "scores", "networks"
+"""What of a forecaster's card is kept."""
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -39,7 +42,8 @@ def read(folder: Path, method: str) -> dict[str, Any]:
     card = json.loads((folder / method / "card.json").read_text())
     store = LocalStore(folder / "cube.zarr")
     boards = [Reader(store, run).read() for run in runs(store)]
-    return {"machine": machine(), "seconds": sum(map(seconds_of, boards)), "stages": stages(boards), "card": card}
+    took = {"machine": machine(), "seconds": round(sum(map(seconds_of, boards)), 1), "stages": stages(boards)}
+    return took | {"card": {name: card[name] for name in CARD if name in card}}
 
 
 def stages(boards: list[Board]) -> dict[str, dict[str, float]]:
