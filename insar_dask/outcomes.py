@@ -21,6 +21,7 @@ from insar_dask.jobs.progress.watch import alone
 from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
+from insar_dask.zeros import begin_later
 
 if TYPE_CHECKING:
     from insar_dask.forecast import Forecaster
@@ -267,6 +268,11 @@ def inversion_lines(bench: Workbench, product: str) -> list[str]:
         f"{solved.sum():,} of {solved.size:,} points have a series, median temporal coherence "
         f"{np.median(quality[solved]):.2f}"
     )
+    if n_later := int(begin_later(raw).sum()):
+        lines.append(
+            f"{n_later:,} of them have no value at the first date and count from a later one: east and up, maps and "
+            'patterns leave them out (fill = "model" under [inversion], with method = "nsbas", has them all)'
+        )
     if note["reference"] is not None:
         (row, column), window = note["reference"], note["window"]
         lines.append(f"zero: the median of {window} x {window} pixels around row {row}, column {column}")

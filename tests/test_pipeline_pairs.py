@@ -85,6 +85,17 @@ def test_interferograms_become_series_and_motion_once(site: Path) -> None:
     assert "pairs/raw" in status_table(store)
 
 
+def test_points_that_begin_later_are_told_of(tmp_path: Path) -> None:
+    pairs = pair_cube(ROWS, COLUMNS, DATES, longest=40, baseline=45.0, unwrapping=0.0, **SCENE)
+    pairs["phase"].values[:20, pairs["first"].values < np.sort(np.unique(pairs["first"]))[8]] = np.nan
+    write_pairs(tmp_path / "pairs", pairs)
+    options = ("track=063", "wavelength=0.05546576", "orbit_direction=descending", "phase_sign=1")
+    asked = "--reference", "none", "--surface", "none", "--max-bperp", "inf", "--min-pairs", "5"
+    said = [word for option in options for word in ("--option", option)]
+    shown = told("invert", tmp_path / "pairs" / "*.tif", tmp_path / "cube.zarr", *said, *asked)
+    assert "20 of them have no value at the first date and count from a later one: east and up" in shown
+
+
 def test_delays_and_a_season_of_frost_come_from_files(site: Path, tmp_path: Path) -> None:
     pairs = pair_cube(ROWS, COLUMNS, DATES)
     days = np.union1d(pairs["first"].values, pairs["second"].values)
