@@ -21,7 +21,7 @@ from insar_dask.jobs.progress.watch import alone
 from insar_dask.tiling.checking import shared_ground
 from insar_dask.totals import component_shares
 from insar_dask.workbench import Workbench
-from insar_dask.zeros import begin_later
+from insar_dask.zeros import SETTINGS, begin_later
 
 if TYPE_CHECKING:
     from insar_dask.forecast import Forecaster
@@ -271,7 +271,7 @@ def inversion_lines(bench: Workbench, product: str) -> list[str]:
     if n_later := int(begin_later(raw).sum()):
         lines.append(
             f"{n_later:,} of them have no value at the first date and count from a later one: east and up, maps and "
-            'patterns leave them out (fill = "model" under [inversion], with method = "nsbas", has them all)'
+            f"patterns leave them out ({SETTINGS})"
         )
     if note["reference"] is not None:
         (row, column), window = note["reference"], note["window"]

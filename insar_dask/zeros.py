@@ -12,7 +12,17 @@ from insar_dask.cube import CubeError
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["CURE", "ZERO", "above_earliest", "begin_later", "counted", "of_common_zero", "of_earliest", "zero_days"]
+__all__ = [
+    "CURE",
+    "SETTINGS",
+    "ZERO",
+    "above_earliest",
+    "begin_later",
+    "counted",
+    "of_common_zero",
+    "of_earliest",
+    "zero_days",
+]
 
 Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -26,6 +36,8 @@ CURE = (
     "invert anew with method='nsbas' and fill='model', or only pairs from a date on at which most points have one, as "
     "in pairs.isel(pair=pairs['first'].values >= np.datetime64('2021-01-01'))"
 )
+
+SETTINGS = 'method = "nsbas" with fill = "model" under [inversion] has them all'
 
 
 def zero_days(cube: xr.Dataset, scheduler: str | None = None) -> Whole:

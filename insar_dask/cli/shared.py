@@ -127,10 +127,12 @@ def with_motion(bench: Workbench, products: Sequence[str]) -> list[str]:
 
 def tell_left_out(attrs: Mapping[Any, Any]) -> None:
     """Say how many points a product was made without, because they begin later than their record."""
+    from insar_dask.zeros import SETTINGS
+
     if n_later := attrs.get("n_begin_later"):
         typer.echo(
             f"{n_later:,} points are left out: they have no value at the first date of their record, and count "
-            'displacement from dates of their own (method = "nsbas", fill = "model" under [inversion] has them all)'
+            f"displacement from dates of their own ({SETTINGS})"
         )
 
 
