@@ -171,7 +171,6 @@ def test_ctrl_c_says_that_nothing_is_lost() -> None:
     code = (
         "import signal, sys\n"
         "from insar_dask.cli import app, main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "app.command('work')(lambda: signal.raise_signal(signal.SIGINT))\n"
         "sys.argv = ['insar-dask', 'work']\n"
         "main()\n"

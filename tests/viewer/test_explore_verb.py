@@ -3,24 +3,13 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from insar_dask.cli import app
 
 
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Programs begun meanwhile take an interrupt, which a shell's background jobs ignore, and all that these begin."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("heard")
 def test_explore_serves_until_it_is_interrupted(site: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "insar_dask", "explore", str(site), "--no-open", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
