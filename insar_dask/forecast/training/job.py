@@ -122,10 +122,10 @@ class Trained:
     def still_falling(self) -> bool:
         """Whether more steps would have paid: the last fifth of the checks is more than 1 % below the fifth before.
 
-        Fifths of at least two checks, since one alone is noise; False of fewer than four checks.
+        Fifths of at least two checks, since one alone is noise; of fewer than four, whether the last is the least.
         """
         losses = self.history["validation"]
+        if len(losses) < 4:
+            return losses[-1] == min(losses)
         n = max(len(losses) // 5, 2)
-        if len(losses) < 2 * n:
-            return False
         return sum(losses[-n:]) < 0.99 * sum(losses[-2 * n : -n])
