@@ -65,23 +65,24 @@ def outlook_section(folder: Path, tiles: xr.Dataset, forecast: xr.Dataset, shown
 
 
 def past_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], shown: Sequence[str]) -> str:
-    """Maps that came beside what each method had said, at the last origin and lead."""
-    first, method, day = shown[0], past.methods[0], str(past.dates[-1])[:10]
-    horizon, origin = len(past.dates), str(past.origins[-1])[:10]
-    found = past.tiles[first]
-    scored, spread = np.isfinite(found["measured"][-1]), float(found["data_range"])
-    said = {name: maps[-1] for name, maps in past.said(first).items()}
-    models = plot_model_maps(found["measured"][-1], said, scored, spread, f"{first}, t+{horizon}, {day}")
+    """Maps that came beside what each method had said, at the last origin and the last lead that was measured."""
+    first, method, origin = shown[0], past.methods[0], str(past.origins[-1])[:10]
+    found, lead = past.tiles[first], _last_lead(past, [first])
+    day = str(past.dates[lead])[:10]
+    scored, spread = np.isfinite(found["measured"][lead]), float(found["data_range"])
+    said = {name: maps[lead] for name, maps in past.said(first).items()}
+    models = plot_model_maps(found["measured"][lead], said, scored, spread, f"{first}, t+{lead + 1}, {day}")
     caption = (
-        f"<b>{escape(first)} on {day}</b> t+{horizon} of the origin {origin}: what each method had said, what came, "
+        f"<b>{escape(first)} on {day}</b> t+{lead + 1} of the origin {origin}: what each method had said, what came, "
         "and the difference. All share one scale."
     )
     parts = [_place(folder, models, "maps", f"Predicted, measured and difference maps of {first}", caption)]
-    regions = [Region(_known(name, seen), _at(past, name), past.tiles[name]["measured"][-1], _scored(past, name))
-               for name in shown]  # fmt: skip
+    lead = _last_lead(past, shown)
+    day = str(past.dates[lead])[:10]
+    regions = [_region(past, name, _known(name, seen), lead) for name in shown]
     spreads = {_known(name, seen): float(past.tiles[name]["data_range"]) for name in shown}
-    figure = plot_region_maps(regions, spreads, f"{method}, t+{horizon}, {day}")
-    caption = f"<b>Measured above, {escape(method)} below, {day}</b> t+{horizon}; each tile has a scale of its own."
+    figure = plot_region_maps(regions, spreads, f"{method}, t+{lead + 1}, {day}")
+    caption = f"<b>Measured above, {escape(method)} below, {day}</b> t+{lead + 1}; each tile has a scale of its own."
     alt = f"Measured and predicted maps of {', '.join(shown)}"
     parts.append(_place(folder, figure, "regions", alt, caption))
     note = (
@@ -93,15 +94,19 @@ def past_section(folder: Path, past: Hindcasts, seen: Mapping[str, str], shown: 
 
 def nodes_section(folder: Path, tiles: xr.Dataset, past: Hindcasts, name: str) -> str:
     """Some cells of a tile through time, from the one that moved least to the one that moved most."""
-    one = tiles.sel(tile=name)
+    one, said, came = tiles.sel(tile=name), past.said(name), past.tiles[name]["measured"]
+    scored = np.asarray(np.isfinite(came).any(axis=0))
+    if not scored.any():
+        return f"<p>{escape(name)} has no value at the dates that were forecast from {str(past.origins[-1])[:10]}.</p>"
     maps = one["displacement"].where(one["mask"]).transpose("time", "y", "x").values
     origin = int(np.searchsorted(one["time"].values, past.origins[-1]))
-    shown = slice(max(origin - PAST, 0), origin + len(past.dates))
-    dates, said = one["time"].values[shown], past.said(name)
+    known = slice(max(origin - PAST, 0), origin)
+    # the dates that were asked for need not all be dates of the record
+    dates = np.concatenate([one["time"].values[known].astype("datetime64[D]"), past.dates])
     nodes = [
-        Node(f"row {row}, column {col}", dates, maps[shown, row, col], origin - shown.start,
-             {method: values[:, row, col] for method, values in said.items()})
-        for row, col in _cells(maps, _scored(past, name))
+        Node(f"row {row}, column {col}", dates, np.concatenate([maps[known, row, col], came[:, row, col]]),
+             origin - known.start, {method: values[:, row, col] for method, values in said.items()})
+        for row, col in _cells(maps, scored)
     ]  # fmt: skip
     alt = f"Displacement of {len(nodes)} cells of {name} through time, with what each method had said"
     caption = (
@@ -214,12 +219,16 @@ def _known(tile: str, seen: Mapping[str, str]) -> str:
     return f"{tile}, {seen[tile]}"
 
 
-def _at(past: Hindcasts, tile: str) -> Float32:
-    return np.asarray(past.tiles[tile]["said"][0, -1])
+def _last_lead(past: Hindcasts, shown: Sequence[str]) -> int:
+    """Number of the last lead at which one of some tiles has a value; the last of all where none ever has."""
+    came = np.any([np.isfinite(past.tiles[name]["measured"]).any(axis=(1, 2)) for name in shown], axis=0)
+    return int(np.flatnonzero(came)[-1]) if came.any() else len(came) - 1
 
 
-def _scored(past: Hindcasts, tile: str) -> npt.NDArray[np.bool_]:
-    return np.asarray(np.isfinite(past.tiles[tile]["measured"][-1]))
+def _region(past: Hindcasts, tile: str, name: str, lead: int) -> Region:
+    found = past.tiles[tile]
+    measured = found["measured"][lead]
+    return Region(name, found["said"][0, lead], measured, np.isfinite(measured))
 
 
 def _last_map(tile: xr.Dataset) -> Float32:

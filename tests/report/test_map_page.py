@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from insar_dask.map_metrics import MapScores
-from insar_dask.report import write_index, write_map_report
+from insar_dask.report import map_sections, write_index, write_map_report
 from insar_dask.report.hindcasts import Hindcasts
 from insar_dask.tiling.checking import extents
 from tests.forecast.maps.toy_tiles import toy_tiles
@@ -54,12 +54,13 @@ def hindcasts(spread: float = 50.0) -> Hindcasts:
 
 def written(folder: Path, **more) -> str:
     told = {
+        "tiles": TILES,
         "learned": {"E32N34": extents(TILES)["E32N34"]},
         "timings": [],
         "config_text": "[maps]",
         "title": "Two tiles: maps",
     }
-    page = write_map_report(folder, tiles=TILES, forecast=forecast(), **told | {"hindcasts": hindcasts()} | more)
+    page = write_map_report(folder, forecast=forecast(), **told | {"hindcasts": hindcasts()} | more)
     return page.read_text()
 
 
@@ -101,6 +102,20 @@ def test_methods_and_cells_are_drawn_on_dates_that_came(page: tuple[Path, str]) 
     _, text = page
     assert f"{DATES[0]}" in text and f"{DATES[-1]}" in text
     assert "SSIM is relative to the range" in text
+
+
+def test_dates_that_no_map_is_of_move_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, past, missing = [], hindcasts(), [3, 9]
+    plot = map_sections.plot_nodes
+    monkeypatch.setattr(map_sections, "plot_nodes", lambda nodes, title: drawn.extend(nodes) or plot(nodes, title))
+    for found in past.tiles.values():
+        found["measured"][missing] = np.nan
+    there = TILES.isel(time=~np.isin(TILES["time"].values.astype("datetime64[D]"), DATES[missing]))
+    text = written(tmp_path, tiles=there, hindcasts=past)
+    assert f"on {DATES[8]}</b> t+9 of the origin" in text and f"{DATES[8]}</b> t+9; each tile" in text
+    for node in drawn:
+        np.testing.assert_array_equal(node.dates[node.origin :], DATES)
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(node.measured[node.origin :])), missing)
 
 
 def test_a_simpler_method_that_errs_less_is_named(tmp_path: Path) -> None:
