@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import IO
@@ -69,12 +69,19 @@ def passing_folder() -> Iterator[Path]:
     """A folder among the temporary files, held and removed in the end; what killed processes have left goes first."""
     for left in Path(gettempdir()).glob(f"{PREFIX}*"):
         _sweep(left)
-    folder = Path(mkdtemp(prefix=PREFIX))
-    try:
-        with held(folder):
+    with ExitStack() as stack:
+        folder = _own_folder(stack)
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder)
+        finally:
+            shutil.rmtree(folder)  # while it is held: whoever starts now would sweep it too
+
+
+def _own_folder(stack: ExitStack) -> Path:
+    """A new folder among the temporary files, held; another one where it was swept before it was."""
+    while True:
+        with suppress(HeldError, FileNotFoundError):
+            return stack.enter_context(held(Path(mkdtemp(prefix=PREFIX))))
 
 
 def remove_trainings(folder: Path) -> None:

@@ -113,3 +113,30 @@ def test_passing_folders_of_killed_processes_alone_are_swept(tmp_path: Path, mon
         with passing_folder() as folder:
             assert not Path(left).exists() and Path(living).exists() and folder.parent == tmp_path
         assert not folder.exists()
+
+
+def test_whoever_starts_while_a_passing_folder_is_removed_is_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = shutil.rmtree
+
+    def sweep_first(folder: Path) -> None:
+        monkeypatch.setattr(shutil, "rmtree", remove)
+        hold._sweep(folder)
+        remove(folder)
+
+    with passing_folder() as folder:
+        monkeypatch.setattr(shutil, "rmtree", sweep_first)
+    assert not folder.exists()
+
+
+def test_a_passing_folder_that_is_swept_before_it_is_held_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, swept = hold._flock, []
+
+    def hold_once(file: IO[str]) -> None:
+        monkeypatch.setattr(hold, "_flock", lock)
+        swept.append(Path(file.name).parent)
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(hold, "_flock", hold_once)
+    with passing_folder() as folder:
+        assert folder not in swept and folder.exists()
+    shutil.rmtree(swept[0])
