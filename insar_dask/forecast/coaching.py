@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 __all__ = [
+    "MAPS",
+    "MASK",
     "MATERIAL",
     "PLACES",
     "SERIES",
@@ -43,7 +45,8 @@ State = Mapping[str, npt.NDArray[Any]]
 
 SERIES, PLACES = "insar-dask-series.npy", "insar-dask-places.npy"
 STATE, MATERIAL = "insar-dask-fitted.npz", "insar-dask-material.npz"
-LAID_OUT = SERIES, PLACES, STATE, MATERIAL
+MAPS, MASK = "insar-dask-maps.npy", "insar-dask-mask.npy"
+LAID_OUT = SERIES, PLACES, STATE, MATERIAL, MAPS, MASK
 """Files that a training reads, and that go with it."""
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from insar_dask.forecast.catalogue import RIDGE
-from insar_dask.forecast.coaching import Classroom, Coach
+from insar_dask.forecast.coaching import MAPS, MASK, Classroom, Coach
 from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.correction.teaching import spread_over
 from insar_dask.forecast.maps.gridded import filled, gridded
@@ -39,7 +39,6 @@ __all__ = ["MapCoach", "job_from_folder"]
 Float64 = npt.NDArray[np.float64]
 
 CHECKPOINTS = "checkpoints"
-MAPS, MASK = "insar-dask-maps.npy", "insar-dask-mask.npy"
 
 GATE_TILES = 8
 
@@ -60,27 +59,23 @@ class MapCoach(Coach[MapSettings]):
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained network; ``tell`` gets what its training says."""
         settings = replace(self.settings, side=isqrt(room.shard))
-        try:
-            _lay_out(room, settings.side)
-            windows = _windows(room.folder, room.plan, settings)
-            trained = train_anywhere(
-                lambda: Job(_network(settings), windows, settings.training, room.identity),
-                f"{__name__}:job_from_folder",
-                {
-                    "folder": str(room.folder.absolute()),
-                    "plan": room.plan.to_dict(),
-                    "settings": settings.to_dict(),
-                    "identity": room.identity,
-                },
-                room.folder / CHECKPOINTS,
-                client=self.client,
-                ranks=self.ranks,
-                device=self.device,
-                tell=tell,
-            )
-        finally:
-            for name in (MAPS, MASK):
-                (room.folder / name).unlink(missing_ok=True)
+        _lay_out(room, settings.side)
+        windows = _windows(room.folder, room.plan, settings)
+        trained = train_anywhere(
+            lambda: Job(_network(settings), windows, settings.training, room.identity),
+            f"{__name__}:job_from_folder",
+            {
+                "folder": str(room.folder.absolute()),
+                "plan": room.plan.to_dict(),
+                "settings": settings.to_dict(),
+                "identity": room.identity,
+            },
+            room.folder / CHECKPOINTS,
+            client=self.client,
+            ranks=self.ranks,
+            device=self.device,
+            tell=tell,
+        )
         network = _network(settings)
         network.load_state_dict(dict(trained.weights))
         ridge = load(RIDGE, f"honest.validation.{RIDGE}.", room.state)

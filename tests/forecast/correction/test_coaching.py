@@ -11,7 +11,7 @@ from sklearn.base import clone
 import insar_dask as insar
 from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster, protocol
-from insar_dask.forecast.coaching import SERIES, usable_device
+from insar_dask.forecast.coaching import MAPS, MASK, SERIES, usable_device
 from insar_dask.forecast.timetable import TooShortError
 from insar_dask.forecast.training import checkpoint
 from insar_dask.synthetic import scene
@@ -116,12 +116,14 @@ def test_a_rank_on_a_worker_learns_what_this_process_would_and_leaves_its_checkp
     assert {path.name for path in place.iterdir()} == {"checkpoints", "lock"}, "series go with the training"
     found = checkpoint.load(place / "checkpoints")
     assert found is not None and found.state["identity"].startswith(place.name), "other data have another identity"
-    mine, left = tmp_path / "mine" / "series.npy", tmp_path / "killed" / SERIES
-    for path in (mine, left):
-        path.parent.mkdir()
+    mine, left = tmp_path / "mine" / "series.npy", [tmp_path / "killed" / name for name in (SERIES, MAPS, MASK)]
+    for path in (mine, *left):
+        path.parent.mkdir(exist_ok=True)
         path.touch()
     again = clone(fitted).fit(cube, checkpoints=tmp_path, progress=told.append)
-    assert mine.exists() and not left.exists(), "what a killed training left is swept, and nothing else"
+    assert mine.exists() and not any(path.exists() for path in left), (
+        "what a killed training left is swept, and nothing else"
+    )
     assert not any(said.get("kind") == "check" for said in told), "the training is over"
     np.testing.assert_array_equal(again.predict(cube)["upper"].values, fitted.predict(cube)["upper"].values)
 
