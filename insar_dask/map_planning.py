@@ -37,7 +37,10 @@ def plan_maps(config: Config, sizes: Sequence[tuple[int, int]]) -> tuple[str, St
     maps, (_, horizon) = config.maps, MAP_STEPS
     cells, dates = maps.cells**2, max(n_dates for _, n_dates in sizes)
     network = NETWORK_BYTES if maps.method in MAPPED else 0
-    rasterising = max(tile_memory(n, t, ShardPlan.of(n, t, config.store.shard_points).shard, cells) for n, t in sizes)
+    shards = [ShardPlan.of(*size, config.store.shard_points).shard for size in sizes]
+    rasterising = max(
+        tile_memory(*size, shard, cells, maps.pixels**2) for size, shard in zip(sizes, shards, strict=True)
+    )
     forecasting = task_memory(cells, 4 * (dates + 3 * horizon), 4 * dates) + network
     stages = {
         "tiles": (len(sizes), STORED_FLOAT * dates * cells * len(sizes), rasterising),

@@ -15,7 +15,12 @@ def test_a_plan_says_what_tiles_take() -> None:
     lines = told(method="kriging", pixels=32, cells=16)
     assert [lines[stage][1] for stage in ("tiles", "train", "foresee", "hindcast")] == ["1"] * 4
     assert lines["tiles"][2] == f"{3.1 * 300 * 16**2 / 1e6:.0f}"
-    assert 300 < int(lines["tiles"][3]) <= tile_memory(5000, 300, 5000, 16**2) / 1e6 + 1
+    assert 300 < int(lines["tiles"][3]) <= tile_memory(5000, 300, 5000, 16**2, 32**2) / 1e6 + 1
+
+
+def test_more_pixels_take_more() -> None:
+    few, many = (int(told(method="kriging", pixels=n)["tiles"][3].replace(",", "")) for n in (256, 2048))
+    assert 700 < many - few < 1000, "measured 600 without gaps and 815 with them"
 
 
 def test_training_a_larger_map_takes_more() -> None:

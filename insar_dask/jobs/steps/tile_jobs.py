@@ -205,7 +205,7 @@ class _Tile:
     def memory(self) -> int:
         n_points, n_dates = self.cube.sizes["point"], self.cube.sizes["time"]
         shard = shard_plan(open_store(self.source.path), self.source.group).shard
-        return tile_memory(n_points, n_dates, min(shard, n_points), self.square.cells**2)
+        return tile_memory(n_points, n_dates, min(shard, n_points), self.square.cells**2, self.square.pixels**2)
 
 
 def _looked_at(sources: Sequence[TileSource], pixels: int, cells: int, extents: Extents) -> dict[str, _Tile]:
