@@ -44,7 +44,7 @@ def plan_maps(config: Config, sizes: Sequence[tuple[int, int]]) -> tuple[str, St
     forecasting = task_memory(cells, 4 * (dates + 3 * horizon), 4 * dates) + network
     stages = {
         "tiles": (len(sizes), STORED_FLOAT * dates * cells * len(sizes), rasterising),
-        "train": (1, 0, _training(config) if network else forecasting),
+        "train": (1, 0, _training(config, len(maps.learn) or len(sizes), dates) if network else forecasting),
         "foresee": (len(sizes), 3 * STORED_FLOAT * horizon * cells * len(sizes), forecasting),
         "hindcast": (len(sizes), STORED_FLOAT * (2 + BESIDE) * horizon * cells * len(sizes), forecasting),
     }
@@ -65,10 +65,11 @@ def stage_table(about: str, stages: Stages, seconds: Mapping[str, float] | None 
     return "\n".join(lines)
 
 
-def _training(config: Config) -> float | None:
+def _training(config: Config, n_tiles: int, n_dates: int) -> float | None:
     """Peak of the process that trains the network, None where torch is not installed to say it."""
     if find_spec("torch") is None:
         return None
+    from insar_dask.forecast.maps.map_history import history_bytes
     from insar_dask.forecast.maps.map_settings import MapSettings
     from insar_dask.forecast.maps.memory import training_bytes
 
@@ -76,4 +77,4 @@ def _training(config: Config) -> float | None:
     settings = MapSettings.of(config.maps.method, context, horizon, 0, None, None)
     settings, training = replace(settings, side=config.maps.cells), settings.training
     batch = training_bytes(settings.network, settings.all_sizes, training.batch, training.bf16)
-    return BASE_BYTES + NETWORK_BYTES + batch
+    return BASE_BYTES + NETWORK_BYTES + batch + n_tiles * history_bytes(n_dates, settings.side**2)

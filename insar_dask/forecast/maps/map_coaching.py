@@ -18,6 +18,7 @@ from insar_dask.forecast.correction.gate import fit_gate
 from insar_dask.forecast.correction.teaching import spread_over
 from insar_dask.forecast.maps.gridded import filled, gridded
 from insar_dask.forecast.maps.lattice import cells_across
+from insar_dask.forecast.maps.map_history import history_bytes
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.map_network import GATE_ORIGINS, MapNetwork
 from insar_dask.forecast.maps.map_settings import MapSettings
@@ -51,10 +52,10 @@ class MapCoach(Coach[MapSettings]):
         from insar_dask.forecast.maps import memory
 
         settings = replace(self.settings, side=cells_across(cube))
-        sizes, training = settings.all_sizes, settings.training
-        return training_bytes(
-            memory.training_bytes(settings.network, sizes, training.batch, training.bf16, device=self.device)
-        )
+        sizes, training, cells = settings.all_sizes, settings.training, settings.side**2
+        histories = cube.sizes["point"] // cells * history_bytes(cube.sizes["time"], cells)
+        batch = memory.training_bytes(settings.network, sizes, training.batch, training.bf16, device=self.device)
+        return training_bytes(batch + histories)
 
     def taught(self, room: Classroom, tell: Tell) -> dict[str, npt.NDArray[Any]]:
         """Arrays of the trained network; ``tell`` gets what its training says."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from insar_dask.cube import CubeError
 from insar_dask.forecast.timetable import TooShortError
 
-__all__ = ["LEAST_DATES", "MapHistory"]
+__all__ = ["LEAST_DATES", "MapHistory", "history_bytes"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -122,6 +122,11 @@ class MapHistory:
         cells = self.maps[0].size
         maps = self.maps[given].reshape(-1, cells).astype(np.float64)
         return np.concatenate([self.design[given].T @ maps, (maps**2).sum(axis=0, keepdims=True)])
+
+
+def history_bytes(n_dates: int, n_cells: int) -> int:
+    """Bytes of the sums that are kept of a tile; its maps are whoever's they are."""
+    return 8 * (CURVED + 1) * n_cells * (n_dates // EVERY + 1)
 
 
 def _design(years: Float64) -> Float64:

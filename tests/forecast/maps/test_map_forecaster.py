@@ -11,6 +11,7 @@ from insar_dask.cube import CubeError
 from insar_dask.forecast import Forecaster, bfloat16, registry, tallies
 from insar_dask.forecast.catalogue import RIDGE
 from insar_dask.forecast.maps.lattice import as_points
+from insar_dask.forecast.maps.map_history import history_bytes
 from insar_dask.forecast.walk import Walk
 from insar_dask.shards import SHARD_POINTS, ShardPlan
 from insar_dask.synthetic import scene
@@ -101,6 +102,12 @@ def test_a_training_that_takes_too_much_memory_is_refused_with_a_batch_that_woul
         many.fit(TILES, memory=needed)
     with pytest.raises(CubeError, match=rf"no batch is small enough, one of one group takes {least / 1e6:,.0f} MB"):
         many.fit(TILES, memory=least - 1)
+
+
+def test_training_on_more_tiles_takes_more_memory():
+    coach = Forecaster("mmstt", sizes=SMALL).coach()
+    one, both = (coach.bytes(as_points(tiles)) for tiles in (TILES.isel(tile=[0]), TILES))
+    assert both - one == history_bytes(TILES.sizes["time"], 8 * 8)
 
 
 def test_a_saved_forecaster_forecasts_the_same(fitted, tmp_path: Path):

@@ -5,7 +5,7 @@ import pytest
 
 import insar_kernels
 from insar_dask.cube import CubeError
-from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
+from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory, history_bytes
 from insar_dask.forecast.naive import harmonic_design
 from insar_dask.forecast.timetable import TooShortError
 
@@ -72,3 +72,9 @@ def test_a_map_missing_in_part_is_refused():
 def test_too_few_maps_are_refused():
     with pytest.raises(TooShortError, match=f"11 maps lie before date 11; a fit takes {LEAST_DATES}"):
         MapHistory(maps(), YEARS).statics(11)
+
+
+def test_sums_take_what_was_predicted():
+    history = MapHistory(maps(), YEARS)
+    history.spread(150)
+    assert sum(sums.nbytes for sums in history._kept) == history_bytes(150, 5 * 7)
