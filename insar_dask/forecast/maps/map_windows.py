@@ -76,8 +76,10 @@ class MapWindows:
 
     def _taken(self, step: int, rank: int, world: int) -> npt.NDArray[np.int64]:
         """Which windows a rank has of a step."""
-        if world > self.size:
-            raise ValueError(f"{world} ranks share batches of {self.size} windows: take a larger batch, or fewer ranks")
+        size = min(self.size, len(self.samples))
+        if world > size:
+            larger = "a larger batch, or " if size < len(self.samples) else ""
+            raise ValueError(f"{world} ranks share batches of {size} windows: take {larger}fewer ranks")
         epoch, within = divmod(step, self.epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
         return order[within * self.size : (within + 1) * self.size][rank::world]

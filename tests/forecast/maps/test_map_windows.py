@@ -122,8 +122,12 @@ def test_a_forecast_of_nothing_is_the_harmonic_ridge():
 
 
 def test_more_ranks_than_windows_are_refused():
-    with pytest.raises(ValueError, match="3 ranks share batches of 2 windows"):
+    with pytest.raises(ValueError, match="3 ranks share batches of 2 windows: take a larger batch, or fewer ranks"):
         MapWindows(HONEST, [0], batch=2).batch(0, 0, 3)
+    all_of = MapWindows(HONEST, [0], batch=1000)
+    few = len(all_of.samples)
+    with pytest.raises(ValueError, match=f"{few + 1} ranks share batches of {few} windows: take fewer ranks"):
+        all_of.batch(0, few, few + 1)
 
 
 def test_batches_are_picked_from_all_windows_where_these_lie():
