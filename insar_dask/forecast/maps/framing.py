@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from insar_dask.cube import DAYS_PER_YEAR
-from insar_dask.forecast.maps.map_history import MapHistory
+from insar_dask.forecast.maps.map_history import LEAST_DATES, MapHistory
 from insar_dask.forecast.maps.map_material import Material
 from insar_dask.forecast.maps.naive_maps import fitted_to_maps
 from insar_dask.forecast.naive import harmonic_needs
@@ -138,12 +138,14 @@ class HarmonicFrames(Frames):
         self.ridge = fitted_to_maps(material, tiles, "harmonic_ridge").state()["weights"]
 
     def placed(self, tile: int, origin: int) -> tuple[Float32, Float32, Float32]:
-        """Those of the fit before the origin; NaN is what nobody is to say: see `harmonic_needs`."""
+        """Those of the fit before the origin; NaN is what nobody is to say: see `harmonic_needs`, `LEAST_DATES`."""
         material, history = self.material, self.material.history(tile)
+        given = np.flatnonzero(history.given[:origin])
+        if len(given) < LEAST_DATES:
+            return _unsaid(material)
         held = np.asarray(material.mask[tile, :origin].any(axis=0))
         behind, scale, statics = above_harmonic(history, held, origin, material.context)
         ahead = _carried_on(history, origin, self.ridge)
-        given = np.flatnonzero(history.given[:origin])
         dates, span = harmonic_needs(material.plan.every / DAYS_PER_YEAR)
         if len(given) < dates or np.ptp(given) + 1 < span:
             ahead[:] = np.nan
@@ -180,6 +182,14 @@ def above_harmonic(
     behind = history.harmonic(origin, slice(origin - context, origin))
     divisor = np.where(scale > 0, scale, 1.0).astype(np.float32)
     return behind, divisor, np.asarray(scaled, np.float32)
+
+
+def _unsaid(material: Material) -> tuple[Float32, Float32, Float32]:
+    """A window before which too few maps lie for any fit: nothing of it is said or scored."""
+    cells = material.read.shape[2:]
+    offset = np.zeros((material.context + material.horizon, *cells), np.float32)
+    offset[material.context :] = np.nan
+    return offset, np.ones(cells, np.float32), np.zeros((3, *cells), np.float32)
 
 
 def _carried_on(history: MapHistory, origin: int, ridge: Float64) -> Float32:

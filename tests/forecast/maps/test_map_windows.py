@@ -114,6 +114,16 @@ def test_every_window_comes_once_an_epoch():
     assert not torch.equal(again, MapWindows(HONEST, [0, 1], batch=6, seed=1).batch(1, 0, 1)["values"])
 
 
+def test_windows_of_a_tile_that_begins_later_are_not_scored_until_it_can_be_fitted():
+    late, first = TILES.copy(deep=True), int(HONEST.origins("train")[0])
+    begins = first - 5
+    late["displacement"][1, :begins] = np.nan
+    windows = MapWindows(honest_material(late.assign(mask=late["displacement"].notnull() & late["mask"])), [0, 1])
+    short, long = windows.windows([(1, first)]), windows.windows([(1, begins + 80)])
+    assert not short["scored"].any() and long["scored"].any()
+    assert all(bool(batch[name].isfinite().all()) for batch in (short, long) for name in ("values", "targets"))
+
+
 def test_a_forecast_of_nothing_is_the_harmonic_ridge():
     origins, ever = HONEST.origins("test")[:2].tolist(), TILES["mask"].values[1].any(axis=0)
     said = MapWindows(HONEST, [0]).predict(Still(), 1, origins)
