@@ -128,6 +128,7 @@ def test_plan_says_what_it_would_cost(folder: Path) -> None:
         (["demo", "nothing.zip", "--out", "x"], 1, "nothing.zip"),
         (["tiles", "x.zip", "y.zarr", "--extent", "E45N17=1,2"], 2, "E45N17=1,2 has 2 edges"),
         (["train", "x.zarr", "--model", "mmstt"], 2, "mmstt is a method: did you mean --method mmstt?"),
+        (["train", "x.zarr", "--steps", "9"], 2, "a network's training, and best trains none: leave them out"),
         (["train", "nowhere.zarr", "--model", "mmstt", "--method", "best"], 1, "no store at nowhere.zarr"),
     ],
 )

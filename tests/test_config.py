@@ -105,6 +105,7 @@ def test_what_toml_does_not_know_is_refused_before_it_is_kept(value: Any) -> Non
         ({"pairs": {"max_days": NAN}}, "pairs.max_days = nan: Input should be greater than 0"),
         ({"pairs": {"place": [13.0, NAN]}}, r"pairs.place.1 = nan: Input should be a finite number"),
         ({"maps": {"extents": {"E45N17": [0.0, 0.0, INF, 1.0]}}}, "maps.extents.E45N17.2 = inf: .* finite number"),
+        ({"maps": {"method": "kriging", "steps": 9}}, "a network's training, and kriging trains none: leave them out"),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
     ],
 )

@@ -36,6 +36,8 @@ def train(
         method = BEST
     training = None if steps is None else {"max_steps": steps}
     wanted = Forecaster(method, context=context, horizon=horizon, training=training)
+    if steps is not None and method in {*FORECASTERS, BEST} and not wanted.trains:
+        raise typer.BadParameter(f"--steps are those of a network's training, and {method} trains none: leave them out")
     if maps or wanted.maps:
         usual = MAP_STEPS[0] if context is None else context, MAP_STEPS[1] if horizon is None else horizon
         wanted.set_params(context=usual[0], horizon=usual[1])

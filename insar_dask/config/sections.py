@@ -178,6 +178,15 @@ class Maps(Section):
             raise ValueError(f"wanted none, or one of {', '.join((*METHODS, *MAPPED))}")
         return method
 
+    @model_validator(mode="after")
+    def _has_a_network_for_its_steps(self) -> Self:
+        if self.steps is not None and self.method not in (*MAPPED, "none"):
+            raise ValueError(
+                f"steps are those of a network's training, and {self.method} trains none: leave them out, or take "
+                f"{' or '.join(MAPPED)}"
+            )
+        return self
+
 
 class Report(Section):
     """Page, maps and exports."""
