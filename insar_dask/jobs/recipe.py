@@ -55,7 +55,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "outlook_block": ("insar_dask.forecast.outlook:outlook_block", 1),
     "forecast_block": ("insar_dask.forecast.protocol:forecast_block", 2),
     "forecast_tiles": ("insar_dask.forecast.maps.tile_forecasts:forecast_tiles", 6),
-    "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 6),
+    "hindcast_tile": ("insar_dask.forecast.maps.hindcasts:hindcast_tile", 7),
     "count_forecasts": ("insar_dask.jobs.forecasting.prediction:count_forecasts", 2),
     "compare_vintages": ("insar_dask.updating.overlap:compare_vintages", 1),
     "join_vintages": ("insar_dask.updating.joining:joined_series", 1),

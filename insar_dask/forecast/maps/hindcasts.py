@@ -28,6 +28,8 @@ def hindcast_tile(
 ) -> dict[str, npt.NDArray[Any]]:
     """Forecasts of one tile by all methods from the test origins, which they had not seen, scored by map.
 
+    Methods are scored on the values that all of them forecast.
+
     Parameters
     ----------
     tiles : xr.Dataset
@@ -59,12 +61,15 @@ def hindcast_tile(
     measured = np.empty(0, np.float32)
     for origin in plan.test:
         context, came = windows.context(origin, first), windows.targets(origin)
-        measured = gridded(came, places, side)
-        for method, model in models.items():
-            mean, scale = forecast_with_scale(model, context)
+        forecasts = {method: forecast_with_scale(model, context) for method, model in models.items()}
+        # compared on what all of them forecast, as `insar_dask.forecast.tallies` has it
+        shared = np.logical_and.reduce([np.isfinite(mean) for mean, _ in forecasts.values()])
+        compared = np.where(shared, came, np.float32(np.nan))
+        measured, scored = gridded(came, places, side), np.isfinite(gridded(compared, places, side))
+        for method, (mean, scale) in forecasts.items():
             said[method] = gridded(mean, places, side)
-            scores[method] += MapScores.of(said[method], measured, np.isfinite(measured), spread)
-            inside[method] += _inside(mean - came, widths[method] * scale)
+            scores[method] += MapScores.of(said[method], measured, scored, spread)
+            inside[method] += _inside(mean - compared, widths[method] * scale)
     return {
         "said": np.stack(list(said.values())),
         "measured": measured,
