@@ -90,8 +90,9 @@ def tail_table(ratios: npt.NDArray[Any], level: float) -> dict[str, Float64]:
         h, N_BINS): share of the errors in a bin or beyond, (1 + their number) / (1 + all). ``start`` (classes, h),
         ``exponent`` (classes,): beyond the ratio that one error in a hundred passes, shares fall as its power, fitted
         to the largest hundredth of its class at all leads (Hill, 1975, doi:10.1214/aos/1176343247), less two standard
-        errors; with 0, of too few errors, no p-value is smaller than 0.01. Normal errors fall faster than any power, so
-        rare departures look less rare than they are.
+        errors; with 0, of too few errors, no p-value is smaller than 0.01, nor than the rank of the largest error where
+        there are fewer than 99. Normal errors fall faster than any power, so rare departures look less rare than they
+        are.
     """
     counts = np.asarray(ratios, np.float64)
     counts = np.where(counts.sum(axis=-1, keepdims=True) > 0, counts, counts.sum(axis=0))
@@ -128,9 +129,11 @@ def chance(
     place = np.clip(np.searchsorted(edges, np.nan_to_num(ratio), "right") - 1, 0, n_bins - 1)
     share = table["tail"][classes[:, None], lead[None, :], place]
     start = table["start"][classes][:, lead]
+    # of fewer than 99 errors none is as rare as TAIL, nor is what lies in the last bin with more than that
+    least = np.maximum(table["tail"][..., -1], TAIL)[classes][:, lead]
     with np.errstate(invalid="ignore", divide="ignore"):
-        far = TAIL * (ratio / start) ** -table["exponent"][classes][:, None]
-        value = np.where(ratio > start, far, np.maximum(share, TAIL))
+        far = least * (ratio / start) ** -table["exponent"][classes][:, None]
+        value = np.where(ratio > start, far, np.maximum(share, least))
     return np.where(np.isfinite(ratio) & (classes >= 0)[:, None], value, np.nan)
 
 

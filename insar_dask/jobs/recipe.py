@@ -61,7 +61,7 @@ STEPS: dict[str, tuple[str, int]] = {
     "join_vintages": ("insar_dask.updating.joining:joined_series", 1),
     "find_departures": ("insar_dask.forecast.departure_blocks:find_departures", 1),
     "count_departures": ("insar_dask.forecast.departure_blocks:count_departures", 1),
-    "judge_departures": ("insar_dask.forecast.departure_blocks:judge_departures", 1),
+    "judge_departures": ("insar_dask.forecast.departure_blocks:judge_departures", 2),
     "flag_departures": ("insar_dask.forecast.departure_blocks:flag_departures", 1),
     "explore": ("insar_dask.viewer.overview:explore_chunk", 1),
 }
