@@ -222,7 +222,7 @@ class Forecaster(Learned):
         """Whether this forecaster is what ``wanted`` would become by a fit on the cube."""
         self._check_fitted()
         cube = flattened(cube)
-        if self.fitted_with_ != wanted.checked():
+        if self.fitted_with_ != wanted.checked() or self.plan_ != wanted.plan_to_fit(cube):
             return False
         return bool(self.data_["sha256"] == fingerprint(Walk(cube, SHARD_POINTS)))
 

@@ -223,6 +223,13 @@ def test_the_card_says_what_was_learned_from_and_what_was_seen(fitted: Forecaste
     assert "300 points x 158 dates" in page and "harmonic_ridge" in page and "skill" in page
 
 
+def test_what_is_no_acquisition_is_another_cube_to_learn_from(cube: xr.Dataset, fitted: Forecaster) -> None:
+    """The values are the same; which of them are context and target is not."""
+    made_up = cube.assign(observed=("time", np.arange(158) % 7 > 0))
+    assert fitted.learned_from(cube, Forecaster("harmonic_ridge"))
+    assert not fitted.learned_from(made_up, Forecaster("harmonic_ridge"))
+
+
 def test_a_new_fit_replaces_an_older_one_in_its_folder(cube: xr.Dataset, fitted: Forecaster, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     Forecaster("harmonic").fit(cube).save(tmp_path)
