@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from insar_dask.forecast.covariance import PARAMETERS
 from insar_dask.forecast.gaussian import PooledGaussianProcess
@@ -41,7 +42,7 @@ class Signals:
     forecasts: Float32
     """(n, J, h) those of the forecasters [mm]."""
     deviation: Float32
-    """(n, h) standard deviation [mm] of the last forecaster that has one."""
+    """(n, h) standard deviation [mm] of the first forecaster that has one."""
     own: Float32
     """(n, J, h) departures [mm] at the point itself; 0 where there is none."""
     around: Float32
@@ -79,10 +80,9 @@ def _around(own: Float32, context: Context) -> Float32:
     sure = np.where(np.isnan(rmse), 0, 1 / np.maximum(rmse, LEAST_NOISE) ** 2).astype(np.float32)
     flat = own.reshape(len(own), own.shape[1] * own.shape[2]) * sure[:, None]
     sums = np.concatenate([flat, sure[:, None]], axis=1)
-    means = []
-    for kernel in _kernels(context):
-        total = kernel @ sums
-        means.append(total[:, :-1] / np.maximum(total[:, -1:], np.finfo(np.float32).tiny))
+    with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
+        totals = [kernel @ sums for kernel in _kernels(context)]
+    means = [total[:, :-1] / np.maximum(total[:, -1:], np.finfo(np.float32).tiny) for total in totals]
     return np.concatenate([mean.reshape(own.shape) for mean in means], axis=1)
 
 

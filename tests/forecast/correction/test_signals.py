@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from insar_dask.forecast.correction.signals import REACHES, quicker, signals
 from insar_dask.forecast.gaussian import PooledGaussianProcess
@@ -41,6 +42,18 @@ def test_a_point_without_history_says_nothing_and_is_told_what_lies_around(conte
     assert np.isnan(said.forecasts[3]).all()
     assert (said.own[3] == 0).all()
     assert np.abs(said.around[3]).max() > 0
+
+
+def test_threads_change_no_bit() -> None:
+    rng = np.random.default_rng(1)
+    years, values = np.arange(90) * 12 / 365, rng.normal(0, 2, (777, 84)).astype(np.float32)
+    places = rng.uniform(0, 600, (777, 2))
+    context = Context(values, years[:84], values, years[:84], years[84:], places=places)
+    said = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            said.append(signals(context, [PooledGaussianProcess.from_state({"theta": THETA})]).around)
+    np.testing.assert_array_equal(*said)
 
 
 def test_a_quicker_process_follows_a_series_more_closely(context):
