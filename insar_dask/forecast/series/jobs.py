@@ -134,6 +134,9 @@ class Draft:
             "framing": self.windows.framing.to_dict(),
             "pattern": self.windows.pattern,
             "evenness": self.windows.evenness,
+            "rounds": [self.windows.per_round, self.windows.steps_per_round],
+            "origins": self.windows.origins.tolist(),
+            "validation": [self.windows.validation_origins.tolist(), self.windows.validation_points],
             "sizes": dict(self.sizes),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

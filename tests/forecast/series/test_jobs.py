@@ -65,6 +65,9 @@ def test_ranks_make_the_same_weights_and_another_configuration_is_another_job(si
         assert torch.equal(left, right)
     sizes = {**SMALL["lstm"], "width": 16}
     assert build_job(**arguments(site, "lstm") | {"sizes": sizes}).identity != one.identity
+    for name, value in {"stride": 2, "visits": 3.0, "reach_back": True, "validation_points": 32}.items():
+        cut = {**arguments(site, "lstm")["windows"], name: value}
+        assert build_job(**arguments(site, "lstm") | {"windows": cut}).identity != one.identity, name
     days = one.windows.source.days  # type: ignore[attr-defined]
     split = split_by_length(len(days))
     starts = [str(np.datetime64(int(days[block.start]), "D")) for block in (split.validation, split.test)]
