@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast.catalogue import (
     COMPONENTS,
     CORRECTED,
@@ -105,12 +106,16 @@ def fitted(method: str, protocol: str, stage: str, state: Arrays, device: Device
 def moved(state: Arrays, learned: Plan, plan: Plan) -> dict[str, npt.NDArray[Any]]:
     """A state fitted under one plan for forecasts under another, whose years count from another first date.
 
-    Of all forecasters only Kriging keeps a date in years: other states have shares, spans, or days from 1970-01-01.
+    Kriging keeps a date in years, and the network that corrects reads phases of the year: other states have shares,
+    spans, or days from 1970-01-01.
     """
     if learned.days[0] == plan.days[0]:
         return dict(state)
-    kriging = _class("kriging")
-    return {n: kriging.moved(a, learned, plan) if n.endswith(".kriging.scalars") else a for n, a in state.items()}
+    kriging, network = _class("kriging"), f"honest.trained.{CORRECTING}."
+    made = {n: kriging.moved(a, learned, plan) if n.endswith(".kriging.scalars") else a for n, a in state.items()}
+    if under(network, state):
+        made[f"{network}later"] = np.array((plan.days[0] - learned.days[0]) / DAYS_PER_YEAR)
+    return made
 
 
 def computes(method: str, stage: str, state: Arrays) -> bool:

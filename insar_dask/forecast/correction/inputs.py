@@ -73,7 +73,9 @@ def n_signed(n_members: int, horizon: int) -> int:
     return 3 * n_members * horizon + len(SIGNED_STATICS)
 
 
-def point_inputs(context: Context, members: Sequence[Forecaster], footing: Footing, length: int) -> PointInputs:
+def point_inputs(
+    context: Context, members: Sequence[Forecaster], footing: Footing, length: int, later: float = 0.0
+) -> PointInputs:
     """Inputs of all points of a context.
 
     Parameters
@@ -85,6 +87,9 @@ def point_inputs(context: Context, members: Sequence[Forecaster], footing: Footi
     footing : Footing
     length : int
         Steps of the recent past, k; where the history is shorter, the first ones are not given.
+    later : float
+        Years by which the context's first date lies after that of the cube learned from, whose phases of the year the
+        network knows.
     """
     said = signals(context, members)
     mean = footing.forecast(said)
@@ -95,7 +100,7 @@ def point_inputs(context: Context, members: Sequence[Forecaster], footing: Footi
     return PointInputs(
         values,
         given,
-        _known(context, said, given, footing.scale),
+        _known(context, said, given, footing.scale, later),
         np.clip(baseline, -LARGEST, LARGEST).astype(np.float32),
         able,
         mean,
@@ -144,14 +149,14 @@ def _recent(context: Context, length: int, scale: float) -> tuple[Float32, npt.N
     return np.where(given, out, np.float32(0)), given
 
 
-def _known(context: Context, said: Signals, given: npt.NDArray[np.bool_], scale: float) -> Float32:
+def _known(context: Context, said: Signals, given: npt.NDArray[np.bool_], scale: float, later: float) -> Float32:
     """Signals and statics (n, C), each of the order of 1."""
     n_points = len(said.harmonic)
     coefficients, summary = harmonic_fit(context)
     signed = [
         np.concatenate([said.own, said.around], axis=1).reshape(n_points, -1) / scale,
         coefficients[:, [1]] / SLOW,
-        coefficients[:, 2:4] / scale,
+        _turned(coefficients[:, 2:4], later) / scale,
         summary.last[:, None] / scale,
     ]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -160,6 +165,12 @@ def _known(context: Context, said: Signals, given: npt.NDArray[np.bool_], scale:
     other = [logs[:, :2], summary.autocorrelation[:, None], logs[:, 2:], given.mean(axis=1, keepdims=True)]
     columns = np.nan_to_num(np.concatenate([*signed, *other], axis=1))
     return np.asarray(np.clip(columns, -LARGEST, LARGEST), np.float32)
+
+
+def _turned(waves: npt.NDArray[np.float64], later: float) -> npt.NDArray[np.float64]:
+    """Cosine and sine (n, 2) of the year, counted from ``later`` years before."""
+    cosine, sine = np.cos(2 * np.pi * later), np.sin(2 * np.pi * later)
+    return np.asarray(waves * cosine + waves[:, ::-1] * np.array([-sine, sine]))
 
 
 def _years_back(context: Context, length: int) -> npt.NDArray[np.float64]:

@@ -61,6 +61,8 @@ class CorrectingNetwork:
     ----------
     there : There or None
         The network on a GPU, which forecasts there; the linear forecasters compute here all the same.
+    later : float
+        Years from the first date of what was learned from to that of what is forecast.
     """
 
     name = "spacetimeformer"
@@ -77,6 +79,7 @@ class CorrectingNetwork:
         self.members, self.footing, self.shape, self.network = members, footing, shape, network
         self.gate, self.sizes = gate, dict(sizes)
         self.there: There | None = None
+        self.later = 0.0
 
     def predict(self, context: Context) -> tuple[Float32, Float32]:
         """Mean and the linear forecast's standard deviation (n, h) [mm]; NaN where no forecaster has a mean.
@@ -117,7 +120,7 @@ class CorrectingNetwork:
 
     @classmethod
     def from_state(cls, state: Arrays, device: Device = "cpu") -> Self:
-        """Rebuild it from `state` and, under ``members.NAME.``, the states of its linear forecasters."""
+        """Rebuild it from `state`, the states of its linear forecasters, ``members.NAME.``, and ``later`` if given."""
         import torch
 
         settings = json.loads(str(state["settings"]))
@@ -130,6 +133,7 @@ class CorrectingNetwork:
             {name: torch.from_numpy(array.copy()) for name, array in under("weights.", state).items()}
         )
         made = cls(members, footing, shape, network, float(state["gate"]), settings["sizes"])
+        made.later = float(state.get("later", 0.0))
         if device == "gpu" and made.gate != 0:
             from insar_dask.forecast.gpu_networks import there
 
@@ -138,7 +142,7 @@ class CorrectingNetwork:
 
     def _read(self, context: Context) -> tuple[PointInputs, Groups, Arrays]:
         """What the network reads of a piece."""
-        inputs = point_inputs(context, self.members, self.footing, self.shape.context)
+        inputs = point_inputs(context, self.members, self.footing, self.shape.context, self.later)
         groups = cut_groups(context.located, self.shape.length, self.shape.reach)
         return inputs, groups, group_inputs(inputs, groups, self.shape.patterns)
 

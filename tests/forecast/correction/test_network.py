@@ -19,7 +19,7 @@ from insar_dask.forecast.correction.network import CorrectingNetwork, require_to
 from insar_dask.forecast.correction.origin_windows import OriginWindows, Shape, inner_origins, pieces, training_origins
 from insar_dask.forecast.correction.teaching import Lesson, Settings, teach, train_here
 from insar_dask.forecast.groups import cut_groups
-from insar_dask.forecast.registry import computes, fitted
+from insar_dask.forecast.registry import computes, fitted, moved
 from insar_dask.forecast.schedule import plan
 from insar_dask.forecast.series.point_source import CubePoints
 from insar_dask.forecast.tallies import block_places, windows_of
@@ -213,6 +213,22 @@ def test_the_forecast_of_a_series_upside_down_has_inputs_upside_down(taught):
         np.testing.assert_allclose(getattr(one, name), -getattr(other, name), atol=1e-4, err_msg=name)
     np.testing.assert_allclose(one.known[:, :signed], -other.known[:, :signed], atol=1e-4)
     np.testing.assert_allclose(one.known[:, signed:], other.known[:, signed:], atol=1e-4)
+
+
+def test_phases_of_the_year_count_from_the_first_date_that_was_learned_from(taught):
+    """A record that begins 90 days earlier, without a value there, is told of in the same terms."""
+    plan, context = taught.plan, windows_of(taught.values, taught.plan, "honest", block_places(taught.cube)).context
+    known = context(plan.test[0])
+    years = {name: getattr(known, name) + 90 / 365 for name in ("years", "grid_years", "target_years")}
+    moved_plan = replace(plan, days=(plan.days[0] - 90, *plan.days), observed=(False, *plan.observed))
+    told = [
+        fitted("spacetimeformer", "honest", "test", state)._read(one)[0].known
+        for state, one in (
+            (taught.state, known),
+            (moved(taught.state, plan, moved_plan), replace(known, **years, memo={})),
+        )
+    ]
+    np.testing.assert_allclose(told[1], told[0], atol=0.01)
 
 
 def test_batches_are_a_function_of_the_step_and_shared_out_among_ranks(taught, monkeypatch):
