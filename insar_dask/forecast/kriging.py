@@ -136,9 +136,10 @@ class Kriging:
         wanted = f"{1 - MOST_FILLED:.0%} of the {len(axes.years)} dates, and more than {len(PARAMETERS)},"
         sample = pooled(partials, self.merge, self.name, wanted)
         years, present = axes.years, sample["present"]
-        series = np.array([_on_the_line(row, years) for row in sample["values"].reshape(-1, len(years))])
-        rough = roughness(series.astype(np.float32), years).reshape(present.shape)
-        self.reference_ = max(float(np.median(rough[present])), LEAST_NOISE) if np.isfinite(rough).any() else 1.0
+        values = sample["values"].reshape(-1, len(years))
+        series = np.array([_on_the_line(row, years) for row in values])
+        rough = roughness(values, years).reshape(present.shape)
+        self.reference_ = max(float(np.nanmedian(rough[present])), LEAST_NOISE) if np.isfinite(rough).any() else 1.0
         self.split_ = float(years[-1] - RECENT if years[-1] - years[0] >= RECENT + 1 else years[0])
         seats = Seats(sample["places"], self._noise(rough), present)
         series = np.where(present[:, :, None], series.reshape(*present.shape, -1), 0.0)

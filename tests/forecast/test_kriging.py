@@ -245,6 +245,19 @@ def test_gaps_are_filled_and_a_point_that_lacks_most_dates_is_by_itself():
     np.testing.assert_allclose(mean[[0, 1, 4, 5]], others, atol=1e-4)
 
 
+def test_gaps_of_a_sample_do_not_count_as_quiet_dates(monkeypatch):
+    """Where they are filled on a line there is no noise."""
+    monkeypatch.setattr("insar_dask.forecast.kriging.maximise", lambda *_: np.concatenate([SHARED, OWN, SPACE]))
+    complete = draw(8, 16, 9)[0][:, :N_HISTORY].astype(np.float32)
+    places = draw(8, 16, 9)[1]
+    gappy = np.where(np.random.default_rng(0).random(complete.shape) < 0.15, np.float32(np.nan), complete)
+    whole, lacking = (
+        Kriging(sample=8).fit([Kriging(sample=8).partial(one)], one).reference_
+        for one in (context(complete, places), context(gappy, places))
+    )
+    assert lacking == pytest.approx(whole, rel=0.05)
+
+
 def test_a_date_missing_everywhere_is_a_date_that_never_was():
     values, places, _ = draw(2, 5, 8)
     blank = values[:, :N_HISTORY].copy()
