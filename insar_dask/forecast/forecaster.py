@@ -45,7 +45,7 @@ class Forecaster(Learned):
     horizon : int, optional
         Steps ahead; default: 6, and 10 of maps.
     every : str, optional
-        Length of a step, such as ``"12D"``; default: the usual spacing of the cube's last two years.
+        Length of a step, such as ``"12D"``; default: the usual spacing of the last two years before the test.
     level : float, default 0.9
         Share of what comes that an interval should hold.
     test_fraction : float, default 0.2
