@@ -41,6 +41,31 @@ def test_a_training_goes_on_where_its_driver_died(address: str) -> None:
     np.testing.assert_array_equal(Engine(address).ledger.read_state(state)["weights"], np.arange(3.0))
 
 
+def test_networks_that_are_done_outlive_the_driver_too(address: str) -> None:
+    """Their checkpoints go when they are done, and what all of them learn from is made again."""
+
+    def dies(folder: Path, tell: Tell) -> Arrays:
+        for name in ("trend-0", "trend-10"):
+            (folder / name).mkdir()
+            (folder / name / FIRST).write_bytes(name.encode())
+            tell({"kind": "checkpoint", "step": 5, "file": FIRST})
+            if name == "trend-0":
+                (folder / name / FIRST).unlink()
+                (folder / "trend-0.npz").write_bytes(b"done")
+                (folder / "insar-dask-material.npz").write_bytes(b"series")
+        raise KeyboardInterrupt
+
+    def goes_on(folder: Path, tell: Tell) -> Arrays:
+        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+        assert found == ["trend-0.npz", f"trend-10/{FIRST}"]
+        return {"weights": np.arange(3.0)}
+
+    with pytest.raises(KeyboardInterrupt):
+        trained_once(Engine(address, quiet=True), "site", "networks", "a" * 64, dies)
+    trained_once(Engine(address, quiet=True), "site", "networks", "a" * 64, goes_on)
+    assert list_keys(open_store(address), ROOT) == []
+
+
 def test_checkpoints_of_other_settings_are_not_taken(address: str) -> None:
     put_bytes(open_store(address), f"{ROOT}/site/networks/{'b' * 16}/{FIRST}", b"other")
     with checkpoints_in(open_store(address), "site/networks", "a" * 16) as (folder, _):

@@ -1,4 +1,4 @@
-"""Checkpoints of a training whose store is in a bucket: made in a folder here, kept in the bucket."""
+"""What a training whose store is in a bucket has come to: made in a folder here, kept in the bucket."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from insar_dask.store_errors import StoreError
 __all__ = ["checkpoints_in"]
 
 ROOT = "jobs/training"
-NAME = re.compile(r"(?:[A-Za-z0-9_-]+/)*checkpoint-\d{8}-[0-9a-f]{16}\.pt")
-"""What is taken from a bucket to a folder: nothing that leads out of it."""
+NAME = re.compile(r"(?:[A-Za-z0-9_-]+/)*(?:checkpoint-\d{8}-[0-9a-f]{16}\.pt|[a-z]+-\d+\.npz)")
+"""What is kept, checkpoints and those of several networks that are done, and taken from a bucket to a folder: nothing
+that leads out of it."""
 
 BLOCK_BYTES = 1 << 20
 
@@ -58,7 +59,8 @@ def checkpoints_in(store: Store, training: str, key: str) -> Iterator[tuple[Path
     prefix, there = f"{ROOT}/{training}/{key}/", set[str]()
 
     def keep() -> None:
-        here = {path.relative_to(folder).as_posix(): path for path in folder.rglob("checkpoint-*.pt")}
+        found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*-*.*")}
+        here = {name: path for name, path in found.items() if NAME.fullmatch(name)}
         try:
             for name in sorted(here.keys() - there):
                 _put(store, f"{prefix}{name}", here[name])
