@@ -45,8 +45,10 @@ def interrupts_heard() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_blas_thread() -> Iterator[None]:
-    """BLAS threads that wait for a busy core spin: a third of the CPU time of some tests. Programs that tests start
-    have as many as anybody's."""
+    """BLAS threads that wait for a busy core spin: a third of the CPU time of some tests. So do those of torch, which
+    is there where tests are of networks. Programs that tests start have as many as anybody's."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     with threadpool_limits(1, "blas"):
         yield
 

@@ -94,9 +94,9 @@ class ComponentNetworks(Unpooled):
         TooShortError
             When the record has less than two years before the day that everything ends on, or no whole context.
         """
-        import torch
+        from insar_dask.forecast.torch_threads import one_thread
 
-        torch.set_num_threads(1)
+        one_thread()
         days = _days(context, context.grid_years)
         fitted = self._fitted(days)
         pieces = [context.part(at, at + PIECE) for at in range(0, len(context.values), PIECE)]

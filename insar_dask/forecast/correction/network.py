@@ -221,7 +221,9 @@ def correct(network: torch.nn.Module, arrays: Mapping[str, npt.NDArray[Any]]) ->
     """
     import torch
 
-    torch.set_num_threads(1)
+    from insar_dask.forecast.torch_threads import one_thread
+
+    one_thread()
     network.eval()
     out = []
     with torch.inference_mode():

@@ -176,8 +176,10 @@ class Lesson:
 
 def train_here(lesson: Lesson, footing: Footing) -> Trained:
     """Train in this process; nothing is left behind."""
+    from insar_dask.forecast.torch_threads import all_threads
     from insar_dask.forecast.training.train import train
 
+    all_threads()
     with passing_folder() as folder:
         return train(lesson.job(footing), folder / "checkpoints")
 

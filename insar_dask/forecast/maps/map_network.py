@@ -154,7 +154,9 @@ class MapNetwork:
         """What the network adds (n, h) [mm] for the cells of one tile."""
         import torch
 
-        torch.set_num_threads(1)
+        from insar_dask.forecast.torch_threads import one_thread
+
+        one_thread()
         settings, read = self.settings, self.settings.context
         raw = gridded(context.grid_values, context.located, settings.side)
         maps, origin = filled(raw), len(raw)

@@ -59,8 +59,10 @@ def train_anywhere(
         on workers.
     """
     if client is None:
+        from insar_dask.forecast.torch_threads import all_threads
         from insar_dask.forecast.training.train import train
 
+        all_threads()
         return train(job(), folder, device=device, tell=tell)
     from insar_dask.forecast.training.ranks import train_on
 
