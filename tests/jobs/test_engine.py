@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
+from zarr.storage import LocalStore
 
 from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine
@@ -158,4 +159,9 @@ def blas_threads() -> set[int]:
 
 def test_two_runs_of_one_store_do_not_mix(engine: Engine) -> None:
     with owned(engine.path), pytest.raises(JobError, match="another run is working on"), owned(engine.path):
+        pass
+
+
+def test_a_run_on_an_object_of_zarr_holds_the_folder_that_it_stands_for(engine: Engine) -> None:
+    with owned(LocalStore(engine.path)), pytest.raises(JobError, match="another run is working on"), owned(engine.path):
         pass

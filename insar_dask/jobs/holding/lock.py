@@ -44,7 +44,7 @@ def owned(path: str | Path | Store) -> Iterator[None]:
         return
     import fcntl
 
-    folder = Path(str(path)).absolute()
+    folder = store.root.absolute()
     names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     if names and not names & {"zarr.json", "jobs"}:
         raise JobError(f"{folder} is no store and not empty, so nothing is written there; name a new folder")
