@@ -1,7 +1,9 @@
 """The page while a run goes on: a scheduler in this process, two worker threads, one chunk that fails."""
 
+import asyncio
 import io
 import json
+import logging
 import sys
 import time
 import urllib.error
@@ -19,6 +21,7 @@ import insar_dask as insar
 from insar_dask.dashboard.plugin import RUNS_KEPT, JobsPlugin
 from insar_dask.dashboard.serving import page_address, running, serve
 from insar_dask.jobs.engine import Engine, JobError
+from insar_dask.jobs.flights import lookout
 from insar_dask.jobs.flights.attempt import BEGIN, mark_keys
 from insar_dask.jobs.flights.lookout import ask
 from insar_dask.jobs.progress.batches import packed
@@ -199,22 +202,39 @@ def test_the_history_hears_what_workers_have_begun(client: Client, tmp_path: Pat
         engine.told(Event("ended", "heard/raw"))
 
 
+def test_a_run_goes_on_without_the_page_where_the_scheduler_does_not_answer(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def silent(**_: object) -> None:
+        await asyncio.sleep(3)
+
+    with Client(client.scheduler.address) as other, Journal(LocalStore(tmp_path), other, quiet=True) as told:
+        told(Event("stage", "unheard", extra={"n_shards": 1}))
+        monkeypatch.setattr(lookout, "ANSWER_SECONDS", 0.1)
+        monkeypatch.setitem(client.cluster.scheduler.handlers, "log_event", silent)  # type: ignore[union-attr]
+        with caplog.at_level(logging.WARNING, "insar_dask"):
+            told(Event("ended", "unheard", error="it failed"))
+    said = [record.message.partition(" (")[0] for record in caplog.records if record.name == "insar_dask"]
+    assert said == ["the dashboard does not hear of this run any more"]
+
+
 def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path) -> None:
+    seat = mark_keys("run", 0)
     with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
         engine.told(Event("stage", "marked/raw", extra={"n_shards": 3}))
 
         def begin(attempt: str, worker: str, **further: object) -> object:
             event = Event("running", "marked/raw", 1, worker=worker, at=7.0).to_dict() | further
-            return ask(client, BEGIN, keys=mark_keys("run", 0), attempt=attempt, event=event)
+            return ask(client, BEGIN, keys=seat, attempt=attempt, event=event)
 
         assert begin("first", "tcp://a:1") == {"begun": None}
         assert begin("first", "tcp://b:1") == {"begun": "tcp://a:1"}
         mark = {"attempt": "first", "worker": "tcp://a:1"}
-        assert ask(client, "get_metadata", keys=mark_keys("run", 0), default=None) == mark
+        assert ask(client, "get_metadata", keys=seat, default=None) == mark
         assert running(client, engine.told.board.run) == (("marked/raw", 1, 7.0, "tcp://a:1"),)  # type: ignore[attr-defined]
         assert begin("next in this seat", "tcp://b:1") == {"begun": None}
         assert begin("of another version", "tcp://b:1", unheard_of=1) == {"begun": None}
-        ask(client, "set_metadata", keys=mark_keys("run", 0)[:2], value=None)  # as a driver does that ends
+        ask(client, "set_metadata", keys=seat[:2], value=None)  # as a driver does that ends
         assert begin("late", "tcp://b:1") == {"begun": "tcp://b:1"}  # so that nothing is made for nobody
         engine.told(Event("ended", "marked/raw"))
 

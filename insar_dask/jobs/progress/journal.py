@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from zarr.abc.store import Store
 
+from insar_dask.jobs.flights.lookout import ask
 from insar_dask.jobs.progress.batches import packed
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.events import TOPIC, Event, failure
@@ -137,7 +138,7 @@ class Journal:
                 about = {"run": self.board.run, "store": self.board.store, "client": self.client.id}
                 message = {**about, "events": packed(part)}
                 try:
-                    self.client.log_event(TOPIC, message)
+                    ask(self.client, "log_event", topic=TOPIC, msg=message)  # for so long as it may take, and no longer
                 except Exception as error:  # whatever ails the scheduler is for the run itself to find
                     self._trouble("the dashboard does not hear of this run any more", error)
 
