@@ -11,7 +11,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from insar_dask.dashboard.handlers import routes
 from insar_dask.dashboard.metrics import collect, let_go
-from insar_dask.jobs.flights.attempt import BEGIN
+from insar_dask.jobs.flights.attempt import BEGIN, client_of
 from insar_dask.jobs.progress.batches import unpacked
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.events import TOPIC, Event
@@ -93,10 +93,11 @@ class JobsPlugin(SchedulerPlugin):
         for event in unpacked(msg["events"]):
             board.take(event)
 
-    def _hear_worker(self, event: Event) -> None:
-        for board in reversed(self.boards.values()):
+    def _hear_worker(self, event: Event, client: str | None = None) -> None:
+        """Take that a job has begun into the run of a client that it is of: two may have stages of one name."""
+        for run, board in reversed(self.boards.items()):
             stage = board.stages.get(event.stage)
-            if stage is not None and stage.ended is None:
+            if stage is not None and stage.ended is None and client in (None, self.drivers[run]):
                 board.take(event)
                 return
 
@@ -129,7 +130,7 @@ class JobsPlugin(SchedulerPlugin):
             return {"begun": str(mark["worker"])}
         self.scheduler.set_metadata(keys=keys, value={"attempt": attempt, "worker": event["worker"]})
         try:
-            self._hear(event)
+            self._hear_worker(Event.from_dict(event), client_of(keys))
         except Exception as error:  # of a worker with another version: its job is worth more than the page
             log.warning("the page does not show that a job has begun (%s: %s)", type(error).__name__, error)
         return {"begun": None}

@@ -219,7 +219,7 @@ def test_a_run_goes_on_without_the_page_where_the_scheduler_does_not_answer(
 
 
 def test_a_mark_is_left_and_told_in_one_question(client: Client, tmp_path: Path) -> None:
-    seat = mark_keys("run", 0)
+    seat = mark_keys(f"{client.id} run", 0)
     with Engine(tmp_path / "site.zarr", client, quiet=True) as engine:
         engine.told(Event("stage", "marked/raw", extra={"n_shards": 3}))
 
@@ -249,6 +249,21 @@ def test_attempts_of_a_scheduler_with_a_page_are_marked_by_it(client: Client, tm
         engine.told(Event("ended", "paged"))
     # workers had nothing to say beside
     assert not any("kind" in message for _, message in client.get_events(TOPIC)[before:])
+
+
+def test_stages_of_one_name_in_the_runs_of_two_drivers_hear_of_their_own_jobs(client: Client, tmp_path: Path) -> None:
+    with (
+        Client(client.scheduler.address) as second,
+        Engine(tmp_path / "twin.zarr", second, quiet=True) as other,
+        Engine(tmp_path / "site.zarr", client, quiet=True) as engine,
+    ):
+        for one, n_shards in ((engine, 5), (other, 2)):
+            one.told(Event("stage", "twin", extra={"n_shards": n_shards}))
+        assert len(dict(engine.map(shard_of, [("", "", shard) for shard in range(5)], label="twin"))) == 5
+        assert {shard for _, shard, _, _ in running(client, engine.told.board.run)} == set(range(5))  # type: ignore[attr-defined]
+        assert not running(client, other.told.board.run)  # type: ignore[attr-defined]
+        for one in (engine, other):
+            one.told(Event("ended", "twin"))
 
 
 def test_runs_that_have_ended_make_room_before_one_between_two_stages() -> None:

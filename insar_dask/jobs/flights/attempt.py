@@ -10,7 +10,7 @@ two, and a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from insar_dask.jobs.flights.told_to_go import say_before_going
 from insar_dask.jobs.progress.events import TOPIC, Event
 from insar_dask.machine import memory_used_again
 
-__all__ = ["BEGIN", "MARKS", "Begun", "attempt", "mark_keys"]
+__all__ = ["BEGIN", "MARKS", "Begun", "attempt", "client_of", "mark_keys"]
 
 MARKS = "insar-dask-marks"
 BEGIN = "insar_begin"
@@ -38,6 +38,15 @@ class Begun:
 def mark_keys(seats: str, seat: int) -> list[str]:
     """Where on the scheduler the mark of a seat lies."""
     return [MARKS, seats, f"{seat}"]
+
+
+def client_of(keys: Sequence[str]) -> str:
+    """The client whose driver has the seat that a mark is of.
+
+    >>> client_of(mark_keys("Client-worker-1 0a1b", 7))
+    'Client-worker-1'
+    """
+    return keys[1].rpartition(" ")[0]
 
 
 def attempt(function: Callable[..., Any], stage: str, run: str, mark: list[str], task: tuple[Any, ...]) -> Any:

@@ -25,10 +25,15 @@ class Seats:
     """Seats that the flights of a client share: used again, so a run of 100,000 shards has few.
 
     The last flight to leave erases what is marked there: a campaign of a thousand products asks for that once.
+
+    Parameters
+    ----------
+    client : str
+        Its id, with which their name begins (`insar_dask.jobs.flights.attempt.client_of`).
     """
 
-    def __init__(self) -> None:
-        self.name = uuid4().hex[:12]
+    def __init__(self, client: str) -> None:
+        self.name = f"{client} {uuid4().hex[:12]}"
         self._numbers, self._free = count(), list[int]()
         self._flights = 0
 
@@ -36,7 +41,7 @@ class Seats:
     def of(cls, client: Client) -> Seats:
         """Those that flights of this client have now; each that takes them leaves them."""
         with _LOCK:
-            seats = _TAKEN.setdefault(client, cls())
+            seats = _TAKEN.setdefault(client, cls(client.id))
             seats._flights += 1
         return seats
 
