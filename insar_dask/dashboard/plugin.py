@@ -15,6 +15,7 @@ from insar_dask.jobs.flights.attempt import BEGIN, client_of
 from insar_dask.jobs.progress.batches import unpacked
 from insar_dask.jobs.progress.board import Board
 from insar_dask.jobs.progress.events import TOPIC, Event
+from insar_dask.jobs.progress.stage_board import StageBoard
 
 if TYPE_CHECKING:
     from distributed import Scheduler
@@ -45,6 +46,8 @@ class JobsPlugin(SchedulerPlugin):
         self.boards: dict[str, Board] = {}
         self.drivers: dict[str, str] = {}
         """Run -> client that drives it."""
+        self.left: dict[str, list[StageBoard]] = {}
+        """Run -> its stages that ended as its driver left, which comes back where its link was cut for a while."""
         self.trainings = Board()
         """Models that train without an engine."""
         self.collector: Any = None
@@ -75,13 +78,19 @@ class JobsPlugin(SchedulerPlugin):
         """A driver that leaves in the middle of a run is no longer waited for."""
         for run, driver in self.drivers.items():
             if driver == client and self.boards[run].ended is None:
-                self._leave(self.boards[run])
+                self._leave(run, self.boards[run])
 
-    def _leave(self, board: Board) -> None:
+    def _leave(self, run: str, board: Board) -> None:
         open_stages = [stage for stage in board.stages.values() if stage.ended is None]
         for stage in open_stages:
             stage.end(Event("ended", stage.name, error="the driver has left; run again to go on"))
         board.take(Event("ended", "", error="the driver has left" if open_stages else ""))
+        self.left[run] = open_stages
+
+    def _come_back(self, run: str, board: Board) -> None:
+        for stage in self.left.pop(run, ()):
+            stage.ended, stage.error = None, ""
+            board.ended, board.error = None, ""
 
     def _hear(self, msg: Any) -> None:
         if not isinstance(msg, Mapping):
@@ -90,6 +99,7 @@ class JobsPlugin(SchedulerPlugin):
             self._hear_worker(Event.from_dict(msg))
             return
         board = self._board(str(msg["run"]), str(msg["store"]), str(msg["client"]))
+        self._come_back(board.run, board)
         for event in unpacked(msg["events"]):
             board.take(event)
 
@@ -113,10 +123,13 @@ class JobsPlugin(SchedulerPlugin):
         over = [name for name, board in self.boards.items() if not board.goes_on]
         over.sort(key=lambda name: self.boards[name].ended is None)
         for name in over[: max(len(over) - RUNS_KEPT + 1, 0)]:
-            del self.boards[name], self.drivers[name]
+            self._forget(name)
         while len(self.boards) >= MOST_RUNS:
-            oldest = next(iter(self.boards))
-            del self.boards[oldest], self.drivers[oldest]
+            self._forget(next(iter(self.boards)))
+
+    def _forget(self, run: str) -> None:
+        del self.boards[run], self.drivers[run]
+        self.left.pop(run, None)
 
     def begin(self, keys: list[str], attempt: str, event: Mapping[str, Any]) -> dict[str, str | None]:
         """Leave the mark of an attempt and take that its shard runs, unless it has ``begun`` before, on which worker.

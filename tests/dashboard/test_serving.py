@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,12 +161,33 @@ def test_a_driver_that_leaves_in_the_middle_is_no_longer_waited_for(client: Clie
         told(Event("stage", "left/raw", extra={"n_shards": 3, "points": [5, 5]}))
         told(Event("running", "left/raw", 1, worker="tcp://a:1"))
         assert state(client)["stage"]["ended"] is None
-    deadline = time.monotonic() + 20
-    while state(client)["ended"] is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    soon(lambda: state(client)["ended"] is not None)
     shown = state(client)
     assert shown["error"] == "the driver has left"
     assert shown["stage"]["counts"] == {"waiting": 3}
+
+
+def test_a_driver_that_was_cut_off_for_a_while_goes_on_on_the_page_too(client: Client, tmp_path: Path) -> None:
+    with Client(client.scheduler.address) as other, Engine(tmp_path / "cut.zarr", other, quiet=True) as engine:
+        engine.told(Event("stage", "cut/raw", extra={"n_shards": 3, "points": [5, 5]}))
+        other.loop.add_callback(other.scheduler_comm.comm.abort)
+        soon(lambda: state(client)["error"] == "the driver has left" and other.status == "running")
+        engine.told(Event("done", "cut/raw", 0, points=5))
+        soon(lambda: state(client)["stage"]["counts"].get("done") == 1)
+        shown = state(client)
+        assert (shown["ended"], shown["error"], shown["stage"]["ended"], shown["stage"]["error"]) == (
+            None,
+            "",
+            None,
+            "",
+        )
+        engine.told(Event("ended", "cut/raw"))
+
+
+def soon(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def test_a_failing_run_is_watched_in_a_browser(client: Client, failed: Path, browser: Any) -> None:
