@@ -45,6 +45,7 @@ from insar_dask.readers.recognise import reader_of
 from insar_dask.shards import SMALL_CUBE_SHARDS
 from insar_dask.sources import named_products
 from insar_dask.tiles import extent_of_product
+from insar_dask.viewer.documents import GROUP
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -273,8 +274,9 @@ def _beside(config: Config) -> list[Path]:
 
 
 def _receipts(ledger: Ledger) -> dict[str, list[Receipt]]:
-    """All receipts of a store, by target."""
-    return {target: list(ledger.done(target).values()) for target in targets(ledger)}
+    """All receipts of a store, by target, but for those of overviews, which whoever explores it makes."""
+    made = (target for target in targets(ledger) if target.split("/")[1:2] != [GROUP])
+    return {target: list(ledger.done(target).values()) for target in made}
 
 
 def _signature(done: Mapping[str, list[Receipt]]) -> tuple[str, int]:

@@ -32,6 +32,7 @@ from insar_dask.jobs.progress.live_view import latest_run
 from insar_dask.outcomes import Outcome
 from insar_dask.pipeline import opened
 from insar_dask.synthetic import egms_tile, scene, write_egms
+from insar_dask.viewer.fresh import bring_up
 from tests.conftest import stored_bytes
 from tests.readers.mintpy_layout import metres, write_plane, write_series
 
@@ -184,6 +185,12 @@ def test_products_keep_their_numbers_when_others_join(archive: Path, tmp_path: P
     assert ran == [name_of(burst) for burst in BURSTS[:2]]
     names = [line.split()[0] for line in campaign_table(tmp_path).splitlines()[1:4]]
     assert names == [name_of(burst) for burst in (BURSTS[2], BURSTS[0], BURSTS[1])]
+
+
+def test_a_product_that_was_explored_is_not_run_again(archive: Path, tmp_path: Path) -> None:
+    campaign = Campaign(configured(archive, tmp_path), quiet=True)
+    bring_up(campaign.run(reader(), None)[0].store, quiet=True)
+    campaign.run(never, None)
 
 
 def tile_archive(folder: Path, names: tuple[str, ...]) -> Path:
