@@ -30,7 +30,7 @@ from insar_dask.jobs.engine import JobError
 from insar_dask.jobs.holding.lock import owned
 from insar_dask.jobs.progress.events import Event, Told, failure
 from insar_dask.jobs.progress.journal import Journal
-from insar_dask.jobs.progress.stage_board import packed_boxes
+from insar_dask.jobs.progress.stage_board import packed_boxes, ranges
 from insar_dask.jobs.progress.status import targets
 from insar_dask.jobs.progress.watch import Progress, done, told_as
 from insar_dask.jobs.receipts import Ledger, Receipt
@@ -120,7 +120,7 @@ class Campaign:
             numbers = self._numbered(sources)
             journal = Journal(self.ledger.store, client, address(self.book), quiet=self.quiet)
             bar = Progress("products", len(sources), quiet=self.quiet)
-            with journal, told_as(journal, TARGET, self._outset(numbers)), bar as progress:
+            with journal, told_as(journal, TARGET, self._outset(numbers, sources)), bar as progress:
                 errors = self._run_all(one, client, sources, numbers, progress, journal)
                 self.ledger.compact(TARGET)
                 self.ledger.write_note("failures", errors)
@@ -183,8 +183,13 @@ class Campaign:
             }
         )
 
-    def _outset(self, numbers: Mapping[str, int]) -> dict[str, Any]:
-        """What is said of the products as they set out: which stores they are, and where on the ground tiles lie."""
+    def _outset(self, numbers: Mapping[str, int], sources: Mapping[str, SourceFile]) -> dict[str, Any]:
+        """What is said of the products as they set out: which stores they are, and where on the ground tiles lie.
+
+        Those that are done and that this run has no files of are told of as done.
+        """
+        receipts = self.ledger.done(TARGET)
+        left_out = (number for name, number in numbers.items() if name not in sources and number in receipts)
         options = self.config.store.options
         stores = [
             bucket_address(path, options) if is_bucket(path) else address(path)
@@ -192,7 +197,8 @@ class Campaign:
         ]
         boxes = np.array([extent_of_product(name) or (np.nan,) * 4 for name in numbers]).reshape(-1, 4)
         known = {"boxes": packed_boxes(boxes)} if np.isfinite(boxes).any() else {}
-        return {"n_shards": len(numbers), "targets": [TARGET], "stores": stores, **known}
+        about = {"n_shards": len(numbers), "skipped": ranges(left_out), "targets": [TARGET]}
+        return {**about, "stores": stores, **known}
 
     def _bring_up(
         self, one: RunOne, name: str, config: Config, key: str, number: int, receipt: Receipt | None, told: Told

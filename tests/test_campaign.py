@@ -193,6 +193,15 @@ def test_a_product_that_was_explored_is_not_run_again(archive: Path, tmp_path: P
     campaign.run(never, None)
 
 
+def test_products_that_a_run_does_not_name_are_told_of_as_done(archive: Path, tmp_path: Path) -> None:
+    config = configured(archive, tmp_path)
+    Campaign(config, quiet=True).run(reader(), None)
+    last = config.source.model_copy(update={"files": [str(archive / f"{name_of(BURSTS[2])}.zip")]})
+    Campaign(config.model_copy(update={"source": last}), quiet=True).run(never, None)
+    counts = latest_run(LocalStore(tmp_path / "campaign")).read().stages["products"].counts()
+    assert (counts["skipped"], counts["waiting"]) == (3, 0)
+
+
 def tile_archive(folder: Path, names: tuple[str, ...]) -> Path:
     """Tiles of 40 points and 30 dates; the last one's file is no product."""
     folder.mkdir()
