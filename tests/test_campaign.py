@@ -416,6 +416,14 @@ def test_files_beside_a_series_are_in_the_key_too(tmp_path: Path) -> None:
             {"store": {"path": "{product}.zarr"}, "source": {"files": ["a"]}, "maps": {"method": "mmstt"}},
             "maps are made of one store",
         ),
+        (
+            {
+                "store": {"path": "{product}/cube.zarr", "folder": "reports"},
+                "source": {"files": ["a"]},
+                "areas": {"method": "paper"},
+            },
+            "pages of areas are named after their store, and all would be cube.zarr",
+        ),
     ],
 )
 def test_a_path_that_cannot_be_is_refused(content: dict[str, object], message: str) -> None:

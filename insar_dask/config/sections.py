@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from insar_dask.bucket_address import is_bucket
 from insar_dask.config.alarms import Alarms
 from insar_dask.config.ground import AreaSearch, EastUp
 from insar_dask.config.interferograms import Inversion, Pairs
@@ -227,6 +229,18 @@ class Config(Section):
             raise ValueError(
                 f"maps are made of one store, and store.path has {PRODUCT}: run without [maps], then "
                 "`insar-dask tiles STORE... TILES.zarr` and `insar-dask train TILES.zarr`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_page_of_areas_for_each_store(self) -> Self:
+        path, folder = self.store.path, self.store.folder
+        if is_bucket(path) or PRODUCT not in path or PRODUCT in Path(path).name:
+            return self
+        if folder is not None and self.areas.method != "none":
+            raise ValueError(
+                f"pages of areas are named after their store, and all would be {Path(path).name} in {folder}: let the "
+                f"last part of store.path have {PRODUCT}, or leave store.folder out"
             )
         return self
 
