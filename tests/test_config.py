@@ -42,6 +42,15 @@ def test_values_survive_the_round_trip() -> None:
     assert parse_config(tomllib.loads(to_toml(config))) == config
 
 
+def test_the_folder_of_a_kept_configuration_is_the_same_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = to_toml(parse_config({"store": {"folder": "reports"}}))
+    monkeypatch.chdir("/")
+    assert parse_config(tomllib.loads(kept)).store.folder == str(tmp_path / "reports")
+
+
 def source_with(options: dict[str, Any]) -> dict[str, Any]:
     return {"source": {"files": ["a.csv"], "reader": "psi_csv", "options": options}}
 

@@ -48,6 +48,12 @@ class Store(Section):
             raise ValueError(f"of {', '.join(sorted(unknown))} nothing is known; {PRODUCT} alone stands for something")
         return path
 
+    @field_validator("folder")
+    @classmethod
+    def _is_the_same_from_everywhere(cls, folder: str | None) -> str | None:
+        """Of the configuration that is kept beside a store, verbs read it in other working directories too."""
+        return folder and str(Path(folder).absolute())
+
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
         if self.options and not is_bucket(self.path):
