@@ -52,18 +52,20 @@ def child_address(path: str | Path, name: str) -> str | Path:
 
 
 def beside(path: str | Path, ending: str = "") -> Path:
-    """File or folder beside a store, named after it.
+    """File or folder beside a store, named after it, whose own ending ``.zarr`` is left out.
 
     What lies beside a bucket lies in the working directory, named after bucket and key: stores of one name in two
     places do not share it.
 
     >>> beside("/data/cube.zarr", "-config.toml").as_posix()
     '/data/cube-config.toml'
+    >>> [beside(f"/data/{track}", "-config.toml").name for track in ("track.022", "track.095")]
+    ['track.022-config.toml', 'track.095-config.toml']
     >>> beside("s3://maps/eu/cube.zarr?region=eu-west-1", "-config.toml").name
     'maps-eu-cube-config.toml'
     """
     if not is_bucket(path):
         store = Path(path).absolute()
-        return store.with_name(f"{store.stem}{ending}")
-    place = Path(bucket_address(str(path)).partition("?")[0].removeprefix("s3://"))
-    return Path.cwd() / f"{'-'.join(place.with_suffix('').parts)}{ending}"
+        return store.with_name(f"{store.name.removesuffix('.zarr')}{ending}")
+    place = bucket_address(str(path)).partition("?")[0].removeprefix("s3://").removesuffix(".zarr")
+    return Path.cwd() / f"{place.replace('/', '-')}{ending}"
