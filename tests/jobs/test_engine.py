@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import subprocess
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from zarr.storage import LocalStore
 
 from insar_dask.forecast import protocol
 from insar_dask.jobs.engine import Engine
-from insar_dask.jobs.holding.lock import owned
+from insar_dask.jobs.holding.lock import holder_of, owned
 from insar_dask.jobs.progress.job_errors import JobError, LackingError
 from insar_dask.jobs.receipts import Receipt
 from insar_dask.jobs.recipe import Stage, Step, plan_reference
@@ -165,3 +167,15 @@ def test_two_runs_of_one_store_do_not_mix(engine: Engine) -> None:
 def test_a_run_on_an_object_of_zarr_holds_the_folder_that_it_stands_for(engine: Engine) -> None:
     with owned(LocalStore(engine.path)), pytest.raises(JobError, match="another run is working on"), owned(engine.path):
         pass
+
+
+def test_a_store_on_a_file_system_without_locks_is_held_by_whoever_sees_to_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with owned(engine.path):
+        assert holder_of(engine.store)
+    assert f"{engine.path} lies on a file system without locks: see to it" in caplog.text

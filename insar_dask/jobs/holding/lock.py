@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import shutil
 import uuid
@@ -22,7 +24,12 @@ from insar_dask.objects import delete_all, get_bytes, list_keys, list_names, ope
 
 __all__ = ["check_holder", "holder_of", "owned", "unused_gone"]
 
+log = logging.getLogger(__name__)
+
 LOCK = "jobs/lock"
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems without locks answer, such as Lustre mounted without ``flock``."""
 
 
 @contextmanager
@@ -54,6 +61,10 @@ def owned(path: str | Path | Store) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JobError(f"another run is working on {folder}; wait for it, or end it") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            log.warning("%s lies on a file system without locks: see to it that no other run writes there", folder)
         _sign(lock, uuid.uuid4().hex)
         _sweep(folder)
         yield
