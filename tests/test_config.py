@@ -116,6 +116,7 @@ def test_what_toml_does_not_know_is_refused_before_it_is_kept(value: Any) -> Non
         ({"maps": {"extents": {"E45N17": [0.0, 0.0, INF, 1.0]}}}, "maps.extents.E45N17.2 = inf: .* finite number"),
         ({"maps": {"method": "kriging", "steps": 9}}, "a network's training, and kriging trains none: leave them out"),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
+        ({"east_up": {"name": "both"}}, "^configuration: east and up take an ascending and a descending track"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(content: dict[str, object], message: str) -> None:

@@ -121,10 +121,13 @@ def _explain(fault: Any) -> str:
         known = [*Config.model_fields, *_keys()]
         near = difflib.get_close_matches(where, known, 1, cutoff=0.0)
         return f"unknown key {where!r}; did you mean {near[0]!r}? `insar-dask config` prints all"
+    wrong = str(fault["msg"]).removeprefix("Value error, ")
+    if not where:  # of sections that do not go together
+        return wrong
     # options of a store and addresses of buckets may hold what they must not: a secret
     hushed = re.match(r"store$|store\.options", where) or "s3://" in str(fault["input"])
     given = "" if hushed else f" = {fault['input']!r}"
-    return f"{where}{given}: {fault['msg'].removeprefix('Value error, ')}"
+    return f"{where}{given}: {wrong}"
 
 
 def _toml(value: Any) -> str:
