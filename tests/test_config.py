@@ -116,6 +116,8 @@ def test_what_toml_does_not_know_is_refused_before_it_is_kept(value: Any) -> Non
         ({"maps": {"extents": {"E45N17": [0.0, 0.0, INF, 1.0]}}}, "maps.extents.E45N17.2 = inf: .* finite number"),
         ({"maps": {"method": "kriging", "steps": 9}}, "a network's training, and kriging trains none: leave them out"),
         ({"store": {"path": ""}}, "store.path = '': .* at least 1 character"),
+        ({"store": {"path": "s3:/site/cube.zarr"}}, "store.path = .*: it has lost a slash: wanted s3://bucket/prefix"),
+        ({"store": {"folder": "s3://site/reports"}}, "store.folder: .* to a folder of this machine, not to a bucket"),
         ({"east_up": {"name": "both"}}, "^configuration: east and up take an ascending and a descending track"),
     ],
 )

@@ -22,13 +22,17 @@ def demo(
     source: Annotated[
         list[str] | None, typer.Argument(help=f"{SOURCES}; none: a synthetic burst", metavar="SOURCE")
     ] = None,
-    out: Annotated[Path, typer.Option(help="folder for everything that is written")] = Path("demo-output"),
+    out: Annotated[
+        str, typer.Option(help="folder for everything that is written; to s3://bucket/prefix goes the cube alone")
+    ] = "demo-output",
     quiet: Quiet = False,
 ) -> None:
     """Run everything, with default settings: on files of yours, or a demo."""
+    from insar_dask.addresses import child_address
     from insar_dask.config import parse_config
 
-    _run(parse_config({"source": {"files": source or []}, "store": {"path": str(out / "cube.zarr")}}), quiet)
+    path = str(child_address(out, "cube.zarr"))
+    _run(parse_config({"source": {"files": source or []}, "store": {"path": path}}), quiet)
 
 
 def run(config: ConfigFile, quiet: Quiet = False) -> None:

@@ -43,15 +43,19 @@ class Store(Section):
 
     @field_validator("path")
     @classmethod
-    def _holds_nothing_but_the_product(cls, path: str) -> str:
+    def _is_a_place(cls, path: str) -> str:
         if unknown := set(re.findall(r"\{.*?\}", path)) - {PRODUCT}:
             raise ValueError(f"of {', '.join(sorted(unknown))} nothing is known; {PRODUCT} alone stands for something")
+        if path.startswith("s3:") and not is_bucket(path):
+            raise ValueError("it has lost a slash: wanted s3://bucket/prefix")
         return path
 
     @field_validator("folder")
     @classmethod
     def _is_the_same_from_everywhere(cls, folder: str | None) -> str | None:
         """Of the configuration that is kept beside a store, verbs read it in other working directories too."""
+        if folder is not None and is_bucket(folder):
+            raise ValueError("reports and maps are written to a folder of this machine, not to a bucket")
         return folder and str(Path(folder).absolute())
 
     @model_validator(mode="after")
