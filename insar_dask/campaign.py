@@ -116,7 +116,7 @@ class Campaign:
         kept = beside(self.book, "-config.toml")
         kept.parent.mkdir(parents=True, exist_ok=True)
         with owned(self.book):
-            keep_text(kept, to_toml(self.config))
+            keep_text(kept, to_toml(self.config.lasting))
             numbers = self._numbered(sources)
             journal = Journal(self.ledger.store, client, address(self.book), quiet=self.quiet)
             bar = Progress("products", len(sources), quiet=self.quiet)

@@ -124,7 +124,7 @@ def opened(
     beside(path).parent.mkdir(parents=True, exist_ok=True)
     kept = unused_gone(path, kept_config(path)) if one_use else nullcontext()
     with owned(path), kept, _cluster(config, client) as connected, Engine(path, connected, quiet=quiet) as engine:
-        keep_text(kept_config(path), to_toml(config))
+        keep_text(kept_config(path), to_toml(config.lasting))
         bench = Workbench(config, path, engine)
         bench.folder.mkdir(parents=True, exist_ok=True)
         yield bench

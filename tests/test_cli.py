@@ -8,6 +8,7 @@ from typer.testing import CliRunner, Result
 
 from insar_dask import open_cube, save
 from insar_dask.cli import app, main
+from insar_dask.config import Config, load_config
 from insar_dask.forecast import Forecaster
 from insar_dask.synthetic import scene, write_egms
 
@@ -107,6 +108,7 @@ def test_where_every_product_is_left_the_call_fails(small_scene: xr.Dataset, tmp
     save(small_scene.isel(point=slice(0, 128)), tmp_path / "site.zarr", "site/raw", quiet=True)
     left = CliRunner().invoke(app, ["--cluster", "workers=0", "cluster", str(tmp_path / "site.zarr"), "--quiet"])
     assert left.exit_code == 1 and "site is left: there is no site/smooth yet" in left.stderr
+    assert load_config(tmp_path / "site-config.toml").cluster == Config().cluster  # that was said for once
 
 
 def test_plan_says_what_it_would_cost(folder: Path) -> None:

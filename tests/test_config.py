@@ -155,6 +155,7 @@ def test_settings_of_the_command_line_take_the_place_of_where_the_work_ran() -> 
     assert (moved.cluster.memory_limit, moved.forecast) == ("2GiB", kept.forecast)
     assert moved.cluster.tls is not None
     assert moved.cluster.tls.cert == "c.pem"
+    assert with_cluster(moved, ["workers=2"]).lasting.cluster == kept.cluster
     assert with_cluster(moved, ["workers=0"]).cluster.alone
     broad = parse_config({"cluster": {"workers": 2, "threads_per_worker": 3}})
     assert with_cluster(broad, ["workers=4"]).cluster.threads_per_worker == 3

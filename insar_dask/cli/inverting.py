@@ -71,7 +71,8 @@ def invert(
         "source": {"files": source, "options": options}, "pairs": _said(pairs), "inversion": _said(solving),
     }  # fmt: skip
     tables["source"] = kept.get("source", {}) | tables["source"]
-    wanted = parse_config({**kept, **tables}, "invert")
+    checked = parse_config({**kept, **tables}, "invert")
+    wanted = settings.model_copy(update={name: getattr(checked, name) for name in tables})
     listed(wanted.source)  # before anything is made
     lasting = wanted.inversion.model_copy(update={"as_of": None})  # a look back is no setting of the store
     with _kept_if_done(store), opened(wanted.model_copy(update={"inversion": lasting}), quiet=quiet) as bench:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from insar_dask.bucket_address import is_bucket
 from insar_dask.config.alarms import Alarms
@@ -220,6 +220,18 @@ class Config(Section):
     report: Report = Report()
     cluster: Cluster = Cluster()
     cost: Cost = Cost()
+    _kept_cluster: Cluster | None = PrivateAttr(None)
+
+    def for_once(self, cluster: Cluster) -> Self:
+        """The same where the work runs elsewhere, for one call: `lasting` does not know of it."""
+        changed = self.model_copy(update={"cluster": cluster})
+        changed._kept_cluster = self._kept_cluster or self.cluster
+        return changed
+
+    @property
+    def lasting(self) -> Self:
+        """What is kept beside a store."""
+        return self if self._kept_cluster is None else self.model_copy(update={"cluster": self._kept_cluster})
 
     @model_validator(mode="after")
     def _has_products_for_its_stores(self) -> Self:

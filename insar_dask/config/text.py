@@ -55,8 +55,8 @@ def parse_config(content: dict[str, Any], name: str = "configuration") -> Config
 def with_cluster(config: Config, settings: Sequence[str]) -> Config:
     """A configuration whose ``[cluster]`` is changed by settings such as ``workers=4`` or ``address=tls://host:8786``.
 
-    Values are TOML, or else text. A setting that says where the work runs takes the place of the one that did, and of
-    the threads of workers that it does not start.
+    It is for one call (`Config.for_once`). Values are TOML, or else text. A setting that says where the work runs takes
+    the place of the one that did, and of the threads of workers that it does not start.
     """
     given = parse_settings(settings, "--cluster", "a key of [cluster], such as workers=4")
     kept = config.model_dump(exclude_unset=True)
@@ -67,7 +67,7 @@ def with_cluster(config: Config, settings: Sequence[str]) -> Config:
     if given.keys() & set(WITHOUT_WORKERS):
         dropped.add("threads_per_worker")
     cluster = {key: value for key, value in kept.get("cluster", {}).items() if key not in dropped}
-    return parse_config({**kept, "cluster": cluster | given}, "--cluster")
+    return config.for_once(parse_config({**kept, "cluster": cluster | given}, "--cluster").cluster)
 
 
 def parse_settings(settings: Sequence[str], option: str, example: str) -> dict[str, Any]:
