@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
 from insar_dask.store import open_group, products, shard_plan
+from insar_dask.store_errors import StoreError, TransientStoreError
 from insar_dask.viewer.areas import current_scenes
 from insar_dask.viewer.documents import GROUP, INDEX, describe, put_index
 from insar_dask.viewer.fresh import stamp
@@ -38,6 +40,9 @@ from insar_dask.viewer.overview import (
     levels_of,
 )
 from insar_dask.viewer.survey import PLACES, Source, Survey, Tell, base_of, groups_of, plain, sources_of, survey_of
+
+READ_ALONE = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What folders answer that may be read and not written, and file systems that are mounted so."""
 
 __all__ = ["explore_shard", "prepare", "write_overview", "write_overviews"]
 
@@ -56,11 +61,17 @@ def prepare(path: str | Path, *, quiet: bool = False) -> str:
             write_overviews(engine, left_out.append)
             if not left_out:
                 stamp(engine.ledger)
-    except (JobError, PermissionError) as error:
-        if get_bytes(open_store(path), INDEX) is None:
+    except (JobError, OSError) as error:
+        if not _is_shut(error) or get_bytes(open_store(path), INDEX) is None:
             raise
         return f"shown as it was when it was last explored: {error}"
     return "; ".join(left_out)
+
+
+def _is_shut(error: Exception) -> bool:
+    """Whether another run holds a store, or who explores it may read it alone."""
+    refused = isinstance(error, StoreError) and not isinstance(error, TransientStoreError)
+    return refused or isinstance(error, JobError) or (isinstance(error, OSError) and error.errno in READ_ALONE)
 
 
 def write_overviews(engine: Engine, tell: Tell = lambda _: None) -> list[str]:

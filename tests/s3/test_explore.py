@@ -7,6 +7,7 @@ import xarray as xr
 import insar_dask as insar
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.viewer.overview_jobs import prepare
+from tests.s3.faulty import Proxy
 from tests.viewer.serving import explorer
 
 
@@ -19,7 +20,7 @@ def asked(port: int, path: str, method: str = "GET", **headers: str) -> tuple[ht
     return answer, data
 
 
-def test_a_bucket_is_explored(address: str, cube: xr.Dataset) -> None:
+def test_a_bucket_is_explored(address: str, proxy: Proxy, cube: xr.Dataset) -> None:
     insar.save(cube, address, "site/raw", quiet=True)
     assert prepare(address, quiet=True) == ""
     key = "site/raw/displacement/c/0/0"
@@ -40,3 +41,6 @@ def test_a_bucket_is_explored(address: str, cube: xr.Dataset) -> None:
             assert asked(port, hidden)[0].status == 404, hidden
             assert asked(port, hidden, Range="bytes=0-9")[0].status == 404, hidden
         assert asked(port, key, "POST")[0].status == 405
+    proxy.fault = lambda method, _: 403 if method == "PUT" else None
+    told = prepare(address, quiet=True)  # by who may read alone
+    assert told.startswith("shown as it was when it was last explored") and "credentials do not allow it" in told

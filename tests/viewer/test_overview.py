@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import shutil
 from pathlib import Path
@@ -159,6 +161,16 @@ def test_a_store_with_a_cube_alone_can_be_explored(small_scene: xr.Dataset, tmp_
 def test_a_store_that_another_run_holds_is_shown_as_it_was(site: Path) -> None:
     with owned(site):
         assert "another run is working" in prepare(site, quiet=True)
+
+
+def test_a_store_on_a_file_system_that_is_mounted_to_be_read_is_shown_as_it_was(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    assert prepare(site, quiet=True).startswith("shown as it was when it was last explored")
 
 
 def test_a_store_without_products_is_refused(tmp_path: Path) -> None:
