@@ -124,6 +124,7 @@ def test_plan_says_what_it_would_cost(folder: Path) -> None:
         (["run"], 2, "Missing argument 'CONFIG'"),
         (["rnu"], 2, "No such command"),
         (["status", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
+        (["status", "nowhere.zarr", "--run", "last"], 2, "--run says which run is shown: give --html or --watch"),
         (["products", "nowhere.zarr"], 1, "no store at nowhere.zarr"),
         (["ingest", "nothing*.zip", "x.zarr"], 1, r"nothing\*.zip"),
         (["products", "."], 1, "no store at ."),

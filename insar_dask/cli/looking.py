@@ -95,6 +95,8 @@ def status(
     from insar_dask.campaign_book import BOOK, campaign_table, holds_campaign
     from insar_dask.jobs.progress.status import status_table
 
+    if run is not None and not (html or watch):
+        raise typer.BadParameter("--run says which run is shown: give --html or --watch too")
     many = holds_campaign(store)
     place = child_address(store, BOOK) if many else store
     if html:
