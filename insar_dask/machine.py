@@ -8,8 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Any
 
-__all__ = ["give_back", "memory_used_again", "usable_cpus"]
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["give_back", "memory_used_again", "one_blas_thread", "usable_cpus"]
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of malloc.h: freed memory [bytes] that is kept at the end of an arena, and from which size on arrays have pages of
@@ -21,6 +24,10 @@ WITHIN_JOBS = {M_MMAP_THRESHOLD: 32 * 2**20, M_TRIM_THRESHOLD: 256 * 2**20}
 GLIBC_MMAP_THRESHOLD = 128 * 2**10
 
 _jobs, _counting = 0, Lock()
+
+_on_one_thread, _limiting = 0, Lock()
+_LIMITS: list[Any] = []
+"""What gives BLAS its threads back, of libraries as they were loaded."""
 
 
 def usable_cpus() -> int:
@@ -57,6 +64,38 @@ def memory_used_again() -> Iterator[None]:
     finally:
         _count(-1, int(asked))
         give_back()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """BLAS computes on one thread while anybody in this process is within: the last to leave gives it its threads back.
+
+    The bits of a product of matrices may depend on their number, which is one for all threads of a process: where each
+    of two jobs limited it for itself, the first to end would give BLAS its threads back under the other.
+    """
+    loaded = ThreadpoolController()
+    with loaded.select(user_api="openmp").limit(limits=1):  # of which each thread has a number of its own
+        _enter(loaded.select(user_api="blas"))
+        try:
+            yield
+        finally:
+            _leave()
+
+
+def _enter(blas: ThreadpoolController) -> None:
+    global _on_one_thread
+    with _limiting:
+        _on_one_thread += 1
+        if any(library["num_threads"] != 1 for library in blas.info()):  # else others have limited all that is loaded
+            _LIMITS.append(blas.limit(limits=1))
+
+
+def _leave() -> None:
+    global _on_one_thread
+    with _limiting:
+        _on_one_thread -= 1
+        while _LIMITS and not _on_one_thread:
+            _LIMITS.pop().restore_original_limits()
 
 
 def _count(more: int, asked: int) -> None:

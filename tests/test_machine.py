@@ -2,8 +2,12 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from insar_dask.machine import one_blas_thread
 
 PROGRAM = """
 import numpy as np
@@ -84,3 +88,17 @@ def test_only_the_cores_that_the_process_may_use_are_counted() -> None:
         "from insar_dask.machine import usable_cpus; print(usable_cpus())"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "1\n"
+
+
+def test_blas_gets_its_threads_back_from_the_last_job_to_end() -> None:
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        first, second = ExitStack(), ExitStack()
+        for job in (first, second):
+            job.enter_context(one_blas_thread())
+        first.close()
+        assert threads() == {1}
+        second.close()
+        assert threads() == {2}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 import insar_kernels
 from insar_dask.cube import CubeError, years_since
+from insar_dask.machine import one_blas_thread
 from insar_kernels.lloyd import INERTIA_UNIT, SUM_UNIT, LloydSums
 
 __all__ = ["Arrays", "Passes", "Settings", "from_sample", "learn", "plain_centroids", "scaled", "velocities"]
@@ -146,7 +146,7 @@ def _best_start(rows: Float32, settings: Settings) -> tuple[Float32, Float32]:
     chance = np.random.RandomState(settings.random_state)
     batches = np.array_split(rows, max(len(rows) // settings.batch_size, 1))
     candidates = []
-    with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
+    with one_blas_thread():  # the bits of a product of matrices may depend on the number of threads
         for _ in range(settings.n_init):
             start, _ = kmeans_plusplus(rows, settings.n_clusters, random_state=chance)
             # clusters of few points are what is looked for: none is moved elsewhere

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from threadpoolctl import threadpool_limits
 
 import insar_kernels
 from insar_dask.cluster.blocks import over_blocks, sample_block
 from insar_dask.cluster.estimator import Clusters
 from insar_dask.cluster.learning import from_sample
 from insar_dask.cluster.rows import PLACE, axis_of, check_rows, names_of
+from insar_dask.machine import one_blas_thread
 
 __all__ = ["choose_n_clusters"]
 
@@ -97,7 +97,7 @@ def _scores(rows: npt.NDArray[np.float32], centroids: npt.NDArray[np.float32]) -
     used, first = ~np.isnan(centroids).any(axis=0), slice(SILHOUETTE_POINTS)
     if not 1 < len(np.unique(label[first])) < len(label[first]):  # nothing to compare
         return float(square.mean(dtype=np.float64)), np.nan
-    with threadpool_limits(1):
+    with one_blas_thread():
         silhouette = float(silhouette_score(rows[first, used], label[first]))
     return float(square.mean(dtype=np.float64)), silhouette
 

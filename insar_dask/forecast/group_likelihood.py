@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
 
 from insar_dask.forecast import joint_covariance as temporal
 from insar_dask.forecast import neighbourhood as spatial
 from insar_dask.forecast.neighbourhood import Modes, Seats, modes_with_gradient
+from insar_dask.machine import one_blas_thread
 
 __all__ = ["SIZES", "Times", "likelihood", "maximise", "times"]
 
@@ -82,7 +82,7 @@ def maximise(series: Float64, seats: Seats, years: Float64, split: float) -> Flo
         value, gradient = likelihood(np.exp(logarithms), series, seats, years, split)
         return -value / series.size, -gradient / series.size
 
-    with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
+    with one_blas_thread():  # the bits of a product of matrices may depend on the number of threads
         found = [
             minimize(
                 loss,

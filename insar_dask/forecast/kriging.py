@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from insar_dask.cube import DAYS_PER_YEAR
 from insar_dask.forecast import joint_covariance as temporal
@@ -23,6 +22,7 @@ from insar_dask.forecast.neighbourhood import ROUGHEST, SMOOTHEST, Seats, modes,
 from insar_dask.forecast.samples import merged, pooled, series_hashes
 from insar_dask.forecast.timetable import Plan
 from insar_dask.forecast.windows import Context
+from insar_dask.machine import one_blas_thread
 from insar_kernels.conditioning import invert, posterior
 from insar_kernels.group_kriging import group_forecast
 
@@ -159,7 +159,7 @@ class Kriging:
         values, years = context.values[:, seen], context.years[seen]
         together = _mostly_there(values)
         alone = ~together & np.isfinite(values).any(axis=1)
-        with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
+        with one_blas_thread():  # the bits of a product of matrices may depend on the number of threads
             if alone.any():
                 mean[alone], std[alone] = self._by_themselves(values[alone], years, context.target_years)
             if together.any():

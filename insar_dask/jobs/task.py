@@ -10,7 +10,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.bucket_reads import for_one_task
@@ -19,6 +18,7 @@ from insar_dask.jobs.gpu_shards import brought_back, given_to, on_gpu, taken
 from insar_dask.jobs.progress.places import block_box
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import Stage
+from insar_dask.machine import one_blas_thread
 from insar_dask.objects import open_store
 from insar_dask.shard_store import checksum_block, read_block, write_block
 from insar_dask.store import Taken, decoded, shard_plan
@@ -70,7 +70,7 @@ def run_shard(
     store, wanted = for_one_task(open_store(path)), set(keys)
     began, there = time.perf_counter(), stage.runs_on_gpu(wanted)
     # Dask owns the threads, and one thread a task keeps BLAS sums the same everywhere
-    with threadpool_limits(1), on_gpu() if there else nullcontext():
+    with one_blas_thread(), on_gpu() if there else nullcontext():
         block = read_input(store, stage.source, index, checksum, stage.reads(wanted), taken if there else decoded)
         with in_turn() if there else nullcontext():
             results = run_steps(stage, block, wanted, Ledger(store))

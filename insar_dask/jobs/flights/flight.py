@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from threadpoolctl import threadpool_limits
-
 from insar_dask.crew import stop_if_told
 from insar_dask.jobs.flights.lookout import PATIENCE, Limits
 from insar_dask.jobs.flights.retries import MOST_TRIES, is_transient, pause
 from insar_dask.jobs.progress.events import Event, Told, failure, silence
+from insar_dask.machine import one_blas_thread
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -236,8 +235,8 @@ class _Threads:
         self.run = f"{time.time_ns():x}"
         self._futures: dict[Future[Any], Attempt] = {}
         self._stack = ExitStack()
-        # held here, not by each task alone: the first to end gives BLAS its threads back under the others
-        self._stack.enter_context(threadpool_limits(1))
+        # held here too, for tasks that do not see to it themselves
+        self._stack.enter_context(one_blas_thread())
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=label)
         self._stack.callback(self._pool.shutdown, cancel_futures=True)
 

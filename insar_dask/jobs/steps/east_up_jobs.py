@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
@@ -31,6 +30,7 @@ from insar_dask.jobs.steps.meeting_jobs import StoredMeeting, StoredTrack, meet_
 from insar_dask.jobs.steps.tile_jobs import TileSource, tile_sources
 from insar_dask.jobs.task import read_input
 from insar_dask.layout import CODEC
+from insar_dask.machine import one_blas_thread
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import write_block
 from insar_dask.shards import ShardPlan
@@ -163,7 +163,7 @@ def meet_shard(
     state, options = Ledger(store).read_state(order["state"]), Options.of(order["options"])
     cells = Cells(state["cells"], options.cell).part(plan.slice(index))
     dates = state["dates"].astype("datetime64[ns]")
-    with threadpool_limits(1):
+    with one_blas_thread():
         sums, sight = _summed(order["sources"], cells, dates, options)
         solution = sums.solve(sight.reason == 0)
     east_up = cubes_of(solution, sight, cells, dates, xr.Variable((), np.int32(0)), {})

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy.typing as npt
 import xarray as xr
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
@@ -20,6 +19,7 @@ from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.layout import CODEC
+from insar_dask.machine import one_blas_thread
 from insar_dask.objects import open_store
 from insar_dask.shard_store import ShardWriter
 from insar_dask.shards import ShardPlan
@@ -88,7 +88,7 @@ def make_paired(
 ) -> list[Receipt]:
     """One shard, on this thread; from shards that hold what their receipts say."""
     began, store = time.perf_counter(), open_store(path)
-    with threadpool_limits(1):
+    with one_blas_thread():
         block = make(order, Ledger(store))
     claim = Ledger(store).check_free(target, index, key)
     stored = ShardWriter(store, target, plan).write(index, block)

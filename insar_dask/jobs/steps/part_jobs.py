@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.cube import CubeError
@@ -19,6 +18,7 @@ from insar_dask.jobs.memory import check_memory
 from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
+from insar_dask.machine import one_blas_thread
 from insar_dask.objects import open_store
 from insar_dask.shards import ShardPlan
 
@@ -90,7 +90,7 @@ def do_part(path: str | Path | Store, target: str, index: int, work: str, order:
     """What one job does, on one thread; its arrays are stored before its receipt is."""
     began, ledger = time.perf_counter(), Ledger(open_store(path))
     module, name = work.split(":")
-    with threadpool_limits(1):
+    with one_blas_thread():
         arrays = getattr(importlib.import_module(module), name)(order, ledger)
     claim = ledger.check_free(target, index, key)
     receipt = Receipt.sign(index, key, ledger.write_partial(target, index, arrays), 1, began)

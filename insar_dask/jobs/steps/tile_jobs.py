@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import dask
 import numpy as np
 import xarray as xr
-from threadpoolctl import threadpool_limits
 from zarr.abc.store import Store
 
 from insar_dask.addresses import parent_address
@@ -24,6 +23,7 @@ from insar_dask.jobs.progress.watch import watched
 from insar_dask.jobs.receipts import Ledger, Receipt
 from insar_dask.jobs.recipe import STEPS, canonical_key
 from insar_dask.layout import CODEC
+from insar_dask.machine import one_blas_thread
 from insar_dask.objects import get_bytes, open_store
 from insar_dask.shard_store import checksum_block, write_block
 from insar_dask.shards import ShardPlan
@@ -172,7 +172,7 @@ def map_shard(
                 "its receipt: read or save it again, which rebuilds what is damaged"
             )
     cube = open_group(source.path, source.group)
-    with threadpool_limits(1):
+    with one_blas_thread():
         tile = map_tile(cube, order["name"], Square(**order["square"]), scheduler="synchronous")
     claim = Ledger(store).check_free(group, index, key)
     stored = write_block(store, group, plan, index, tile)
