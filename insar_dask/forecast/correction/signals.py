@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from insar_dask.forecast.covariance import PARAMETERS
 from insar_dask.forecast.gaussian import PooledGaussianProcess
 from insar_dask.forecast.naive import Harmonic, harmonic_fit
 from insar_dask.forecast.registry import Forecaster
 from insar_dask.forecast.windows import Context
+from insar_dask.machine import one_blas_thread
 
 __all__ = ["REACHES", "Signals", "quicker", "signals"]
 
@@ -80,7 +80,7 @@ def _around(own: Float32, context: Context) -> Float32:
     sure = np.where(np.isnan(rmse), 0, 1 / np.maximum(rmse, LEAST_NOISE) ** 2).astype(np.float32)
     flat = own.reshape(len(own), own.shape[1] * own.shape[2]) * sure[:, None]
     sums = np.concatenate([flat, sure[:, None]], axis=1)
-    with threadpool_limits(1):  # the bits of a product of matrices may depend on the number of threads
+    with one_blas_thread():  # the bits of a product of matrices may depend on the number of threads
         totals = [kernel @ sums for kernel in _kernels(context)]
     means = [total[:, :-1] / np.maximum(total[:, -1:], np.finfo(np.float32).tiny) for total in totals]
     return np.concatenate([mean.reshape(own.shape) for mean in means], axis=1)
